@@ -1,0 +1,1 @@
+"""Accuracy assessment: metrics and reports."""

@@ -1,0 +1,41 @@
+"""The errors that s2fin raises on purpose.
+
+Each message is one sentence or two: what was found, where, and what to do about it. The command line prints it and
+exits with `exit_code`; any other exception is a defect of the program.
+"""
+
+
+class S2finError(Exception):
+    """Root of all errors that are meant for the user."""
+
+    exit_code = 1
+
+
+class InputError(S2finError, ValueError):
+    """A file or value that was given cannot be used."""
+
+
+class RasterError(InputError):
+    """A raster is missing, unreadable or has unusable contents."""
+
+
+class GeoreferencingError(InputError):
+    """Grids, coordinate reference systems or extents do not go together."""
+
+
+class LabelError(InputError):
+    """Labels are missing, empty, ambiguous or outside the image."""
+
+
+class ModelFileError(InputError):
+    """A model file is missing, damaged, foreign or does not fit the given images."""
+
+
+class OutputError(S2finError, OSError):
+    """A result cannot be written."""
+
+
+class UsageError(S2finError, ValueError):
+    """Options, or keys of the project file, are wrong or contradict each other."""
+
+    exit_code = 2

@@ -1,0 +1,1 @@
+"""Geospatial input and output: grids, rasters, stacks, labels, class maps and polygons."""

@@ -1,0 +1,138 @@
+"""A raster's grid: coordinate reference system, transform and shape, without any pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS as ProjCRS
+from pyproj import Geod
+from rasterio.coords import BoundingBox
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: How far two transforms may differ, in pixels over the whole raster, and still be one grid.
+GRID_TOLERANCE_PX = 0.01
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a raster's pixels lie.
+
+    Attributes:
+        crs: the coordinate reference system, or None where the raster has none.
+        transform: from (column, row) to (x, y); the upper left pixel's outer corner is (0, 0).
+        shape: (height, width) in pixels.
+    """
+
+    crs: CRS | None
+    transform: Affine
+    shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise ValueError(f"a grid needs at least one pixel, got shape {self.shape}")
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.shape[1]
+
+    @property
+    def window(self) -> Window:
+        """The window of the whole grid."""
+        return Window(0, 0, self.width, self.height)
+
+    @property
+    def res(self) -> tuple[float, float]:
+        """Pixel width and height in CRS units, both positive."""
+        a, b, _, d, e, _ = self.transform[:6]
+        return math.hypot(a, d), math.hypot(b, e)
+
+    @property
+    def bounds(self) -> BoundingBox:
+        """Left, bottom, right and top in CRS units, whatever the grid's orientation."""
+        corners = [self.transform * (c, r) for c in (0, self.width) for r in (0, self.height)]
+        xs, ys = zip(*corners, strict=True)
+        return BoundingBox(min(xs), min(ys), max(xs), max(ys))
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether rows or columns run oblique to the CRS axes."""
+        scale = max(self.res)
+        return abs(self.transform.b) > 1e-9 * scale or abs(self.transform.d) > 1e-9 * scale
+
+    @property
+    def is_georeferenced(self) -> bool:
+        """Whether a CRS or a transform other than the identity is known."""
+        return self.crs is not None or self.transform != Affine.identity()
+
+    def matches(self, other: Grid) -> bool:
+        """Whether both grids have the same CRS, shape and, within a hundredth of a pixel, the same corners."""
+        return self.crs == other.crs and self.same_pixels(other)
+
+    def same_pixels(self, other: Grid) -> bool:
+        """Whether shape and corners agree, whatever the CRS."""
+        if self.shape != other.shape:
+            return False
+        to_own_pixels = ~self.transform
+        corners = ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
+        return all(
+            math.dist(to_own_pixels * (other.transform * corner), corner) <= GRID_TOLERANCE_PX for corner in corners
+        )
+
+    @cached_property
+    def _proj_crs(self) -> ProjCRS | None:
+        return None if self.crs is None else ProjCRS.from_user_input(self.crs.to_wkt())
+
+    def area_m2(self, geometries: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.float64]:
+        """Areas of geometries in this grid's CRS.
+
+        Args:
+            geometries: shapely polygons, coordinates in the grid's CRS.
+
+        Returns:
+            float64 array of square metres: geodesic on the CRS's ellipsoid for a geographic CRS, planar times the
+            squared unit for a projected one, in squared coordinate units where there is no CRS.
+        """
+        geometries = np.asarray(geometries, dtype=object)
+        crs = self._proj_crs
+        if crs is None:
+            return np.asarray(shapely.area(geometries), dtype=np.float64)
+        if crs.is_geographic:
+            geod = crs.get_geod() or Geod(ellps="WGS84")
+            # NOTE: orientation decides the sign in pyproj, holes are subtracted; the magnitude is the area.
+            return np.array([abs(geod.geometry_area_perimeter(g)[0]) for g in shapely.normalize(geometries)])
+        metres = crs.axis_info[0].unit_conversion_factor
+        return np.asarray(shapely.area(geometries), dtype=np.float64) * metres**2
+
+    def describe(self) -> str:
+        """One line for messages: size, resolution, CRS and extent."""
+        crs = "no CRS" if self.crs is None else crs_name(self.crs)
+        left, bottom, right, top = (f"{v:.10g}" for v in self.bounds)
+        return (
+            f"{self.width} x {self.height} px of {self.res[0]:.6g} x {self.res[1]:.6g}, {crs}, "
+            f"x {left} to {right}, y {bottom} to {top}"
+        )
+
+
+def crs_name(crs: CRS) -> str:
+    """A short name of a CRS: its authority code where it has one, else the name in its WKT."""
+    authority = crs.to_authority()
+    if authority is not None:
+        return ":".join(authority)
+    return ProjCRS.from_user_input(crs.to_wkt()).name

@@ -1,0 +1,1 @@
+"""Training: splits, samples, augmentation and the training loop."""
