@@ -1,0 +1,101 @@
+"""The classes of a map: numbers, names and colours."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s2fin_cli.errors import LabelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: The largest class number that a 16-bit map can hold.
+MAX_CLASS_ID = 65535
+
+# Colours by words in a class's name, so that water is blue in every map; the first word found decides.
+_COLORS_BY_WORD: dict[str, tuple[int, int, int]] = {
+    "shallow": (120, 200, 225), "reef": (120, 200, 225), "wetland": (90, 160, 150), "marsh": (90, 160, 150),
+    "mangrove": (25, 95, 75), "water": (40, 100, 190), "sea": (30, 80, 170), "ocean": (30, 80, 170),
+    "river": (60, 125, 205), "lake": (60, 125, 205), "forest": (30, 110, 50), "wood": (30, 110, 50),
+    "tree": (45, 130, 60), "shrub": (130, 150, 70), "scrub": (130, 150, 70), "grass": (150, 200, 90),
+    "meadow": (150, 200, 90), "pasture": (170, 205, 110), "vegetation": (150, 200, 90), "crop": (225, 200, 90),
+    "cultivated": (225, 200, 90), "corn": (235, 190, 60), "soybean": (190, 180, 80), "wheat": (240, 215, 130),
+    "sand": (245, 225, 165), "beach": (245, 225, 165), "soil": (170, 120, 80), "bare": (190, 145, 105),
+    "dry": (190, 145, 105), "road": (110, 110, 115), "asphalt": (90, 90, 95), "city": (205, 70, 65),
+    "urban": (205, 70, 65), "village": (205, 70, 65), "building": (205, 70, 65), "roof": (205, 70, 65),
+    "residential": (220, 110, 100), "artificial": (190, 80, 90), "shadow": (45, 40, 60), "snow": (245, 250, 255),
+    "ice": (215, 240, 250), "rock": (140, 130, 125), "cloud": (235, 235, 235),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LandCoverClass:
+    """One class of a map.
+
+    Attributes:
+        id: the number in the map.
+        name: for people.
+        color: red, green and blue, 0 to 255 each.
+    """
+
+    id: int
+    name: str
+    color: tuple[int, int, int]
+
+
+def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:
+    """Classes in the order of their numbers, each with a colour of its own.
+
+    Args:
+        names: name by class number.
+
+    Raises:
+        LabelError: a number that a map cannot hold.
+    """
+    outside = [class_id for class_id in names if not 0 <= class_id <= MAX_CLASS_ID]
+    if outside:
+        raise LabelError(f"class {outside[0]} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}")
+    classes: list[LandCoverClass] = []
+    for class_id in sorted(names):
+        color = _pick_color(names[class_id], taken=[c.color for c in classes])
+        classes.append(LandCoverClass(class_id, names[class_id], color))
+    return tuple(classes)
+
+
+def _pick_color(name: str, *, taken: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    lowered = name.lower()
+    fitting = [color for word, color in _COLORS_BY_WORD.items() if word in lowered]
+    if fitting and fitting[0] not in taken:
+        return fitting[0]
+    return max(_PALETTE, key=lambda color: min((_distance(color, other) for other in taken), default=0))
+
+
+def _distance(color: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+    return sum((a - b) ** 2 for a, b in zip(color, other, strict=True))
+
+
+def _make_palette() -> list[tuple[int, int, int]]:
+    palette = []
+    for lightness, saturation in ((0.5, 0.65), (0.75, 0.6), (0.33, 0.5)):
+        for step in range(20):
+            red, green, blue = colorsys.hls_to_rgb(step * 0.05, lightness, saturation)
+            palette.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return palette
+
+
+_PALETTE = _make_palette()
+
+
+def map_encoding(class_ids: Sequence[int]) -> tuple[str, int]:
+    """Data type and nodata value of a class map.
+
+    The nodata value is 0; where 0 is a class it is 255, or 65535 if that is taken too.
+    """
+    nodata = 0
+    if 0 in class_ids:
+        nodata = 255 if max(class_ids) < 255 else MAX_CLASS_ID
+        if nodata in class_ids:
+            raise LabelError(f"classes 0 and {nodata} together leave no nodata value for the map; renumber one of them")
+    return ("uint8" if max(*class_ids, nodata) <= 255 else "uint16"), nodata

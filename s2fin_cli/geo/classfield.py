@@ -1,0 +1,129 @@
+"""The class field of a vector file: which one it is, and the numbers and names of its classes."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from s2fin_cli.errors import LabelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import geopandas as gpd
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+#: Field names that are taken when several fields could hold the class.
+USUAL_FIELDS = ("class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category")
+#: Names of fields that number the features themselves.
+ID_FIELDS = ("fid", "id", "objectid", "ogc_fid", "gid", "index", "uuid")
+
+
+def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: str | None) -> str:
+    """The field that holds the class: the one named, else the only one that can be it.
+
+    Raises:
+        LabelError: the named field is missing or of the wrong type, or the choice is not clear.
+    """
+    fields = [str(name) for name in frame.columns if name != frame.geometry.name]
+    if label_field is not None:
+        if label_field not in fields:
+            raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
+        if not _is_text(frame[label_field]) and not _is_whole_number(frame[label_field]):
+            raise LabelError(f"{src_path}: field {label_field!r} holds neither text nor whole numbers; name another")
+        return label_field
+    if not fields:
+        raise LabelError(f"{src_path} has no attribute fields; add a text field that names each feature's class")
+    candidates = _candidate_fields(frame, fields)
+    usual = [name for name in candidates if name.lower() in USUAL_FIELDS]
+    numbers = [name for name in candidates if _is_whole_number(frame[name])]
+    if len(candidates) == 2 and len(numbers) == 1 and _names_field(frame, numbers[0]) in candidates:
+        chosen = numbers  # a number and a name of the same classes: both are kept
+    else:
+        chosen = candidates if len(candidates) == 1 else usual
+    if len(chosen) != 1:
+        found = (
+            f"could be any of {', '.join(candidates)}" if candidates else f"is none of {', '.join(fields) or '(none)'}"
+        )
+        raise LabelError(
+            f"{src_path}: which field holds the class is not clear, it {found}; name it with --label-field"
+        )
+    logger.info("labels: the classes of %s are taken from its field %r", src_path, chosen[0])
+    return chosen[0]
+
+
+def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
+    classlike = [
+        name
+        for name in fields
+        if name.lower() not in ID_FIELDS
+        and (_is_text(frame[name]) or _is_whole_number(frame[name]))
+        and _is_known(frame[name]).any()
+    ]
+    # NOTE: where some field repeats its values, one that never does describes features, not classes.
+    repeating = [name for name in classlike if frame[name].nunique() < len(frame)]
+    varying = [name for name in repeating or classlike if frame[name].nunique() > 1]
+    return varying or repeating or classlike
+
+
+def _is_text(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_string_dtype(values)) and not pd.api.types.is_numeric_dtype(values)
+
+
+def _is_whole_number(values: pd.Series) -> bool:
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return False
+    known = values.dropna()
+    return bool(np.isfinite(known).all() and (known == np.round(known)).all())
+
+
+def _is_known(values: pd.Series) -> pd.Series:
+    known = values.notna()
+    return known & (values.fillna("").astype(str).str.strip() != "") if _is_text(values) else known
+
+
+def _names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
+    """The only text field that gives each number of `field` one name of its own, if there is one."""
+    fitting = []
+    for name in frame.columns:
+        if name == frame.geometry.name or not _is_text(frame[name]):
+            continue
+        pairs = frame.loc[_is_known(frame[name]) & frame[field].notna(), [field, name]].drop_duplicates()
+        if len(pairs) and not pairs[field].duplicated().any() and not pairs[name].duplicated().any():
+            fitting.append(str(name))
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def number_classes(
+    frame: gpd.GeoDataFrame, field: str, src_path: str | Path
+) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
+    """Features with a class, their class numbers, and the classes' names.
+
+    Whole numbers stay as they are; text is numbered from 1 in alphabetical order.
+
+    Returns:
+        the features, int64 (n,) class numbers, and names by class number.
+    """
+    known = _is_known(frame[field])
+    if not known.all():
+        logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
+    frame = frame[known].reset_index(drop=True)
+    if frame.empty:
+        raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+    if not _is_text(frame[field]):
+        class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
+        names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
+        if (names_field := _names_field(frame, field)) is not None:
+            logger.info("labels: the classes' names are taken from field %r", names_field)
+            pairs = frame.loc[_is_known(frame[names_field]), [field, names_field]].drop_duplicates()
+            names |= {int(key): str(name).strip() for key, name in pairs.itertuples(index=False)}
+        return frame, class_ids, names
+    texts = frame[field].astype(str).str.strip()
+    ordered = sorted(set(texts))
+    numbers = {name: number for number, name in enumerate(ordered, start=1)}
+    return frame, texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}

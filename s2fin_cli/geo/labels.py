@@ -1,0 +1,273 @@
+"""Labels: vector files or integer rasters turned into labelled pixels of a grid."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import numpy as np
+import rasterio.features
+import rasterio.windows
+import shapely
+from rasterio.enums import Resampling
+from rasterio.windows import Window
+
+from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
+from s2fin_cli.geo.classes import LandCoverClass, make_classes
+from s2fin_cli.geo.classfield import class_field, number_classes
+from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.rasters import RasterInfo, open_on_grid, read_info
+from s2fin_cli.geo.windows import iter_tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.grid import Grid
+
+logger = logging.getLogger(__name__)
+
+POINT_TYPES = {"Point", "MultiPoint"}
+POLYGON_TYPES = {"Polygon", "MultiPolygon"}
+
+
+@dataclass(frozen=True)
+class LabelledPixels:
+    """Pixels of a grid with known classes, one entry a pixel, in row-major order.
+
+    Attributes:
+        rows, cols: int64 (n,), where they are.
+        class_ids: int64 (n,), their classes.
+        groups: int64 (n,), the number of the polygon or point that each came from; 0 throughout for a raster.
+        classes: every class that occurs, in the order of the ids.
+        kind: "polygons", "points" or "raster".
+    """
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    classes: tuple[LandCoverClass, ...]
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> LabelledPixels:
+        """The pixels chosen by a mask or by positions, with the same classes."""
+        return replace(
+            self,
+            rows=self.rows[which],
+            cols=self.cols[which],
+            class_ids=self.class_ids[which],
+            groups=self.groups[which],
+        )
+
+    def counts(self) -> dict[int, int]:
+        """Number of pixels by class id, zeros included."""
+        return {c.id: int((self.class_ids == c.id).sum()) for c in self.classes}
+
+
+def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = None) -> LabelledPixels:
+    """Read labels as pixels of a grid.
+
+    A pixel belongs to a polygon if its centre lies inside, and to a point if the point lies in it. Pixels that
+    different classes claim are left out.
+
+    Args:
+        src_path: a vector file (polygons or points), or an integer raster of class numbers.
+        grid: the grid to put them on; labels in another CRS are reprojected.
+        label_field: the vector's class field; None takes the only one that can be it.
+
+    Raises:
+        LabelError: no usable label, or the class field is not clear.
+    """
+    if "://" not in str(src_path) and not str(src_path).startswith("/vsi") and not Path(src_path).exists():
+        raise LabelError(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
+    try:
+        info = read_info(src_path)
+    except RasterError:
+        return _read_vector_labels(src_path, grid, label_field=label_field)
+    return _read_raster_labels(info, grid)
+
+
+def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | None) -> LabelledPixels:
+    frame = _read_vector(src_path)
+    kind = _kind(frame, src_path)
+    field = class_field(frame, src_path, label_field=label_field)
+    frame, class_ids, names = number_classes(frame, field, src_path)
+    geometries = _on_grid_crs(frame, grid, src_path).to_numpy()
+    burnt = _burn_points(geometries, grid) if kind == "points" else _burn_polygons(geometries, grid)
+    rows, cols, groups = burnt
+    if not len(rows):
+        _raise_outside(geometries, grid, src_path)
+    if lost := len(geometries) - len(np.unique(groups)):
+        logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, len(geometries))
+    return _without_conflicts(rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path)
+
+
+def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
+            frame = gpd.read_file(src_path)
+    except Exception as error:
+        raise LabelError(f"{src_path} is neither a vector file nor a raster that GDAL can read ({error})") from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise LabelError(f"{src_path} holds a table without geometries; give a layer of polygons or points")
+    usable = ~(frame.geometry.isna() | frame.geometry.is_empty)
+    if not usable.all():
+        logger.warning("%s: %d features without a geometry are left out", src_path, (~usable).sum())
+    frame = frame[usable].reset_index(drop=True)
+    if frame.empty:
+        raise LabelError(f"{src_path} holds no features; draw some labelled polygons or points first")
+    return frame
+
+
+def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
+    types = set(frame.geom_type)
+    if types <= POINT_TYPES:
+        return "points"
+    if types <= POLYGON_TYPES:
+        return "polygons"
+    raise LabelError(
+        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons or a layer of points "
+        "(lines can be buffered to polygons in a GIS)"
+    )
+
+
+def _on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path) -> gpd.GeoSeries:
+    if (frame.crs is None) != (grid.crs is None):
+        lacking, having = ("the labels", "the image") if frame.crs is None else ("the image", "the labels")
+        raise GeoreferencingError(f"{src_path}: {lacking} have no CRS but {having} do; assign it first (e.g. in QGIS)")
+    if grid.crs is None:
+        logger.warning("%s has no CRS; its coordinates are taken to be the image's", src_path)
+        return frame.geometry
+    target = grid.crs.to_wkt()
+    if frame.crs == target:
+        return frame.geometry
+    logger.info("labels: reprojected from %s to %s", frame.crs.to_string()[:60], crs_name(grid.crs))
+    return frame.geometry.to_crs(target)
+
+
+Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+
+
+def _burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
+    """Rows, columns and feature numbers of the pixels that points lie in."""
+    coordinates, groups = shapely.get_coordinates(geometries, return_index=True)
+    a, b, c, d, e, f = (~grid.transform)[:6]
+    x, y = coordinates.T
+    cols, rows = np.floor(a * x + b * y + c), np.floor(d * x + e * y + f)
+    inside = (rows >= 0) & (rows < grid.height) & (cols >= 0) & (cols < grid.width)
+    return rows[inside].astype(np.int64), cols[inside].astype(np.int64), groups[inside].astype(np.int64)
+
+
+def _burn_polygons(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
+    """Rows, columns and feature numbers of the pixels whose centres lie in polygons.
+
+    Each polygon is burnt in its own window, so that memory does not grow with the raster.
+    """
+    found: list[Burnt] = []
+    for number, geometry in enumerate(geometries):
+        window = _window_of(geometry, grid)
+        if window is None:
+            continue
+        rows, cols = np.nonzero(
+            rasterio.features.rasterize(
+                [(geometry, 1)],
+                out_shape=(window.height, window.width),
+                transform=rasterio.windows.transform(window, grid.transform),
+                dtype="uint8",
+            )
+        )
+        found.append((rows + window.row_off, cols + window.col_off, np.full(len(rows), number)))
+    if not found:
+        return (np.empty(0, np.int64),) * 3
+    rows, cols, groups = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
+    return rows, cols, groups
+
+
+def _window_of(geometry: Any, grid: Grid) -> Window | None:
+    """The window of the pixels that a geometry may touch, or None where it lies outside the grid."""
+    left, bottom, right, top = geometry.bounds
+    if not np.isfinite([left, bottom, right, top]).all():
+        return None
+    corners = [~grid.transform * corner for corner in ((left, top), (right, bottom))]
+    (col_a, row_a), (col_b, row_b) = corners
+    col_off, row_off = max(int(np.floor(min(col_a, col_b))), 0), max(int(np.floor(min(row_a, row_b))), 0)
+    col_end = min(int(np.ceil(max(col_a, col_b))), grid.width)
+    row_end = min(int(np.ceil(max(row_a, row_b))), grid.height)
+    if col_end <= col_off or row_end <= row_off:
+        return None
+    return Window(col_off, row_off, col_end - col_off, row_end - row_off)
+
+
+def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
+    left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
+    raise LabelError(
+        f"{src_path}: no labelled pixel lies in the image; in the image's CRS the labels cover x {left} to {right}, "
+        f"y {bottom} to {top}, and the image is {grid.describe()}"
+    )
+
+
+def _without_conflicts(
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    class_ids: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    names: dict[int, str],
+    kind: str,
+    src_path: str | Path,
+) -> LabelledPixels:
+    """One entry a pixel, in row-major order; pixels that different classes claim are left out."""
+    order = np.lexsort((class_ids, cols, rows))
+    rows, cols, class_ids, groups = rows[order], cols[order], class_ids[order], groups[order]
+    same_pixel = (np.diff(rows) == 0) & (np.diff(cols) == 0)
+    first = np.concatenate([[True], ~same_pixel])
+    pixel = np.cumsum(first) - 1
+    clash = np.zeros(first.sum(), dtype=bool)
+    clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
+    if clash.any():
+        logger.warning("%s: %d pixels that different classes claim are left out", src_path, clash.sum())
+    keep = first & ~clash[pixel]
+    if not keep.any():
+        raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
+    present = np.unique(class_ids[keep])
+    gone = sorted(set(names) - set(present.tolist()))
+    if gone:
+        logger.warning("%s: classes without a pixel in the image: %s", src_path, ", ".join(names[c] for c in gone))
+    classes = make_classes({int(class_id): names[int(class_id)] for class_id in present})
+    return LabelledPixels(rows[keep], cols[keep], class_ids[keep], groups[keep], classes, kind)
+
+
+def _read_raster_labels(info: RasterInfo, grid: Grid) -> LabelledPixels:
+    """Labels from an integer raster; its nodata value, or 0 where it has none, means unlabelled."""
+    if not np.issubdtype(np.dtype(info.dtype), np.integer):
+        raise LabelError(f"{info.src_path} holds {info.dtype} values; class numbers must be whole numbers")
+    if (info.grid.crs is None) != (grid.crs is None):
+        raise GeoreferencingError(
+            f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "
+            "assign it to the other first"
+        )
+    if info.grid.crs is None and info.grid.shape != grid.shape:
+        raise GeoreferencingError(
+            f"{info.src_path} and the image have no CRS, and their sizes differ "
+            f"({info.grid.describe()}; {grid.describe()}); give both a CRS, or crop them alike"
+        )
+    found: list[Burnt] = []
+    with open_on_grid(info.src_path, grid, indexes=info.indexes[:1], resampling=Resampling.nearest) as reader:
+        for window in iter_tiles(grid.shape, 1024):
+            values = np.nan_to_num(reader.read(window)[0], nan=0 if info.nodata is None else info.nodata)
+            rows, cols = np.nonzero(values != (info.nodata or 0))
+            found.append((rows + window.row_off, cols + window.col_off, values[rows, cols].astype(np.int64)))
+    rows, cols, class_ids = (np.concatenate(part) for part in zip(*found, strict=True))
+    if not len(rows):
+        raise LabelError(f"{info.src_path}: no labelled pixel lies in the image ({grid.describe()})")
+    names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
+    groups = np.zeros(len(rows), np.int64)
+    return _without_conflicts(rows, cols, class_ids, groups, names=names, kind="raster", src_path=info.src_path)
