@@ -1,0 +1,138 @@
+"""What defines an S2Fin network: sizes, and which of its parts are switched on.
+
+The parts are the published ones (arXiv 2510.04628); all sizes and defaults are this project's choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+FREQUENCY_MASKS = ("soft", "hard")
+RESONANCES = ("frequency", "spatial")
+MIN_PATCH_SIZE = 5
+MAX_PATCH_SIZE = 21
+
+
+@dataclass(frozen=True, kw_only=True)
+class S2FinConfig:
+    """Sizes and switches of a network; immutable, checked when it is made.
+
+    Attributes:
+        in_channels: bands of the passive image (hyperspectral or multispectral).
+        aux_channels: bands of the second image (LiDAR, SAR), or of the projection that stands in for it.
+        num_classes: classes, so logits.
+        patch_size: pixels along one side of a window; odd, 5 to 21.
+        width: channels of a spectral token.
+        map_width: channels of the feature maps at the resolution of the pixels.
+        deep_width: channels of the feature maps at half that resolution.
+        max_tokens: the bands are put into at most this many contiguous groups, one token a group.
+        depth: HFSET layers.
+        heads: attention heads in HFSET, and heads of the selective scan.
+        topk: share of the keys that each query of the sparse attention keeps (at least two keys).
+        state_size: size of the selective scan's state.
+        map_tokens: tokens that each feature map gives to the head, pooled over as many scales.
+        temperature: softness of the frequency masks, in units of the highest frequency.
+        dropout: probability, in the feed-forward branches and before the classifier.
+        hfset, afcm, ssaf, hfrm, scan: whether that part is there; without it, its inputs pass unchanged.
+        frequency_mask: "soft" masks have trainable thresholds, "hard" ones have the same thresholds, fixed.
+        resonance: where HFRM compares the images, "frequency" (phase) or "spatial" (high-pass detail, by pixel).
+        aux_from_image: there is one image only; the second is a fixed projection of the first (our extension).
+    """
+
+    in_channels: int
+    aux_channels: int
+    num_classes: int
+    patch_size: int = 11
+    width: int = 80
+    map_width: int = 48
+    deep_width: int = 96
+    max_tokens: int = 16
+    depth: int = 1
+    heads: int = 4
+    topk: float = 0.5
+    state_size: int = 16
+    map_tokens: int = 4
+    temperature: float = 0.05
+    dropout: float = 0.1
+    hfset: bool = True
+    afcm: bool = True
+    ssaf: bool = True
+    hfrm: bool = True
+    scan: bool = True
+    frequency_mask: str = "soft"
+    resonance: str = "frequency"
+    aux_from_image: bool = False
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_type(field.name, getattr(self, field.name), str(field.type))
+        for name in ("in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("depth", "heads", "state_size", "map_tokens"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
+        in_range = MIN_PATCH_SIZE <= self.patch_size <= MAX_PATCH_SIZE and self.patch_size % 2 == 1
+        wanted = f"an odd number from {MIN_PATCH_SIZE} to {MAX_PATCH_SIZE}"
+        _require(in_range, "patch_size", self.patch_size, wanted)
+        _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads ({self.heads})")
+        _require(0.0 < self.topk <= 1.0, "topk", self.topk, "above 0 and at most 1")
+        _require(0.0 < self.temperature <= 1.0, "temperature", self.temperature, "above 0 and at most 1")
+        _require(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "at least 0 and below 1")
+        _require(
+            self.frequency_mask in FREQUENCY_MASKS, "frequency_mask", self.frequency_mask, _any_of(FREQUENCY_MASKS)
+        )
+        _require(self.resonance in RESONANCES, "resonance", self.resonance, _any_of(RESONANCES))
+
+    @property
+    def group_size(self) -> int:
+        """Bands in one spectral token (the last token may have fewer)."""
+        return -(-self.in_channels // self.max_tokens)
+
+    @property
+    def num_tokens(self) -> int:
+        """Spectral tokens of one pixel, 1 to `max_tokens`."""
+        return -(-self.in_channels // self.group_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make a configuration from what `to_dict` gave.
+
+        Raises:
+            ValueError: a key is unknown or a required one is missing (the message names it), or a value is wrong.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise ValueError(f"unknown network options: {', '.join(unknown)}")
+        missing = [name for name, f in fields.items() if f.default is dataclasses.MISSING and name not in values]
+        if missing:
+            raise ValueError(f"missing network options: {', '.join(missing)}")
+        return cls(**values)
+
+
+def _require(condition: bool, name: str, value: object, wanted: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+
+def _check_type(name: str, value: object, kind: str) -> None:
+    # bool is an int in Python, but True is not a number of bands
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        "int": number and isinstance(value, int),
+        "float": number,
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+    }
+    _require(fits[kind], name, value, f"of type {kind}")
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    return " or ".join(repr(name) for name in names)

@@ -1,0 +1,402 @@
+"""The S2Fin network: stem, shallow, intermediate and deep stage, head.
+
+Published (arXiv 2510.04628): the three inputs, the pairwise fusion by depth of the network (AFCM shallow, SSAF
+intermediate, HFRM deep), HFSET on the spectra, cross-entropy on the centre pixel. The convolution blocks between these
+parts, the sizes, the head and all equations are this project's reconstruction, see `docs/network.md`.
+
+Inside a window, maps are (B, H * W, C): channels last is what linear layers, LayerNorm and the small DFTs work on
+without a transposition. LayerNorm only, no BatchNorm: a window's result must not depend on its batch, nor differ
+between training on patches and evaluation over a tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2fin.afcm import AFCM
+from s2fin.config import S2FinConfig
+from s2fin.hfrm import HFRM
+from s2fin.hfset import HFSET
+from s2fin.scan import SelectiveScan
+from s2fin.ssaf import SSAF
+
+#: Pixels of a tile whose tokens are refined at a time: bounds memory, and keeps the work within a CPU's cache.
+TOKEN_CHUNK = 512
+
+Floats = Sequence[float] | Tensor
+
+
+class StemMaps(NamedTuple):
+    """What the stem gives for each pixel: tokens (B, N, d, h, w), and maps (B, D, h, w) of the image and the second."""
+
+    tokens: Tensor
+    image: Tensor
+    aux: Tensor
+
+
+# ---- blocks ------------------------------------------------------------------------------------------------------
+
+
+class TokenEmbedding(nn.Module):
+    """Embeds each contiguous group of bands, over the 3 x 3 neighbourhood, as one token, and adds its position."""
+
+    def __init__(self, cfg: S2FinConfig) -> None:
+        super().__init__()
+        self.shape = (cfg.num_tokens, cfg.width)
+        self.missing = cfg.num_tokens * cfg.group_size - cfg.in_channels
+        channels = cfg.num_tokens * cfg.group_size
+        self.conv = nn.Conv2d(channels, cfg.num_tokens * cfg.width, 3, groups=cfg.num_tokens)
+        self.position = nn.Parameter(torch.randn(self.shape) * 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give tokens (B, h, w, N, d) of an image (B, C, h + 2, w + 2)."""
+        x = nn.functional.pad(x, (0, 0, 0, 0, 0, self.missing)) if self.missing else x
+        tokens: Tensor = self.conv(x).permute(0, 2, 3, 1).unflatten(3, self.shape)
+        return tokens + self.position
+
+
+class MapStem(nn.Module):
+    """Mixes the bands of each pixel, then a 3 x 3 convolution without padding, which is all of the halo.
+
+    NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 121 times as often at
+    the default size; so the wide layers are here.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(channels, width)
+        self.act = nn.GELU()
+        self.conv = nn.Conv2d(width, 2 * width, 3)
+        self.narrow = nn.Sequential(nn.GELU(), nn.Linear(2 * width, width), nn.LayerNorm(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give a map (B, D, h, w) of an image (B, C, h + 2, w + 2), stored channels last."""
+        mixed = self.act(self.mix(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        narrowed: Tensor = self.narrow(self.conv(mixed).permute(0, 2, 3, 1))
+        return narrowed.permute(0, 3, 1, 2)
+
+
+class ConvBlock(nn.Module):
+    """A residual block on maps (B, H * W, C): depthwise 3 x 3, LayerNorm, and two linear layers around a GELU."""
+
+    def __init__(self, channels: int, *, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, expansion * channels),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(expansion * channels, channels),
+        )
+
+    def forward(self, maps: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Give maps (B, H * W, C) over `shape` (H, W)."""
+        block: Tensor = maps + self.mlp(_flat(self.depthwise(_planes(maps, shape))))
+        return block
+
+
+class Halve(nn.Module):
+    """A 3 x 3 convolution of stride 2: maps (B, H * W, C) to (B, ceil(H / 2) * ceil(W / 2), C'), then LayerNorm.
+
+    NOTE: with odd sides, the window's centre stays the centre of the halved window.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
+        self.norm = nn.LayerNorm(out_channels)
+
+    def forward(self, maps: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Halve maps over `shape` (H, W)."""
+        halved: Tensor = self.norm(_flat(self.conv(_planes(maps, shape))))
+        return halved
+
+
+class CentredPooling(nn.Module):
+    """Pools a map around its centre, the pixel to classify, at several trained scales.
+
+    Equation (ours): token k is the mean of the positions, weighted by softmax(-r^2 / (2 sigma_k^2)), r in positions
+    from the centre; sigma starts spread from half a position to the whole window.
+    """
+
+    radius_squared: Tensor
+
+    def __init__(self, side: int, count: int) -> None:
+        super().__init__()
+        axis = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
+        self.register_buffer("radius_squared", (axis[:, None] ** 2 + axis**2).flatten(), persistent=False)
+        self.log_sigma = nn.Parameter(torch.linspace(0.5, side / 2, count).log())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Give tokens (B, count, C) of maps (B, side * side, C)."""
+        weights = torch.softmax(-0.5 * self.radius_squared * torch.exp(-2 * self.log_sigma)[:, None], dim=1)
+        return weights @ maps
+
+
+# ---- stages ------------------------------------------------------------------------------------------------------
+
+
+class WindowStages(nn.Module):
+    """The stages on a window's two maps: AFCM and blocks, SSAF and halving, HFRM and blocks.
+
+    A part that is switched off passes its inputs on.
+    """
+
+    def __init__(self, cfg: S2FinConfig) -> None:
+        super().__init__()
+        hard = cfg.frequency_mask == "hard"
+        width, deep, soft = cfg.map_width, cfg.deep_width, cfg.temperature
+        self.shape = (cfg.patch_size, cfg.patch_size)
+        self.deep_shape = (cfg.patch_size // 2 + 1, cfg.patch_size // 2 + 1)
+        self.afcm = AFCM(width, temperature=soft, hard=hard) if cfg.afcm else None
+        self.shallow = nn.ModuleList(ConvBlock(width, expansion=1, dropout=cfg.dropout) for _ in range(2))
+        self.ssaf = SSAF(cfg.width, width) if cfg.ssaf else None
+        self.halve = nn.ModuleList(Halve(width, deep) for _ in range(2))
+        spatial = cfg.resonance == "spatial"
+        self.hfrm = HFRM(deep, temperature=soft, hard=hard, spatial=spatial) if cfg.hfrm else None
+        self.deep = nn.ModuleList(ConvBlock(deep, expansion=2, dropout=cfg.dropout) for _ in range(2))
+
+    def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take tokens (B, N, d) and maps (B, P * P, D); give tokens and the deep maps of half the resolution."""
+        if self.afcm is not None:
+            image, aux = self.afcm(image, aux, self.shape)
+        image, aux = (block(maps, self.shape) for block, maps in zip(self.shallow, (image, aux), strict=True))
+        if self.ssaf is not None:
+            tokens, image, aux = self.ssaf(tokens, image, aux)
+        image, aux = (halve(maps, self.shape) for halve, maps in zip(self.halve, (image, aux), strict=True))
+        if self.hfrm is not None:
+            image, aux = self.hfrm(image, aux, self.deep_shape)
+        image, aux = (block(maps, self.deep_shape) for block, maps in zip(self.deep, (image, aux), strict=True))
+        return tokens, image, aux
+
+
+class Head(nn.Module):
+    """Pools both maps to tokens, scans the sequence of all tokens, and classifies the three sources' means."""
+
+    def __init__(self, cfg: S2FinConfig) -> None:
+        super().__init__()
+        side = cfg.patch_size // 2 + 1
+        self.sizes = [cfg.num_tokens, cfg.map_tokens, cfg.map_tokens]
+        self.pool = nn.ModuleList(CentredPooling(side, cfg.map_tokens) for _ in range(2))
+        self.project = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(cfg.deep_width), nn.Linear(cfg.deep_width, cfg.width)) for _ in range(2)
+        )
+        self.position = nn.Parameter(torch.randn(2 * cfg.map_tokens, cfg.width) * 0.02)
+        self.scan = SelectiveScan(cfg.width, state_size=cfg.state_size, heads=cfg.heads) if cfg.scan else None
+        self.norm = nn.LayerNorm(3 * cfg.width)
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.classify = nn.Linear(3 * cfg.width, cfg.num_classes)
+
+    def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
+        """Give logits (B, num_classes) of tokens (B, N, d) and deep maps (B, n, D)."""
+        pooled = [
+            project(pool(maps)) for project, pool, maps in zip(self.project, self.pool, (image, aux), strict=True)
+        ]
+        sequence = torch.cat([tokens, torch.cat(pooled, dim=1) + self.position], dim=1)
+        if self.scan is not None:
+            sequence = self.scan(sequence)
+        means = [source.mean(dim=1) for source in torch.split(sequence, self.sizes, dim=1)]
+        logits: Tensor = self.classify(self.dropout(self.norm(torch.cat(means, dim=1))))
+        return logits
+
+
+# ---- model -------------------------------------------------------------------------------------------------------
+
+
+class S2Fin(nn.Module):
+    """The network, from raw values to logits.
+
+    `forward` classifies the centre of patches. For a tile, `standardize` and `stem` run once, then `classify_windows`
+    on the windows gathered from the stem's maps: the same function, because the stem pads nothing.
+
+    Attributes:
+        cfg: the configuration.
+        halo: pixels that the stem needs beyond the patch on each side.
+        input_size: side of the patches that `forward` takes, `patch_size + 2 * halo`.
+    """
+
+    halo = 1
+
+    image_mean: Tensor
+    image_std: Tensor
+    aux_mean: Tensor
+    aux_std: Tensor
+    aux_projection: Tensor
+
+    def __init__(self, cfg: S2FinConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.input_size = cfg.patch_size + 2 * self.halo
+        for name, channels in (("image", cfg.in_channels), ("aux", cfg.aux_channels)):
+            self.register_buffer(f"{name}_mean", torch.zeros(channels, 1, 1))
+            self.register_buffer(f"{name}_std", torch.ones(channels, 1, 1))
+        if cfg.aux_from_image:
+            self.register_buffer("aux_projection", torch.eye(cfg.aux_channels, cfg.in_channels))
+        self.embedding = TokenEmbedding(cfg)
+        # NOTE: a single band has no spectral axis, so nothing that HFSET could filter or attend to
+        layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
+        self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
+        self.image_stem = MapStem(cfg.in_channels, cfg.map_width)
+        self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width)
+        self.stages = WindowStages(cfg)
+        self.head = Head(cfg)
+        initialise(self)
+
+    def forward(self, image: Tensor, aux: Tensor | None = None) -> Tensor:
+        """Give logits (B, num_classes) of raw patches (B, C, S, S), S = `input_size`."""
+        return self.classify_patches(*self.standardize(image, aux))
+
+    def classify_patches(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give logits (B, num_classes) of standardised patches (B, C, S, S), S = `input_size`."""
+        side = self.input_size
+        if x.shape[-2:] != (side, side):
+            raise ValueError(f"patches must be {side} x {side} pixels, got {x.shape[-2]} x {x.shape[-1]}")
+        # tokens are needed at the centre only: this is most of the stem's work, so crop first
+        first, last = side // 2 - self.halo, side // 2 + self.halo + 1
+        tokens = self._tokens(x[:, :, first:last, first:last])[:, 0, 0]
+        return self.classify_windows(tokens, self.image_stem(x), self.aux_stem(a))
+
+    def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
+
+        With `aux_from_image`, `aux` must be None, and the second result is the projection of the first.
+
+        Raises:
+            ValueError: the number of bands is not the network's, or `aux` is missing, or there where it must not be.
+        """
+        cfg = self.cfg
+        _check_bands("image", image, cfg.in_channels)
+        x = _finite_or_zero((image - self.image_mean) / self.image_std)
+        if cfg.aux_from_image:
+            if aux is not None:
+                raise ValueError("this network derives its second image from the first: aux must be None")
+            aux = torch.tensordot(self.aux_projection, x, dims=([1], [1])).transpose(0, 1)
+        if aux is None:
+            raise ValueError("this network needs a second image, got None")
+        _check_bands("aux", aux, cfg.aux_channels)
+        return x, _finite_or_zero((aux - self.aux_mean) / self.aux_std)
+
+    def stem(self, x: Tensor, a: Tensor) -> StemMaps:
+        """Give each pixel's tokens and features, of standardised images (B, C, H, W); h = H - 2 halo, w = W - 2 halo.
+
+        The maps are views of channels-last memory, so that one pixel's values lie together.
+        """
+        tokens = self._tokens(x).permute(0, 3, 4, 1, 2)
+        return StemMaps(tokens, self.image_stem(x), self.aux_stem(a))
+
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
+        """Give logits (B, num_classes) of windows.
+
+        Args:
+            tokens: of the windows' centre pixels, (B, N, d).
+            image: windows of the stem's map of the image, (B, D, P, P); fastest in channels-last memory.
+            aux: windows of the stem's map of the second image, likewise.
+        """
+        logits: Tensor = self.head(*self.stages(tokens, _flat(image), _flat(aux)))
+        return logits
+
+    @torch.no_grad()
+    def set_statistics(
+        self,
+        image_mean: Floats,
+        image_std: Floats,
+        aux_mean: Floats | None = None,
+        aux_std: Floats | None = None,
+        *,
+        aux_projection: Tensor | Sequence[Sequence[float]] | None = None,
+    ) -> None:
+        """Set the bands' means and standard deviations (0 counts as 1), and the projection of `aux_from_image`.
+
+        With `aux_from_image`, `aux_mean` and `aux_std` are those of the projected values; without them, 0 and 1.
+
+        Raises:
+            ValueError: a length is not the number of bands, a value is not finite, or a deviation is negative.
+        """
+        given: dict[str, Floats | Sequence[Sequence[float]]] = {"image_mean": image_mean, "image_std": image_std}
+        if not self.cfg.aux_from_image and (aux_mean is None or aux_std is None or aux_projection is not None):
+            raise ValueError("two images need aux_mean and aux_std, and no aux_projection")
+        optional = {"aux_mean": aux_mean, "aux_std": aux_std, "aux_projection": aux_projection}
+        given.update({name: value for name, value in optional.items() if value is not None})
+        for name, value in given.items():
+            buffer: Tensor = getattr(self, name)
+            tensor = torch.as_tensor(value, dtype=torch.float64).to(buffer)
+            if tensor.shape != buffer.shape[: tensor.ndim] or tensor.numel() != buffer.numel():
+                raise ValueError(f"{name} must have shape {tuple(buffer.squeeze().shape)}, got {tuple(tensor.shape)}")
+            if not tensor.isfinite().all() or (name.endswith("std") and (tensor < 0).any()):
+                raise ValueError(f"{name} must be finite, and a deviation not negative, got {tensor.tolist()}")
+            if name.endswith("std"):
+                tensor = torch.where(tensor == 0, torch.ones_like(tensor), tensor)
+            buffer.copy_(tensor.view_as(buffer))
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        """Give refined tokens (B, h, w, N, d) of a standardised image (B, C, h + 2, w + 2)."""
+        embedded: Tensor = self.embedding(x)
+        if not len(self.hfset):
+            return embedded
+        chunks = torch.split(embedded.flatten(0, 2), TOKEN_CHUNK)
+        return torch.cat([self.hfset(chunk) for chunk in chunks]).view_as(embedded)
+
+
+# ---- initialisation ----------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def initialise(model: S2Fin) -> None:
+    """Make residual branches and the classifier start small.
+
+    NOTE: small and not zero, so that every parameter has a gradient from the first step; the remaining layers keep
+    torch's own initialisation, whose biases spread the responses to a single band (LiDAR height) over its range.
+    """
+    for module in model.modules():
+        if isinstance(module, HFSET):
+            _shrink(module.out, module.ffn[-1])
+        elif isinstance(module, ConvBlock):
+            _shrink(module.mlp[-1])
+        elif isinstance(module, AFCM | SSAF):
+            _shrink(*module.out)
+        elif isinstance(module, SelectiveScan):
+            _shrink(module.out)
+    nn.init.normal_(model.head.classify.weight, std=0.02)
+    nn.init.zeros_(model.head.classify.bias)
+
+
+def _shrink(*layers: nn.Module) -> None:
+    for layer in layers:
+        for parameter in layer.parameters():
+            parameter.mul_(0.3)
+
+
+def _hfset(cfg: S2FinConfig) -> HFSET:
+    return HFSET(
+        cfg.width,
+        num_tokens=cfg.num_tokens,
+        heads=cfg.heads,
+        topk=cfg.topk,
+        temperature=cfg.temperature,
+        hard=cfg.frequency_mask == "hard",
+        dropout=cfg.dropout,
+    )
+
+
+def _flat(planes: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H * W, C); no copy from channels-last memory."""
+    return planes.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _planes(maps: Tensor, shape: tuple[int, int]) -> Tensor:
+    """(B, H * W, C) to (B, C, H, W), a view in channels-last memory."""
+    return maps.view(maps.shape[0], *shape, maps.shape[2]).permute(0, 3, 1, 2)
+
+
+def _finite_or_zero(values: Tensor) -> Tensor:
+    return torch.where(values.isfinite(), values, torch.zeros_like(values))
+
+
+def _check_bands(name: str, values: Tensor, bands: int) -> None:
+    if values.ndim != 4 or values.shape[1] != bands:
+        raise ValueError(f"{name} must be (B, {bands}, H, W), got {tuple(values.shape)}")

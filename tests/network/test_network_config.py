@@ -1,0 +1,64 @@
+"""The configuration: what it refuses, and that it survives JSON."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from s2fin import S2FinConfig
+
+REQUIRED: dict[str, Any] = {"in_channels": 144, "aux_channels": 1, "num_classes": 15}
+
+
+def test_round_trip_through_json() -> None:
+    cfg = S2FinConfig(**REQUIRED, patch_size=7, afcm=False, resonance="spatial", dropout=0)
+    assert S2FinConfig.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
+
+
+def test_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        S2FinConfig(**REQUIRED).width = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("in_channels", 0),
+        ("in_channels", 2.5),
+        ("aux_channels", -1),
+        ("num_classes", 1),
+        ("num_classes", True),
+        ("patch_size", 10),
+        ("patch_size", 3),
+        ("patch_size", 23),
+        ("width", 42),
+        ("depth", 0),
+        ("topk", 0.0),
+        ("temperature", 0.0),
+        ("dropout", 1.0),
+        ("hfset", 1),
+        ("frequency_mask", "medium"),
+        ("resonance", 7),
+    ],
+)
+def test_refuses_a_wrong_value_and_shows_it(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be .*got {value!r}"):
+        S2FinConfig.from_dict({**REQUIRED, name: value})
+
+
+def test_refuses_unknown_and_missing_keys_by_name() -> None:
+    with pytest.raises(ValueError, match="unknown network options: deepth, weight"):
+        S2FinConfig.from_dict({**REQUIRED, "weight": 3, "deepth": 1})
+    with pytest.raises(ValueError, match="missing network options: aux_channels, num_classes"):
+        S2FinConfig.from_dict({"in_channels": 3})
+
+
+@pytest.mark.parametrize(
+    ("bands", "tokens", "group"),
+    [(1, 1, 1), (3, 3, 1), (12, 12, 1), (16, 16, 1), (17, 9, 2), (144, 16, 9), (426, 16, 27)],
+)
+def test_bands_fill_the_tokens(bands: int, tokens: int, group: int) -> None:
+    cfg = S2FinConfig(in_channels=bands, aux_channels=1, num_classes=2)
+    assert (cfg.num_tokens, cfg.group_size) == (tokens, group)
+    assert (tokens - 1) * group < bands <= tokens * group  # no token is empty

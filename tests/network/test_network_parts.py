@@ -1,0 +1,212 @@
+"""Each part's formula against a plain reference in float64."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from s2fin.afcm import AFCM
+from s2fin.hfrm import HFRM, phase_cosine
+from s2fin.hfset import HFSET, SparseGain, sparse_softmax
+from s2fin.network import CentredPooling
+from s2fin.scan import SelectiveScan, scan_kernel
+from s2fin.ssaf import SSAF
+
+
+def randn(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64)
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """Move every parameter off its initial value, so that none hides behind a zero or a one."""
+    module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return module.eval()
+
+
+def plane_mask(theta: Tensor, side: int, temperature: float) -> Tensor:
+    """The high-pass mask (side, side // 2 + 1, C), written out."""
+    u = torch.fft.rfftfreq(side, dtype=torch.float64)
+    v = torch.fft.fftfreq(side, dtype=torch.float64)
+    radius = torch.sqrt(u**2 + v[:, None] ** 2)
+    radius = radius / radius.max()
+    return torch.sigmoid((radius[:, :, None] - torch.sigmoid(theta)) / temperature)
+
+
+def test_sparse_softmax_keeps_the_largest() -> None:
+    scores = torch.tensor([[3.0, 1.0, 2.0, 0.0]])
+    expected = torch.tensor([[math.e / (math.e + 1), 0.0, 1 / (math.e + 1), 0.0]])
+    torch.testing.assert_close(sparse_softmax(scores, 2), expected)
+    torch.testing.assert_close(sparse_softmax(scores, 9), scores.softmax(-1))
+
+
+def test_sparse_gain() -> None:
+    module = shaken(SparseGain(8, num_tokens=6, heads=2, topk=0.5))
+    assert isinstance(module, SparseGain)
+    tokens = randn(3, 6, 8)
+    result = module(tokens)
+    for m in range(3):
+        q, k, v = torch.split(module.qkv(tokens[m]), 8, dim=1)
+        from_tokens, from_channels = torch.zeros(6, 8).double(), torch.zeros(6, 8).double()
+        for head in (slice(0, 4), slice(4, 8)):
+            for i in range(6):
+                scores = k[:, head] @ q[i, head] / 2.0
+                kept = scores.argsort(descending=True)[:3]
+                from_tokens[i, head] = scores[kept].softmax(0) @ v[kept, head]
+            for c in range(head.start, head.stop):
+                scores = k[:, head].T @ q[:, c] / math.sqrt(6)
+                kept = scores.argsort(descending=True)[:2]
+                from_channels[:, c] = v[:, head][:, kept] @ scores[kept].softmax(0)
+        both = torch.cat([from_tokens.mean(0), from_channels.mean(0)])
+        torch.testing.assert_close(result[m, 0], torch.sigmoid(module.gain(both)))
+
+
+def test_hfset() -> None:
+    module = shaken(HFSET(8, num_tokens=7, heads=2, topk=0.5, temperature=0.05, hard=False, dropout=0.2))
+    assert isinstance(module, HFSET)
+    tokens = randn(3, 7, 8)
+    y = module.norm(tokens)
+    frequency = torch.tensor([0, 1, 2, 3]).double() / 3
+    mask = torch.sigmoid((frequency[:, None] - torch.sigmoid(module.high_pass.theta)) / 0.05)
+    filtered = torch.fft.irfft(torch.fft.rfft(y, dim=1) * (1 + module.gain(y) * mask), n=7, dim=1)
+    z = tokens + module.out(filtered)
+    torch.testing.assert_close(module(tokens), z + module.ffn(z))
+
+
+def test_hfset_amplifies_only_above_the_threshold() -> None:
+    module = HFSET(4, num_tokens=16, heads=2, topk=0.5, temperature=0.001, hard=False, dropout=0.0).double()
+    time = torch.arange(16).double()[None, :, None].expand(1, 16, 4)
+    slow, fast = torch.cos(2 * math.pi * time / 16), torch.cos(math.pi * time)
+    gain = torch.full((1, 1, 4), 0.5).double()
+    torch.testing.assert_close(module.enhance(slow + fast, gain), slow + 1.5 * fast)
+
+
+@pytest.mark.parametrize("side", [5, 6, 11])
+def test_afcm(side: int) -> None:
+    module = shaken(AFCM(4, temperature=0.05, hard=False))
+    assert isinstance(module, AFCM)
+    maps = [randn(2, side * side, 4) for _ in range(2)]
+    low_mask = 1 - plane_mask(module.high_pass.theta, side, 0.05)
+    lows = []
+    for x in maps:
+        spectrum = torch.fft.rfft2(x.view(2, side, side, 4), dim=(1, 2))
+        lows.append(torch.fft.irfft2(spectrum * low_mask, s=(side, side), dim=(1, 2)).view(2, -1, 4))
+    highs = [x - low for x, low in zip(maps, lows, strict=True)]
+    descriptor = torch.cat([part.abs().mean(1) for part in lows + highs], dim=1)
+    answer = module.weights(descriptor)
+    share = torch.stack([answer[:, 0:4], answer[:, 4:8]]).softmax(dim=0)
+    gains = [1 + torch.tanh(answer[:, 8:12]), 1 + torch.tanh(answer[:, 12:16])]
+    shared = share[0][:, None] * lows[0] + share[1][:, None] * lows[1]
+    results = module(maps[0], maps[1], (side, side))
+    for m in range(2):
+        torch.testing.assert_close(results[m], maps[m] + module.out[m](shared + gains[m][:, None] * highs[m]))
+
+
+def test_ssaf() -> None:
+    module = shaken(SSAF(6, 4))
+    assert isinstance(module, SSAF)
+    tokens, maps = randn(2, 5, 6), [randn(2, 9, 4), randn(2, 9, 4)]
+    results = module(tokens, *maps)
+    for b in range(2):
+        gates = torch.split(torch.sigmoid(module.channel_gate(module.norm(tokens[b]).mean(0))), 4)
+        means = []
+        for m in range(2):
+            total, weight = torch.zeros(4).double(), torch.zeros(()).double()
+            for p in range(9):
+                score = module.position_gate[0](maps[0][b, p])[m] + module.position_gate[1](maps[1][b, p])[m]
+                gated = maps[m][b, p] * gates[m] * torch.sigmoid(score)
+                torch.testing.assert_close(results[1 + m][b, p], maps[m][b, p] + module.out[m](gated))
+                total, weight = total + gated, weight + torch.sigmoid(score)
+            means.append(total / weight)
+        torch.testing.assert_close(results[0][b], tokens[b] + module.to_tokens(torch.cat(means)))
+
+
+def test_phase_cosine() -> None:
+    one, two = randn(2, 2, 7, 3), randn(2, 2, 7, 3)
+    angle = torch.atan2(one[:, 1], one[:, 0]) - torch.atan2(two[:, 1], two[:, 0])
+    torch.testing.assert_close(phase_cosine(10 * one, 10 * two), torch.cos(angle), rtol=0, atol=1e-4)
+    zero = torch.zeros_like(one, requires_grad=True)
+    cosine = phase_cosine(zero, two)
+    torch.autograd.backward(cosine.sum())
+    assert (cosine == 0).all()
+    assert zero.grad is not None
+    assert zero.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("side", [3, 6, 11])
+def test_hfrm_by_frequency(side: int) -> None:
+    module = shaken(HFRM(4, temperature=0.05, hard=False, spatial=False))
+    assert isinstance(module, HFRM)
+    maps = [randn(2, side * side, 4) for _ in range(2)]
+    one, two = (torch.fft.rfft2(x.view(2, side, side, 4), dim=(1, 2), norm="ortho") for x in maps)
+    cosine = (one * two.conj()).real / torch.sqrt(one.abs() ** 2 * two.abs() ** 2 + 1e-6)
+    resonance = torch.sigmoid(module.kappa * (cosine - module.delta)) * plane_mask(module.high_pass.theta, side, 0.05)
+    results = module(maps[0], maps[1], (side, side))
+    for m, spectrum in enumerate((one, two)):
+        strength = torch.log1p(torch.exp(module.gamma[m]))
+        amplified = torch.fft.irfft2(spectrum * (1 + strength * resonance), s=(side, side), dim=(1, 2), norm="ortho")
+        torch.testing.assert_close(results[m], amplified.view(2, -1, 4))
+
+
+def test_hfrm_by_position() -> None:
+    module = shaken(HFRM(4, temperature=0.05, hard=False, spatial=True))
+    assert isinstance(module, HFRM)
+    maps = [randn(2, 36, 4) for _ in range(2)]
+    mask = plane_mask(module.high_pass.theta, 6, 0.05)
+    one, two = (
+        torch.fft.irfft2(torch.fft.rfft2(x.view(2, 6, 6, 4), dim=(1, 2)) * mask, s=(6, 6), dim=(1, 2)).view(2, 36, 4)
+        for x in maps
+    )
+    cosine = (one * two).sum(2) / torch.sqrt(one.norm(dim=2) ** 2 * two.norm(dim=2) ** 2 + 1e-6)
+    resonance = torch.sigmoid(module.kappa * (cosine - module.delta))[:, :, None]
+    results = module(maps[0], maps[1], (6, 6))
+    for m, high in enumerate((one, two)):
+        strength = torch.log1p(torch.exp(module.gamma[m]))
+        torch.testing.assert_close(results[m], maps[m] + strength * resonance * high)
+
+
+def test_hfrm_amplifies_agreement_more_than_contradiction() -> None:
+    module = HFRM(1, temperature=0.05, hard=False, spatial=False).double()
+    edges = randn(1, 36, 1)
+    edges = edges - edges.mean()
+    same, _ = module(edges, edges, (6, 6))
+    opposed, _ = module(edges, -edges, (6, 6))
+    assert same.norm() > opposed.norm() > edges.norm() * 0.999
+
+
+def test_scan_kernel_decays_and_never_overflows() -> None:
+    step = torch.full((2, 1, 1, 30), 50.0)
+    kernel = scan_kernel(-step, step)
+    assert kernel.isfinite().all()
+    torch.testing.assert_close(kernel[0, 0], torch.eye(30) * 100)
+
+
+@pytest.mark.parametrize("length", [1, 2, 24])
+def test_selective_scan_is_the_sequential_one(length: int) -> None:
+    module = shaken(SelectiveScan(8, state_size=3, heads=2))
+    assert isinstance(module, SelectiveScan)
+    x, dt, key, query = randn(2, length, 16), randn(2, length, 4), randn(2, length, 3), randn(2, length, 3)
+    expected = torch.zeros(2, length, 16).double()
+    for b in range(2):
+        for direction in range(2):
+            for h in range(2):
+                state = torch.zeros(3, 8).double()
+                order = range(length) if direction == 0 else range(length - 1, -1, -1)
+                for t in order:
+                    bias, rate = module.step_bias[direction, h], torch.exp(module.log_decay[direction, h])
+                    step = torch.log1p(torch.exp(dt[b, t, 2 * direction + h] + bias))
+                    taken = torch.outer(key[b, t], x[b, t, 8 * h : 8 * h + 8])
+                    state = torch.exp(-rate * step) * state + step * taken
+                    expected[b, t, 8 * h : 8 * h + 8] += query[b, t] @ state
+    torch.testing.assert_close(module.scan(x, dt, key=key, query=query), expected + module.skip * x)
+
+
+def test_centred_pooling_weighs_by_distance() -> None:
+    pool = CentredPooling(5, 2).double()
+    with torch.no_grad():
+        pool.log_sigma.copy_(torch.tensor([0.05, 1e4]).log())
+    maps = randn(1, 25, 3)
+    torch.testing.assert_close(pool(maps), torch.stack([maps[:, 12], maps.mean(1)], dim=1), rtol=0, atol=1e-6)
