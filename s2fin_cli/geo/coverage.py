@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 #: Consecutive rows of a map: class ids (rows, width), and the confidence of each pixel (rows, width) or None.
 Strip = tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.floating[Any]] | None]
 
-#: Pixels that are worked on at once: enough for NumPy to be efficient, about 60 MB with all intermediate arrays.
-BLOCK_PX = 2**20
+#: Pixels that are worked on at once. More is hardly faster, and takes more memory: about 50 MB with all intermediate
+#: arrays on an ordinary map, 300 MB where hardly two neighbouring pixels are of one class.
+BLOCK_PX = 2**18
 
 # The arms of a node in clockwise order, as seen with row 0 on top.
 _NORTH, _EAST, _SOUTH, _WEST = range(4)
@@ -79,9 +80,9 @@ def polygonize(strips: Iterable[Strip], *, nodata: int, block_px: int = BLOCK_PX
             it; the order of the regions does, and only on it: never on the heights of the strips.
 
     Yields:
-        Regions that no later row can touch, as soon as a block is full; never an empty batch. The polygons of all
-        batches form a valid coverage of the valid pixels: no gaps, no overlaps, and every polygon is valid, has a
-        vertex wherever a neighbour has one, and no other vertex on a straight edge.
+        Regions that no later row can touch, as soon as a block is full; only the last batch may be empty. The polygons
+        of all batches form a valid coverage of the valid pixels: no gaps, no overlaps, and every polygon is valid, has
+        a vertex wherever three regions or nodata meet on its edge, and no other vertex on a straight edge.
 
     Raises:
         ValueError: strips differ in width, or in whether they have a confidence.
@@ -94,9 +95,7 @@ def polygonize(strips: Iterable[Strip], *, nodata: int, block_px: int = BLOCK_PX
         if len(regions):
             yield regions
     if sweep is not None:
-        regions = sweep.finish()
-        if len(regions):
-            yield regions
+        yield sweep.finish()
 
 
 def _blocks(strips: Iterable[Strip], nodata: int, block_px: int) -> Iterator[Strip]:
@@ -169,7 +168,8 @@ class _Tally:
         # Sums of whole numbers below 2**53 are exact in float64.
         count = np.bincount(group, weights=self.count, minlength=size).astype(np.int64)
         least = np.full(size, np.inf)
-        np.minimum.at(least, group, self.least)
+        with np.errstate(invalid="ignore"):  # NaN, as nodata may have, is no matter for a warning
+            np.minimum.at(least, group, self.least)
         total = np.bincount(group, weights=self.total, minlength=size).astype(np.float64, copy=False)
         return _Tally(class_id, count, total, least)
 
@@ -257,27 +257,41 @@ class _Sweep:
         stays[last[last >= 0]] = True
         complete = ~stays & (tally.class_id != self._nodata)
 
-        ends = np.searchsorted(owner, np.arange(len(tally) + 1))
-        known: dict[int, list[NDArray[np.int64]]] = {}
-        for new, arrays in zip(united.tolist(), self._open_passes, strict=True):
-            known.setdefault(new, []).extend(arrays)
-        for new in {*known, *np.flatnonzero(stays).tolist()}:
-            # A copy: a view would keep the whole block's passes alive.
-            known.setdefault(new, []).append(passes[ends[new] : ends[new + 1]].copy())
-
-        # Complete regions that were open before have the smallest numbers, so appending the others keeps the order.
-        older = [np.sort(np.concatenate(known[new])) for new in range(_size(united)) if complete[new]]
-        fresh = complete.copy()
-        fresh[: _size(united)] = False
-        lengths = np.concatenate([np.array([len(o) for o in older], dtype=np.intp), np.diff(ends)[fresh]])
-        polygons = _trace(np.concatenate([*older, passes[fresh[owner]]]), lengths, self._width)
-
+        polygons = _trace(*self._gather(stays, complete, united, passes, owner), self._width)
         self._seam_region = np.where(last >= 0, (np.cumsum(stays) - 1)[last], -1)
         self._open = tally[stays]
-        self._open_passes = [known[new] for new in np.flatnonzero(stays).tolist()]
         done = tally[complete]
         mean, least = (done.total / done.count, done.least) if self._with_confidence else (None, None)
         return Regions(done.class_id, done.count, mean, least, polygons)
+
+    def _gather(
+        self,
+        stays: NDArray[np.bool_],
+        complete: NDArray[np.bool_],
+        united: NDArray[np.intp],
+        passes: NDArray[np.int64],
+        owner: NDArray[np.intp],
+    ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Store the passes of regions that stay open; give those of complete regions, region by region.
+
+        Returns:
+            The passes, in order within each region, and how many each complete region has.
+        """
+        ends = np.searchsorted(owner, np.arange(len(stays) + 1))
+        known: dict[int, list[NDArray[np.int64]]] = {}
+        for region, arrays in zip(united.tolist(), self._open_passes, strict=True):
+            known.setdefault(region, []).extend(arrays)
+        for region in {*known, *np.flatnonzero(stays).tolist()}:
+            # A copy: a view would keep the whole block's passes alive.
+            known.setdefault(region, []).append(passes[ends[region] : ends[region + 1]].copy())
+        self._open_passes = [known[region] for region in np.flatnonzero(stays).tolist()]
+
+        # Regions that were open before have the smallest numbers, so appending the others keeps the order.
+        older = [np.sort(np.concatenate(known[region])) for region in range(_size(united)) if complete[region]]
+        fresh = complete.copy()
+        fresh[: _size(united)] = False
+        lengths = np.concatenate([np.array([len(array) for array in older], dtype=np.intp), np.diff(ends)[fresh]])
+        return np.concatenate([*older, passes[fresh[owner]]]), lengths
 
 
 def _size(numbers: NDArray[np.intp]) -> int:
@@ -294,7 +308,8 @@ def _tally_runs(
     if confidence is None:
         return _Tally(class_id, count, np.zeros(len(starts)), np.full(len(starts), np.inf))
     values = confidence.ravel().astype(np.float64)
-    return _Tally(class_id, count, np.add.reduceat(values, starts), np.minimum.reduceat(values, starts))
+    with np.errstate(invalid="ignore"):
+        return _Tally(class_id, count, np.add.reduceat(values, starts), np.minimum.reduceat(values, starts))
 
 
 def _components(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -370,19 +385,7 @@ def _trace(passes: NDArray[np.int64], lengths: NDArray[np.intp], width: int) -> 
     """
     line, column = np.divmod(passes >> 4, width + 1)
     region = np.repeat(np.arange(len(lengths)), lengths)
-    into, out = passes >> 2 & 3, _untwist(passes, region)
-
-    follower = np.empty(len(passes), dtype=np.intp)
-    by_column = np.argsort(region * (width + 1) + column, kind="stable")
-    for order, arm, opposite in ((np.arange(len(passes)), _EAST, _WEST), (by_column, _SOUTH, _NORTH)):
-        # The straight parts of a region's rings on one line do not overlap. In sorted order, the k-th one that begins
-        # therefore ends at the k-th end.
-        begins = order[((into == arm) | (out == arm))[order]]
-        ends = order[((into == opposite) | (out == opposite))[order]]
-        forward = out[begins] == arm
-        follower[begins[forward]] = ends[forward]
-        follower[ends[~forward]] = begins[~forward]
-
+    follower = _followers(passes >> 2 & 3, _untwist(passes, region), region * (width + 1) + column)
     first, left = _cycles(follower)
     is_first = first == np.arange(len(passes))
     ring = (np.cumsum(is_first) - 1)[first]
@@ -395,6 +398,27 @@ def _trace(passes: NDArray[np.int64], lengths: NDArray[np.intp], width: int) -> 
     return np.asarray(
         shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, (np.append(0, stop), rings)), dtype=object
     )
+
+
+def _followers(into: NDArray[np.int64], out: NDArray[np.int64], region_column: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The pass that follows each pass on its ring.
+
+    Args:
+        into: arms that come in, of passes in order of region, line and column.
+        out: arms that go out.
+        region_column: numbers that sort the passes by region and column.
+    """
+    follower = np.empty(len(into), dtype=np.intp)
+    by_line, by_column = np.arange(len(into)), np.argsort(region_column, kind="stable")
+    for order, arm, opposite in ((by_line, _EAST, _WEST), (by_column, _SOUTH, _NORTH)):
+        # The straight parts of a region's rings along one line or column do not overlap. In sorted order, the k-th one
+        # that begins therefore ends at the k-th end.
+        begins = order[((into == arm) | (out == arm))[order]]
+        ends = order[((into == opposite) | (out == opposite))[order]]
+        forward = out[begins] == arm
+        follower[begins[forward]] = ends[forward]
+        follower[ends[~forward]] = begins[~forward]
+    return follower
 
 
 def _untwist(passes: NDArray[np.int64], region: NDArray[np.intp]) -> NDArray[np.int64]:

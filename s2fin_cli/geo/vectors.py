@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LAYER = "landcover"
 
 #: The GeoPackage standard's number for a Cartesian reference system that is not known.
-_UNDEFINED_CARTESIAN = -1
+_UNDEFINED_CARTESIAN = "-1"
 
 _WRITE_ERRORS = (
     OSError,
@@ -73,39 +73,30 @@ def write_polygons(
         OutputError: the file cannot be written.
     """
     layer_file = _LayerFile(dst_path, layer, grid)
-    with_confidence = False
-
-    def watched() -> Iterator[Strip]:
-        nonlocal with_confidence
-        rows = 0
-        for classes, confidence in strips:
-            with_confidence = confidence is not None
-            rows += len(classes)
-            if classes.shape[1] != grid.width or rows > grid.height:
-                raise ValueError(f"strip of shape {classes.shape} up to row {rows} in a grid of shape {grid.shape}")
-            yield classes, confidence
-            if on_progress is not None:
-                on_progress(len(classes))
-        if rows != grid.height:
-            raise ValueError(f"the strips end after {rows} of {grid.height} rows")
-
     count = 0
-    for regions in polygonize(watched(), nodata=nodata):
-        layer_file.write(*_features(regions, grid, class_names, with_confidence=with_confidence))
+    for regions in polygonize(_watched(strips, grid, on_progress), nodata=nodata):
+        if len(regions) or layer_file.is_new:
+            layer_file.write(*_features(regions, grid, class_names))
         count += len(regions)
-    if count == 0:
-        layer_file.write(*_features(_no_regions(), grid, class_names, with_confidence=with_confidence))
     return count
 
 
-def _no_regions() -> Regions:
-    """Regions of a map without any valid pixel."""
-    nothing = np.zeros(0)
-    return Regions(nothing.astype(np.uint8), nothing.astype(np.int64), nothing, nothing, nothing.astype(object))
+def _watched(strips: Iterable[Strip], grid: Grid, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
+    """The same strips; checks their shapes against the grid and reports each one that has been dealt with."""
+    rows = 0
+    for classes, confidence in strips:
+        rows += len(classes)
+        if classes.shape[1] != grid.width or rows > grid.height:
+            raise ValueError(f"strip of shape {classes.shape} up to row {rows} in a grid of shape {grid.shape}")
+        yield classes, confidence
+        if on_progress is not None:
+            on_progress(len(classes))
+    if rows != grid.height:
+        raise ValueError(f"the strips end after {rows} of {grid.height} rows")
 
 
 def _features(
-    regions: Regions, grid: Grid, class_names: Mapping[int, str], *, with_confidence: bool
+    regions: Regions, grid: Grid, class_names: Mapping[int, str]
 ) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
     """Geometries in the grid's CRS, and fields by name, of n regions."""
     ids = np.unique(regions.class_id).tolist()
@@ -121,7 +112,7 @@ def _features(
         "class_name": np.array([class_names[class_id] for class_id in regions.class_id.tolist()], dtype=object),
         "area_m2": grid.area_m2(polygons),
     }
-    if with_confidence and regions.confidence_mean is not None:
+    if regions.confidence_mean is not None:
         fields["confidence"] = regions.confidence_mean
     return polygons, fields
 
@@ -148,12 +139,12 @@ class _LayerFile:
         self._dst_path = dst_path
         self._layer = layer
         self._crs = None if grid.crs is None else grid.crs.to_wkt()
-        self._append = False
+        self.is_new = True
 
     def write(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
         """Add features; the first call makes the file and the layer."""
         try:
-            if not self._append:
+            if self.is_new:
                 self._dst_path.unlink(missing_ok=True)
             with warnings.catch_warnings():
                 # A map without CRS is a case of its own here, not an oversight.
@@ -167,13 +158,9 @@ class _LayerFile:
                     driver="GPKG",
                     geometry_type="Polygon",
                     crs=self._crs,
-                    append=self._append,
-                    layer_options=self._layer_options(),
+                    append=not self.is_new,
+                    layer_options={"SRID": _UNDEFINED_CARTESIAN} if self.is_new and self._crs is None else None,
                 )
         except _WRITE_ERRORS as error:
             raise OutputError(f"cannot write polygons to {self._dst_path}: {error}") from error
-        self._append = True
-
-    def _layer_options(self) -> dict[str, str] | None:
-        """Options for making the layer."""
-        return {"SRID": str(_UNDEFINED_CARTESIAN)} if self._crs is None and not self._append else None
+        self.is_new = False
