@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from s2fin.frequency import HighPass, full_precision, irdft, rdft
+from s2fin.pointwise import Linear
 
 
 class AFCM(nn.Module):
@@ -23,8 +24,8 @@ class AFCM(nn.Module):
     def __init__(self, channels: int, *, temperature: float, hard: bool) -> None:
         super().__init__()
         self.high_pass = HighPass(channels, temperature=temperature, hard=hard, lowest=0.15, highest=0.6)
-        self.weights = nn.Sequential(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, 4 * channels))
-        self.out = nn.ModuleList(nn.Linear(channels, channels) for _ in range(2))
+        self.weights = nn.Sequential(Linear(4 * channels, channels), nn.GELU(), Linear(channels, 4 * channels))
+        self.out = nn.ModuleList(Linear(channels, channels) for _ in range(2))
 
     def forward(self, image: Tensor, aux: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Fuse two maps (B, H * W, C) over `shape` (H, W); both keep their shape."""

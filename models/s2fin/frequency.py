@@ -13,6 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from s2fin.pointwise import apply_matrix
+
 # NOTE: up to this many positions one dense matrix product is about as fast as an FFT of the right layout (CPU, measured
 # at 11 x 11), and needs neither that layout, nor complex numbers, nor a power of two. Above, its quadratic cost shows.
 MATRIX_LIMIT = 256
@@ -54,7 +56,7 @@ def rdft(signal: Tensor, shape: tuple[int, ...]) -> Tensor:
     batch, n, channels = signal.shape
     if n <= MATRIX_LIMIT:
         forward, _ = dft_matrices(shape, signal.dtype, signal.device)
-        return torch.matmul(forward, signal).view(batch, 2, -1, channels)
+        return apply_matrix(forward, signal).view(batch, 2, -1, channels)
     axes = tuple(range(1, len(shape) + 1))
     spectrum = torch.fft.rfftn(signal.reshape(batch, *shape, channels), dim=axes, norm="ortho")
     spectrum = spectrum.reshape(batch, -1, channels)
@@ -67,7 +69,7 @@ def irdft(spectrum: Tensor, shape: tuple[int, ...]) -> Tensor:
     n = math.prod(shape)
     if n <= MATRIX_LIMIT:
         _, inverse = dft_matrices(shape, spectrum.dtype, spectrum.device)
-        return torch.matmul(inverse, spectrum.flatten(1, 2))
+        return apply_matrix(inverse, spectrum.flatten(1, 2))
     half = (*shape[:-1], shape[-1] // 2 + 1)
     axes = tuple(range(1, len(shape) + 1))
     values = torch.complex(spectrum[:, 0], spectrum[:, 1]).reshape(batch, *half, channels)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from s2fin.frequency import HighPass, full_precision, irdft, rdft
+from s2fin.pointwise import Linear
 
 
 def sparse_softmax(scores: Tensor, keep: int) -> Tensor:
@@ -38,8 +39,8 @@ class SparseGain(nn.Module):
         # a softmax over a single key is constant, and would leave Q and K without a gradient
         self.keep_tokens = max(2, math.ceil(topk * num_tokens))
         self.keep_channels = max(2, math.ceil(topk * (width // heads)))
-        self.qkv = nn.Linear(width, 3 * width)
-        self.gain = nn.Linear(2 * width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.gain = Linear(2 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Give the gains (M, 1, d) in 0 to 1 of tokens (M, N, d)."""
@@ -68,13 +69,13 @@ class HFSET(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.gain = SparseGain(width, num_tokens=num_tokens, heads=heads, topk=topk)
         self.high_pass = HighPass(width, temperature=temperature, hard=hard, lowest=0.15, highest=0.65)
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         self.ffn = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
+            Linear(width, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
+            Linear(2 * width, width),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:

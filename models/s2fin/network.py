@@ -21,6 +21,7 @@ from s2fin.afcm import AFCM
 from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM
 from s2fin.hfset import HFSET
+from s2fin.pointwise import Linear
 from s2fin.scan import SelectiveScan
 from s2fin.ssaf import SSAF
 
@@ -68,10 +69,10 @@ class MapStem(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.mix = nn.Linear(channels, width)
+        self.mix = Linear(channels, width)
         self.act = nn.GELU()
         self.conv = nn.Conv2d(width, 2 * width, 3)
-        self.narrow = nn.Sequential(nn.GELU(), nn.Linear(2 * width, width), nn.LayerNorm(width))
+        self.narrow = nn.Sequential(nn.GELU(), Linear(2 * width, width), nn.LayerNorm(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Give a map (B, D, h, w) of an image (B, C, h + 2, w + 2), stored channels last."""
@@ -88,10 +89,10 @@ class ConvBlock(nn.Module):
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.mlp = nn.Sequential(
             nn.LayerNorm(channels),
-            nn.Linear(channels, expansion * channels),
+            Linear(channels, expansion * channels),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(expansion * channels, channels),
+            Linear(expansion * channels, channels),
         )
 
     def forward(self, maps: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -184,13 +185,13 @@ class Head(nn.Module):
         self.sizes = [cfg.num_tokens, cfg.map_tokens, cfg.map_tokens]
         self.pool = nn.ModuleList(CentredPooling(side, cfg.map_tokens) for _ in range(2))
         self.project = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(cfg.deep_width), nn.Linear(cfg.deep_width, cfg.width)) for _ in range(2)
+            nn.Sequential(nn.LayerNorm(cfg.deep_width), Linear(cfg.deep_width, cfg.width)) for _ in range(2)
         )
         self.position = nn.Parameter(torch.randn(2 * cfg.map_tokens, cfg.width) * 0.02)
         self.scan = SelectiveScan(cfg.width, state_size=cfg.state_size, heads=cfg.heads) if cfg.scan else None
         self.norm = nn.LayerNorm(3 * cfg.width)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.classify = nn.Linear(3 * cfg.width, cfg.num_classes)
+        self.classify = Linear(3 * cfg.width, cfg.num_classes)
 
     def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
         """Give logits (B, num_classes) of tokens (B, N, d) and deep maps (B, n, D)."""
@@ -271,7 +272,7 @@ class S2Fin(nn.Module):
         """
         cfg = self.cfg
         _check_bands("image", image, cfg.in_channels)
-        x = _finite_or_zero((image - self.image_mean) / self.image_std)
+        x = _scaled(image, self.image_mean, self.image_std)
         if cfg.aux_from_image:
             if aux is not None:
                 raise ValueError("this network derives its second image from the first: aux must be None")
@@ -279,7 +280,7 @@ class S2Fin(nn.Module):
         if aux is None:
             raise ValueError("this network needs a second image, got None")
         _check_bands("aux", aux, cfg.aux_channels)
-        return x, _finite_or_zero((aux - self.aux_mean) / self.aux_std)
+        return x, _scaled(aux, self.aux_mean, self.aux_std)
 
     def stem(self, x: Tensor, a: Tensor) -> StemMaps:
         """Give each pixel's tokens and features, of standardised images (B, C, H, W); h = H - 2 halo, w = W - 2 halo.
@@ -393,8 +394,10 @@ def _planes(maps: Tensor, shape: tuple[int, int]) -> Tensor:
     return maps.view(maps.shape[0], *shape, maps.shape[2]).permute(0, 3, 1, 2)
 
 
-def _finite_or_zero(values: Tensor) -> Tensor:
-    return torch.where(values.isfinite(), values, torch.zeros_like(values))
+def _scaled(values: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    # the difference is taken in the wider of both number formats (float64 rasters), the result is the network's
+    scaled = ((values - mean) / std).to(mean.dtype)
+    return torch.where(scaled.isfinite(), scaled, torch.zeros_like(scaled))
 
 
 def _check_bands(name: str, values: Tensor, bands: int) -> None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2fin.frequency import full_precision
+from s2fin.pointwise import Linear
 
 
 def scan_kernel(decay: Tensor, step: Tensor) -> Tensor:
@@ -49,12 +50,12 @@ class SelectiveScan(nn.Module):
         self.state_size = state_size
         self.heads = heads
         self.norm = nn.LayerNorm(width)
-        self.into = nn.Linear(width, 2 * self.inner + 2 * state_size + 2 * heads)
+        self.into = Linear(width, 2 * self.inner + 2 * state_size + 2 * heads)
         self.step_bias = nn.Parameter(torch.empty(2, heads))
         self.log_decay = nn.Parameter(torch.empty(2, heads))
         self.skip = nn.Parameter(torch.ones(self.inner))
         self.inner_norm = nn.LayerNorm(self.inner)
-        self.out = nn.Linear(self.inner, width)
+        self.out = Linear(self.inner, width)
         self.reset_decay()
 
     @torch.no_grad()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from s2fin.pointwise import Linear
+
 
 class SSAF(nn.Module):
     """The tokens gate the channels of both maps, the maps gate the positions, and the gated maps inform the tokens.
@@ -21,10 +23,10 @@ class SSAF(nn.Module):
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.channel_gate = nn.Linear(width, 2 * channels)
-        self.position_gate = nn.ModuleList(nn.Linear(channels, 2, bias=m == 0) for m in range(2))
-        self.out = nn.ModuleList(nn.Linear(channels, channels) for _ in range(2))
-        self.to_tokens = nn.Linear(2 * channels, width)
+        self.channel_gate = Linear(width, 2 * channels)
+        self.position_gate = nn.ModuleList(Linear(channels, 2, bias=m == 0) for m in range(2))
+        self.out = nn.ModuleList(Linear(channels, channels) for _ in range(2))
+        self.to_tokens = Linear(2 * channels, width)
 
     def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Fuse tokens (B, N, d) and two maps (B, H * W, C); all keep their shape."""

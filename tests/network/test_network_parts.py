@@ -10,6 +10,7 @@ from s2fin.afcm import AFCM
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
 from s2fin.network import CentredPooling
+from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
 from s2fin.ssaf import SSAF
 
@@ -34,6 +35,27 @@ def plane_mask(theta: Tensor, side: int, temperature: float) -> Tensor:
     radius = torch.sqrt(u**2 + v[:, None] ** 2)
     radius = radius / radius.max()
     return torch.sigmoid((radius[:, :, None] - torch.sigmoid(theta)) / temperature)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 5, 8), (1, 5, 8), (2, 4, 3, 8)])
+def test_linear_is_that_of_torch(shape: tuple[int, ...]) -> None:
+    one, two = Linear(8, 6), nn.Linear(8, 6)
+    two.load_state_dict(one.state_dict())
+    x = torch.randn(shape)
+    torch.testing.assert_close(one(x), two(x))
+    torch.testing.assert_close(one(x.mT.contiguous().mT), two(x))
+    for layer in (one, two):
+        torch.autograd.backward(layer(x).square().sum())
+    assert one.weight.grad is not None
+    assert one.bias.grad is not None
+    torch.testing.assert_close(one.weight.grad, two.weight.grad)
+    torch.testing.assert_close(one.bias.grad, two.bias.grad)
+
+
+def test_apply_matrix_is_a_product() -> None:
+    matrix, signal = torch.randn(6, 9), torch.randn(4, 9, 5)
+    torch.testing.assert_close(apply_matrix(matrix, signal), matrix @ signal)
+    torch.testing.assert_close(apply_matrix(matrix.double(), signal.double()), matrix.double() @ signal.double())
 
 
 def test_sparse_softmax_keeps_the_largest() -> None:
