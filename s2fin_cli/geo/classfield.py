@@ -34,7 +34,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     if label_field is not None:
         if label_field not in fields:
             raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
-        if not _is_text(frame[label_field]) and not _is_whole_number(frame[label_field]):
+        if not is_text(frame[label_field]) and not _is_whole_number(frame[label_field]):
             raise LabelError(f"{src_path}: field {label_field!r} holds neither text nor whole numbers; name another")
         return label_field
     if not fields:
@@ -62,7 +62,7 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
         name
         for name in fields
         if name.lower() not in ID_FIELDS
-        and (_is_text(frame[name]) or _is_whole_number(frame[name]))
+        and (is_text(frame[name]) or _is_whole_number(frame[name]))
         and _is_known(frame[name]).any()
     ]
     # NOTE: where some field repeats its values, one that never does describes features, not classes.
@@ -71,7 +71,8 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
     return varying or repeating or classlike
 
 
-def _is_text(values: pd.Series) -> bool:
+def is_text(values: pd.Series) -> bool:
+    """Whether a field holds text."""
     return bool(pd.api.types.is_string_dtype(values)) and not pd.api.types.is_numeric_dtype(values)
 
 
@@ -84,14 +85,14 @@ def _is_whole_number(values: pd.Series) -> bool:
 
 def _is_known(values: pd.Series) -> pd.Series:
     known = values.notna()
-    return known & (values.fillna("").astype(str).str.strip() != "") if _is_text(values) else known
+    return known & (values.fillna("").astype(str).str.strip() != "") if is_text(values) else known
 
 
 def _names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
     """The only text field that gives each number of `field` one name of its own, if there is one."""
     fitting = []
     for name in frame.columns:
-        if name == frame.geometry.name or not _is_text(frame[name]):
+        if name == frame.geometry.name or not is_text(frame[name]):
             continue
         pairs = frame.loc[_is_known(frame[name]) & frame[field].notna(), [field, name]].drop_duplicates()
         if len(pairs) and not pairs[field].duplicated().any() and not pairs[name].duplicated().any():
@@ -115,7 +116,7 @@ def number_classes(
     frame = frame[known].reset_index(drop=True)
     if frame.empty:
         raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
-    if not _is_text(frame[field]):
+    if not is_text(frame[field]):
         class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
         names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
         if (names_field := _names_field(frame, field)) is not None:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes
-from s2fin_cli.geo.classfield import class_field, number_classes
+from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import RasterInfo, open_on_grid, read_info
 from s2fin_cli.geo.windows import iter_tiles
@@ -44,6 +44,7 @@ class LabelledPixels:
         groups: int64 (n,), the number of the polygon or point that each came from; 0 throughout for a raster.
         classes: every class that occurs, in the order of the ids.
         kind: "polygons", "points" or "raster".
+        ids_are_given: whether the numbers are the labels' own, and not ours for names in alphabetical order.
     """
 
     rows: NDArray[np.int64]
@@ -52,6 +53,7 @@ class LabelledPixels:
     groups: NDArray[np.int64]
     classes: tuple[LandCoverClass, ...]
     kind: str
+    ids_are_given: bool = True
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,7 +108,8 @@ def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | 
         _raise_outside(geometries, grid, src_path)
     if lost := len(geometries) - len(np.unique(groups)):
         logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, len(geometries))
-    return _without_conflicts(rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path)
+    pixels = _without_conflicts(rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path)
+    return replace(pixels, ids_are_given=not is_text(frame[field]))
 
 
 def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:

@@ -87,7 +87,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment())
         # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
-        stack.enter_context(_without_georeferencing_warning())
+        stack.enter_context(without_georeferencing_warning())
         try:
             src = stack.enter_context(rasterio.open(src_path))
         except RasterioError as error:
@@ -99,7 +99,8 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
 
 
 @contextlib.contextmanager
-def _without_georeferencing_warning() -> Iterator[None]:
+def without_georeferencing_warning() -> Iterator[None]:
+    """Keep rasterio quiet about a raster without georeferencing, which s2fin reports in its own words."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

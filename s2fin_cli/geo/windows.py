@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rasterio.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: Scattered pixels are read together that lie in one block of so many pixels a side.
+BLOCK_SIZE = 256
 
 
 def iter_tiles(shape: tuple[int, int], tile_size: int) -> Iterator[Window]:
@@ -21,3 +27,14 @@ def iter_tiles(shape: tuple[int, int], tile_size: int) -> Iterator[Window]:
     for row_off in range(0, height, tile_size):
         for col_off in range(0, width, tile_size):
             yield Window(col_off, row_off, min(tile_size, width - col_off), min(tile_size, height - row_off))
+
+
+def iter_blocks(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:
+    """Positions of those of (n,) scattered pixels that lie in one block, with the smallest window that holds them."""
+    numbers = (rows // BLOCK_SIZE) * (1 << 32) + cols // BLOCK_SIZE
+    order = np.argsort(numbers, kind="stable")
+    for positions in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+        if len(positions):
+            top, left = int(rows[positions].min()), int(cols[positions].min())
+            height, width = int(rows[positions].max()) - top + 1, int(cols[positions].max()) - left + 1
+            yield positions, Window(left, top, width, height)

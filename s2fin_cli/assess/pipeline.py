@@ -1,0 +1,85 @@
+"""The use case of assessment: a map and reference labels in, accuracy figures out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.errors import LabelError, RasterError
+from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.labels import LabelledPixels, read_labels
+from s2fin_cli.geo.rasters import open_raster, read_info
+from s2fin_cli.geo.windows import iter_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.config import StrPath
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> Accuracy:
+    """Compare a class map with reference labels.
+
+    Classes are matched by name where the map knows all the names that the reference uses, else by number.
+
+    Args:
+        map_path: a class map: a raster of integers.
+        reference: vector file of polygons or points, or an integer raster.
+        label_field: the vector's class field; None takes the only one that can be it.
+
+    Returns:
+        the accuracy, over all classes of the map that occur in it or in the reference.
+
+    Raises:
+        RasterError: the map is not a class map.
+        LabelError: the reference holds classes that the map does not know.
+    """
+    info = read_info(str(map_path))
+    if not np.issubdtype(np.dtype(info.dtype), np.integer) or info.count != 1:
+        raise RasterError(
+            f"{map_path} is not a class map: it has {info.count} bands of {info.dtype}; "
+            "give a raster with one band of whole numbers"
+        )
+    labels = read_labels(str(reference), info.grid, label_field=label_field)
+    mapped = _read_pixels(str(map_path), labels)
+    names = read_class_names(Path(map_path))
+    class_ids = _match(labels, names, reference)
+    nodata = set() if info.nodata is None else {int(info.nodata)}
+    present = (set(class_ids.tolist()) | set(mapped.tolist())) - nodata
+    known = sorted(present & names.keys() if names else present)
+    own_names = {c.id: c.name for c in labels.classes} | names
+    return Accuracy.from_labels(
+        class_ids, mapped, class_ids=known, class_names=[own_names.get(i, str(i)) for i in known]
+    )
+
+
+def _read_pixels(map_path: str, labels: LabelledPixels) -> NDArray[np.int64]:
+    """The map's values at labelled pixels."""
+    values = np.empty(len(labels), dtype=np.int64)
+    with open_raster(map_path) as src:
+        for positions, window in iter_blocks(labels.rows, labels.cols):
+            block = src.read(1, window=window)
+            values[positions] = block[labels.rows[positions] - window.row_off, labels.cols[positions] - window.col_off]
+    return values
+
+
+def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) -> NDArray[np.int64]:
+    """The reference's class ids in the map's numbering: all by name, else all by number."""
+    by_name = {name.strip().lower(): class_id for class_id, name in names.items()}
+    unknown = [c.name for c in labels.classes if c.name.strip().lower() not in by_name]
+    if not unknown:
+        numbers = {c.id: by_name[c.name.strip().lower()] for c in labels.classes}
+        return np.array([numbers[class_id] for class_id in labels.class_ids.tolist()], dtype=np.int64)
+    if labels.ids_are_given and all(not names or c.id in names for c in labels.classes):
+        return labels.class_ids
+    has = ", ".join(f"{name} ({class_id})" for class_id, name in names.items()) or "numbers without names only"
+    raise LabelError(
+        f"{reference} holds classes that the map does not know: {', '.join(unknown)}; the map has {has}; "
+        "name the classes alike, or take another field with --label-field"
+    )

@@ -1,0 +1,64 @@
+"""`s2fin classify`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from s2fin_cli.config import ClassifyOptions
+from s2fin_cli.options import (
+    FilePath,
+    input_options,
+    json_option,
+    overwrite_option,
+    print_json,
+    shown_progress,
+    verbosity_options,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@input_options
+@click.option("-o", "--output", type=FilePath(), required=True, help="Class map to write, a GeoTIFF.")
+@click.option("-m", "--model", type=FilePath(), help="Model file.  [default: ./model.s2fin, else $S2FIN_MODEL]")
+@click.option(
+    "--vector/--no-vector",
+    default=ClassifyOptions.vector,
+    show_default=True,
+    help="Write the map's polygons beside it, as .gpkg.",
+)
+@click.option("--confidence", type=FilePath(), help="Also write the probability of each pixel's class.")
+@click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
+@overwrite_option
+@click.option(
+    "--tile-size",
+    default=ClassifyOptions.tile_size,
+    show_default=True,
+    help="Pixels a side that are read and computed at a time; the map does not depend on it.",
+)
+@json_option
+@verbosity_options
+def classify(*, as_json: bool, **options: Any) -> None:
+    """Classify a scene with a trained model.
+
+    The map has the passive image's grid; the other images are warped onto it window by window.
+    """
+    from s2fin_cli.infer.pipeline import classify as run
+
+    with shown_progress() as progress:
+        result = run(ClassifyOptions(**options), progress=progress)
+    total = sum(result.pixels.values())
+    for land_cover in result.classes:
+        pixels = result.pixels[land_cover.id]
+        logger.info("%8.2f %%  %d %s", 100 * pixels / max(total, 1), land_cover.id, land_cover.name)
+    if result.nodata_pixels:
+        logger.info("%d pixels have no data in some image and none in the map", result.nodata_pixels)
+    for name, path in vars(result.outputs).items():
+        if path is not None:
+            logger.info("%s: %s", name, path)
+    if as_json:
+        print_json(result.to_dict())

@@ -1,0 +1,42 @@
+"""`s2fin evaluate`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from s2fin_cli.options import FilePath, json_option, overwrite_option, print_json, verbosity_options
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--map", "map_path", type=FilePath(), required=True, help="Class map to assess.")
+@click.option("--reference", type=FilePath(), required=True, help="Polygons, points, or a raster of class numbers.")
+@click.option("--label-field", help="The reference's class field.  [default: the only one that can be it]")
+@click.option("-o", "--output", type=FilePath(), help="Also write the report: .json, .csv or .md.")
+@overwrite_option
+@json_option
+@verbosity_options
+def evaluate(
+    *, map_path: str, reference: str, label_field: str | None, output: str | None, overwrite: bool, as_json: bool
+) -> None:
+    """Assess a map's accuracy against reference labels that it was not trained on."""
+    from rich.console import Console
+
+    from s2fin_cli.assess.pipeline import evaluate as run
+    from s2fin_cli.assess.reports import print_report, write_report
+    from s2fin_cli.files import check_outputs
+
+    if output is not None:
+        check_outputs([Path(output)], overwrite=overwrite)
+    accuracy = run(map_path, reference, label_field=label_field)
+    if output is not None:
+        write_report(accuracy, Path(output))
+        logger.info("report: %s", output)
+    if as_json:
+        print_json(accuracy.to_dict())
+    else:
+        print_report(accuracy, Console())

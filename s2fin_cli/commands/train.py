@@ -1,0 +1,75 @@
+"""`s2fin train`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from s2fin_cli.config import SPLITS, TrainOptions
+from s2fin_cli.options import (
+    FilePath,
+    console,
+    input_options,
+    json_option,
+    overwrite_option,
+    print_json,
+    shown_progress,
+    verbosity_options,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@input_options
+@click.option("--labels", type=FilePath(), required=True, help="Polygons, points, or a raster of class numbers.")
+@click.option("--label-field", help="The labels' class field.  [default: the only one that can be it]")
+@click.option("-o", "--output", type=FilePath(), default=TrainOptions.output, show_default=True, help="Model to write.")
+@overwrite_option
+@click.option(
+    "--patch-size", default=TrainOptions.patch_size, show_default=True, help="Pixels a side of a window, odd, 5 to 21."
+)
+@click.option("--epochs", default=TrainOptions.epochs, show_default=True, help="Passes over the labels at most.")
+@click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Patches a step.")
+@click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
+@click.option(
+    "--labels-per-class",
+    default=TrainOptions.labels_per_class,
+    show_default=True,
+    help="Training pixels of one class at most.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default=TrainOptions.split,
+    show_default=True,
+    help="How validation pixels are held out: whole polygons, spatial blocks with a buffer, or single random "
+    "pixels (which flatters the figures); auto takes polygons for polygons, else blocks.",
+)
+@click.option(
+    "--validation", default=TrainOptions.validation, show_default=True, help="Share of the labels to hold out; 0: none."
+)
+@click.option("--seed", default=TrainOptions.seed, show_default=True, help="Of every random choice.")
+@json_option
+@verbosity_options
+def train(*, as_json: bool, **options: Any) -> None:
+    """Train a model from images and labels.
+
+    The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. Without a second image,
+    the passive image's leading principal components serve as one.
+    """
+    from s2fin_cli.assess.reports import print_report
+    from s2fin_cli.learn.pipeline import train as run
+
+    with shown_progress() as progress:
+        result = run(TrainOptions(**options), progress=progress)
+    if result.outcome.interrupted:
+        logger.warning("interrupted: the best model so far, of epoch %d, is kept", result.outcome.best_epoch)
+    if result.outcome.accuracy is not None and logger.isEnabledFor(logging.INFO):
+        logger.info("accuracy on the pixels held out (epoch %d):", result.outcome.best_epoch)
+        print_report(result.outcome.accuracy, console())
+    logger.info("model: %s", result.model)
+    if as_json:
+        print_json(result.to_dict())

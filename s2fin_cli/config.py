@@ -1,0 +1,159 @@
+"""Every option of training and classification, with its default: the command line and the Python API share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
+
+from s2fin_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+StrPath = str | PathLike[str]
+
+DEFAULT_MODEL = "model.s2fin"
+#: Environment variable that names the model where no `model.s2fin` is in the current directory.
+MODEL_VARIABLE = "S2FIN_MODEL"
+
+DEVICES = ("auto", "cpu", "cuda")
+SPLITS = ("auto", "polygons", "blocks", "random")
+RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "med", "q1", "q3", "rms")
+
+
+def nearest_name(name: str, known: list[str]) -> str:
+    """A hint for a message: the known name that was probably meant, else all of them."""
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """The rasters of one place, and how they are brought together.
+
+    Attributes:
+        hsi: hyperspectral image; the passive image, whose grid is the map's.
+        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        lidar, dsm, sar: LiDAR raster, surface or terrain heights, SAR image; together the second image.
+        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
+            average for much finer rasters, else bilinear.
+        device: "auto" takes CUDA where there is one.
+    """
+
+    hsi: StrPath | None = None
+    msi: StrPath | None = None
+    lidar: StrPath | None = None
+    dsm: StrPath | None = None
+    sar: StrPath | None = None
+    resampling: str | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_choice("device", self.device, DEVICES)
+        if self.resampling is not None:
+            _check_choice("resampling", self.resampling, RESAMPLINGS)
+        if self.hsi is None and self.msi is None:
+            raise UsageError("no passive image was given; name it with --hsi or --msi")
+
+    @property
+    def src_paths(self) -> dict[str, str | None]:
+        """Path by modality."""
+        given = {"hsi": self.hsi, "msi": self.msi, "lidar": self.lidar, "dsm": self.dsm, "sar": self.sar}
+        return {modality: None if path is None else str(path) for modality, path in given.items()}
+
+    @classmethod
+    def from_kwargs(cls, kwargs: Mapping[str, Any]) -> Self:
+        """Options from keyword arguments.
+
+        Raises:
+            UsageError: an unknown name, a missing one or an impossible value.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in kwargs:
+            if name not in known:
+                raise UsageError(f"unknown option {name!r}; {nearest_name(name, known)}")
+        try:
+            return cls(**kwargs)
+        except TypeError as error:
+            raise UsageError(str(error).replace(f"{cls.__name__}.__init__() ", "")) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(InputOptions):
+    """Options of `s2fin train`.
+
+    Attributes:
+        labels: vector file of polygons or points, or an integer raster.
+        label_field: the vector's class field; None takes the only one that can be it.
+        output: the model file to write.
+        overwrite: whether `output` may already be there.
+        patch_size: pixels a side of the window that is classified, odd, 5 to 21.
+        epochs: passes over the training pixels at most.
+        batch_size: patches a step.
+        learning_rate: the highest learning rate of the schedule.
+        labels_per_class: training pixels of one class at most, likewise validation pixels.
+        split: how validation pixels are held out: "polygons" (whole ones), "blocks" (of pixels, with a buffer),
+            "random" (single pixels; flatters the figures), or "auto": polygons for polygons, else blocks.
+        validation: share of the labelled pixels to hold out, 0 for none.
+        seed: of every random choice.
+    """
+
+    labels: StrPath
+    label_field: str | None = None
+    output: StrPath = DEFAULT_MODEL
+    overwrite: bool = False
+    patch_size: int = 11
+    epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    labels_per_class: int = 1000
+    split: str = "auto"
+    validation: float = 0.25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_choice("split", self.split, SPLITS)
+        _check("patch_size", self.patch_size, self.patch_size % 2 == 1 and 5 <= self.patch_size <= 21, "odd, 5 to 21")
+        for name in ("epochs", "batch_size", "labels_per_class"):
+            _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check("learning_rate", self.learning_rate, 0 < self.learning_rate <= 1, "above 0 and at most 1")
+        _check("validation", self.validation, 0 <= self.validation < 1, "at least 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyOptions(InputOptions):
+    """Options of `s2fin classify`.
+
+    Attributes:
+        output: the map to write, a GeoTIFF; polygons go beside it with the suffix `.gpkg`.
+        model: the model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
+        vector: whether to write polygons.
+        confidence: where to write the probability of each pixel's class, if anywhere.
+        probabilities: where to write the probabilities of all classes, if anywhere.
+        overwrite: whether outputs may already be there.
+        tile_size: pixels a side that are read and computed at a time.
+    """
+
+    output: StrPath
+    model: StrPath | None = None
+    vector: bool = True
+    confidence: StrPath | None = None
+    probabilities: StrPath | None = None
+    overwrite: bool = False
+    tile_size: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("tile_size", self.tile_size, self.tile_size >= 16, "at least 16")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    _check(name, value, value in choices, f"one of {', '.join(choices)}")
+
+
+def _check(name: str, value: object, is_right: bool, requirement: str) -> None:
+    if not is_right:
+        raise UsageError(f"{name} is {value!r}; it must be {requirement}")

@@ -1,0 +1,249 @@
+"""The use case of classification: files and a model in, a map and polygons out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+
+from s2fin_cli import __version__
+from s2fin_cli.device import pick_device
+from s2fin_cli.errors import UsageError
+from s2fin_cli.files import check_outputs, staged
+from s2fin_cli.geo.classes import map_encoding
+from s2fin_cli.geo.classmap import RasterWriter, create_class_map, create_float_raster, iter_strips
+from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
+from s2fin_cli.geo.statistics import band_statistics, sample_pixels
+from s2fin_cli.geo.vectors import write_polygons
+from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.infer.engine import CELL_SIZE, Engine
+from s2fin_cli.modelfile import ModelInfo, check_values, find_model, fit_stack, read_model
+from s2fin_cli.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from rasterio.windows import Window
+
+    from s2fin_cli.config import ClassifyOptions, StrPath
+    from s2fin_cli.geo.classes import LandCoverClass
+
+logger = logging.getLogger(__name__)
+
+#: A map's resolution may differ from the training image's by this factor before the user is told.
+RESOLUTION_FACTOR = 1.25
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one classification, None for those that are not asked for."""
+
+    map: Path
+    polygons: Path | None
+    confidence: Path | None
+    probabilities: Path | None
+
+    @classmethod
+    def of(cls, options: ClassifyOptions) -> Outputs:
+        """The files that options ask for.
+
+        Raises:
+            UsageError: a raster is not to be a GeoTIFF, or an input would be overwritten.
+        """
+        class_map = Path(options.output)
+        rasters = (class_map, _path(options.confidence), _path(options.probabilities))
+        for path in rasters:
+            if path is not None and path.suffix.lower() not in (".tif", ".tiff"):
+                raise UsageError(f"{path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
+        outputs = cls(class_map, class_map.with_suffix(".gpkg") if options.vector else None, *rasters[1:])
+        inputs = [Path(path).resolve() for path in (*options.src_paths.values(), options.model) if path is not None]
+        for path in outputs.wanted:
+            if path.resolve() in inputs:
+                raise UsageError(f"{path} is an input, which would be lost; give the output another name")
+        return outputs
+
+    @property
+    def wanted(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in vars(self).values() if path is not None]
+
+
+def _path(given: StrPath | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+@dataclass(frozen=True)
+class ClassifyResult:
+    """What classification gave.
+
+    Attributes:
+        outputs: paths of the files that were written.
+        model: path of the model that was used.
+        pixels: number of pixels by class id.
+        nodata_pixels: pixels that some needed image has no data for.
+        classes: the model's classes.
+    """
+
+    outputs: Outputs
+    model: Path
+    pixels: dict[int, int]
+    nodata_pixels: int
+    classes: tuple[LandCoverClass, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        paths = {**vars(self.outputs), "model": self.model}
+        return {
+            **{name: None if path is None else str(path) for name, path in paths.items()},
+            "classes": [{"id": c.id, "name": c.name, "pixels": self.pixels[c.id]} for c in self.classes],
+            "nodata_pixels": self.nodata_pixels,
+        }
+
+
+def classify(options: ClassifyOptions, *, progress: Progress = silent) -> ClassifyResult:
+    """Classify a scene and write the map.
+
+    Args:
+        options: the options.
+        progress: told how far it is.
+
+    Returns:
+        where the outputs are, and what the map holds.
+
+    Raises:
+        S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
+    """
+    outputs = Outputs.of(options)
+    check_outputs(outputs.wanted, overwrite=options.overwrite)
+    model_path = find_model(options.model)
+    network, info = read_model(model_path)
+    engine = Engine(network, pick_device(options.device))
+    resampling = None if options.resampling is None else Resampling[options.resampling]
+    stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))
+    _check_scene(info, stack)
+    tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
+    with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
+        tmp = _in_place_of(outputs, tmp_paths)
+        # NOTE: polygons need the confidence even where the user does not ask for its raster.
+        tmp = replace(tmp, confidence=tmp.confidence or scratch / "confidence.tif")
+        with _open_writers(tmp, stack, info, tags) as writers:
+            pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
+        if tmp.polygons is not None:
+            _vectorise(tmp, stack, info, progress=progress)
+    if not any(pixels.values()):
+        logger.warning("no pixel has data in all images, so the map is empty")
+    nodata_pixels = stack.grid.height * stack.grid.width - sum(pixels.values())
+    return ClassifyResult(outputs, model_path, pixels, nodata_pixels, info.classes)
+
+
+@contextlib.contextmanager
+def _scratch(map_path: Path) -> Iterator[Path]:
+    """A folder beside the map for what is needed only while it is made."""
+    with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
+        yield Path(folder)
+
+
+def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
+    tmp = dict(zip(outputs.wanted, tmp_paths, strict=True))
+    others = (outputs.polygons, outputs.confidence, outputs.probabilities)
+    return Outputs(tmp[outputs.map], *(None if path is None else tmp[path] for path in others))
+
+
+def _check_scene(info: ModelInfo, stack: Stack) -> None:
+    """Compare the scene with the one that the model was trained on."""
+    statistics = band_statistics(sample_pixels(stack))
+    start = 0
+    for bands, layer in zip(info.bands, stack.layers, strict=True):
+        chosen = slice(start, start + len(layer.indexes))
+        check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
+        start += len(layer.indexes)
+    same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
+    factor = max(max(a / b, b / a) for a, b in zip(info.res, stack.grid.res, strict=True))
+    if same_crs and factor > RESOLUTION_FACTOR:
+        logger.warning(
+            "the model was trained on pixels of %.6g x %.6g and these have %.6g x %.6g: textures will look different",
+            *info.res, *stack.grid.res,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Writers:
+    """The open rasters of one classification."""
+
+    map: RasterWriter
+    confidence: RasterWriter
+    probabilities: RasterWriter | None
+
+
+@contextlib.contextmanager
+def _open_writers(tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str]) -> Iterator[_Writers]:
+    grid, names = stack.grid, [c.name for c in info.classes]
+    with contextlib.ExitStack() as opened:
+        class_map = opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags))
+        assert tmp.confidence is not None  # noqa: S101  the caller saw to it
+        confidence = opened.enter_context(create_float_raster(tmp.confidence, grid, ["confidence"], tags=tags))
+        probabilities = None
+        if tmp.probabilities is not None:
+            probabilities = opened.enter_context(create_float_raster(tmp.probabilities, grid, names, tags=tags))
+        yield _Writers(class_map, confidence, probabilities)
+
+
+def _fill(
+    writers: _Writers, stack: Stack, engine: Engine, info: ModelInfo, *, tile_size: int, progress: Progress
+) -> dict[int, int]:
+    """Classify tile by tile and write; the number of pixels by class id."""
+    ids = np.array([c.id for c in info.classes])
+    dtype, nodata = map_encoding(ids.tolist())
+    counts = np.zeros(len(ids), dtype=np.int64)
+    # NOTE: tiles made of whole cells keep the map independent of the tile size.
+    tiles = list(iter_tiles(stack.grid.shape, -(-tile_size // CELL_SIZE) * CELL_SIZE))
+    with stack.open() as opened:
+        for done, window in enumerate(tiles, start=1):
+            probs, valid = _predict_tile(engine, opened, window)
+            best = probs.argmax(axis=0)
+            counts += np.bincount(best[valid], minlength=len(ids))
+            writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
+            probs[:, ~valid] = np.nan
+            writers.confidence.write(probs.max(axis=0, keepdims=True), window)
+            if writers.probabilities is not None:
+                writers.probabilities.write(probs, window)
+            progress("classifying", done, len(tiles))
+    return {int(class_id): int(count) for class_id, count in zip(ids, counts, strict=True)}
+
+
+def _predict_tile(engine: Engine, opened: OpenStack, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Probabilities (classes, height, width) of a window, and where they are valid."""
+    tile = opened.read(window, halo=engine.margin)
+    inner = slice(engine.margin, -engine.margin)
+    valid = tile.valid[inner, inner]
+    aux = None if tile.aux is None else torch.from_numpy(tile.aux)
+    probs = engine.predict(torch.from_numpy(tile.image), aux, torch.from_numpy(valid))
+    return probs.numpy(), valid
+
+
+def _vectorise(tmp: Outputs, stack: Stack, info: ModelInfo, *, progress: Progress) -> None:
+    assert tmp.polygons is not None  # noqa: S101  the caller saw to it
+    rows = 0
+
+    def report(strip_rows: int) -> None:
+        nonlocal rows
+        rows += strip_rows
+        progress("polygons", rows, stack.grid.height)
+
+    write_polygons(
+        tmp.polygons,
+        iter_strips(tmp.map, tmp.confidence),
+        grid=stack.grid,
+        class_names={c.id: c.name for c in info.classes},
+        nodata=map_encoding([c.id for c in info.classes])[1],
+        on_progress=report,
+    )

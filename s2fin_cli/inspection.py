@@ -1,0 +1,151 @@
+"""What a raster or a model file holds, in words and as plain JSON values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+from safetensors import SafetensorError, safe_open
+
+from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.rasters import read_info
+from s2fin_cli.geo.stack import Layer, Stack
+from s2fin_cli.geo.statistics import band_statistics, sample_pixels
+from s2fin_cli.modelfile import read_info as read_model_info
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from s2fin_cli.config import StrPath
+
+
+def describe(src_path: StrPath) -> dict[str, Any]:
+    """Describe a raster or a model file.
+
+    Returns:
+        plain JSON values; `kind` is "raster" or "model".
+
+    Raises:
+        RasterError: it is neither.
+        ModelFileError: it is a model that is damaged.
+    """
+    return _describe_model(str(src_path)) if _is_model(Path(src_path)) else _describe_raster(str(src_path))
+
+
+def _is_model(path: Path) -> bool:
+    if path.suffix == ".s2fin":
+        return True
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
+
+
+def _describe_model(src_path: str) -> dict[str, Any]:
+    return {"kind": "model", "path": src_path, **read_model_info(src_path).to_dict()}
+
+
+def _describe_raster(src_path: str) -> dict[str, Any]:
+    info = read_info(src_path)
+    grid = info.grid
+    layer = Layer("raster", info, info.indexes)
+    pixels = sample_pixels(Stack(layer))
+    statistics = band_statistics(pixels)
+    bands = [
+        {
+            "index": index,
+            "name": info.band_names[i] or None,
+            "wavelength_nm": None if info.wavelengths is None else info.wavelengths[i],
+            "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
+            **{
+                name: None if values[i] != values[i] else round(float(values[i]), 6)
+                for name, values in vars(statistics).items()
+            },
+        }
+        for i, index in enumerate(info.indexes)
+    ]
+    return {
+        "kind": "raster",
+        "path": src_path,
+        "driver": info.driver,
+        "width": grid.width,
+        "height": grid.height,
+        "crs": None if grid.crs is None else crs_name(grid.crs),
+        "transform": list(grid.transform[:6]),
+        "res": list(grid.res),
+        "bounds": list(grid.bounds),
+        "dtype": info.dtype,
+        "nodata": None if info.nodata is None else float(info.nodata) if info.nodata == info.nodata else "nan",
+        "sampled_pixels": len(pixels),
+        "bands": bands,
+        "classes": {str(class_id): name for class_id, name in read_class_names(Path(src_path)).items()},
+    }
+
+
+def print_description(description: dict[str, Any], console: Console) -> None:
+    """Print a description for people."""
+    if description["kind"] == "model":
+        _print_model(description, console)
+    else:
+        _print_raster(description, console)
+
+
+def _print_raster(raster: dict[str, Any], console: Console) -> None:
+    left, bottom, right, top = (f"{value:.10g}" for value in raster["bounds"])
+    rows = {
+        "raster": f"{raster['path']} ({raster['driver']})",
+        "size": f"{raster['width']} x {raster['height']} px, {len(raster['bands'])} bands of {raster['dtype']}",
+        "CRS": raster["crs"] or "none",
+        "pixel size": " x ".join(f"{value:.8g}" for value in raster["res"]),
+        "extent": f"x {left} to {right}, y {bottom} to {top}",
+        "nodata": "none declared" if raster["nodata"] is None else str(raster["nodata"]),
+    }
+    if raster["classes"]:
+        rows["classes"] = ", ".join(f"{class_id} {name}" for class_id, name in raster["classes"].items())
+    _print_rows(rows, console)
+    table = Table("band", "name", "nm", "valid %", "mean", "std", "2 %", "98 %", box=None, header_style="bold")
+    for band in raster["bands"]:
+        figures = ["-" if band[key] is None else f"{band[key]:.6g}" for key in ("mean", "std", "low", "high")]
+        wavelength = "" if band["wavelength_nm"] is None else f"{band['wavelength_nm']:.1f}"
+        table.add_row(str(band["index"]), Text(band["name"] or ""), wavelength, f"{100 * band['valid']:.1f}", *figures)
+    console.print(table)
+    console.print(f"figures from {raster['sampled_pixels']} sampled pixels")
+
+
+def _print_model(model: dict[str, Any], console: Console) -> None:
+    training, architecture = model["training"], model["architecture"]
+    images = [f"--{b['modality']} ({len(b['indexes'])} of {b['count']} bands, {b['dtype']})" for b in model["bands"]]
+    rows = {
+        "model": model["path"],
+        "images": ", ".join(images),
+        "patch": f"{architecture['patch_size']} x {architecture['patch_size']} px of "
+        + " x ".join(f"{value:.8g}" for value in model["res"]),
+        "training": f"{training['train_pixels']} pixels, {training['epochs']} epochs, seed {training['seed']}",
+        "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
+        "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
+    }
+    if training["validation"] is not None:
+        figures = (f"{name} {training['validation'][key]:.3f}" for name, key in _FIGURES if training["validation"][key])
+        rows["validation"] = ", ".join(figures)
+    _print_rows(rows, console)
+    table = Table("class", "name", "colour", "labelled pixels", box=None, header_style="bold")
+    for land_cover in model["classes"]:
+        red, green, blue = land_cover["color"]
+        swatch = Text("    ", style=f"on rgb({red},{green},{blue})")
+        labelled = training["labelled_pixels"].get(land_cover["name"], "")
+        table.add_row(str(land_cover["id"]), Text(land_cover["name"]), swatch, str(labelled))
+    console.print(table)
+
+
+_FIGURES = (("OA", "overall_accuracy"), ("AA", "average_accuracy"), ("kappa", "kappa"))
+
+
+def _print_rows(rows: dict[str, str], console: Console) -> None:
+    table = Table(box=None, show_header=False)
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)

@@ -1,0 +1,277 @@
+"""The one file that a trained model is: safetensors weights, and everything needed to use them as JSON metadata.
+
+Nothing in it is ever unpickled or executed: the architecture is rebuilt from its configuration by our own class.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from s2fin import S2Fin, S2FinConfig
+from s2fin_cli import __version__
+from s2fin_cli.config import DEFAULT_MODEL, MODEL_VARIABLE
+from s2fin_cli.errors import ModelFileError
+from s2fin_cli.geo.classes import LandCoverClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.geo.stack import Layer, Stack
+
+logger = logging.getLogger(__name__)
+
+#: Key of the JSON text in the file's metadata, and the version of what stands in it.
+METADATA_KEY = "s2fin"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class BandSet:
+    """The bands of one modality that a model was trained on.
+
+    Attributes:
+        modality: "hsi", "msi", "lidar", "dsm" or "sar".
+        count: data bands in the training raster.
+        indexes: 1-based numbers of those in use.
+        dtype: the training raster's data type.
+        band_names: descriptions of the bands in use, empty where there is none.
+        wavelengths: centre wavelengths in nm of the bands in use, or None.
+        mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
+    """
+
+    modality: str
+    count: int
+    indexes: tuple[int, ...]
+    dtype: str
+    band_names: tuple[str, ...]
+    wavelengths: tuple[float, ...] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `dataclasses.asdict` and JSON made of it."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything about a model but its weights.
+
+    Attributes:
+        architecture: configuration of the network, as `S2FinConfig.to_dict` gives it.
+        bands: the modalities it was trained on, the passive image first.
+        classes: its classes, in the order of the logits.
+        training: how it was trained and validated, plain JSON values.
+        crs: WKT of the training grid's CRS, or None.
+        res: pixel width and height of the training grid in CRS units.
+        versions: of s2fin and torch.
+    """
+
+    architecture: dict[str, Any]
+    bands: tuple[BandSet, ...]
+    classes: tuple[LandCoverClass, ...]
+    training: dict[str, Any]
+    crs: str | None
+    res: tuple[float, float]
+    versions: dict[str, str]
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of the window that is classified."""
+        return int(self.architecture["patch_size"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"format": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError: something is missing or unknown.
+        """
+        return cls(
+            architecture=dict(values["architecture"]),
+            bands=tuple(BandSet.from_dict(bands) for bands in values["bands"]),
+            classes=tuple(LandCoverClass(c["id"], c["name"], tuple(c["color"])) for c in values["classes"]),
+            training=dict(values["training"]),
+            crs=values["crs"],
+            res=(values["res"][0], values["res"][1]),
+            versions=dict(values["versions"]),
+        )
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of the software that makes a model."""
+    return {"s2fin": __version__, "torch": torch.__version__}
+
+
+def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float]]:
+    """WKT and resolution of a grid, as a model keeps them."""
+    return (None if grid.crs is None else grid.crs.to_wkt()), grid.res
+
+
+def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
+    """Write a model file. The caller sees to it that it appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        save_file(weights, dst_path, metadata={METADATA_KEY: json.dumps(info.to_dict(), allow_nan=False)})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def find_model(given: str | os.PathLike[str] | None) -> Path:
+    """The model to use: the one given, else `model.s2fin` here, else the one `$S2FIN_MODEL` names.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    if given is not None:
+        return Path(given)
+    if (default := Path(DEFAULT_MODEL)).exists():
+        logger.info("model: %s, found in the current directory", default)
+        return default
+    if named := os.environ.get(MODEL_VARIABLE):
+        logger.info("model: %s, named by $%s", named, MODEL_VARIABLE)
+        return Path(named)
+    raise ModelFileError(
+        f"no model: there is no {DEFAULT_MODEL} in {Path.cwd()} and ${MODEL_VARIABLE} is not set; "
+        "train one with s2fin train, or name one with -m"
+    )
+
+
+def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
+    """Read what a model file says about its model, without its weights.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    if not Path(src_path).is_file():
+        raise ModelFileError(f"there is no model file {src_path}; check the path")
+    try:
+        with safe_open(src_path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{src_path} is not a model file or is damaged ({error}); train again, or copy it again"
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise ModelFileError(f"{src_path} holds safetensors weights, but not of an s2fin model; train one with s2fin")
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        if values["format"] > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, and this "
+                f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
+            )
+        return ModelInfo.from_dict(values)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
+
+
+def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
+    """Read a model: its network, in evaluation mode on the CPU, and its description.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    info = read_info(src_path)
+    try:
+        network = S2Fin(S2FinConfig.from_dict(info.architecture))
+        with safe_open(src_path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+        network.load_state_dict(weights)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
+    return network.eval(), info
+
+
+# ---- whether a model fits images -------------------------------------------------------------------------------------
+
+#: Images whose values differ by more than this factor from the training image's are in another unit.
+MAX_SCALE_FACTOR = 20.0
+#: Modalities whose values are physical heights: another place may well lie much higher.
+HEIGHT_MODALITIES = ("lidar", "dsm")
+
+
+def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
+    """The stack with the bands that a model wants.
+
+    Raises:
+        ModelFileError: a modality is missing or not known to the model, or its number of bands is another.
+    """
+    given = {layer.modality: layer for layer in stack.layers}
+    wanted = [bands.modality for bands in info.bands]
+    if sorted(given) != sorted(wanted):
+        raise ModelFileError(
+            f"the model was trained with {_options(wanted)}, and {_options(list(given))} was given; "
+            "give the same kinds of images"
+        )
+    layers = []
+    for bands in info.bands:
+        layer = given[bands.modality]
+        if layer.info.count != bands.count:
+            raise ModelFileError(
+                f"the model was trained on {bands.count} bands of --{bands.modality} ({bands.dtype}), and "
+                f"{layer.src_path} has {layer.info.count} ({layer.info.dtype}); give an image of the same sensor"
+            )
+        layers.append(replace(layer, indexes=bands.indexes))
+    return replace(stack, image=layers[0], aux=tuple(layers[1:]))
+
+
+def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:
+    """Refuse an image whose values are in another unit than the training image's; heights are only warned of.
+
+    Args:
+        bands: what the model was trained on.
+        layer: the image, for messages.
+        low: 2nd percentile of each of its bands, NaN where there is no data.
+        high: 98th percentile likewise.
+
+    Raises:
+        ModelFileError: the typical magnitude of the values differs by more than `MAX_SCALE_FACTOR`.
+    """
+    given = np.maximum(np.abs(low), np.abs(high))
+    trained = np.maximum(np.abs(bands.low), np.abs(bands.high))
+    comparable = np.isfinite(given) & (given > 0) & (trained > 0)
+    if not comparable.any():
+        return
+    factor = float(np.median(given[comparable] / trained[comparable]))
+    if 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
+        return
+    message = (
+        f"{layer.describe()} ({layer.info.dtype}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, "
+        f"and the model was trained on {bands.dtype} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
+    )
+    if bands.modality in HEIGHT_MODALITIES:
+        logger.warning("%s; are both in the same unit?", message)
+        return
+    raise ModelFileError(f"{message}; bring the image to the same unit and scale first")
+
+
+def _options(modalities: list[str]) -> str:
+    return " ".join(f"--{modality}" for modality in modalities)

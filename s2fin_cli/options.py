@@ -1,0 +1,145 @@
+"""Options that commands share, and what they set up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s2fin_cli.config import DEVICES, RESAMPLINGS
+from s2fin_cli.progress import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from s2fin_cli.progress import Progress
+
+    Command = Callable[..., Any]
+
+
+class FilePath(click.ParamType[str]):
+    """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
+
+    name = "file"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What stands for the value in the help."""
+        return "FILE"
+
+
+def input_options(command: Command) -> Command:
+    """The rasters of a scene and how they are brought together."""
+    for option in reversed(
+        [
+            click.option("--hsi", type=FilePath(), help="Hyperspectral image; its grid is the map's grid."),
+            click.option("--msi", type=FilePath(), help="Multispectral image; the passive image where no --hsi is."),
+            click.option("--lidar", type=FilePath(), help="LiDAR raster, e.g. heights above ground."),
+            click.option("--dsm", type=FilePath(), help="Surface or terrain heights."),
+            click.option("--sar", type=FilePath(), help="SAR image."),
+            click.option(
+                "--resampling",
+                type=click.Choice(RESAMPLINGS),
+                help="How the other images are warped onto the passive image's grid.  "
+                "[default: average for much finer ones, else bilinear]",
+            ),
+            click.option(
+                "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def overwrite_option(command: Command) -> Command:
+    """Whether outputs may already be there."""
+    return click.option("--overwrite", is_flag=True, help="Replace outputs that are already there.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """Whether the answer is for a program."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on stdout.")(command)
+
+
+def verbosity_options(command: Command) -> Command:
+    """-q and -v, which set up the logging before the command runs."""
+
+    @click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Show details, and where in the code an error arose.")
+    @wraps(command)
+    def wrapped(*args: Any, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        if quiet and verbose:
+            raise click.UsageError("-q and -v exclude each other")
+        set_up_logging(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+        return command(*args, **kwargs)
+
+    return wrapped
+
+
+class _ConsoleHandler(logging.Handler):
+    """Log records on stderr, above whatever progress is shown there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from rich.text import Text
+
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
+        console().print(Text.assemble((prefix, style), record.getMessage()), soft_wrap=True)
+
+
+def set_up_logging(level: int) -> None:
+    """Show s2fin's own messages from a level on."""
+    own = logging.getLogger("s2fin_cli")
+    own.handlers = [_ConsoleHandler()]
+    own.setLevel(level)
+    own.propagate = False
+    logging.captureWarnings(level > logging.DEBUG)  # other libraries' warnings are for whoever asked for details
+
+
+def console() -> Console:
+    """The console on stderr; stdout is for data only."""
+    global _console  # noqa: PLW0603  one live display needs one console
+    from rich.console import Console
+
+    if _console is None or _console.file.closed:
+        _console = Console(stderr=True)
+    return _console
+
+
+_console: Console | None = None
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Progress bars on stderr, none with -q."""
+    if not logging.getLogger("s2fin_cli").isEnabledFor(logging.INFO):
+        yield silent
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    with Bars(*columns, console=console()) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int, **figures: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, figures="")
+            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            bars.update(tasks[stage], completed=done, total=total, figures=text)
+
+        yield show
+
+
+def print_json(answer: object) -> None:
+    """Print an answer for a program on stdout."""
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
