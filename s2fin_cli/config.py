@@ -107,7 +107,7 @@ class TrainOptions(InputOptions):
     patch_size: int = 11
     epochs: int = 40
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     labels_per_class: int = 1000
     split: str = "auto"
     validation: float = 0.25

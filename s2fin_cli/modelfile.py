@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli import __version__
@@ -134,10 +134,7 @@ def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
         OSError: it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        save_file(weights, dst_path, metadata={METADATA_KEY: json.dumps(info.to_dict(), allow_nan=False)})
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+    dst_path.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(info.to_dict(), allow_nan=False)}))
 
 
 def find_model(given: str | os.PathLike[str] | None) -> Path:

@@ -257,10 +257,8 @@ class S2Fin(nn.Module):
         side = self.input_size
         if x.shape[-2:] != (side, side):
             raise ValueError(f"patches must be {side} x {side} pixels, got {x.shape[-2]} x {x.shape[-1]}")
-        # tokens are needed at the centre only: this is most of the stem's work, so crop first
-        first, last = side // 2 - self.halo, side // 2 + self.halo + 1
-        tokens = self._tokens(x[:, :, first:last, first:last])[:, 0, 0]
-        return self.classify_windows(tokens, self.image_stem(x), self.aux_stem(a))
+        maps = self.stem(x, a, border=self.cfg.patch_size // 2)
+        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux)
 
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
@@ -282,12 +280,19 @@ class S2Fin(nn.Module):
         _check_bands("aux", aux, cfg.aux_channels)
         return x, _scaled(aux, self.aux_mean, self.aux_std)
 
-    def stem(self, x: Tensor, a: Tensor) -> StemMaps:
+    def stem(self, x: Tensor, a: Tensor, *, border: int = 0) -> StemMaps:
         """Give each pixel's tokens and features, of standardised images (B, C, H, W); h = H - 2 halo, w = W - 2 halo.
 
         The maps are views of channels-last memory, so that one pixel's values lie together.
+
+        Args:
+            x: the passive image.
+            a: the second image.
+            border: tokens are most of the work and needed at windows' centres only; they are left out this close to
+                the maps' edges, so theirs is a map of (h - 2 border, w - 2 border).
         """
-        tokens = self._tokens(x).permute(0, 3, 4, 1, 2)
+        inner = x[..., border : x.shape[-2] - border, border : x.shape[-1] - border]
+        tokens = self._tokens(inner).permute(0, 3, 4, 1, 2)
         return StemMaps(tokens, self.image_stem(x), self.aux_stem(a))
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:

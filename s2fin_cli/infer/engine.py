@@ -83,10 +83,8 @@ class Engine:
             for image in images
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
-        maps = self.network.stem(x, a)
-        radius = self.patch_size // 2
-        tokens = maps.tokens[..., radius : radius + CELL_SIZE, radius : radius + CELL_SIZE]
-        tokens = tokens.permute(0, 3, 4, 1, 2).flatten(0, 2)
+        maps = self.network.stem(x, a, border=self.patch_size // 2)
+        tokens = maps.tokens.permute(0, 3, 4, 1, 2).flatten(0, 2)
         logits = self.network.classify_windows(tokens, self._windows(maps.image), self._windows(maps.aux))
         probs = logits.float().softmax(dim=1)
         return probs.view(len(cells), CELL_SIZE, CELL_SIZE, -1).permute(0, 3, 1, 2).cpu()

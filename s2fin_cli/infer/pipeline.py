@@ -206,6 +206,7 @@ def _fill(
     counts = np.zeros(len(ids), dtype=np.int64)
     # NOTE: tiles made of whole cells keep the map independent of the tile size.
     tiles = list(iter_tiles(stack.grid.shape, -(-tile_size // CELL_SIZE) * CELL_SIZE))
+    progress("classifying", 0, len(tiles))
     with stack.open() as opened:
         for done, window in enumerate(tiles, start=1):
             probs, valid = _predict_tile(engine, opened, window)

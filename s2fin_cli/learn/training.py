@@ -110,6 +110,7 @@ def fit(
     best = _Best()
     interrupted = False
     epoch = 0
+    progress("training", 0, hyperparameters.epochs)
     try:
         for epoch in range(1, hyperparameters.epochs + 1):
             loss = run.train_epoch()
