@@ -14,6 +14,7 @@ import rasterio
 import rasterio.windows
 from rasterio.errors import RasterioError
 
+from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.classes import LandCoverClass, map_encoding
 from s2fin_cli.geo.rasters import environment, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.windows import iter_tiles
@@ -98,7 +99,7 @@ def _create(dst_path: Path, grid: Grid, *, count: int, dtype: str, nodata: float
 
 def _check_whole(path: Path) -> None:
     """Read a written raster back: GDAL does not tell when its last blocks meet a full disk."""
-    with rasterio.open(path) as src:
+    with open_raster(path) as src:
         for window in iter_tiles(src.shape, 8 * BLOCK_SIZE):
             src.read(window=window)
 
@@ -107,7 +108,7 @@ def _check_whole(path: Path) -> None:
 def _as_os_error() -> Iterator[None]:
     try:
         yield
-    except RasterioError as error:
+    except (RasterioError, RasterError) as error:
         raise OSError(f"{error.__cause__ or error}") from error
 
 
