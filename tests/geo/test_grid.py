@@ -1,0 +1,104 @@
+"""Grids: bounds, resolution, comparison and areas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod
+from rasterio.crs import CRS
+from rasterio.transform import array_bounds
+
+from s2fin_cli.geo.grid import Grid, crs_name
+
+UTM = CRS.from_epsg(32632)
+NORTH_UP = Affine(10, 0, 500_000, 0, -20, 5_000_000)
+
+
+def test_properties_of_a_north_up_grid() -> None:
+    grid = Grid(UTM, NORTH_UP, (30, 40))
+    assert (grid.height, grid.width) == (30, 40)
+    assert grid.res == (10, 20)
+    assert grid.bounds == (500_000, 4_999_400, 500_400, 5_000_000)
+    assert not grid.is_rotated
+    assert grid.is_georeferenced
+    assert grid.window.flatten() == (0, 0, 40, 30)
+    assert grid.describe() == "40 x 30 px of 10 x 20, EPSG:32632, x 500000 to 500400, y 4999400 to 5000000"
+
+
+def test_south_up_bounds_are_in_order() -> None:
+    grid = Grid(UTM, Affine(10, 0, 500_000, 0, 10, 4_999_000), (30, 40))
+    assert grid.bounds == (500_000, 4_999_000, 500_400, 4_999_300)
+    assert grid.res == (10, 10)
+    assert not grid.is_rotated
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (-1, 3)])
+def test_an_empty_grid_is_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"at least one pixel, got shape \("):
+        Grid(UTM, NORTH_UP, shape)
+
+
+@given(angle=st.floats(-180, 180), height=st.integers(1, 50), width=st.integers(1, 50))
+def test_bounds_and_resolution_of_rotated_grids(angle: float, height: int, width: int) -> None:
+    transform = Affine.translation(5e5, 5e6) * Affine.rotation(angle) * Affine.scale(3, -7)
+    grid = Grid(UTM, transform, (height, width))
+    assert grid.res == pytest.approx((3, 7))
+    corners = [transform * corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
+    assert grid.bounds == pytest.approx(shapely.MultiPoint(corners).bounds)
+    assert grid.is_rotated == (min(abs(np.sin(np.radians(angle))), 1) > 1e-9)
+
+
+@given(height=st.integers(1, 50), width=st.integers(1, 50))
+def test_bounds_agree_with_rasterio(height: int, width: int) -> None:
+    assert Grid(UTM, NORTH_UP, (height, width)).bounds == pytest.approx(array_bounds(height, width, NORTH_UP))
+
+
+def test_grids_match_within_a_hundredth_of_a_pixel() -> None:
+    grid = Grid(UTM, NORTH_UP, (30, 40))
+    assert grid.matches(Grid(UTM, NORTH_UP * Affine.translation(0.009, 0), (30, 40)))
+    assert not grid.matches(Grid(UTM, NORTH_UP * Affine.translation(0.011, 0), (30, 40)))
+    assert not grid.matches(Grid(UTM, NORTH_UP, (30, 41)))
+    assert not grid.matches(Grid(CRS.from_epsg(32633), NORTH_UP, (30, 40)))
+    assert grid.same_pixels(Grid(None, NORTH_UP, (30, 40)))
+
+
+def test_a_tiny_error_of_the_pixel_size_counts_at_the_far_corner() -> None:
+    grid = Grid(UTM, NORTH_UP, (1000, 1000))
+    assert grid.matches(Grid(UTM, NORTH_UP * Affine.scale(1 + 5e-6), (1000, 1000)))
+    assert not grid.matches(Grid(UTM, NORTH_UP * Affine.scale(1 + 2e-5), (1000, 1000)))
+
+
+def test_grids_without_crs_can_match() -> None:
+    grid = Grid(None, Affine.identity(), (30, 40))
+    assert grid.matches(Grid(None, Affine.identity(), (30, 40)))
+    assert not grid.is_georeferenced
+    assert "no CRS" in grid.describe()
+
+
+def test_area_in_a_geographic_crs_is_geodesic() -> None:
+    polygon = shapely.box(11, 48, 11.1, 48.1, ccw=False)
+    hole = shapely.Polygon(polygon.exterior, [shapely.box(11.02, 48.02, 11.05, 48.05).exterior])
+    areas = Grid(CRS.from_epsg(4326), Affine(0.01, 0, 11, 0, -0.01, 48.1), (10, 10)).area_m2([polygon, hole])
+    geod = Geod(ellps="WGS84")
+    outer = abs(geod.geometry_area_perimeter(polygon)[0])
+    inner = abs(geod.geometry_area_perimeter(shapely.box(11.02, 48.02, 11.05, 48.05))[0])
+    assert areas == pytest.approx([outer, outer - inner])
+
+
+def test_area_in_feet_is_converted_to_square_metres() -> None:
+    grid = Grid(CRS.from_epsg(2263), Affine(1, 0, 0, 0, -1, 0), (10, 10))  # New York, US survey feet
+    assert grid.area_m2([shapely.box(0, 0, 100, 10)]) == pytest.approx([1000 * (1200 / 3937) ** 2])
+
+
+def test_area_without_crs_is_in_coordinate_units() -> None:
+    assert Grid(None, Affine.identity(), (10, 10)).area_m2([shapely.box(0, 0, 4, 2)]) == pytest.approx([8])
+
+
+def test_names_of_crs() -> None:
+    assert crs_name(UTM) == "EPSG:32632"
+    local = CRS.from_proj4("+proj=tmerc +lat_0=12 +lon_0=34 +k=0.9 +x_0=7 +ellps=GRS80 +units=m +type=crs")
+    assert crs_name(local) == "unknown"
