@@ -1,0 +1,66 @@
+"""Parameters, work and speed of the network alone, on one CPU thread: the table in docs/network.md.
+
+python benchmarks/network_cost.py [BANDS ...]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from s2fin import S2Fin, S2FinConfig
+from torch.utils.flop_counter import FlopCounterMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIDE = 64
+WINDOWS = 1024
+REPEATS = 7
+
+
+def rate(run: Callable[[], object], count: int) -> float:
+    """Items a second of the fastest of several runs."""
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return count / min(seconds)
+
+
+def mflop(run: Callable[[], object]) -> float:
+    """Millions of multiplications and additions in matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops() / 1e6
+
+
+@torch.inference_mode()
+def measure(bands: int) -> str:
+    """One line of figures for a network of so many bands and one height."""
+    model = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=15)).eval()
+    side = SIDE + 2 * model.halo
+    x, a = torch.randn(1, bands, side, side), torch.randn(1, 1, side, side)
+    maps = model.stem(x, a)
+    size = model.cfg.patch_size
+    tokens = maps.tokens.permute(0, 3, 4, 1, 2).reshape(-1, *maps.tokens.shape[1:3])[:WINDOWS]
+    windows = [
+        m[:, :, :size, :size].expand(WINDOWS, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        for m in (maps.image, maps.aux)
+    ]
+    return (
+        f"{bands} + 1 bands: {sum(p.numel() for p in model.parameters())} parameters, "
+        f"{mflop(lambda: model.stem(x, a)) / SIDE**2:.1f} MFLOP a pixel in the stem, "
+        f"{mflop(lambda: model.classify_windows(tokens[:1], *(w[:1] for w in windows))):.1f} MFLOP a window, "
+        f"{rate(lambda: model.stem(x, a), SIDE**2):.0f} pixels/s in the stem, "
+        f"{rate(lambda: model.classify_windows(tokens, *windows), WINDOWS):.0f} windows/s"
+    )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for bands in map(int, sys.argv[1:] or ("144", "12")):
+        print(measure(bands))
