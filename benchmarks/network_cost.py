@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
-from s2fin import S2Fin, S2FinConfig
 from torch.utils.flop_counter import FlopCounterMode
+
+from s2fin import S2Fin, S2FinConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ def mflop(run: Callable[[], object]) -> float:
     """Millions of multiplications and additions in matrix products and convolutions."""
     with FlopCounterMode(display=False) as counter:
         run()
-    return counter.get_total_flops() / 1e6
+    return float(counter.get_total_flops()) / 1e6
 
 
 @torch.inference_mode()
