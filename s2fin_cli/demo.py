@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.assess.pipeline import evaluate
 from s2fin_cli.config import ClassifyOptions, TrainOptions
-from s2fin_cli.errors import InputError
+from s2fin_cli.errors import InputError, OutputError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.picture import write_picture
 from s2fin_cli.infer.pipeline import classify
@@ -59,7 +59,10 @@ def run_demo(output: str, *, overwrite: bool = False, progress: Progress = silen
         S2finError: the results cannot be written.
     """
     example, folder = example_folder(), Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
     names = {"model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "picture": "map.png"}
     paths = {kind: folder / name for kind, name in names.items()}
     check_outputs(list(paths.values()), overwrite=overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "res": list(grid.res),
         "bounds": list(grid.bounds),
         "dtype": info.dtype,
-        "nodata": None if info.nodata is None else float(info.nodata) if info.nodata == info.nodata else "nan",
+        "nodata": None if info.nodata is None else float(info.nodata) if math.isfinite(info.nodata) else str(info.nodata),
         "sampled_pixels": len(pixels),
         "bands": bands,
         "classes": {str(class_id): name for class_id, name in read_class_names(Path(src_path)).items()},
@@ -129,8 +130,8 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
     }
     if training["validation"] is not None:
-        figures = (f"{name} {training['validation'][key]:.3f}" for name, key in _FIGURES if training["validation"][key])
-        rows["validation"] = ", ".join(figures)
+        figures = {name: training["validation"][key] for name, key in _FIGURES}
+        rows["validation"] = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
     _print_rows(rows, console)
     table = Table("class", "name", "colour", "labelled pixels", box=None, header_style="bold")
     for land_cover in model["classes"]:

@@ -5,6 +5,7 @@ Nothing in it is ever unpickled or executed: the architecture is rebuilt from it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 #: Key of the JSON text in the file's metadata, and the version of what stands in it.
 METADATA_KEY = "s2fin"
+#: Key of the checksum of that text and of the weights: a single wrong bit could change a map without any other sign.
+CHECKSUM_KEY = "sha256"
 FORMAT_VERSION = 1
 
 
@@ -134,7 +137,17 @@ def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
         OSError: it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    dst_path.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(info.to_dict(), allow_nan=False)}))
+    description = json.dumps(info.to_dict(), allow_nan=False)
+    metadata = {METADATA_KEY: description, CHECKSUM_KEY: _checksum(description, weights)}
+    dst_path.write_bytes(save(weights, metadata=metadata))
+
+
+def _checksum(description: str, weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(description.encode())
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def find_model(given: str | os.PathLike[str] | None) -> Path:
@@ -182,7 +195,7 @@ def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
                 f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
             )
         return ModelInfo.from_dict(values)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
@@ -199,9 +212,12 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
         network = S2Fin(S2FinConfig.from_dict(info.architecture))
         with safe_open(src_path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            metadata = file.metadata()
         network.load_state_dict(weights)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
+    if metadata.get(CHECKSUM_KEY) != _checksum(metadata[METADATA_KEY], weights):
+        raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
     return network.eval(), info

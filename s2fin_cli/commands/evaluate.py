@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from s2fin_cli.errors import UsageError
 from s2fin_cli.options import FilePath, json_option, overwrite_option, print_json, verbosity_options
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ def evaluate(
     from s2fin_cli.files import check_outputs
 
     if output is not None:
+        if Path(output).resolve() in (Path(map_path).resolve(), Path(reference).resolve()):
+            raise UsageError(f"{output} is an input, which would be lost; give the output another name")
         check_outputs([Path(output)], overwrite=overwrite)
     accuracy = run(map_path, reference, label_field=label_field)
     if output is not None:

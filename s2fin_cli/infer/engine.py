@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2fin_cli.errors import S2finError
+
 if TYPE_CHECKING:
     from s2fin import S2Fin
 
@@ -50,6 +52,9 @@ class Engine:
 
         Returns:
             float32 (num_classes, height, width) on the CPU; 0 in cells that were left out.
+
+        Raises:
+            S2finError: the device has too little memory for the smallest piece of work.
         """
         height, width = valid.shape
         rows, cols = -(-height // CELL_SIZE), -(-width // CELL_SIZE)
@@ -97,7 +102,7 @@ class Engine:
 
     def _use_less_memory(self) -> None:
         if self.cells_at_once == 1:
-            raise MemoryError("the device has too little memory for a single cell; take --device cpu")
+            raise S2finError("the device has too little memory to classify even a small tile; take --device cpu")
         self.cells_at_once = max(self.cells_at_once // 2, 1)
         torch.cuda.empty_cache()
         logger.info("device memory ran out: going on with %d cells at once", self.cells_at_once)
