@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from s2fin_cli.progress import Progress
 
     Command = Callable[..., Any]
+    FileType = click.ParamType[str]
+else:
+    FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
 
-class FilePath(click.ParamType[str]):
+class FilePath(FileType):
     """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
 
     name = "file"
