@@ -84,16 +84,19 @@ def _hold_out(
     np.add.at(counts, (unit_index, class_index), 1)
     chosen = np.zeros(len(counts), dtype=bool)
     target = share * counts.sum(axis=0)
-    for column in np.argsort((counts > 0).sum(axis=0), kind="stable"):
+    held, free_units = np.zeros(len(classes), dtype=np.int64), (counts > 0).sum(axis=0)
+    for column in np.argsort(free_units, kind="stable"):
         for unit in generator.permutation(np.flatnonzero(counts[:, column])):
-            held = counts[chosen].sum(axis=0)
-            if chosen[unit] or held[column] >= target[column]:
-                continue
+            if held[column] >= target[column]:
+                break
             present = counts[unit] > 0
-            keeps_all_classes = ((counts[~chosen] > 0).sum(axis=0) - present >= 1)[present].all()
+            keeps_all_classes = (free_units[present] > 1).all()
             overshoot = held[column] + counts[unit, column] - target[column]
-            if keeps_all_classes and (held[column] == 0 or overshoot < target[column] - held[column]):
+            fits = held[column] == 0 or overshoot < target[column] - held[column]
+            if not chosen[unit] and keeps_all_classes and fits:
                 chosen[unit] = True
+                held += counts[unit]
+                free_units -= present
     return chosen[unit_index]
 
 
