@@ -109,13 +109,14 @@ def fit(
     run = _Run(network, train, classes, hyperparameters)
     best = _Best()
     interrupted = False
-    epoch = 0
+    done = 0
     progress("training", 0, hyperparameters.epochs)
     try:
         for epoch in range(1, hyperparameters.epochs + 1):
             loss = run.train_epoch()
             accuracy, validation_loss = run.assess(validation) if len(validation) else (None, loss)
             best.offer(run.averaged, epoch, accuracy, validation_loss)
+            done = epoch
             figures = {} if accuracy is None else {"accuracy": accuracy.overall_accuracy}
             progress("training", epoch, hyperparameters.epochs, loss=loss, **figures)
             if accuracy is not None and epoch - best.epoch >= max(PATIENCE_SHARE * hyperparameters.epochs, 5):
@@ -124,9 +125,9 @@ def fit(
     except KeyboardInterrupt:
         if best.epoch == 0:
             raise
-        interrupted, epoch = True, epoch - 1
+        interrupted = True
     network.load_state_dict(best.weights)
-    return Outcome(best.epoch, max(epoch, best.epoch), best.accuracy, best.loss, interrupted)
+    return Outcome(best.epoch, max(done, best.epoch), best.accuracy, best.loss, interrupted)
 
 
 class _Best:
@@ -143,8 +144,8 @@ class _Best:
             old, new = (self.accuracy.average_accuracy, -self.loss), (accuracy.average_accuracy, -loss)
             if new <= old:
                 return
-        self.epoch, self.accuracy, self.loss = epoch, accuracy, loss
-        self.weights = copy.deepcopy(network.state_dict())
+        weights = copy.deepcopy(network.state_dict())  # first, as the user may interrupt it
+        self.weights, self.epoch, self.accuracy, self.loss = weights, epoch, accuracy, loss
 
 
 class _Run:
