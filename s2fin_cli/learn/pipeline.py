@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.device import pick_device
-from s2fin_cli.errors import LabelError, RasterError
+from s2fin_cli.errors import LabelError, RasterError, S2finError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
 from s2fin_cli.geo.stack import Stack, build_stack
@@ -86,6 +86,7 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
         KeyboardInterrupt: the user stopped it before there was anything worth keeping.
     """
     dst_path = Path(options.output)
+    _check_not_input(dst_path, options)
     check_outputs([dst_path], overwrite=options.overwrite)
     device = pick_device(options.device)
     resampling = None if options.resampling is None else Resampling[options.resampling]
@@ -96,19 +97,28 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
     _check_classes(labels)
     network = _make_network(prepared, labels, options)
     split, train_set, validation_set = _make_samples(prepared.stack, labels, options, size=network.input_size)
-    outcome = fit(
-        network.to(device),
-        train_set,
-        validation_set,
-        classes=labels.classes,
-        hyperparameters=Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed),
-        progress=progress,
-    )
+    try:
+        outcome = fit(
+            network.to(device),
+            train_set,
+            validation_set,
+            classes=labels.classes,
+            hyperparameters=Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed),
+            progress=progress,
+        )
+    except torch.OutOfMemoryError as error:
+        raise S2finError("the device has too little memory; take a smaller --batch-size or --device cpu") from error
     training = _describe(options, split, outcome, labels, sizes=(len(train_set), len(validation_set)))
     info = _make_info(prepared, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
     return TrainResult(dst_path, info, outcome)
+
+
+def _check_not_input(dst_path: Path, options: TrainOptions) -> None:
+    inputs = [Path(path).resolve() for path in (*options.src_paths.values(), options.labels) if path is not None]
+    if dst_path.resolve() in inputs:
+        raise UsageError(f"{dst_path} is an input, which would be lost; give the output another name")
 
 
 def _check_classes(labels: LabelledPixels) -> None:
