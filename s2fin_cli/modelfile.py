@@ -209,15 +209,17 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     """
     info = read_info(src_path)
     try:
-        network = S2Fin(S2FinConfig.from_dict(info.architecture))
         with safe_open(src_path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
             metadata = file.metadata()
+        if metadata.get(CHECKSUM_KEY) != _checksum(metadata[METADATA_KEY], weights):
+            raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
+        network = S2Fin(S2FinConfig.from_dict(info.architecture))
         network.load_state_dict(weights)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except ModelFileError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
-    if metadata.get(CHECKSUM_KEY) != _checksum(metadata[METADATA_KEY], weights):
-        raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
     return network.eval(), info
