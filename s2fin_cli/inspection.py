@@ -80,11 +80,16 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "res": list(grid.res),
         "bounds": list(grid.bounds),
         "dtype": info.dtype,
-        "nodata": None if info.nodata is None else float(info.nodata) if math.isfinite(info.nodata) else str(info.nodata),
+        "nodata": _plain(info.nodata),
         "sampled_pixels": len(pixels),
         "bands": bands,
         "classes": {str(class_id): name for class_id, name in read_class_names(Path(src_path)).items()},
     }
+
+
+def _plain(nodata: float | None) -> float | str | None:
+    """JSON has no NaN and no infinity."""
+    return nodata if nodata is None or math.isfinite(nodata) else str(nodata)
 
 
 def print_description(description: dict[str, Any], console: Console) -> None:
