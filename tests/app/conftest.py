@@ -1,0 +1,74 @@
+"""Fixtures around the synthetic scene: one tiny model trained on it, and the command line."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from s2fin_cli import options as cli_options
+from s2fin_cli.learn.pipeline import TrainResult
+from s2fin_cli.learn.pipeline import train as run_train
+from s2fin_cli.main import cli
+from tests.app.scenes import Run, Scene, tiny_options, write_scene
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread() -> Iterator[None]:
+    """The tensors here are tiny, and threads that wait for each other cost more than they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The command line sets up the package's logging, which later tests must not see."""
+    own = logging.getLogger("s2fin_cli")
+    before = (own.handlers, own.level, own.propagate)
+    yield
+    own.handlers, own.level, own.propagate = before
+    logging.captureWarnings(capture=False)
+    cli_options._console = None
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return write_scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture(scope="session")
+def trained(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """The one model of the session: seed 0, three epochs, patches of 5 x 5 pixels."""
+    torch.set_num_threads(1)
+    return run_train(tiny_options(scene, tmp_path_factory.mktemp("model") / "tiny.s2fin"))
+
+
+@pytest.fixture(scope="session")
+def model(trained: TrainResult) -> Path:
+    return trained.model
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process, in an empty folder, without a project file or a model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("S2FIN_MODEL", raising=False)
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="s2fin")
+
+    return invoke
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """Environment of a real process: wide lines, and one thread as in this process."""
+    own = {key: value for key, value in os.environ.items() if key != "S2FIN_MODEL"}
+    return {**own, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
