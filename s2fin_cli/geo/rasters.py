@@ -19,6 +19,7 @@ from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: GDAL's block cache in MiB: its default is a share of the machine's memory, and ours must not grow with the raster.
 CACHE_MIB = 256
+#: How exactly a warp finds its places, in pixels; GDAL's default of an eighth differs from window to window.
+WARP_TOLERANCE_PX = 1e-6
 
 
 @dataclass(frozen=True)
@@ -209,11 +212,11 @@ def open_on_grid(
             raise GeoreferencingError(f"{src_path} cannot be warped: {own_grid.describe()} onto {grid.describe()}")
         if resampling is None:
             resampling = default_resampling(src_path, grid)
-        with _warped(src, grid, resampling) as vrt:
+        with _warped(src, own_grid, grid, resampling) as vrt:
             yield _DirectReader(vrt, indexes)
 
 
-def _warped(src: rasterio.DatasetReader, grid: Grid, resampling: Resampling) -> WarpedVRT:
+def _warped(src: rasterio.DatasetReader, own_grid: Grid, grid: Grid, resampling: Resampling) -> WarpedVRT:
     is_float = np.issubdtype(np.dtype(src.dtypes[0]), np.floating)
     # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
     src_nodata = np.nan if src.nodata is None and is_float else src.nodata
@@ -227,7 +230,31 @@ def _warped(src: rasterio.DatasetReader, grid: Grid, resampling: Resampling) -> 
         src_nodata=src_nodata,
         nodata=np.nan,
         dtype="float32",
+        tolerance=WARP_TOLERANCE_PX,
+        # NOTE: rasterio's default takes nodata for data wherever any other band has data.
+        UNIFIED_SRC_NODATA="NO",
+        **_kernel_scale(own_grid, grid),
     )
+
+
+def _kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
+    """GDAL's options for the size of the kernel: pixels of the grid per pixel of the raster, along columns and rows.
+
+    GDAL by itself measures it for each window anew, and values would depend on the window that they are read with.
+    """
+    covered, wanted = bounds_on(own_grid, grid), grid.bounds
+    x = (max(covered.left, wanted.left) + min(covered.right, wanted.right)) / 2
+    y = (max(covered.bottom, wanted.bottom) + min(covered.top, wanted.top)) / 2
+    width, height = grid.res
+    try:
+        xs, ys = transform_points(grid.crs, own_grid.crs, [x, x + width, x], [y, y, y + height])
+    except RasterioError:
+        return {}
+    a, b, c, d, e, f = (~own_grid.transform)[:6]
+    with np.errstate(all="ignore"):  # places that the raster's CRS does not reach are infinite
+        cols, rows = a * np.array(xs) + b * np.array(ys) + c, d * np.array(xs) + e * np.array(ys) + f
+        scales = [1 / np.hypot(*(axis[1:] - axis[0])) for axis in (cols, rows)]
+    return dict(zip(("XSCALE", "YSCALE"), scales, strict=True)) if np.isfinite(scales).all() else {}
 
 
 def default_resampling(src_path: str | Path, grid: Grid) -> Resampling:
