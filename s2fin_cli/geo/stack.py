@@ -168,10 +168,7 @@ def build_stack(src_paths: Mapping[str, str | None], *, resampling: Resampling |
 
 def _check_passive(image: Layer) -> None:
     grid = image.info.grid
-    if image.info.has_gcps:
-        raise GeoreferencingError(
-            f"{image.describe()} is placed by ground control points only; rectify it first with gdalwarp"
-        )
+    _check_placed(image)
     if grid.is_rotated:
         a, b, _, d, e, _ = grid.transform[:6]
         raise GeoreferencingError(
@@ -182,8 +179,16 @@ def _check_passive(image: Layer) -> None:
         logger.warning("%s has no CRS; the map will have none either", image.describe())
 
 
+def _check_placed(layer: Layer) -> None:
+    if layer.info.has_gcps:
+        raise GeoreferencingError(
+            f"{layer.describe()} is placed by ground control points only; rectify it first with gdalwarp"
+        )
+
+
 def _check_together(image: Layer, other: Layer) -> None:
     """Refuse what cannot be co-registered; warn of what can be in part only."""
+    _check_placed(other)
     grid, own = image.info.grid, other.info.grid
     if (grid.crs is None) != (own.crs is None):
         with_crs, without = (image, other) if own.crs is None else (other, image)
@@ -194,10 +199,6 @@ def _check_together(image: Layer, other: Layer) -> None:
     if grid.crs is None:
         _check_without_crs(image, other)
         return
-    if other.info.has_gcps:
-        raise GeoreferencingError(
-            f"{other.describe()} is placed by ground control points only; rectify it first with gdalwarp"
-        )
     left, bottom, right, top = bounds_on(own, grid)
     target = grid.bounds
     width = min(right, target.right) - max(left, target.left)
