@@ -70,7 +70,7 @@ def write_raster() -> WriteRaster:
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             rasterio.open(
                 path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
-                nodata=nodata, crs=crs, **placed, **({"alpha": "yes"} if alpha is not None else {}),
+                nodata=nodata, crs=crs, photometric="minisblack", **placed,
             ) as dst,
         ):  # fmt: skip
             if alpha is not None:

@@ -1,0 +1,281 @@
+"""Reading rasters: what they say about themselves, where they have no data, and their warp onto another grid."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.warp
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.windows import Window
+
+from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.rasters import default_resampling, open_on_grid, read_info, resolution_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.conftest import WriteRaster
+
+CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+GRID = Grid(CRS.from_epsg(32632), CORNER, (40, 50))
+SHIFTED = CORNER @ Affine.translation(0.3, 0.4)
+HOLE = np.zeros((40, 50), dtype=bool)
+HOLE[10:20, 10:20] = True
+DEGREES = Affine(1e-4, 0, 8.99, 0, -1e-4, 45.16)  # pixels of about 8 x 11 m that cover most of the grid below
+WIDE_GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 4_999_000), (300, 320))
+
+
+def read(path: Path, grid: Grid, window: Window | None = None, resampling: Resampling | None = None) -> NDArray[Any]:
+    with open_on_grid(path, grid, indexes=read_info(path).indexes, resampling=resampling) as reader:
+        return reader.read(grid.window if window is None else window)
+
+
+def random_values(dtype: str, shape: tuple[int, ...] = (1, 40, 50)) -> NDArray[Any]:
+    return np.random.default_rng(0).integers(1, 200, shape).astype(dtype)
+
+
+def test_what_a_raster_says_about_itself(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint16", (3, 40, 50)), nodata=0, alpha=~HOLE)
+    with rasterio.open(path, "r+") as dst:
+        dst.set_band_description(2, "red")
+        for index in (1, 2, 3):
+            dst.update_tags(index, wavelength=str(index / 10), wavelength_units="Micrometers")
+    info = read_info(path)
+    assert info.grid == GRID
+    assert (info.indexes, info.count, info.dtype, info.nodata, info.driver) == ((1, 2, 3), 3, "uint16", 0, "GTiff")
+    assert info.band_names == ("", "red", "")
+    assert info.wavelengths == pytest.approx((100, 200, 300))
+    assert not info.has_gcps
+
+
+def test_wavelengths_of_gdals_own_kind(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint8", (2, 40, 50)))
+    assert read_info(path).wavelengths is None
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM="0.665")
+        dst.update_tags(2, wavelength="865.0")
+    assert read_info(path).wavelengths == pytest.approx((665, 865))
+
+
+def test_a_missing_file_is_named_with_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=rf"gone\.tif does not exist \(looked in {tmp_path}\)"):
+        read_info(tmp_path / "gone.tif")
+
+
+def test_a_folder_is_no_raster(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match="is a folder; give the raster file inside it"):
+        read_info(tmp_path)
+
+
+def test_a_text_file_is_no_raster(tmp_path: Path) -> None:
+    (tmp_path / "notes.tif").write_text("no raster")
+    with pytest.raises(RasterError, match=r"notes\.tif is not a raster that GDAL can read"):
+        read_info(tmp_path / "notes.tif")
+
+
+def test_complex_values_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "slc.tif", np.ones((1, 4, 5), dtype=np.complex64))
+    with pytest.raises(RasterError, match=r"complex values \(complex64\); convert it to amplitude"):
+        read_info(path)
+
+
+def test_a_container_of_subdatasets_lists_them(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = tmp_path / "many.tif"
+    write_raster(path, random_values("uint8"))
+    with rasterio.open(path, "r") as src:
+        profile = src.profile
+    with rasterio.open(path, "w", **{**profile, "driver": "GPKG", "crs": "EPSG:3857"}, RASTER_TABLE="one") as dst:
+        dst.write(random_values("uint8"))
+    with rasterio.open(
+        path, "w", **{**profile, "driver": "GPKG", "crs": "EPSG:3857"}, RASTER_TABLE="two", APPEND_SUBDATASET="YES"
+    ) as dst:
+        dst.write(random_values("uint8"))
+    with pytest.raises(RasterError, match=r"holds no bands of its own.*\n.*:one\n.*:two"):
+        read_info(path)
+
+
+@pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *itertools.product(["nodata", "mask"], ["uint8", "uint16", "int32", "float32", "float64"]),
+        *itertools.product(["alpha"], ["uint8", "uint16"]),
+    ],
+)
+def test_pixels_without_data_are_nan(
+    tmp_path: Path, write_raster: WriteRaster, transform: Affine, dtype: str, kind: str
+) -> None:
+    values = random_values(dtype)
+    path = tmp_path / "a.tif"
+    if kind == "nodata":
+        write_raster(path, np.where(HOLE, 0, values).astype(dtype), transform=transform, nodata=0)
+    elif kind == "mask":
+        write_raster(path, values, transform=transform, mask=~HOLE)
+    else:
+        write_raster(path, values, transform=transform, alpha=~HOLE)
+    result = read(path, GRID)
+    assert result.dtype == np.float32
+    assert result.shape == (1, 40, 50)
+    assert np.array_equal(np.isnan(result[0]), HOLE)
+    if transform == CORNER:
+        assert np.array_equal(result[0][~HOLE], values[0][~HOLE])
+
+
+@pytest.mark.parametrize("nodata", [None, np.nan, -9999])
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_never_data(
+    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, odd: float
+) -> None:
+    values = np.where(HOLE, odd, random_values("float32")).astype("float32")
+    path = write_raster(tmp_path / "a.tif", values, nodata=nodata)
+    result = read(path, GRID)
+    assert np.array_equal(np.isnan(result[0]), HOLE)
+    assert np.array_equal(result[0][~HOLE], values[0][~HOLE])
+
+
+def test_values_beyond_float32_are_no_data(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = np.where(HOLE, -1.7976931348623157e308, random_values("float64"))
+    for transform in (CORNER, SHIFTED):
+        for nodata in (None, -1.7976931348623157e308):
+            path = write_raster(tmp_path / "a.tif", values, transform=transform, nodata=nodata)
+            result = read(path, GRID)[0]
+            assert np.isnan(result[11:19, 11:19]).all()
+            assert np.nanmin(result) >= 0
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, None], ids=["declared", "NaN"])
+@pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
+def test_a_hole_in_one_band_is_no_hole_in_another(
+    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, resampling: Resampling
+) -> None:
+    values = random_values("float32", (2, 40, 50))
+    values[0][HOLE] = np.nan if nodata is None else nodata
+    path = write_raster(tmp_path / "a.tif", values, transform=SHIFTED, nodata=nodata)
+    first, second = read(path, GRID, resampling=resampling)
+    assert np.isfinite(second).all()
+    assert np.isnan(first[11:19, 11:19]).all()
+    assert np.isfinite(first[~HOLE]).all()
+    assert np.nanmin(first) >= 1
+    assert np.nanmax(first) <= 200
+
+
+def test_undeclared_integers_outside_the_raster_are_nan(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint8"), transform=CORNER @ Affine.translation(10, 5))
+    result = read(path, GRID)[0]
+    assert np.isnan(result[:5]).all()
+    assert np.isnan(result[:, :10]).all()
+    assert np.array_equal(result[5:, 10:], random_values("uint8")[0, :-5, :-10])
+
+
+def smooth_values(dtype: str, shape: tuple[int, int]) -> NDArray[Any]:
+    rows, cols = np.indices(shape)
+    return np.asarray(128 + 60 * np.sin(rows / 20) + 60 * np.cos(cols / 30))[None].astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("resampling", [1, 2, 3, 4, 5, Resampling.med, Resampling.rms])
+def test_a_warp_agrees_with_rasterio(tmp_path: Path, write_raster: WriteRaster, resampling: int, dtype: str) -> None:
+    values = smooth_values(dtype, (400, 420))
+    path = write_raster(tmp_path / "a.tif", values, crs="EPSG:4326", transform=DEGREES)
+    result = read(path, WIDE_GRID, resampling=Resampling(resampling))
+    expected = np.full((1, *WIDE_GRID.shape), np.nan, dtype="float32")
+    rasterio.warp.reproject(
+        values.astype("float32"), expected, src_transform=DEGREES, src_crs="EPSG:4326", src_nodata=np.nan,
+        dst_transform=WIDE_GRID.transform, dst_crs=WIDE_GRID.crs, dst_nodata=np.nan, resampling=Resampling(resampling),
+    )  # fmt: skip
+    assert np.array_equal(np.isnan(result), np.isnan(expected))
+    assert 0.6 < np.isfinite(result).mean() < 0.9
+    # rasterio finds places to an eighth of a pixel, and GDAL's median is one of the values, not a mean of two
+    assert np.nanmax(np.abs(result - expected)) < (4 if resampling == Resampling.med else 0.5)
+    assert np.nanmean(np.abs(result - expected)) < 0.1
+
+
+def test_the_nearest_pixel_is_the_nearest(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = random_values("uint16", (1, 400, 420))
+    path = write_raster(tmp_path / "a.tif", values, crs="EPSG:4326", transform=DEGREES)
+    result = read(path, WIDE_GRID, resampling=Resampling.nearest)[0]
+    rows, cols = np.indices(WIDE_GRID.shape) + 0.5
+    xs, ys = 500_000 + 10 * cols, 4_999_000 - 10 * rows
+    lons, lats = Transformer.from_crs(32632, 4326, always_xy=True).transform(xs, ys)
+    src_cols, src_rows = (lons - DEGREES.c) / DEGREES.a, (lats - DEGREES.f) / DEGREES.e
+    inside = (src_cols > 0) & (src_cols < 420) & (src_rows > 0) & (src_rows < 400)
+    assert np.array_equal(np.isfinite(result), inside)
+    assert np.array_equal(result[inside], values[0, src_rows[inside].astype(int), src_cols[inside].astype(int)])
+
+
+windows = st.tuples(
+    st.integers(0, WIDE_GRID.height - 1),
+    st.integers(0, WIDE_GRID.width - 1),
+    st.integers(1, WIDE_GRID.height),
+    st.integers(1, WIDE_GRID.width),
+).map(lambda w: Window(w[1], w[0], min(w[3], WIDE_GRID.width - w[1]), min(w[2], WIDE_GRID.height - w[0])))
+
+
+@pytest.fixture(scope="module")
+def warped(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster) -> dict[Resampling, Any]:
+    """A path and, by method, what the whole grid reads from it."""
+    values = random_values("float32", (1, 400, 420))
+    values[0, 100:130, 200:220] = np.nan
+    path = write_raster(tmp_path_factory.mktemp("warp") / "a.tif", values, crs="EPSG:4326", transform=DEGREES)
+    methods = (Resampling.bilinear, Resampling.cubic, Resampling.lanczos, Resampling.average)
+    return {method: (path, read(path, WIDE_GRID, resampling=method)) for method in methods}
+
+
+@given(window=windows, resampling=st.sampled_from([Resampling.bilinear, Resampling.cubic, Resampling.average]))
+@settings(max_examples=40, deadline=None)
+def test_values_do_not_depend_on_the_window(
+    warped: dict[Resampling, Any], window: Window, resampling: Resampling
+) -> None:
+    path, whole = warped[resampling]
+    part = read(path, WIDE_GRID, window, resampling)
+    np.testing.assert_allclose(part[0], whole[0][window.toslices()], rtol=1e-5)
+
+
+def test_south_up_rasters_and_grids(tmp_path: Path, write_raster: WriteRaster) -> None:
+    south_up = Grid(GRID.crs, Affine(10, 0, 500_000, 0, 10, 4_999_600), (40, 50))
+    values = random_values("uint8")
+    path = write_raster(tmp_path / "a.tif", values)
+    assert np.array_equal(read(path, south_up)[0], values[0, ::-1])
+    path = write_raster(tmp_path / "b.tif", values[:, ::-1], transform=south_up.transform)
+    assert np.array_equal(read(path, south_up)[0], values[0, ::-1])
+    assert np.array_equal(read(path, GRID)[0], values[0])
+
+
+def test_average_for_much_finer_rasters_only(tmp_path: Path, write_raster: WriteRaster) -> None:
+    fine = write_raster(
+        tmp_path / "fine.tif", random_values("uint8", (1, 80, 100)), transform=CORNER @ Affine.scale(0.5)
+    )
+    assert default_resampling(fine, GRID) == Resampling.average
+    expected = random_values("uint8", (1, 80, 100))[0].reshape(40, 2, 50, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(read(fine, GRID)[0], expected, rtol=1e-6)
+    other = write_raster(tmp_path / "other.tif", random_values("uint8"), transform=CORNER @ Affine.scale(0.6))
+    assert default_resampling(other, GRID) == Resampling.bilinear
+    degrees = write_raster(tmp_path / "degrees.tif", random_values("uint8"), crs="EPSG:4326", transform=DEGREES)
+    width, height = resolution_on(read_info(degrees).grid, GRID)
+    assert width == pytest.approx(7.88, abs=0.05)
+    assert height == pytest.approx(11.1, abs=0.05)
+
+
+def test_no_warp_without_a_crs(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint8"), crs=None)
+    with pytest.raises(GeoreferencingError, match=r"a\.tif cannot be warped: 50 x 40 px .*no CRS.* onto .*EPSG:32632"):
+        read(path, GRID)
+
+
+def test_a_broken_file_is_named(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("float64"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RasterError, match=r"a\.tif"):
+        read(path, GRID)
