@@ -97,6 +97,7 @@ class TrainOptions(InputOptions):
         split: how validation pixels are held out: "polygons" (whole ones), "blocks" (of pixels, with a buffer),
             "random" (single pixels; flatters the figures), or "auto": polygons for polygons, else blocks.
         validation: share of the labelled pixels to hold out, 0 for none.
+        refit: whether to train once more on all labels, for as many epochs as the validated training took.
         seed: of every random choice.
     """
 
@@ -111,6 +112,7 @@ class TrainOptions(InputOptions):
     labels_per_class: int = 1000
     split: str = "auto"
     validation: float = 0.25
+    refit: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

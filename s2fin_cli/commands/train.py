@@ -51,6 +51,12 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--validation", default=TrainOptions.validation, show_default=True, help="Share of the labels to hold out; 0: none."
 )
+@click.option(
+    "--refit/--no-refit",
+    default=TrainOptions.refit,
+    show_default=True,
+    help="After validation, train the model to keep on all labels, for as many epochs as that took.",
+)
 @click.option("--seed", default=TrainOptions.seed, show_default=True, help="Of every random choice.")
 @json_option
 @verbosity_options

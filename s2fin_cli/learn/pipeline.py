@@ -97,22 +97,60 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
     _check_classes(labels)
     network = _make_network(prepared, labels, options)
     split, train_set, validation_set = _make_samples(prepared.stack, labels, options, size=network.input_size)
-    try:
-        outcome = fit(
-            network.to(device),
-            train_set,
-            validation_set,
-            classes=labels.classes,
-            hyperparameters=Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed),
-            progress=progress,
-        )
-    except torch.OutOfMemoryError as error:
-        raise S2finError("the device has too little memory; take a smaller --batch-size or --device cpu") from error
-    training = _describe(options, split, outcome, labels, sizes=(len(train_set), len(validation_set)))
+    outcome = _fit(network.to(device), train_set, validation_set, labels, options, progress=progress)
+    sizes = (len(train_set), len(validation_set))
+    refitted = False
+    if options.refit and validation_set and not outcome.interrupted:
+        del train_set, validation_set  # their memory is needed again
+        refit = _refit(prepared, labels, replace(options, epochs=outcome.epochs), device, progress=progress)
+        network, refitted = refit or network, refit is not None
+        outcome = replace(outcome, interrupted=not refitted)
+    training = _describe(options, split, outcome, labels, sizes=sizes, refitted=refitted)
     info = _make_info(prepared, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
     return TrainResult(dst_path, info, outcome)
+
+
+def _fit(
+    network: S2Fin,
+    train_set: LabelledPatches,
+    validation_set: LabelledPatches | None,
+    labels: LabelledPixels,
+    options: TrainOptions,
+    *,
+    progress: Progress,
+    stage: str = "training",
+) -> Outcome:
+    hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed)
+    try:
+        return fit(
+            network,
+            train_set,
+            validation_set,
+            classes=labels.classes,
+            hyperparameters=hyperparameters,
+            progress=progress,
+            stage=stage,
+        )
+    except torch.OutOfMemoryError as error:
+        raise S2finError("the device has too little memory; take a smaller --batch-size or --device cpu") from error
+
+
+def _refit(
+    prepared: _Prepared, labels: LabelledPixels, options: TrainOptions, device: torch.device, *, progress: Progress
+) -> S2Fin | None:
+    """Train a new network on all labels, those held out among them; None if the user stops it."""
+    generator = np.random.default_rng(options.seed)
+    everything = np.arange(len(labels))
+    chosen = cap_per_class(labels.class_ids, everything, most=options.labels_per_class, generator=generator)
+    network = _make_network(prepared, labels, options).to(device)
+    samples = _read_samples(prepared.stack, labels.select(chosen), size=network.input_size)
+    try:
+        outcome = _fit(network, samples, None, labels, options, progress=progress, stage="training on all labels")
+    except KeyboardInterrupt:
+        return None
+    return None if outcome.interrupted else network
 
 
 def _check_not_input(dst_path: Path, options: TrainOptions) -> None:
@@ -242,12 +280,19 @@ def _warn_of_unvalidated(labels: LabelledPixels, validation: LabelledPatches) ->
 
 
 def _describe(
-    options: TrainOptions, split: Split, outcome: Outcome, labels: LabelledPixels, *, sizes: tuple[int, int]
+    options: TrainOptions,
+    split: Split,
+    outcome: Outcome,
+    labels: LabelledPixels,
+    *,
+    sizes: tuple[int, int],
+    refitted: bool,
 ) -> dict[str, Any]:
     return {
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "interrupted": outcome.interrupted,
+        "refitted": refitted,
         "seed": options.seed,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,

@@ -84,11 +84,12 @@ class Outcome:
 def fit(
     network: S2Fin,
     train: LabelledPatches,
-    validation: LabelledPatches,
+    validation: LabelledPatches | None,
     *,
     classes: tuple[LandCoverClass, ...],
     hyperparameters: Hyperparameters,
     progress: Progress = silent,
+    stage: str = "training",
 ) -> Outcome:
     """Train a network in place; it ends with the best weights.
 
@@ -98,10 +99,11 @@ def fit(
     Args:
         network: on the device that is to compute.
         train: patches to learn from, every class among them.
-        validation: patches to choose the epoch by, may be empty.
+        validation: patches to choose the epoch by, if any.
         classes: the classes that targets number, for the accuracy.
         hyperparameters: how to train.
         progress: told after each epoch.
+        stage: what to tell it that is being done.
 
     Raises:
         KeyboardInterrupt: it came before the first epoch was done; later ones end training in good order.
@@ -110,17 +112,17 @@ def fit(
     best = _Best()
     interrupted = False
     done = 0
-    progress("training", 0, hyperparameters.epochs)
+    progress(stage, 0, hyperparameters.epochs)
     try:
         for epoch in range(1, hyperparameters.epochs + 1):
             loss = run.train_epoch()
-            accuracy, validation_loss = run.assess(validation) if len(validation) else (None, loss)
+            accuracy, validation_loss = run.assess(validation) if validation else (None, loss)
             best.offer(run.averaged, epoch, accuracy, validation_loss)
             done = epoch
             figures = {} if accuracy is None else {"accuracy": accuracy.overall_accuracy}
-            progress("training", epoch, hyperparameters.epochs, loss=loss, **figures)
+            progress(stage, epoch, hyperparameters.epochs, loss=loss, **figures)
             if accuracy is not None and epoch - best.epoch >= max(PATIENCE_SHARE * hyperparameters.epochs, 5):
-                progress("training", hyperparameters.epochs, hyperparameters.epochs, loss=loss, **figures)
+                progress(stage, hyperparameters.epochs, hyperparameters.epochs, loss=loss, **figures)
                 break
     except KeyboardInterrupt:
         if best.epoch == 0:
