@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from s2fin_cli.errors import LabelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 #: The largest class number that a 16-bit map can hold.
 MAX_CLASS_ID = 65535
@@ -45,6 +45,17 @@ class LandCoverClass:
     color: tuple[int, int, int]
 
 
+def check_class_ids(class_ids: Iterable[float]) -> None:
+    """Refuse numbers that a map cannot hold.
+
+    Raises:
+        LabelError: there is one.
+    """
+    for class_id in class_ids:
+        if not 0 <= class_id <= MAX_CLASS_ID:
+            raise LabelError(f"class {class_id:.0f} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}")
+
+
 def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:
     """Classes in the order of their numbers, each with a colour of its own.
 
@@ -54,9 +65,7 @@ def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:
     Raises:
         LabelError: a number that a map cannot hold.
     """
-    outside = [class_id for class_id in names if not 0 <= class_id <= MAX_CLASS_ID]
-    if outside:
-        raise LabelError(f"class {outside[0]} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}")
+    check_class_ids(names)
     classes: list[LandCoverClass] = []
     for class_id in sorted(names):
         color = _pick_color(names[class_id], taken=[c.color for c in classes])

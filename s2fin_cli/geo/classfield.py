@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from s2fin_cli.errors import LabelError
+from s2fin_cli.geo.classes import check_class_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +118,7 @@ def number_classes(
     if frame.empty:
         raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
     if not is_text(frame[field]):
+        check_class_ids(frame[field].unique())
         class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
         names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
         if (names_field := _names_field(frame, field)) is not None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import rasterio.features
 import rasterio.windows
 import shapely
+from pyproj.exceptions import ProjError
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
@@ -116,9 +118,14 @@ def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
-            frame = gpd.read_file(src_path)
+            layers = [name for name, geometry_type in pyogrio.list_layers(src_path) if geometry_type is not None]
+            frame = gpd.read_file(src_path, layer=layers[0] if layers else None)
     except Exception as error:
         raise LabelError(f"{src_path} is neither a vector file nor a raster that GDAL can read ({error})") from error
+    if len(layers) > 1:
+        raise LabelError(
+            f"{src_path} holds several layers ({', '.join(layers)}); export the labels to a file of their own"
+        )
     if not isinstance(frame, gpd.GeoDataFrame):
         raise LabelError(f"{src_path} holds a table without geometries; give a layer of polygons or points")
     usable = ~(frame.geometry.isna() | frame.geometry.is_empty)
@@ -144,16 +151,27 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
 
 def _on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path) -> gpd.GeoSeries:
     if (frame.crs is None) != (grid.crs is None):
-        lacking, having = ("the labels", "the image") if frame.crs is None else ("the image", "the labels")
-        raise GeoreferencingError(f"{src_path}: {lacking} have no CRS but {having} do; assign it first (e.g. in QGIS)")
+        lacking, having = (
+            ("the labels", "the image's pixels") if frame.crs is None else ("the image's pixels", "the labels")
+        )
+        raise GeoreferencingError(
+            f"{src_path}: {having} have a CRS but {lacking} have none; assign it first (e.g. in QGIS)"
+        )
     if grid.crs is None:
         logger.warning("%s has no CRS; its coordinates are taken to be the image's", src_path)
         return frame.geometry
     target = grid.crs.to_wkt()
     if frame.crs == target:
         return frame.geometry
-    logger.info("labels: reprojected from %s to %s", frame.crs.to_string()[:60], crs_name(grid.crs))
-    return frame.geometry.to_crs(target)
+    own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
+    try:
+        geometries = frame.geometry.to_crs(target)
+    except ProjError as error:
+        raise GeoreferencingError(
+            f"{src_path} cannot be reprojected from {own_name} to {grid_name}; check that both CRS are the right ones"
+        ) from error
+    logger.info("labels: reprojected from %s to %s", own_name, grid_name)
+    return geometries
 
 
 Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
