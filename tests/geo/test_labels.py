@@ -1,0 +1,466 @@
+"""Labels: which field holds the class, which pixels a feature holds, and label rasters."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+from rasterio.crs import CRS
+from shapely import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
+
+from s2fin_cli.errors import GeoreferencingError, LabelError
+from s2fin_cli.geo.classes import make_classes, map_encoding
+from s2fin_cli.geo.classfield import class_field
+from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.labels import LabelledPixels, _burn_polygons, read_labels
+from s2fin_cli.geo.rasters import read_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.conftest import WriteRaster, WriteVector
+
+LEFT, TOP = 500_000, 5_000_000
+GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, LEFT, 0, -10, TOP), (40, 50))
+SOUTH_UP = Grid(GRID.crs, Affine(10, 0, LEFT, 0, 10, TOP - 400), (40, 50))
+
+
+def at(col: float, row: float, width: float = 3, height: float = 2) -> Polygon:
+    """A rectangle in pixels of the grid."""
+    return box(LEFT + 10 * col, TOP - 10 * (row + height), LEFT + 10 * (col + width), TOP - 10 * row)
+
+
+def point(col: float, row: float) -> Point:
+    return Point(LEFT + 10 * col, TOP - 10 * row)
+
+
+def counts(labels: LabelledPixels) -> dict[str, int]:
+    return {c.name: labels.counts()[c.id] for c in labels.classes}
+
+
+def pixels(labels: LabelledPixels) -> set[tuple[int, int, int]]:
+    return set(zip(labels.rows.tolist(), labels.cols.tolist(), labels.class_ids.tolist(), strict=True))
+
+
+def test_polygons(tmp_path: Path, write_vector: WriteVector) -> None:
+    shapes = [at(30, 30), at(0, 0), MultiPolygon([at(10, 10, 1, 1), at(20, 10, 1, 1)])]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, label=["water", "forest", "water"])
+    labels = read_labels(path, GRID)
+    assert labels.kind == "polygons"
+    assert not labels.ids_are_given
+    assert [(c.id, c.name) for c in labels.classes] == [(1, "forest"), (2, "water")]
+    assert counts(labels) == {"forest": 6, "water": 8}
+    assert labels.rows.tolist() == [0, 0, 0, 1, 1, 1, 10, 10, 30, 30, 30, 31, 31, 31]
+    assert labels.cols.tolist() == [0, 1, 2, 0, 1, 2, 10, 20, 30, 31, 32, 30, 31, 32]
+    assert labels.groups.tolist() == [1] * 6 + [2] * 2 + [0] * 6
+    assert len(labels) == 14
+    assert len(labels.select(labels.class_ids == 2)) == 8
+    assert labels.select(labels.class_ids == 2).counts() == {1: 0, 2: 8}
+
+
+def test_points(tmp_path: Path, write_vector: WriteVector) -> None:
+    shapes = [
+        point(0.1, 0.9),
+        MultiPoint([point(5.5, 5.5), point(6.5, 5.5), point(99, 5)]),
+        point(-0.1, 3),
+        point(3, 40.1),
+    ]
+    path = write_vector(tmp_path / "gt.geojson", shapes, kind=[4, 7, 4, 4])
+    labels = read_labels(path, GRID)
+    assert labels.kind == "points"
+    assert labels.ids_are_given
+    assert pixels(labels) == {(0, 0, 4), (5, 5, 7), (5, 6, 7)}
+    assert labels.groups.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        pytest.param(["b ", "a", " b"], {1: "a", 2: "b"}, id="text"),
+        pytest.param([30, 4, 30], {4: "4", 30: "30"}, id="integers"),
+        pytest.param([30.0, 4.0, 30.0], {4: "4", 30: "30"}, id="whole floats"),
+        pytest.param([0, 300, 0], {0: "0", 300: "300"}, id="zero and more than a byte"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson"])
+def test_kinds_of_classes(
+    tmp_path: Path,
+    write_vector: WriteVector,
+    suffix: str,
+    values: list[Any],
+    names: dict[int, str],
+) -> None:
+    path = write_vector(tmp_path / f"gt{suffix}", [at(0, 0), at(10, 0), at(20, 0)], kind=values)
+    labels = read_labels(path, GRID)
+    assert {c.id: c.name for c in labels.classes} == names
+    assert sorted(labels.counts().values()) == [6, 12]
+    assert labels.ids_are_given == (values[1] != "a")
+
+
+def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(
+        tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[12, 5, 12], kind=["sea", "sand", "sea"]
+    )
+    assert [(c.id, c.name) for c in read_labels(path, GRID).classes] == [(5, "sand"), (12, "sea")]
+    assert [(c.id, c.name) for c in read_labels(path, GRID, label_field="kind").classes] == [(1, "sand"), (2, "sea")]
+
+
+def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(
+        tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[1, 2, 2], kind=["sea", "sea", "sand"]
+    )
+    with pytest.raises(LabelError, match=r"gt\.gpkg: which field .* could be any of code, kind; .*--label-field"):
+        read_labels(path, GRID)
+    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["1", "2"]
+
+
+def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
+    size = len(next(iter(fields.values())))
+    return gpd.GeoDataFrame(fields, geometry=[at(3 * i, 0) for i in range(size)], crs=GRID.crs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "chosen"),
+    [
+        ({"fid": [1, 2, 3], "land": ["a", "b", "a"]}, "land"),
+        ({"area": [1.5, 2.5, 3.5], "land": ["a", "b", "a"]}, "land"),
+        ({"Class": ["a", "b", "a"], "note": ["x", "y", "y"]}, "Class"),
+        ({"who": ["me", "me", "me"], "land": ["a", "b", "a"]}, "land"),
+        ({"name": ["p1", "p2", "p3"], "land": ["a", "b", "a"]}, "land"),
+        ({"empty": [None, None, None], "land": ["a", "b", "a"]}, "land"),
+        ({"blank": ["", " ", ""], "land": ["a", "b", "c"]}, "land"),
+        ({"checked": [True, False, True], "land": ["a", "b", "a"]}, "land"),
+        ({"land": ["a", "a", "a"]}, "land"),
+    ],
+)
+def test_the_only_field_that_can_be_it(fields: dict[str, list[Any]], chosen: str) -> None:
+    assert class_field(frame(**fields), "gt.shp", label_field=None) == chosen
+
+
+@pytest.mark.parametrize(
+    ("fields", "label_field", "message"),
+    [
+        ({"a": [1, 2, 2], "b": ["x", "x", "y"]}, None, "could be any of a, b; name it with --label-field"),
+        ({"area": [1.5, 2.5, 2.5]}, None, "it is none of area; name it with --label-field"),
+        ({"a": [1, 2, 2]}, "b", "has no field 'b'; its fields are: a"),
+        ({"area": [1.5, 2.5, 2.5]}, "area", "field 'area' holds neither text nor whole numbers"),
+    ],
+)
+def test_an_unclear_field(fields: dict[str, list[Any]], label_field: str | None, message: str) -> None:
+    with pytest.raises(LabelError, match=rf"gt\.shp.*{message}"):
+        class_field(frame(**fields), "gt.shp", label_field=label_field)
+
+
+def test_no_field_at_all(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(0, 0)])
+    with pytest.raises(LabelError, match="has no attribute fields; add a text field"):
+        read_labels(path, GRID)
+
+
+def test_features_without_a_class_or_a_geometry_are_left_out(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes = [at(0, 0), at(9, 0), at(19, 0), None, Polygon(), at(29, 0)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", None, " ", "a", "b", "b"])
+    with caplog.at_level(logging.WARNING):
+        labels = read_labels(path, GRID)
+    assert counts(labels) == {"a": 6, "b": 6}
+    assert "2 features without a geometry are left out" in caplog.text
+    assert "2 features whose 'land' is empty are left out" in caplog.text
+
+
+def test_numbers_with_gaps(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[3.0, None, 8.0])
+    assert counts(read_labels(path, GRID)) == {"3": 6, "8": 6}
+
+
+def test_a_field_that_is_empty_throughout(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0)], land=["", " "])
+    with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
+        read_labels(path, GRID, label_field="land")
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    gpd.GeoDataFrame({"land": []}, geometry=[], crs=32632).to_file(tmp_path / "gt.geojson")
+    with pytest.raises(LabelError, match=r"gt\.geojson holds no features; draw some"):
+        read_labels(tmp_path / "gt.geojson", GRID)
+
+
+def test_files_that_are_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"gone\.shp does not exist"):
+        read_labels(tmp_path / "gone.shp", GRID)
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(LabelError, match=r"notes\.txt is neither a vector file nor a raster"):
+        read_labels(tmp_path / "notes.txt", GRID)
+    (tmp_path / "table.csv").write_text("land,code\na,1\n")
+    with pytest.raises(LabelError, match=r"table\.csv holds a table without geometries"):
+        read_labels(tmp_path / "table.csv", GRID)
+
+
+def test_a_table_beside_the_labels_is_no_layer(tmp_path: Path) -> None:
+    path = tmp_path / "gt.gpkg"
+    pyogrio.write_dataframe(pd.DataFrame({"style": ["x"]}), path, layer="layer_styles")
+    frame(land=["a", "b"]).to_file(path, layer="labels")
+    assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
+
+
+def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
+    path = tmp_path / "gt.gpkg"
+    for layer, land in (("spring", "a"), ("autumn", "b")):
+        frame(land=[land, "c"]).to_file(path, layer=layer)
+    with pytest.raises(LabelError, match=r"gt\.gpkg holds several layers \(spring, autumn\)"):
+        read_labels(path, GRID)
+
+
+@pytest.mark.parametrize("shapes", [[LineString([(LEFT, TOP), (LEFT + 90, TOP - 90)])], [at(0, 0), point(3, 3)]])
+def test_lines_and_mixtures_are_refused(tmp_path: Path, write_vector: WriteVector, shapes: list[Any]) -> None:
+    path = write_vector(tmp_path / "gt.geojson", shapes, land=["a"] * len(shapes))
+    with pytest.raises(LabelError, match=r"holds (LineString|Point, Polygon); give a layer of polygons or .* points"):
+        read_labels(path, GRID)
+
+
+def test_labels_outside_name_both_extents(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(60, 0), at(70, 0)], land=["a", "b"])
+    with pytest.raises(
+        LabelError, match=r"the labels cover x 500600 to 500730, y 4999980 to 5000000, .*500000 to 500500"
+    ):
+        read_labels(path, GRID)
+
+
+def test_labels_partly_outside(tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture) -> None:
+    shapes = [at(-2, -1, 4, 4), at(48, 38, 100, 100), at(60, 0), at(80, 0)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "b", "c"])
+    with caplog.at_level(logging.WARNING):
+        labels = read_labels(path, GRID)
+    assert counts(labels) == {"a": 6, "b": 4}
+    assert "2 of 4 features hold no pixel of the image" in caplog.text
+    assert "classes without a pixel in the image: c" in caplog.text
+
+
+def test_labels_in_another_crs(tmp_path: Path, write_vector: WriteVector) -> None:
+    to_degrees = Transformer.from_crs(32632, 4326, always_xy=True)
+    corners = np.array(at(3.2, 4.3, 5, 6).exterior.coords)
+    shapes = [Polygon(np.column_stack(to_degrees.transform(*corners.T)))]
+    path = write_vector(tmp_path / "gt.geojson", shapes, crs="EPSG:4326", land=["a"])
+    labels = read_labels(path, GRID)
+    assert pixels(labels) == {(r, c, 1) for r in range(4, 10) for c in range(3, 8)}
+
+
+def test_labels_that_no_transformation_reaches(tmp_path: Path, write_vector: WriteVector) -> None:
+    local = Grid(CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), GRID.transform, GRID.shape)
+    path = write_vector(tmp_path / "gt.geojson", [at(0, 0)], crs="EPSG:4326", land=["a"])
+    with pytest.raises(GeoreferencingError, match=r"gt\.geojson cannot be reprojected from EPSG:4326 to .*site grid"):
+        read_labels(path, local)
+
+
+def test_labels_without_crs(tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "gt.shp"
+    with pytest.warns(UserWarning, match="'crs' was not provided"):
+        write_vector(path, [at(0, 0)], crs=None, land=["a"])
+    with pytest.raises(GeoreferencingError, match="the image's pixels have a CRS but the labels have none"):
+        read_labels(path, GRID)
+    bare = Grid(None, GRID.transform, GRID.shape)
+    assert counts(read_labels(path, bare)) == {"a": 6}
+    assert "its coordinates are taken to be the image's" in caplog.text
+    with_crs = write_vector(tmp_path / "gt.gpkg", [at(0, 0)], land=["a"])
+    with pytest.raises(GeoreferencingError, match="the labels have a CRS but the image's pixels have none"):
+        read_labels(with_crs, bare)
+
+
+def test_pixels_that_different_classes_claim_are_left_out(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes = [at(0, 0, 4, 1), at(2, 0, 4, 1), at(1, 0, 1, 1)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "a"])
+    labels = read_labels(path, GRID)
+    assert pixels(labels) == {(0, 0, 1), (0, 1, 1), (0, 4, 2), (0, 5, 2)}
+    assert "2 pixels that different classes claim are left out" in caplog.text
+    path = write_vector(tmp_path / "all.gpkg", [at(0, 0), at(0, 0)], land=["a", "b"])
+    with pytest.raises(LabelError, match="different classes claim every labelled pixel"):
+        read_labels(path, GRID)
+
+
+def test_a_polygon_without_a_pixel_centre(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(5.6, 5.6, 0.3, 0.3)], land=["a", "a"])
+    assert counts(read_labels(path, GRID)) == {"a": 6}
+    assert "1 of 2 features hold no pixel" in caplog.text
+
+
+numbers = st.floats(-3, 12).map(lambda v: round(v, 3) + 0.0001234)
+rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=7, unique=True)
+
+
+@given(ring=rings, hole=rings, south_up=st.booleans())
+@settings(deadline=None)
+def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
+    ring: list[tuple[float, float]], hole: list[tuple[float, float]], south_up: bool
+) -> None:
+    polygon = shapely.difference(shapely.make_valid(Polygon(ring)), shapely.make_valid(Polygon(hole)))
+    polygons = [part for part in shapely.get_parts(polygon) if part.geom_type in ("Polygon", "MultiPolygon")]
+    geometries = np.array(polygons, dtype=object)
+    transform = Affine(1, 0, 0, 0, 1, 0) if south_up else Affine(1, 0, 0, 0, -1, 9)
+    grid = Grid(None, transform, (9, 8))
+    rows, cols, groups = _burn_polygons(geometries, grid)
+    burnt = set(zip(rows.tolist(), cols.tolist(), groups.tolist(), strict=True))
+    all_rows, all_cols = np.indices(grid.shape)
+    xs, ys = all_cols + 0.5, transform.f + transform.e * (all_rows + 0.5)
+    for number, geometry in enumerate(geometries):
+        clear = shapely.distance(geometry.boundary, shapely.points(xs, ys)) > 1e-6
+        inside = shapely.contains_xy(geometry, xs, ys)
+        own = np.zeros(grid.shape, dtype=bool)
+        for row, col, group in burnt:
+            own[row, col] |= group == number
+        assert np.array_equal(own[clear], inside[clear])
+
+
+def test_a_south_up_grid_gives_the_flipped_result(tmp_path: Path, write_vector: WriteVector) -> None:
+    shapes = [at(0.2, 0.3, 5, 7), at(20, 31.4, 9.1, 30)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b"])
+    flipped = {(39 - row, col, class_id) for row, col, class_id in pixels(read_labels(path, GRID))}
+    assert pixels(read_labels(path, SOUTH_UP)) == flipped
+    dots = write_vector(tmp_path / "dots.gpkg", [point(3.3, 4.4), point(49.9, 39.9)], land=["a", "b"])
+    assert pixels(read_labels(dots, GRID)) == {(4, 3, 1), (39, 49, 2)}
+    assert pixels(read_labels(dots, SOUTH_UP)) == {(35, 3, 1), (0, 49, 2)}
+
+
+def label_raster() -> NDArray[Any]:
+    values = np.zeros((40, 50), dtype="uint8")
+    values[3:6, 7:9] = 4
+    values[20, 30] = 200
+    return values
+
+
+def test_a_label_raster(tmp_path: Path, write_raster: WriteRaster) -> None:
+    labels = read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
+    assert labels.kind == "raster"
+    assert labels.ids_are_given
+    assert counts(labels) == {"4": 6, "200": 1}
+    assert set(labels.groups.tolist()) == {0}
+    assert pixels(labels) == {(r, c, 4) for r in (3, 4, 5) for c in (7, 8)} | {(20, 30, 200)}
+
+
+def test_a_label_raster_with_its_own_nodata(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = np.full((40, 50), -1, dtype="int16")
+    values[0, :3] = 0
+    values[1, :4] = 9
+    labels = read_labels(write_raster(tmp_path / "gt.tif", values, nodata=-1), GRID)
+    assert counts(labels) == {"0": 3, "9": 4}
+
+
+def test_a_label_raster_on_another_grid(tmp_path: Path, write_raster: WriteRaster) -> None:
+    finer = np.repeat(np.repeat(label_raster(), 2, axis=0), 2, axis=1)
+    path = write_raster(tmp_path / "fine.tif", finer, transform=GRID.transform @ Affine.scale(0.5))
+    assert pixels(read_labels(path, GRID)) == pixels(
+        read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
+    )
+    assert pixels(read_labels(path, SOUTH_UP)) == {
+        (39 - row, col, class_id) for row, col, class_id in pixels(read_labels(path, GRID))
+    }
+    small = write_raster(
+        tmp_path / "small.tif", np.full((4, 4), 7, dtype="uint8"), transform=GRID.transform @ Affine.translation(48, 37)
+    )
+    assert counts(read_labels(small, GRID)) == {"7": 6}
+
+
+def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRaster) -> None:
+    shares = write_raster(tmp_path / "share.tif", np.ones((40, 50), dtype="float32"))
+    with pytest.raises(LabelError, match=r"share\.tif holds float32 values; class numbers must be whole"):
+        read_labels(shares, GRID)
+    empty = write_raster(tmp_path / "empty.tif", np.zeros((40, 50), dtype="uint8"))
+    with pytest.raises(LabelError, match=r"empty\.tif: no labelled pixel lies in the image"):
+        read_labels(empty, GRID)
+    negative = write_raster(tmp_path / "negative.tif", np.full((40, 50), -3, dtype="int16"))
+    with pytest.raises(LabelError, match="class -3 cannot stand in a map; number classes from 0 to 65535"):
+        read_labels(negative, GRID)
+    bare = write_raster(tmp_path / "bare.tif", label_raster(), crs=None)
+    with pytest.raises(GeoreferencingError, match="only one of the label raster"):
+        read_labels(bare, GRID)
+    with pytest.raises(GeoreferencingError, match="their sizes differ"):
+        read_labels(bare, Grid(None, GRID.transform, (41, 50)))
+    assert counts(read_labels(bare, Grid(None, GRID.transform, (40, 50)))) == {"4": 6, "200": 1}
+
+
+@pytest.mark.parametrize("class_id", [-1, 65536, 10**9, 3e20])
+def test_class_numbers_that_no_map_can_hold(tmp_path: Path, write_vector: WriteVector, class_id: float) -> None:
+    path = write_vector(tmp_path / "gt.geojson", [at(0, 0), at(9, 0)], code=[float(class_id), 1.0])
+    with pytest.raises(LabelError, match="cannot stand in a map; number classes from 0 to 65535"):
+        read_labels(path, GRID)
+
+
+@pytest.mark.parametrize(
+    ("class_ids", "encoding"),
+    [
+        ([1, 2], ("uint8", 0)), ([255], ("uint8", 0)), ([0, 1], ("uint8", 255)), ([0], ("uint8", 255)),
+        ([0, 254], ("uint8", 255)), ([0, 255], ("uint16", 65535)), ([1, 256], ("uint16", 0)),
+        ([0, 300], ("uint16", 65535)), ([65535], ("uint16", 0)),
+    ],
+)  # fmt: skip
+def test_how_a_map_holds_its_classes(class_ids: list[int], encoding: tuple[str, int]) -> None:
+    assert map_encoding(class_ids) == encoding
+
+
+def test_no_nodata_value_is_left() -> None:
+    with pytest.raises(LabelError, match="classes 0 and 65535 together leave no nodata value"):
+        map_encoding([0, 65535])
+
+
+def test_colours_fit_the_names_and_differ() -> None:
+    classes = make_classes(
+        {9: "Water", 2: "deep water", 5: "Mixed Forest", 7: "?", 8: ""} | dict.fromkeys(range(20, 60), "x")
+    )
+    assert [c.id for c in classes] == sorted(c.id for c in classes)
+    colors = {c.name: c.color for c in classes}
+    red, green, blue = colors["deep water"]
+    assert blue > max(red, green)
+    red, green, blue = colors["Mixed Forest"]
+    assert green > max(red, blue)
+    assert len({c.color for c in classes}) == len(classes)
+    assert all(0 <= value <= 255 for c in classes for value in c.color)
+
+
+def test_real_polygons_on_a_geographic_grid(real_scenes: Path) -> None:
+    scene = real_scenes / "amazon_s2_dem"
+    labels = read_labels(scene / "train_sen2.gpkg", read_info(scene / "sen2_12b.tif").grid)
+    assert counts(labels) == {"dryout": 204, "forest": 1056, "village": 614, "water": 496}
+    assert len(np.unique(labels.groups)) == 25
+
+
+def test_real_polygons_in_another_crs(real_scenes: Path) -> None:
+    scene = real_scenes / "beaufort_s2"
+    grid = read_info(scene / "2018-10-13, Sentinel-2B L1C, B02.tiff").grid
+    labels = read_labels(scene / "rcr_landcover.shp", grid)
+    assert {c.id: c.name for c in labels.classes} == {
+        2100: "Subtidal Haline", 2253: "Sand", 2260: "Emergent Wetland", 2360: "Forested Wetland",
+        6201: "Herbaceous", 22531: "WetSand",
+    }  # fmt: skip
+    reprojected = gpd.read_file(scene / "rcr_landcover.shp").to_crs(4326)
+    a, _, c, _, e, f = grid.transform[:6]
+    points = shapely.points(c + a * (labels.cols + 0.5), f + e * (labels.rows + 0.5))
+    holders = reprojected.geometry.to_numpy()[labels.groups]
+    assert shapely.contains(holders, points).all()
+    assert len(np.unique(labels.groups)) == 23
+
+
+def test_real_polygons_with_several_candidates(real_scenes: Path) -> None:
+    scene = real_scenes / "slovenia_ndvi_dem"
+    grid = read_info(scene / "eo_ndvi68.tif").grid
+    with pytest.raises(LabelError, match="could be any of RABA_ID, DATE, LULC_ID, LULC_NAME"):
+        read_labels(scene / "lulc.gpkg", grid)
+    names = counts(read_labels(scene / "lulc.gpkg", grid, label_field="LULC_NAME"))
+    raster = read_labels(scene / "eo_lulc.tif", grid).counts()
+    assert raster == {1: 11, 2: 7601, 3: 1777, 4: 358, 8: 198}
+    assert sorted(names.values()) == sorted(raster.values())
