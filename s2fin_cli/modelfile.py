@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 #: Key of the JSON text in the file's metadata, and the version of what stands in it.
 METADATA_KEY = "s2fin"
-#: Key of the checksum of that text and of the weights: a single wrong bit could change a map without any other sign.
+#: Key in that text of the checksum of all else in it and of the weights: a wrong bit could change a map unnoticed.
 CHECKSUM_KEY = "sha256"
 FORMAT_VERSION = 1
 
@@ -137,13 +137,14 @@ def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
         OSError: it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    description = json.dumps(info.to_dict(), allow_nan=False)
-    metadata = {METADATA_KEY: description, CHECKSUM_KEY: _checksum(description, weights)}
-    dst_path.write_bytes(save(weights, metadata=metadata))
+    values = info.to_dict()
+    # NOTE: one key of metadata, as safetensors writes several in no fixed order.
+    description = json.dumps({**values, CHECKSUM_KEY: _checksum(values, weights)})
+    dst_path.write_bytes(save(weights, metadata={METADATA_KEY: description}))
 
 
-def _checksum(description: str, weights: Mapping[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256(description.encode())
+def _checksum(values: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(values, allow_nan=False, sort_keys=True).encode())
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
@@ -211,10 +212,11 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     try:
         with safe_open(src_path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            metadata = file.metadata()
-        if metadata.get(CHECKSUM_KEY) != _checksum(metadata[METADATA_KEY], weights):
+            values = json.loads(file.metadata()[METADATA_KEY])
+        if values.pop(CHECKSUM_KEY, None) != _checksum(values, weights):
             raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
         network = S2Fin(S2FinConfig.from_dict(info.architecture))
+        _check_shapes(weights, network.state_dict())
         network.load_state_dict(weights)
     except ModelFileError:
         raise
@@ -223,6 +225,14 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
     return network.eval(), info
+
+
+def _check_shapes(weights: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Raise a ValueError that names the first difference only; torch lists them all."""
+    for name in sorted(weights.keys() | wanted.keys()):
+        given, own = (tuple(part[name].shape) if name in part else "nothing" for part in (weights, wanted))
+        if given != own:
+            raise ValueError(f"{name} is {given} in the file and {own} in the network")
 
 
 # ---- whether a model fits images -------------------------------------------------------------------------------------
