@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from s2fin import S2Fin, S2FinConfig, StemMaps
+from s2fin_cli.errors import S2finError
+from s2fin_cli.infer.engine import Engine
+from s2fin_cli.modelfile import read_model
+
+NUM_CLASSES = 7
+
+
+class CentreNetwork:
+    """Stands in for the network: the class is the value of the image's centre pixel.
+
+    It checks that the tokens and the second image's windows lie where the image's do.
+    """
+
+    halo = 1
+
+    def __init__(self, patch_size: int = 5) -> None:
+        self.cfg = SimpleNamespace(patch_size=patch_size, num_classes=NUM_CLASSES)
+        self.input_size = patch_size + 2
+
+    def to(self, device: torch.device) -> CentreNetwork:
+        return self
+
+    def eval(self) -> CentreNetwork:
+        return self
+
+    def standardize(self, image: Tensor, aux: Tensor | None) -> tuple[Tensor, Tensor]:
+        assert aux is not None
+        return image, aux
+
+    def stem(self, x: Tensor, a: Tensor, *, border: int) -> StemMaps:
+        inner = slice(1 + border, -1 - border)
+        return StemMaps(x[:, None, :, inner, inner], x[:, :, 1:-1, 1:-1], a[:, :, 1:-1, 1:-1])
+
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
+        centre = self.cfg.patch_size // 2
+        values = image[:, 0, centre, centre]
+        there = values.isfinite()
+        assert torch.equal(values[there], tokens[:, 0, 0][there])
+        assert torch.equal(-values[there], aux[:, 0, centre, centre][there])
+        return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
+
+
+def make_engine(network: object, device: str = "cpu") -> Engine:
+    return Engine(cast("S2Fin", network), torch.device(device))
+
+
+def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: int) -> NDArray[np.int64]:
+    """The classes of an image, tile by tile, as the pipeline does it."""
+    height, width = values.shape
+    padded = np.pad(values, engine.margin, mode="symmetric")
+    result = np.full(values.shape, -1)
+    for row in range(0, height, tile_size):
+        for col in range(0, width, tile_size):
+            h, w = min(tile_size, height - row), min(tile_size, width - col)
+            part = torch.from_numpy(padded[row : row + h + 2 * engine.margin, col : col + w + 2 * engine.margin])[None]
+            probs = engine.predict(part, -part, torch.ones(h, w, dtype=torch.bool))
+            assert probs.shape == (NUM_CLASSES, h, w)
+            result[row : row + h, col : col + w] = probs.argmax(dim=0).numpy()
+    return result
+
+
+@settings(max_examples=60)
+@given(
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    tile_size=st.integers(1, 70),
+    patch_size=st.sampled_from([5, 11, 21]),
+    at_once=st.sampled_from([1, 3, 64]),
+)
+def test_a_network_that_sees_the_centre_gives_the_image_back(
+    height: int, width: int, tile_size: int, patch_size: int, at_once: int
+) -> None:
+    values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)
+    engine = make_engine(CentreNetwork(patch_size))
+    engine.cells_at_once = at_once
+    assert np.array_equal(classify_in_tiles(engine, values, max(tile_size, 8)), values)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 60), (60, 1), (16, 16), (17, 15)])
+def test_strips_and_single_pixels(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).integers(NUM_CLASSES, size=shape).astype(np.float32)
+    assert np.array_equal(classify_in_tiles(make_engine(CentreNetwork()), values, 16), values)
+
+
+def test_cells_without_a_valid_pixel_are_left_out() -> None:
+    engine = make_engine(CentreNetwork())
+    computed: list[list[int]] = []
+    predict_cells = engine._predict_cells
+
+    def watch(images: list[Tensor], cells: list[list[int]]) -> Tensor:
+        computed.extend(cells)
+        return predict_cells(images, cells)
+
+    engine._predict_cells = watch  # type: ignore[method-assign]
+    values = torch.ones(1, 40 + 2 * engine.margin, 40 + 2 * engine.margin)
+    valid = torch.zeros(40, 40, dtype=torch.bool)
+    valid[0, 0] = valid[39, 20] = True
+    probs = engine.predict(values, -values, valid)
+    assert computed == [[0, 0], [2, 1]]
+    assert probs[:, :16, :16].sum(dim=0).allclose(torch.ones(16, 16))
+    assert (probs[:, :32, 16:] == 0).all()
+    nothing = engine.predict(values, -values, torch.zeros_like(valid))
+    assert nothing.shape == (NUM_CLASSES, 40, 40)
+    assert (nothing == 0).all()
+
+
+def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
+    """Let the engine run out of memory for more cells than that; gives the batch sizes that it tries."""
+    tried: list[int] = []
+    predict_cells = engine._predict_cells
+
+    def fail(images: list[Tensor], cells: list[list[int]]) -> Tensor:
+        tried.append(len(cells))
+        if len(cells) > above:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return predict_cells(images, cells)
+
+    engine._predict_cells = fail  # type: ignore[method-assign]
+    return tried
+
+
+def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
+    values = np.random.default_rng(0).integers(NUM_CLASSES, size=(60, 60)).astype(np.float32)
+    engine = make_engine(CentreNetwork())
+    engine.cells_at_once = 8
+    tried = run_out_of_memory(engine, above=2)
+    assert np.array_equal(classify_in_tiles(engine, values, 64), values)
+    assert tried == [8, 4, *[2] * 8]
+    assert engine.cells_at_once == 2
+
+
+def test_too_little_memory_for_one_cell_is_an_error_for_the_user() -> None:
+    engine = make_engine(CentreNetwork())
+    run_out_of_memory(engine, above=0)
+    values = torch.ones(1, 1 + 2 * engine.margin, 1 + 2 * engine.margin)
+    with pytest.raises(S2finError, match=r"too little memory .* --device cpu"):
+        engine.predict(values, -values, torch.ones(1, 1, dtype=torch.bool))
+
+
+def tile_for(network: S2Fin, height: int, width: int, *, seed: int = 0) -> tuple[Tensor, Tensor | None]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (height + network.input_size - 1, width + network.input_size - 1)
+    image = torch.randn(network.cfg.in_channels, *shape, generator=generator) * 50 + 150
+    aux = torch.randn(network.cfg.aux_channels, *shape, generator=generator) * 5
+    image[:, 3, 4] = torch.nan
+    return image, None if network.cfg.aux_from_image else aux
+
+
+def patch_by_patch(network: S2Fin, image: Tensor, aux: Tensor | None) -> Tensor:
+    """Probabilities (classes, h, w) from explicit patches around each pixel."""
+    size = network.input_size
+
+    def patches(part: Tensor) -> Tensor:
+        windows = part.unfold(1, size, 1).unfold(2, size, 1)
+        return windows.permute(1, 2, 0, 3, 4).flatten(0, 1).contiguous()
+
+    with torch.inference_mode():
+        logits = network(patches(image), None if aux is None else patches(aux))
+    height, width = (side - size + 1 for side in image.shape[1:])
+    return cast("Tensor", logits.softmax(dim=1)).view(height, width, -1).permute(2, 0, 1)
+
+
+def make_network(**changes: Any) -> S2Fin:
+    torch.manual_seed(1)
+    config = S2FinConfig(**{"in_channels": 20, "aux_channels": 2, "num_classes": 4, "patch_size": 7, **changes})
+    network = S2Fin(config)
+    torch.nn.init.normal_(network.head.classify.weight, std=0.5)  # so that the probabilities differ clearly
+    return network.eval()
+
+
+@pytest.mark.parametrize("changes", [{}, {"patch_size": 11, "in_channels": 3}, {"aux_from_image": True}])
+def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> None:
+    network = make_network(**changes)
+    image, aux = tile_for(network, 21, 18)
+    probs = make_engine(network).predict(image, aux, torch.ones(21, 18, dtype=torch.bool))
+    expected = patch_by_patch(network, image, aux)
+    assert probs.std() > 0.01
+    assert (probs - expected).abs().max() < 1e-5
+
+
+def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: Path) -> None:
+    network, _ = read_model(model)
+    image, aux = tile_for(network, 16, 20)
+    probs = make_engine(network).predict(image, aux, torch.ones(16, 20, dtype=torch.bool))
+    assert (probs - patch_by_patch(network, image, aux)).abs().max() < 1e-5
+
+
+def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
+    engine = make_engine(make_network(patch_size=11))
+    assert engine.margin == 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("patch_size", [5, 11])
+def test_cuda_and_cpu_agree(patch_size: int) -> None:
+    image, aux = tile_for(make_network(patch_size=patch_size), 40, 37)
+    valid = torch.ones(40, 37, dtype=torch.bool)
+    on_cpu, on_cuda = (
+        make_engine(make_network(patch_size=patch_size), device).predict(image, aux, valid)
+        for device in ("cpu", "cuda")
+    )
+    assert (on_cpu - on_cuda).abs().max() < 5e-3  # CUDA may compute convolutions with ten bits of mantissa
+    assert (on_cpu.argmax(dim=0) == on_cuda.argmax(dim=0)).float().mean() > 0.99
