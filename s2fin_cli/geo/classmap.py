@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 256
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
+# control characters, which odd DBF files hold, and which would make the sidecar unreadable
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ def _write_category_names(map_path: Path, classes: Sequence[LandCoverClass]) -> 
     root = ET.Element("PAMDataset")
     categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
     for class_id in range(max(names) + 1):
-        ET.SubElement(categories, "Category").text = names.get(class_id, "")
+        ET.SubElement(categories, "Category").text = _NOT_IN_XML.sub(
+            "\N{REPLACEMENT CHARACTER}", names.get(class_id, "")
+        )
     ET.indent(root)
     sidecar(map_path).write_bytes(ET.tostring(root, encoding="utf-8"))
 
