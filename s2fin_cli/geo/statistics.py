@@ -56,16 +56,16 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
     tiles = list(iter_tiles(stack.grid.shape, TILE_SIZE))
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, MAX_TILES).round().astype(int))]
     bands = sum(len(layer.indexes) for layer in stack.layers)
-    quota = max(min(MAX_PIXELS, MAX_VALUES // bands) // len(chosen), 1)
+    pixels = sum(window.height * window.width for window in chosen)
+    wanted = max(min(MAX_PIXELS, MAX_VALUES // bands), 1)
+    # NOTE: an odd step does not fall into line with the rows of an even-sized tile.
+    step = -(-pixels // wanted) | 1 if pixels > wanted else 1
     parts = []
     with stack.open() as opened:
         for window in chosen:
             tile = opened.read(window)
             values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
-            flat = values.reshape(bands, -1)
-            # NOTE: an odd step does not fall into line with the rows of an even-sized tile.
-            step = -(-flat.shape[1] // quota) | 1 if flat.shape[1] > quota else 1
-            parts.append(flat[:, ::step].T)
+            parts.append(values.reshape(bands, -1)[:, ::step].T)
     return np.concatenate(parts)
 
 
