@@ -1,0 +1,184 @@
+"""Class maps as GDAL and people read them back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.crs import CRS
+
+from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding
+from s2fin_cli.geo.classmap import CLASSES_TAG, create_class_map, create_float_raster, iter_strips, read_class_names
+from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.rasters import without_georeferencing_warning
+from s2fin_cli.geo.windows import iter_tiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.conftest import WriteRaster
+
+GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 5_000_000), (300, 520))
+NAMES = {1: "water", 2: "Wald & Wiese <alt>", 5: "Ödland “中文” 'x' \"y\"", 9: "two words"}
+
+
+def ids_of(classes: tuple[LandCoverClass, ...], grid: Grid = GRID) -> NDArray[Any]:
+    dtype, nodata = map_encoding([c.id for c in classes])
+    return np.random.default_rng(0).choice([nodata, *(c.id for c in classes)], grid.shape).astype(dtype)
+
+
+def write(path: Path, names: dict[int, str], grid: Grid = GRID) -> NDArray[Any]:
+    classes = make_classes(names)
+    values = ids_of(classes, grid)
+    with create_class_map(path, grid, classes, tags={"S2FIN_MODEL": "é.s2fin"}) as dst:
+        for window in iter_tiles(grid.shape, 100):
+            dst.write(values[window.toslices()][None], window)
+    return values
+
+
+def test_what_a_map_holds(tmp_path: Path) -> None:
+    values = write(tmp_path / "map.tif", NAMES)
+    with rasterio.open(tmp_path / "map.tif") as src:
+        assert np.array_equal(src.read(1), values)
+        assert (src.count, src.dtypes, src.nodata) == (1, ("uint8",), 0)
+        assert src.crs == GRID.crs
+        assert src.transform == GRID.transform
+        assert src.shape == GRID.shape
+        assert src.descriptions == ("class",)
+        assert src.profile["tiled"]
+        assert src.profile["compress"] == "deflate"
+        assert src.block_shapes == [(256, 256)]
+        assert src.tags()["S2FIN_MODEL"] == "é.s2fin"
+        assert json.loads(src.tags()[CLASSES_TAG]) == {str(class_id): name for class_id, name in NAMES.items()}
+        assert src.colorinterp[0].name == "palette"
+        colormap = src.colormap(1)
+        assert {c.id: colormap[c.id][:3] for c in make_classes(NAMES)} == {c.id: c.color for c in make_classes(NAMES)}
+
+
+def test_names_of_classes_in_gdals_sidecar(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", NAMES)
+    root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314  written a line above
+    assert root.tag == "PAMDataset"
+    categories = [node.text or "" for node in root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")]
+    assert categories == [NAMES.get(class_id, "") for class_id in range(10)]
+    with rasterio.open(tmp_path / "map.tif") as src:  # GDAL reads both together, and still finds what is in the TIFF
+        assert src.descriptions == ("class",)
+        assert src.nodata == 0
+
+
+@pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not at hand")
+def test_names_of_classes_as_gdal_shows_them(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", NAMES)
+    command = ["gdalinfo", str(tmp_path / "map.tif")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+    for class_id, name in NAMES.items():
+        assert f"{class_id}: {name}" in shown
+
+
+def test_names_survive_a_translation_by_gdal(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", NAMES)
+    rasterio.shutil.copy(tmp_path / "map.tif", tmp_path / "copy.vrt", driver="VRT")
+    root = ET.parse(tmp_path / "copy.vrt").getroot()  # noqa: S314  written a line above
+    names = [node.text or "" for node in root.findall("./VRTRasterBand/CategoryNames/Category")]
+    assert {class_id: name for class_id, name in enumerate(names) if name} == NAMES
+
+
+def test_names_are_read_back(tmp_path: Path, write_raster: WriteRaster) -> None:
+    write(tmp_path / "map.tif", NAMES)
+    assert read_class_names(tmp_path / "map.tif") == NAMES
+    (tmp_path / "map.tif.aux.xml").unlink()
+    assert read_class_names(tmp_path / "map.tif") == NAMES
+    foreign = write_raster(tmp_path / "foreign.tif", np.ones((4, 5), dtype="uint8"))
+    assert read_class_names(foreign) == {}
+    sidecar = tmp_path / "foreign.tif.aux.xml"
+    sidecar.write_text(
+        '<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category/><Category>sea</Category></CategoryNames>'
+        "</PAMRasterBand></PAMDataset>"
+    )
+    assert read_class_names(foreign) == {1: "sea"}
+    sidecar.write_text("<PAMDataset>")
+    assert read_class_names(foreign) == {}
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "a\x0bb", "a\nb", "a\ufffeb"])
+def test_names_that_xml_cannot_hold_do_not_spoil_the_sidecar(tmp_path: Path, odd: str) -> None:
+    write(tmp_path / "map.tif", {1: odd, 2: "water"})
+    root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314  written a line above
+    assert [node.text for node in root.iter("Category")][2] == "water"
+    assert read_class_names(tmp_path / "map.tif")[2] == "water"
+
+
+@pytest.mark.parametrize(
+    ("names", "dtype", "nodata"),
+    [
+        ({0: "sea", 1: "sand"}, "uint8", 255),
+        ({0: "sea", 300: "sand"}, "uint16", 65535),
+        ({7: "sea", 22531: "sand"}, "uint16", 0),
+        ({65535: "sea"}, "uint16", 0),
+    ],
+)
+def test_class_numbers_of_all_sizes(tmp_path: Path, names: dict[int, str], dtype: str, nodata: int) -> None:
+    values = write(tmp_path / "map.tif", names)
+    with rasterio.open(tmp_path / "map.tif") as src:
+        assert src.dtypes == (dtype,)
+        assert src.nodata == nodata
+        assert np.array_equal(src.read(1), values)
+        colormap = src.colormap(1)
+        assert {c.id: colormap[c.id][:3] for c in make_classes(names)} == {c.id: c.color for c in make_classes(names)}
+    assert read_class_names(tmp_path / "map.tif") == names
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid(None, Affine.identity(), (20, 30)),
+        Grid(None, GRID.transform, (20, 30)),
+        Grid(GRID.crs, Affine(10, 0, 500_000, 0, 10, 4_999_000), (20, 30)),
+        Grid(CRS.from_epsg(4326), Affine(1e-4, 0, -70, 0, -1e-4, -3), (1, 1)),
+        Grid(CRS.from_proj4("+proj=utm +zone=25 +south +ellps=GRS80 +units=m"), GRID.transform, (20, 30)),
+    ],
+    ids=["no CRS, no transform", "no CRS", "south-up", "one pixel in degrees", "unnamed CRS"],
+)
+def test_the_grid_is_kept(tmp_path: Path, grid: Grid) -> None:
+    values = write(tmp_path / "map.tif", NAMES, grid)
+    with without_georeferencing_warning(), rasterio.open(tmp_path / "map.tif") as src:
+        assert Grid(src.crs, src.transform, src.shape) == grid
+        assert np.array_equal(src.read(1), values)
+
+
+def test_bands_of_floats(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((2, *GRID.shape)).astype("float32")
+    values[:, :5] = np.nan
+    with create_float_raster(tmp_path / "p.tif", GRID, ["water", "Ödland"], tags={"A": "b"}) as dst:
+        dst.write(values, GRID.window)
+    with rasterio.open(tmp_path / "p.tif") as src:
+        assert np.array_equal(src.read(), values, equal_nan=True)
+        assert np.isnan(src.nodata)
+        assert src.descriptions == ("water", "Ödland")
+        assert src.tags()["A"] == "b"
+        assert Grid(src.crs, src.transform, src.shape) == GRID
+        assert src.profile["compress"] == "deflate"
+    assert {path.name for path in tmp_path.iterdir()} == {"p.tif"}
+
+
+def test_strips_cover_the_map(tmp_path: Path) -> None:
+    values = write(tmp_path / "map.tif", NAMES)
+    confidence = np.random.default_rng(0).random((1, *GRID.shape)).astype("float32")
+    with create_float_raster(tmp_path / "c.tif", GRID, ["confidence"], tags={}) as dst:
+        dst.write(confidence, GRID.window)
+    strips = list(iter_strips(tmp_path / "map.tif", tmp_path / "c.tif"))
+    assert len(strips) == 2
+    assert np.array_equal(np.concatenate([classes for classes, _ in strips]), values)
+    parts = [part for _, part in strips if part is not None]
+    assert np.array_equal(np.concatenate(parts), confidence[0])
+    assert [part for _, part in iter_strips(tmp_path / "map.tif", None)] == [None, None]
