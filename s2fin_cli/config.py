@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from numbers import Integral, Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from s2fin_cli.errors import UsageError
 
@@ -118,11 +119,13 @@ class TrainOptions(InputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_choice("split", self.split, SPLITS)
-        _check("patch_size", self.patch_size, self.patch_size % 2 == 1 and 5 <= self.patch_size <= 21, "odd, 5 to 21")
+        size, rate, share = self.patch_size, self.learning_rate, self.validation
+        _check("patch_size", size, _is_whole(size) and size % 2 == 1 and 5 <= size <= 21, "odd, 5 to 21")
         for name in ("epochs", "batch_size", "labels_per_class"):
-            _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        _check("learning_rate", self.learning_rate, 0 < self.learning_rate <= 1, "above 0 and at most 1")
-        _check("validation", self.validation, 0 <= self.validation < 1, "at least 0 and below 1")
+            _check_whole(name, getattr(self, name), least=1)
+        _check("learning_rate", rate, isinstance(rate, Real) and 0 < rate <= 1, "above 0 and at most 1")
+        _check("validation", share, isinstance(share, Real) and 0 <= share < 1, "at least 0 and below 1")
+        _check("seed", self.seed, _is_whole(self.seed) and 0 <= self.seed < 2**63, "a whole number, 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +152,19 @@ class ClassifyOptions(InputOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check("tile_size", self.tile_size, self.tile_size >= 16, "at least 16")
+        _check_whole("tile_size", self.tile_size, least=16)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     _check(name, value, value in choices, f"one of {', '.join(choices)}")
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    _check(name, value, _is_whole(value) and value >= least, f"a whole number, at least {least}")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral)  # NumPy's integers too
 
 
 def _check(name: str, value: object, is_right: bool, requirement: str) -> None:
