@@ -37,14 +37,17 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
         UsageError: the file cannot be read, or holds a key that no option has.
     """
     try:
-        values = tomllib.loads(src_path.read_text(encoding="utf-8"))
+        values = tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the project file {src_path} cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the project file {src_path} is not valid TOML: {error}") from error
     parameters = {name: _parameters(command) for name, command in commands.items()}
-    tables = {name: table for name, table in values.items() if name in parameters and isinstance(table, dict)}
+    tables = {name: table for name, table in values.items() if name in parameters}
     common = {key: value for key, value in values.items() if key not in tables}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{src_path}: {name!r} is a command; write its options below a line [{name}]")
     every_name = sorted({key for known in parameters.values() for key in known} | set(parameters))
     _check_keys(common, every_name, where=str(src_path))
     defaults = {}
@@ -53,13 +56,17 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
         _check_keys(own, sorted(known), where=f"{src_path}, table [{name}]")
         merged = {_to_name(key): value for key, value in {**common, **own}.items()}
         defaults[name] = {
-            key: _resolve(value, known[key], src_path.parent) for key, value in merged.items() if key in known
+            str(known[key].name): _resolve(value, known[key], src_path.parent)
+            for key, value in merged.items()
+            if key in known
         }
     return defaults
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:
-    return {p.name: p for p in command.params if p.name is not None and p.name not in NOT_IN_PROJECT}
+    """A command's options by the name that a user knows them by."""
+    options = [p for p in command.params if p.param_type_name == "option" and p.name not in NOT_IN_PROJECT]
+    return {_to_name(max(option.opts, key=len).lstrip("-")): option for option in options}
 
 
 def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> None:
