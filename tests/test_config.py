@@ -1,0 +1,72 @@
+"""Options: bad values and unknown names are refused by name and value."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s2fin_cli.config import ClassifyOptions, TrainOptions
+from s2fin_cli.errors import UsageError
+
+TRAIN: dict[str, Any] = {"hsi": "a.tif", "labels": "gt.shp"}
+CLASSIFY: dict[str, Any] = {"hsi": "a.tif", "output": "map.tif"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("patch_size", 10), ("patch_size", 3), ("patch_size", 23), ("patch_size", 11.0), ("patch_size", "11"),
+        ("epochs", 0), ("epochs", 1.5), ("epochs", "ten"), ("batch_size", -1), ("labels_per_class", 0),
+        ("labels_per_class", None), ("learning_rate", 0), ("learning_rate", 1.01), ("learning_rate", float("nan")),
+        ("learning_rate", "1e-3"), ("validation", 1), ("validation", -0.1), ("validation", float("nan")),
+        ("split", "random pixels"), ("device", "gpu"), ("resampling", "bicubic"), ("seed", -1), ("seed", 0.5),
+        ("seed", 2**64),
+    ],
+)  # fmt: skip
+def test_bad_values_of_training_options(name: str, value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        TrainOptions.from_kwargs({**TRAIN, name: value})
+    assert str(caught.value).startswith(f"{name} is {value!r}; it must be ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("tile_size", 15), ("tile_size", "256"), ("device", None)])
+def test_bad_values_of_classification_options(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"{name} is {value!r}; it must be "):
+        ClassifyOptions.from_kwargs({**CLASSIFY, name: value})
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({**TRAIN, "epoch": 3}, "unknown option 'epoch'; did you mean 'epochs'?"),
+        ({**TRAIN, "lables": "gt.shp"}, "unknown option 'lables'; did you mean 'labels'?"),
+        ({**TRAIN, "zzz": 3}, "unknown option 'zzz'; known are: hsi, msi, lidar"),
+        ({"hsi": "a.tif"}, "missing 1 required keyword-only argument: 'labels'"),
+        ({"labels": "gt.shp"}, "no passive image was given; name it with --hsi or --msi"),
+    ],
+)
+def test_wrong_names(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        TrainOptions.from_kwargs(kwargs)
+    assert message in str(caught.value)
+
+
+def test_good_values_at_the_limits() -> None:
+    for limits in (
+        {"patch_size": 5, "epochs": 1, "batch_size": 1, "labels_per_class": 1, "learning_rate": 1, "validation": 0},
+        {"patch_size": 21, "validation": 0.99, "learning_rate": 1e-9, "seed": 2**63 - 1},
+        {"patch_size": np.int64(9), "seed": np.int32(4), "resampling": "average", "split": "blocks"},
+    ):
+        options = TrainOptions.from_kwargs({**TRAIN, **limits})
+        assert {name: getattr(options, name) for name in limits} == limits
+    assert ClassifyOptions.from_kwargs({**CLASSIFY, "tile_size": 16}).tile_size == 16
+
+
+def test_paths_by_modality() -> None:
+    options = ClassifyOptions(msi="b.tif", sar="c.tif", output="map.tif")
+    assert options.src_paths == {"hsi": None, "msi": "b.tif", "lidar": None, "dsm": None, "sar": "c.tif"}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.msi = "d.tif"  # type: ignore[misc]

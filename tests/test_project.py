@@ -1,0 +1,169 @@
+"""The project file: its keys, its paths, and what comes before what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from shapely import box
+
+from s2fin_cli.errors import UsageError
+from s2fin_cli.main import cli
+from s2fin_cli.project import read_defaults
+
+if TYPE_CHECKING:
+    from tests.conftest import WriteRaster, WriteVector
+
+
+def defaults(folder: Path, text: str) -> dict[str, dict[str, Any]]:
+    (folder / "s2fin.toml").write_text(text, encoding="utf-8")
+    return read_defaults(folder / "s2fin.toml", cli.commands)
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(cli, list(args))
+
+
+def test_keys_at_the_top_hold_for_every_command_that_has_them(tmp_path: Path) -> None:
+    values = defaults(tmp_path, 'hsi = "a.tif"\nepochs = 3\noverwrite = true\n')
+    image = str(tmp_path / "a.tif")
+    assert values["train"] == {"hsi": image, "epochs": 3, "overwrite": True}
+    assert values["classify"] == {"hsi": image, "overwrite": True}
+    assert values["evaluate"] == {"overwrite": True}
+    assert values["inspect"] == {}
+
+
+def test_keys_in_a_table_come_first_and_hold_for_one_command(tmp_path: Path) -> None:
+    values = defaults(tmp_path, 'output = "all"\n[train]\noutput = "a.s2fin"\nseed = 1\n[classify]\nvector = false\n')
+    assert values["train"] == {"output": str(tmp_path / "a.s2fin"), "seed": 1}
+    assert values["classify"] == {"output": str(tmp_path / "all"), "vector": False}
+
+
+@pytest.mark.parametrize("key", ["patch-size", "patch_size"])
+def test_keys_with_dashes_or_underscores(tmp_path: Path, key: str) -> None:
+    assert defaults(tmp_path, f"{key} = 9")["train"] == {"patch_size": 9}
+    assert defaults(tmp_path, f"[train]\n{key} = 9")["train"] == {"patch_size": 9}
+
+
+def test_keys_are_the_names_of_options(tmp_path: Path) -> None:
+    values = defaults(tmp_path, '[evaluate]\nmap = "map.tif"\n')
+    assert values["evaluate"] == {"map_path": str(tmp_path / "map.tif")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", r"s2fin\.toml: unknown key 'epoch'; did you mean 'epochs'\?"),
+        ("[train]\npatchsize = 3", r"table \[train\]: unknown key 'patchsize'; did you mean 'patch_size'\?"),
+        ("[trian]\nepochs = 3", r"unknown key 'trian'; did you mean 'train'\?"),
+        ("[classify]\nepochs = 3", r"table \[classify\]: unknown key 'epochs'"),
+        ("json = true", "unknown key 'json'"),
+        ("quiet = true", "unknown key 'quiet'"),
+        ("train = 3", r"s2fin\.toml: 'train' is a command; write its options below a line \[train\]"),
+        ("epochs = ", "is not valid TOML: Invalid value"),
+        ("epochs = 3\nepochs = 4", "is not valid TOML"),
+    ],
+)
+def test_wrong_keys_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        defaults(tmp_path, text)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone\.toml cannot be read .*No such file"):
+        read_defaults(tmp_path / "gone.toml", cli.commands)
+    (tmp_path / "s2fin.toml").write_bytes(b'hsi = "\xff"')
+    with pytest.raises(UsageError, match=r"s2fin\.toml cannot be read .*utf-8"):
+        read_defaults(tmp_path / "s2fin.toml", cli.commands)
+
+
+def test_a_byte_order_mark_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "s2fin.toml").write_text("epochs = 3", encoding="utf-8-sig")
+    assert read_defaults(tmp_path / "s2fin.toml", cli.commands)["train"] == {"epochs": 3}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/vsizip/a.zip/b.tif", "https://example.org/a.tif", "NETCDF:a.nc:ndvi", 'GPKG:"a b.gpkg":one', "/data/a.tif"],
+)
+def test_names_that_stand_for_themselves(tmp_path: Path, name: str) -> None:
+    assert defaults(tmp_path, f"hsi = {name!r}")["classify"] == {"hsi": name}
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    values = defaults(tmp_path, 'labels = "labels/gt.shp"\nmsi = "../a, b.tif"\nlabel_field = "a"\ndevice = "cpu"')
+    assert values["train"] == {
+        "labels": str(tmp_path / "labels" / "gt.shp"),
+        "msi": str(tmp_path / ".." / "a, b.tif"),
+        "label_field": "a",
+        "device": "cpu",
+    }
+
+
+def test_every_key_is_an_option(tmp_path: Path) -> None:
+    for name, command in cli.commands.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.name in ("epochs", "seed", "tile_size", "batch_size"):
+                assert defaults(tmp_path, f"[{name}]\n{parameter.name} = 17")[name] == {parameter.name: 17}
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path, write_raster: WriteRaster, write_vector: WriteVector, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder with a map, references in two fields, and a project file; the current folder is another one."""
+    folder = tmp_path / "scene"
+    folder.mkdir()
+    write_raster(folder / "map.tif", np.repeat([[1, 1, 2, 2]], 4, axis=0).astype("uint8"), nodata=0)
+    boxes = [box(500_000, 4_999_960, 500_020, 5_000_000), box(500_020, 4_999_960, 500_040, 5_000_000)]
+    write_vector(folder / "gt.gpkg", boxes, right=[1, 2], wrong=[2, 1])
+    (folder / "s2fin.toml").write_text('[evaluate]\nmap = "map.tif"\nreference = "gt.gpkg"\nlabel-field = "wrong"\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return folder
+
+
+def overall_accuracy(result: Result) -> float:
+    assert result.exit_code == 0, result.output
+    return float(json.loads(result.stdout)["overall_accuracy"])
+
+
+def test_commands_take_their_options_from_the_file(scene: Path) -> None:
+    result = run("--config", str(scene / "s2fin.toml"), "evaluate", "--json")
+    assert overall_accuracy(result) == 0
+
+
+def test_the_command_line_comes_before_the_file(scene: Path) -> None:
+    result = run("--config", str(scene / "s2fin.toml"), "evaluate", "--label-field", "right", "--json")
+    assert overall_accuracy(result) == 1
+
+
+def test_the_file_in_the_current_folder_is_found(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(scene)
+    assert overall_accuracy(run("evaluate", "--label-field", "right", "--json")) == 1
+
+
+def test_without_a_file_the_options_are_missing(scene: Path) -> None:
+    result = run("evaluate", "--label-field", "right", "--json")
+    assert result.exit_code == 2
+    assert "--map" in result.stderr
+
+
+def test_a_wrong_file_ends_the_program_with_code_2(scene: Path) -> None:
+    (scene / "s2fin.toml").write_text("hsy = 3")
+    result = run("--config", str(scene / "s2fin.toml"), "inspect", str(scene / "map.tif"))
+    assert result.exit_code == 2
+    assert "unknown key 'hsy'; did you mean 'hsi'?" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_value_of_the_wrong_type_is_wrong_usage(scene: Path) -> None:
+    (scene / "s2fin.toml").write_text('[train]\nepochs = "many"\nhsi = "map.tif"\nlabels = "gt.gpkg"')
+    result = run("--config", str(scene / "s2fin.toml"), "train")
+    assert result.exit_code == 2
+    assert "'many' is not a valid integer" in result.stderr
