@@ -107,7 +107,7 @@ class TrainOptions(InputOptions):
     output: StrPath = DEFAULT_MODEL
     overwrite: bool = False
     patch_size: int = 11
-    epochs: int = 40
+    epochs: int = 25
     batch_size: int = 64
     learning_rate: float = 5e-4
     labels_per_class: int = 1000
