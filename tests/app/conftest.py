@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from s2fin_cli import options as cli_options
+from s2fin_cli.learn import training
 from s2fin_cli.learn.pipeline import TrainResult
 from s2fin_cli.learn.pipeline import train as run_train
 from s2fin_cli.main import cli
@@ -56,10 +57,9 @@ def model(trained: TrainResult) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(in_folder: Path) -> Run:
     """Run the command line in this process, in an empty folder, without a project file or a model."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("S2FIN_MODEL", raising=False)
+    assert not list(in_folder.iterdir())
 
     def invoke(*arguments: object) -> Result:
         return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="s2fin")
@@ -72,3 +72,18 @@ def environment() -> dict[str, str]:
     """Environment of a real process: wide lines, and one thread as in this process."""
     own = {key: value for key, value in os.environ.items() if key != "S2FIN_MODEL"}
     return {**own, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one; no model is named in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("S2FIN_MODEL", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps an epoch, for tests that need a model and not a good one."""
+    monkeypatch.setattr(training, "MIN_STEPS", 3)
+    monkeypatch.setattr(training, "MAX_STEPS", 3)

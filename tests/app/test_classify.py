@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import filecmp
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from s2fin_cli.config import ClassifyOptions, TrainOptions
+from s2fin_cli.errors import OutputError, S2finError, UsageError
+from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.infer.engine import Engine
+from s2fin_cli.infer.pipeline import ClassifyResult, classify
+from s2fin_cli.learn.pipeline import train
+from s2fin_cli.modelfile import read_info
+from tests.app.scenes import (
+    SHAPE,
+    TRANSFORM,
+    Scene,
+    make_heights,
+    make_image,
+    read_tif,
+    tiny_options,
+    write_tif,
+)
+
+
+def run_classify(scene: Scene, model: Path, output: Path, /, **changes: Any) -> ClassifyResult:
+    return classify(ClassifyOptions(**{**scene.images, "model": model, "output": output, "device": "cpu", **changes}))
+
+
+@pytest.fixture(scope="module")
+def result(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifyResult:
+    """All outputs of the scene."""
+    folder = tmp_path_factory.mktemp("outputs")
+    return run_classify(
+        scene, model, folder / "map.tif", confidence=folder / "confidence.tif", probabilities=folder / "probs.tif"
+    )
+
+
+# ---- the map and what goes with it -----------------------------------------------------------------------------------
+
+
+def test_the_map_is_right_and_lies_where_the_image_does(result: ClassifyResult, scene: Scene) -> None:
+    with rasterio.open(result.outputs.map) as dst, rasterio.open(scene.hsi) as src:
+        assert (dst.crs, dst.transform, dst.shape) == (src.crs, src.transform, src.shape)
+        assert (dst.count, dst.dtypes, dst.nodata) == (1, ("uint8",), 0)
+        assert dst.compression == rasterio.enums.Compression.deflate
+        class_map = dst.read(1)
+    assert (class_map == scene.truth).mean() > 0.95
+    assert result.pixels == {class_id: int((class_map == class_id).sum()) for class_id in (1, 2, 3)}
+    assert result.nodata_pixels == 0
+
+
+def test_colours_names_and_tags(result: ClassifyResult, trained: Any) -> None:
+    colors = {c.id: (*c.color, 255) for c in trained.info.classes}
+    with rasterio.open(result.outputs.map) as dst:
+        table = dst.colormap(1)
+        tags = dst.tags()
+        assert dst.descriptions == ("class",)
+    assert {class_id: table[class_id] for class_id in colors} == colors
+    assert len(set(colors.values())) == 3
+    assert table[0] == (0, 0, 0, 0)
+    assert read_class_names(result.outputs.map) == {1: "forest", 2: "meadow", 3: "water"}
+    assert tags["S2FIN_MODEL"] == "tiny.s2fin"
+    assert tags["TIFFTAG_SOFTWARE"].startswith("s2fin ")
+    sidecar = result.outputs.map.with_name("map.tif.aux.xml").read_text(encoding="utf-8")
+    assert sidecar.index("forest") < sidecar.index("meadow") < sidecar.index("water")
+
+
+def test_probabilities_confidence_and_map_agree(result: ClassifyResult) -> None:
+    assert result.outputs.probabilities is not None
+    assert result.outputs.confidence is not None
+    probs, confidence = read_tif(result.outputs.probabilities), read_tif(result.outputs.confidence)
+    assert probs.shape == (3, *SHAPE)
+    assert probs.dtype == confidence.dtype == np.float32
+    assert np.allclose(probs.sum(axis=0), 1, atol=1e-5)
+    assert np.array_equal(probs.argmax(axis=0) + 1, read_tif(result.outputs.map)[0])
+    assert np.array_equal(probs.max(axis=0), confidence[0])
+    with rasterio.open(result.outputs.probabilities) as dst:
+        assert dst.descriptions == ("forest", "meadow", "water")
+        assert np.isnan(dst.nodata)
+
+
+def check_polygons(outputs: Any, transform: Affine) -> gpd.GeoDataFrame:
+    """Polygons tile the map exactly and say what the rasters say."""
+    frame = gpd.read_file(outputs.polygons, layer="landcover")
+    class_map = read_tif(outputs.map)[0]
+    geometries = frame.geometry.to_numpy()
+    assert shapely.coverage_is_valid(geometries)
+    cell = abs(transform.a * transform.e)
+    for class_id, rows in frame.groupby("class_id"):
+        assert rows.area.sum() == pytest.approx(cell * (class_map == class_id).sum())
+    assert frame["area_m2"].to_numpy() == pytest.approx(frame.area.to_numpy())
+    back = rasterio.features.rasterize(
+        zip(geometries, frame["class_id"], strict=True), out_shape=class_map.shape, transform=transform, fill=0
+    )
+    assert np.array_equal(back, class_map)
+    return frame
+
+
+def test_polygons(result: ClassifyResult, scene: Scene) -> None:
+    frame = check_polygons(result.outputs, TRANSFORM)
+    with rasterio.open(scene.hsi) as src:
+        assert frame.crs == src.crs.to_wkt()
+    assert dict(zip(frame["class_id"], frame["class_name"], strict=True)) == {1: "forest", 2: "meadow", 3: "water"}
+    assert result.outputs.confidence is not None
+    confidence = read_tif(result.outputs.confidence)[0]
+    for geometry, mean in zip(frame.geometry, frame["confidence"], strict=True):
+        inside = rasterio.features.geometry_mask([geometry], SHAPE, TRANSFORM, invert=True)
+        assert mean == pytest.approx(confidence[inside].mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("tile_size", [16, 32, 48, 1000])
+def test_no_output_depends_on_the_tile_size(
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path, tile_size: int
+) -> None:
+    other = run_classify(
+        scene,
+        model,
+        tmp_path / "map.tif",
+        confidence=tmp_path / "confidence.tif",
+        probabilities=tmp_path / "probs.tif",
+        tile_size=tile_size,
+    )
+    for name in ("map", "confidence", "probabilities"):
+        assert np.array_equal(read_tif(getattr(other.outputs, name)), read_tif(getattr(result.outputs, name)))
+    first, second = (gpd.read_file(each.outputs.polygons) for each in (result, other))
+    assert first.equals(second)
+
+
+def test_without_polygons_only_the_map_is_written(scene: Scene, model: Path, tmp_path: Path) -> None:
+    result = run_classify(scene, model, tmp_path / "map.tif", vector=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
+    assert result.outputs.polygons is None
+    assert result.to_dict()["polygons"] is None
+
+
+# ---- missing data and odd scenes -------------------------------------------------------------------------------------
+
+
+def heights_on_grid(scene: Scene) -> NDArray[np.float32]:
+    return make_heights(scene.truth)
+
+
+def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tmp_path: Path) -> None:
+    image, heights = make_image(scene.truth), heights_on_grid(scene)
+    image[2, 5:9, 30:40] = 65535
+    image[:, 59, 69] = 65535
+    heights[40:, :3] = np.nan
+    heights[20, 20] = np.inf
+    expected = np.zeros(SHAPE, dtype=bool)
+    expected[5:9, 30:40] = expected[59, 69] = expected[40:, :3] = expected[20, 20] = True
+    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
+    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    result = run_classify(
+        scene, model, folder / "map.tif", hsi=hsi, lidar=lidar, tile_size=16,
+        confidence=folder / "c.tif", probabilities=folder / "p.tif",
+    )  # fmt: skip
+    assert np.array_equal(read_tif(result.outputs.map)[0] == 0, expected)
+    for path in (result.outputs.confidence, result.outputs.probabilities):
+        assert path is not None
+        assert np.array_equal(np.isnan(read_tif(path)).all(axis=0), expected)
+        assert np.array_equal(np.isnan(read_tif(path)).any(axis=0), expected)
+    assert result.nodata_pixels == expected.sum()
+    check_polygons(result.outputs, TRANSFORM)
+
+
+def test_where_the_second_image_does_not_reach_there_is_no_data(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene)[:, :40])
+    result = run_classify(scene, model, tmp_path / "map.tif", lidar=lidar)
+    class_map = read_tif(result.outputs.map)[0]
+    assert (class_map[:, :40] > 0).all()
+    assert (class_map[:, 40:] == 0).all()
+    assert "covers 57.1 % of" in caplog.text
+
+
+def test_a_scene_without_any_data_gives_an_empty_map(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hsi = write_tif(tmp_path / "hsi.tif", np.zeros((5, *SHAPE), np.uint16), nodata=0)
+    result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
+    assert "the map is empty" in caplog.text
+    assert (read_tif(result.outputs.map) == 0).all()
+    assert result.nodata_pixels == SHAPE[0] * SHAPE[1]
+    assert result.outputs.polygons is not None
+    with sqlite3.connect(result.outputs.polygons) as database:
+        assert database.execute("select count(*) from landcover").fetchone() == (0,)
+    database.close()
+
+
+def test_south_up_input(result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path) -> None:
+    """An image whose first row is the southern one gives the same map, first row south."""
+    flipped = TRANSFORM * Affine.translation(0, SHAPE[0]) * Affine.scale(1, -1)
+    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, ::-1], transform=flipped)
+    upside_down = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
+    with rasterio.open(upside_down.outputs.map) as dst:
+        assert dst.transform == flipped
+        class_map = dst.read(1)
+    north_up = read_tif(result.outputs.map)[0]
+    assert (class_map[::-1] == north_up).mean() > 0.97, "patches are upside down, so that single pixels may differ"
+    check_polygons(upside_down.outputs, flipped)
+
+
+def test_a_pair_without_crs(scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    nowhere = Affine.identity()
+    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth), crs=None, transform=nowhere)
+    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene), crs=None, transform=nowhere)
+    result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, lidar=lidar)
+    assert "has no CRS" in caplog.text
+    assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.95
+    frame = gpd.read_file(result.outputs.polygons)
+    assert frame.area.sum() == SHAPE[0] * SHAPE[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 70), (60, 1), (1, 1), (3, 2), (17, 33)])
+def test_small_and_narrow_rasters(scene: Scene, model: Path, tmp_path: Path, shape: tuple[int, int]) -> None:
+    window = (slice(0, shape[0]), slice(0, shape[1]))
+    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
+    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene)[window])
+    result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, lidar=lidar)
+    class_map = read_tif(result.outputs.map)[0]
+    assert class_map.shape == shape
+    assert (class_map == scene.truth[window]).mean() >= 0.8
+    check_polygons(result.outputs, TRANSFORM)
+
+
+def test_one_image_alone(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    options = {"msi": scene.hsi, "hsi": None, "lidar": None}
+    trained = train(tiny_options(scene, tmp_path / "alone.s2fin", epochs=2, **options))
+    assert "its 3 leading principal components serve as the second image" in caplog.text
+    assert [bands.modality for bands in trained.info.bands] == ["msi"]
+    result = classify(ClassifyOptions(msi=scene.hsi, model=trained.model, output=tmp_path / "map.tif"))
+    assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.9
+
+
+# ---- class numbers ---------------------------------------------------------------------------------------------------
+
+
+def train_on_raster(scene: Scene, tmp_path: Path, values: NDArray[Any], *, nodata: float | None) -> Path:
+    labels = write_tif(tmp_path / "labels.tif", values, nodata=nodata)
+    return train(tiny_options(scene, tmp_path / "raster.s2fin", epochs=1, batch_size=16, labels=labels)).model
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize(
+    ("ids", "dtype", "nodata"),
+    [((1, 2, 7), "uint8", 0), ((0, 2, 7), "uint8", 255), ((1, 2, 300), "uint16", 0), ((0, 2, 300), "uint16", 65535)],
+)
+def test_class_numbers_are_kept(scene: Scene, tmp_path: Path, ids: tuple[int, ...], dtype: str, nodata: int) -> None:
+    values = np.array(ids, dtype=np.uint16)[scene.truth - 1]
+    values[:, ::3] = 9999  # unlabelled
+    model = train_on_raster(scene, tmp_path, values, nodata=9999)
+    assert [c.id for c in read_info(model).classes] == list(ids)
+    assert [c.name for c in read_info(model).classes] == list(map(str, ids))
+    result = run_classify(scene, model, tmp_path / "map.tif")
+    with rasterio.open(result.outputs.map) as dst:
+        assert (dst.dtypes[0], dst.nodata) == (dtype, nodata)
+        class_map = dst.read(1)
+    assert set(np.unique(class_map)) <= set(ids)
+    assert set(result.pixels) == set(ids)
+    frame = gpd.read_file(result.outputs.polygons)
+    assert set(frame["class_id"]) == set(np.unique(class_map))
+
+
+# ---- outputs that must not or cannot be written ----------------------------------------------------------------------
+
+
+def test_an_output_that_is_there_is_refused_and_left_alone(scene: Scene, model: Path, tmp_path: Path) -> None:
+    for name in ("map.tif", "map.gpkg", "p.tif"):
+        old = tmp_path / name
+        old.write_bytes(b"old")
+        with pytest.raises(OutputError, match="already there"):
+            run_classify(scene, model, tmp_path / "map.tif", probabilities=tmp_path / "p.tif")
+        assert old.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [old]
+        old.unlink()
+
+
+def test_overwrite_replaces(scene: Scene, model: Path, tmp_path: Path, result: ClassifyResult) -> None:
+    (tmp_path / "map.tif").write_bytes(b"old")
+    (tmp_path / "map.gpkg").write_bytes(b"old")
+    again = run_classify(scene, model, tmp_path / "map.tif", overwrite=True)
+    assert filecmp.cmp(again.outputs.map, result.outputs.map, shallow=False)
+    check_polygons(again.outputs, TRANSFORM)
+
+
+def test_an_output_that_is_an_input_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
+    before = scene.hsi.read_bytes()
+    for changes in (
+        {"output": scene.hsi},
+        {"output": scene.folder / ".." / scene.folder.name / "lidar.tif"},
+        {"confidence": scene.hsi},
+        {"probabilities": scene.lidar},
+    ):
+        with pytest.raises(UsageError, match="is an input, which would be lost"):
+            run_classify(scene, model, tmp_path / "map.tif", overwrite=True, **changes)
+    assert scene.hsi.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_over_an_input_is_refused(scene: Scene) -> None:
+    before = scene.labels.read_bytes()
+    with pytest.raises(UsageError, match="is an input, which would be lost"):
+        train(tiny_options(scene, scene.labels, overwrite=True))
+    assert scene.labels.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": "map.png"}, "name that ends in .tif"),
+        ({"output": "map"}, "name that ends in .tif"),
+        ({"confidence": "conf.gpkg"}, "name that ends in .tif"),
+        ({"output": "none/map.tif"}, "folder .* does not exist"),
+        ({"confidence": "map.tif"}, "same name"),
+        ({"model": "none.s2fin"}, "there is no model file"),
+    ],
+)
+def test_wrong_outputs(scene: Scene, model: Path, in_folder: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(S2finError, match=message):
+        run_classify(scene, model, Path("map.tif"), **changes)
+    assert not list(in_folder.iterdir())
+
+
+@pytest.mark.parametrize("error", [RuntimeError("defect"), KeyboardInterrupt(), MemoryError()])
+def test_a_failure_midway_leaves_nothing(
+    scene: Scene, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    predict = Engine.predict
+    calls = 0
+
+    def fail_second(engine: Engine, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            assert any(tmp_path.iterdir()), "the first tile is on its way to the disk"
+            raise error
+        return predict(engine, *arguments)
+
+    monkeypatch.setattr(Engine, "predict", fail_second)
+    with pytest.raises(type(error)):
+        run_classify(scene, model, tmp_path / "map.tif", tile_size=16, probabilities=tmp_path / "p.tif")
+    assert calls == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_midway_leaves_old_outputs_as_they_were(
+    scene: Scene, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("defect")
+
+    (tmp_path / "map.tif").write_bytes(b"old")
+    monkeypatch.setattr(Engine, "predict", fail)
+    with pytest.raises(RuntimeError):
+        run_classify(scene, model, tmp_path / "map.tif", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+    assert (tmp_path / "map.tif").read_bytes() == b"old"
+
+
+def test_training_that_fails_leaves_nothing(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2fin_cli.learn.training._Run.train_epoch", lambda run: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(tiny_options(scene, tmp_path / "m.s2fin"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_is_the_same_again_to_the_bit(trained: Any, scene: Scene, tmp_path: Path) -> None:
+    options: TrainOptions = tiny_options(scene, tmp_path / "again.s2fin")
+    assert train(options).model.read_bytes() == trained.model.read_bytes()
