@@ -131,16 +131,20 @@ def shown_progress() -> Iterator[Progress]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
     )  # fmt: skip
-    with Bars(*columns, console=console()) as bars:
-        tasks: dict[str, Any] = {}
+    bars = Bars(*columns, console=console())
+    tasks: dict[str, Any] = {}
 
-        def show(stage: str, done: int, total: int, **figures: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, figures="")
-            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            bars.update(tasks[stage], completed=done, total=total, figures=text)
+    def show(stage: str, done: int, total: int, **figures: float) -> None:
+        bars.start()  # only now, so that an error before the first step is not preceded by an empty line
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total, figures="")
+        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        bars.update(tasks[stage], completed=done, total=total, figures=text)
 
+    try:
         yield show
+    finally:
+        bars.stop()
 
 
 def print_json(answer: object) -> None:
