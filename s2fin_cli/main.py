@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -77,4 +79,6 @@ for _command in (train, classify, evaluate, inspect, demo):
 
 def main() -> None:
     """Entry point of the console script."""
+    # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     cli(prog_name="s2fin")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.errors import LabelError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -41,9 +43,14 @@ def split_labels(
 
     Returns:
         the split. A class that lies in a single polygon or block is trained on and not validated.
+
+    Raises:
+        LabelError: polygons are asked for, and the labels are a raster.
     """
     if method == "auto":
         method = "polygons" if labels.kind == "polygons" else "blocks"
+    if method == "polygons" and labels.kind == "raster":
+        raise LabelError("a label raster has no polygons to split by; take --split blocks")
     everything = np.arange(len(labels))
     if share == 0:
         return Split(everything, everything[:0], "none")
