@@ -76,8 +76,11 @@ def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) ->
     if not unknown:
         numbers = {c.id: by_name[c.name.strip().lower()] for c in labels.classes}
         return np.array([numbers[class_id] for class_id in labels.class_ids.tolist()], dtype=np.int64)
-    if labels.ids_are_given and all(not names or c.id in names for c in labels.classes):
-        return labels.class_ids
+    if labels.ids_are_given:
+        foreign = [c.name for c in labels.classes if names and c.id not in names]
+        if not foreign:
+            return labels.class_ids
+        unknown = min(unknown, foreign, key=len)
     has = ", ".join(f"{name} ({class_id})" for class_id, name in names.items()) or "numbers without names only"
     raise LabelError(
         f"{reference} holds classes that the map does not know: {', '.join(unknown)}; the map has {has}; "
