@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 
 from s2fin_cli import __version__
 from s2fin_cli.device import pick_device
-from s2fin_cli.errors import UsageError
+from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import RasterWriter, create_class_map, create_float_raster, iter_strips
@@ -138,7 +138,12 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         with _open_writers(tmp, stack, info, tags) as writers:
             pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
         if tmp.polygons is not None:
-            _vectorise(tmp, stack, info, progress=progress)
+            try:
+                _vectorise(tmp, stack, info, progress=progress)
+            except OutputError as error:  # it knows the temporary name only
+                raise OutputError(
+                    f"writing {outputs.polygons} failed: {error.__cause__ or error}; nothing is left"
+                ) from error
     if not any(pixels.values()):
         logger.warning("no pixel has data in all images, so the map is empty")
     nodata_pixels = stack.grid.height * stack.grid.width - sum(pixels.values())
