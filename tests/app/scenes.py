@@ -94,7 +94,7 @@ def make_heights(truth: NDArray[np.int64], *, seed: int = 2) -> NDArray[np.float
     return (table[truth - 1] + noise).astype(np.float32)
 
 
-def write_labels(path: Path, *, rows: range = range(3), half: int = 4) -> Path:
+def write_labels(path: Path, *, rows: range = range(3), half: int = 2) -> Path:
     """A square polygon in the middle of each patch, named by its class."""
     polygons, names = [], []
     for row in rows:
@@ -120,5 +120,5 @@ def write_scene(folder: Path) -> Scene:
 
 
 def tiny_options(scene: Scene, output: Path, **changes: Any) -> TrainOptions:
-    given = {**scene.images, "labels": scene.labels, "output": output, "patch_size": 5, "epochs": 3, "device": "cpu"}
-    return TrainOptions(**{**given, **changes})
+    small = {"patch_size": 5, "epochs": 4, "batch_size": 16, "device": "cpu"}
+    return TrainOptions(**{**scene.images, "labels": scene.labels, "output": output, **small, **changes})

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from sklearn import metrics as oracle
+
+from s2fin_cli.assess.pipeline import evaluate
+from s2fin_cli.errors import LabelError, RasterError
+from s2fin_cli.geo.classes import make_classes
+from s2fin_cli.geo.classmap import create_class_map
+from s2fin_cli.geo.grid import Grid
+from tests.app.scenes import CRS_CODE, TRANSFORM, Run, write_tif
+
+NAMES = {1: "Bare soil", 4: "Forest", 7: "Water"}
+REFERENCE = np.array([[1, 1, 1, 4, 4], [4, 4, 4, 7, 7], [7, 7, 7, 7, 1]])
+MAPPED = np.array([[1, 1, 4, 4, 4], [4, 7, 4, 7, 7], [7, 1, 7, 0, 1]])
+
+
+def write_map(path: Path, values: NDArray[Any] = MAPPED, names: dict[int, str] = NAMES) -> Path:
+    """A map as classification writes it, nodata 0."""
+    grid = Grid(rasterio.crs.CRS.from_string(CRS_CODE), TRANSFORM, (values.shape[0], values.shape[1]))
+    with create_class_map(path, grid, make_classes(names), tags={}) as writer:
+        writer.write(values.astype(np.uint8)[None], grid.window)
+    return path
+
+
+def write_points(path: Path, **fields: Any) -> Path:
+    """A point in each pixel, by default with its class's name."""
+    rows, cols = np.indices(REFERENCE.shape).reshape(2, -1)
+    points = [shapely.Point(TRANSFORM * (col + 0.5, row + 0.5)) for row, col in zip(rows, cols, strict=True)]
+    fields = fields or {"class": [NAMES[i] for i in REFERENCE.ravel().tolist()]}
+    gpd.GeoDataFrame(fields, geometry=points, crs=CRS_CODE).to_file(path)
+    return path
+
+
+def test_known_confusion(tmp_path: Path) -> None:
+    accuracy = evaluate(write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.gpkg"))
+    assert accuracy.class_ids == (1, 4, 7)
+    assert accuracy.class_names == ("Bare soil", "Forest", "Water")
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert accuracy.unmapped.tolist() == [0, 0, 1], "a pixel that the map leaves out counts for no class"
+    seen = MAPPED > 0
+    truth, predicted = REFERENCE[seen], MAPPED[seen]
+    assert accuracy.overall_accuracy == pytest.approx(oracle.accuracy_score(truth, predicted))
+    assert accuracy.kappa == pytest.approx(oracle.cohen_kappa_score(truth, predicted))
+    assert accuracy.average_accuracy == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
+    assert accuracy.f1.tolist() == pytest.approx(oracle.f1_score(truth, predicted, average=None).tolist())
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str.lower, lambda name: f" {name} "])
+def test_classes_are_matched_by_name_whatever_its_case(tmp_path: Path, spelling: Any) -> None:
+    names = [spelling(NAMES[i]) for i in REFERENCE.ravel().tolist()]
+    accuracy = evaluate(write_map(tmp_path / "map.tif"), write_points(tmp_path / "p.gpkg", **{"class": names}))
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+
+
+def test_names_decide_although_their_alphabetical_numbers_are_others(tmp_path: Path) -> None:
+    names = {1: "water", 2: "forest", 3: "bare soil"}
+    turned = np.choose(MAPPED // 3, [MAPPED, 2, 1])  # 1 is bare soil, 4 forest and 7 water in MAPPED
+    turned[MAPPED == 1] = 3
+    accuracy = evaluate(write_map(tmp_path / "map.tif", turned, names), write_points(tmp_path / "p.gpkg"))
+    assert accuracy.class_names == ("water", "forest", "bare soil")
+    assert accuracy.matrix.tolist() == [[4, 0, 1], [1, 4, 0], [0, 1, 3]]
+
+
+def test_a_reference_of_some_classes(tmp_path: Path) -> None:
+    values = np.where(REFERENCE == 4, 0, REFERENCE)
+    raster = write_tif(tmp_path / "reference.tif", values.astype(np.uint8), nodata=0)
+    accuracy = evaluate(write_map(tmp_path / "map.tif"), raster)
+    assert accuracy.class_ids == (1, 4, 7), "forest occurs in the map there"
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 0, 0], [1, 0, 4]]
+
+
+def test_an_integer_reference(tmp_path: Path) -> None:
+    points = write_points(tmp_path / "points.gpkg", code=REFERENCE.ravel().tolist())
+    accuracy = evaluate(write_map(tmp_path / "map.tif"), points)
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert accuracy.class_names == ("Bare soil", "Forest", "Water")
+
+
+def test_a_foreign_map_without_names(tmp_path: Path) -> None:
+    foreign = write_tif(tmp_path / "foreign.tif", MAPPED.astype(np.int16), nodata=0)
+    accuracy = evaluate(foreign, write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    assert accuracy.class_names == ("1", "4", "7")
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    with pytest.raises(LabelError, match=r"holds classes that the map does not know: .*numbers without names only"):
+        evaluate(foreign, write_points(tmp_path / "points.gpkg"))
+
+
+def test_a_foreign_map_with_category_names(tmp_path: Path) -> None:
+    foreign = write_tif(tmp_path / "foreign.tif", MAPPED.astype(np.uint8), nodata=0)
+    root = ET.Element("PAMDataset")
+    categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
+    for class_id in range(8):
+        ET.SubElement(categories, "Category").text = NAMES.get(class_id, "")
+    foreign.with_name("foreign.tif.aux.xml").write_bytes(ET.tostring(root))
+    accuracy = evaluate(foreign, write_points(tmp_path / "points.gpkg"))
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+
+
+def test_unknown_classes_are_named(tmp_path: Path) -> None:
+    names = ["marsh" if i == 4 else NAMES[i] for i in REFERENCE.ravel().tolist()]
+    points = write_points(tmp_path / "points.gpkg", **{"class": names})
+    with pytest.raises(LabelError) as caught:
+        evaluate(write_map(tmp_path / "map.tif"), points)
+    assert "the map does not know: marsh; the map has Bare soil (1), Forest (4), Water (7)" in str(caught.value)
+    raster = write_tif(tmp_path / "reference.tif", np.where(REFERENCE == 4, 9, REFERENCE).astype(np.uint8))
+    with pytest.raises(LabelError, match="does not know: 9;"):
+        evaluate(write_map(tmp_path / "map.tif"), raster)
+
+
+def test_what_is_no_class_map(tmp_path: Path) -> None:
+    points = write_points(tmp_path / "points.gpkg")
+    with pytest.raises(RasterError, match="is not a class map: it has 1 bands of float32"):
+        evaluate(write_tif(tmp_path / "floats.tif", MAPPED.astype(np.float32)), points)
+    with pytest.raises(RasterError, match="it has 2 bands of uint8"):
+        evaluate(write_tif(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
+
+
+def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    truth, mapped = (generator.integers(1, 4, size=(600, 530)) for _ in range(2))
+    names = {1: "a", 2: "b", 3: "c"}
+    accuracy = evaluate(
+        write_map(tmp_path / "map.tif", mapped, names), write_tif(tmp_path / "truth.tif", truth.astype(np.uint8))
+    )
+    assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv", "md"])
+def test_reports(run: Run, tmp_path: Path, suffix: str) -> None:
+    arguments = ("--map", write_map(tmp_path / "map.tif"), "--reference", write_points(tmp_path / "p.gpkg"))
+    report = tmp_path / f"report.{suffix}"
+    result = run("evaluate", *arguments, "-o", report)
+    assert result.exit_code == 0, result.output
+    assert "OA 78.57 %" in result.stdout
+    text = report.read_text(encoding="utf-8")
+    if suffix == "json":
+        assert json.loads(text)["confusion_matrix"]["counts"] == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    elif suffix == "csv":
+        assert [row["class_name"] for row in csv.DictReader(text.splitlines())] == list(NAMES.values())
+    else:
+        assert "| Bare soil |" in text
+    again = run("evaluate", *arguments, "-o", report)
+    assert again.exit_code == 1
+    assert "already there" in again.stderr
+    assert run("evaluate", *arguments, "-o", report, "--overwrite", "-q").exit_code == 0
+
+
+def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    map_path, reference = write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.json")
+    arguments = ("evaluate", "--map", map_path, "--reference", reference)
+    assert "ends in .json, .csv, .md" in run(*arguments, "-o", "report.txt").stderr
+    before = reference.read_bytes()
+    refused = run(*arguments, "-o", reference, "--overwrite")
+    assert refused.exit_code == 2
+    assert "is an input, which would be lost" in refused.stderr
+    assert reference.read_bytes() == before

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2fin_cli.errors import ModelFileError, RasterError
+from s2fin_cli.inspection import describe
+from tests.app.scenes import TRANSFORM, Run, Scene, write_tif
+
+
+def test_a_raster(run: Run, scene: Scene) -> None:
+    answer = json.loads(run("inspect", scene.hsi, "--json").stdout)
+    assert (answer["kind"], answer["width"], answer["height"], answer["crs"]) == ("raster", 70, 60, "EPSG:32632")
+    assert (answer["dtype"], answer["nodata"], len(answer["bands"])) == ("uint16", None, 5)
+    assert answer["transform"] == list(TRANSFORM[:6])
+    band = answer["bands"][0]
+    assert (band["index"], band["valid"]) == (1, 1.0)
+    assert band["low"] < band["mean"] < band["high"]
+    text = run("inspect", scene.hsi)
+    assert text.exit_code == 0
+    assert "70 x 60 px, 5 bands of uint16" in text.stdout
+    assert text.stderr == ""
+
+
+def test_missing_values_and_odd_nodata_are_valid_json(run: Run, tmp_path: Path) -> None:
+    values = np.ones((3, 8, 8), np.float32)
+    values[0, :4], values[1] = np.nan, np.nan
+    for nodata in (np.nan, np.inf, -np.inf, -9999.0):
+        path = write_tif(tmp_path / "gaps.tif", values, nodata=nodata)
+        answer = json.loads(run("inspect", path, "--json").stdout, parse_constant=pytest.fail)
+        assert [band["valid"] for band in answer["bands"]] == [0.5, 0.0, 1.0]
+        assert [band["mean"] for band in answer["bands"]] == [1.0, None, 1.0]
+        assert answer["nodata"] == (nodata if np.isfinite(nodata) else str(nodata))
+        assert run("inspect", path).exit_code == 0
+
+
+def test_a_class_map_shows_its_classes(run: Run, scene: Scene, model: Path) -> None:
+    run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--no-vector")
+    answer = json.loads(run("inspect", "map.tif", "--json").stdout)
+    assert answer["classes"] == {"1": "forest", "2": "meadow", "3": "water"}
+    assert "1 forest, 2 meadow, 3 water" in run("inspect", "map.tif").stdout
+
+
+def test_a_model(run: Run, model: Path, tmp_path: Path) -> None:
+    answer = json.loads(run("inspect", model, "--json").stdout)
+    assert (answer["kind"], answer["architecture"]["patch_size"]) == ("model", 5)
+    assert answer["training"]["labelled_pixels"] == {"forest": 80, "meadow": 80, "water": 80}
+    text = run("inspect", model).stdout
+    for part in ("--hsi (5 of 5 bands, uint16)", "5 x 5 px of 10 x 10", "seed 0", "polygons", "OA ", "forest", "80"):
+        assert part in text
+    renamed = tmp_path / "weights.bin"
+    renamed.write_bytes(model.read_bytes())
+    assert describe(renamed)["kind"] == "model"
+
+
+def test_what_cannot_be_described(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match="does not exist"):
+        describe(tmp_path / "none.tif")
+    with pytest.raises(RasterError, match="is a folder"):
+        describe(tmp_path)
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        describe(tmp_path / "none.s2fin")
+    with pytest.raises(RasterError, match=r"labels\.gpkg"):
+        describe(scene.labels)
+    (tmp_path / "noise.s2fin").write_bytes(b"noise")
+    with pytest.raises(ModelFileError, match="damaged"):
+        describe(tmp_path / "noise.s2fin")
