@@ -120,5 +120,5 @@ def write_scene(folder: Path) -> Scene:
 
 
 def tiny_options(scene: Scene, output: Path, **changes: Any) -> TrainOptions:
-    small = {"patch_size": 5, "epochs": 4, "batch_size": 16, "device": "cpu"}
+    small = {"patch_size": 5, "epochs": 4, "batch_size": 16, "device": "cpu", "refit": False}
     return TrainOptions(**{**scene.images, "labels": scene.labels, "output": output, **small, **changes})

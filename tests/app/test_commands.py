@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,12 @@ from numpy.typing import NDArray
 
 import s2fin_cli
 from s2fin_cli.config import ClassifyOptions, TrainOptions
+from s2fin_cli.infer.engine import Engine
 from s2fin_cli.learn import training
-from s2fin_cli.main import cli
+from s2fin_cli.main import cli, main
 from tests.app.scenes import CRS_CODE, SHAPE, TRANSFORM, Run, Scene, make_heights, make_image, read_tif, write_tif
 
-QUICK = ("--patch-size", 5, "--epochs", 1, "--batch-size", 8, "--device", "cpu")
+QUICK = ("--patch-size", 5, "--epochs", 1, "--batch-size", 8, "--device", "cpu", "--no-refit")
 
 
 def failed(result: Result, *, code: int = 1) -> str:
@@ -123,6 +127,26 @@ def test_an_interrupt_before_the_first_epoch_aborts(
     assert result.exit_code == 1
     assert "Aborted" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_request_to_end_leaves_nothing(
+    scene: Scene, model: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object) -> None:
+        assert any(in_folder.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)  # the signal comes now
+
+    monkeypatch.setattr(Engine, "predict", terminate)
+    monkeypatch.setattr("sys.argv", ["s2fin", "classify", *scene.arguments, "-m", str(model), "-o", "map.tif", "-q"])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not list(in_folder.iterdir())
 
 
 # ---- wrong usage: exit code 2 ----------------------------------------------------------------------------------------
@@ -352,7 +376,7 @@ def test_python_and_command_line_give_the_same_map(run: Run, scene: Scene, model
 def test_python_and_command_line_give_the_same_model(run: Run, scene: Scene, tmp_path: Path) -> None:
     s2fin_cli.train(
         **scene.images, labels=scene.labels, output=tmp_path / "api.s2fin", patch_size=5, epochs=1, batch_size=8,
-        device="cpu",
+        device="cpu", refit=False,
     )  # fmt: skip
     succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK))
     assert Path("api.s2fin").read_bytes() == Path("model.s2fin").read_bytes()

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from s2fin_cli.errors import LabelError
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.labels import LabelledPixels
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels
@@ -50,6 +51,7 @@ def labelled_pixels(draw: st.DrawFn) -> LabelledPixels:
     return make_labels(np.where(labelled, class_of[numbers], 0), groups=numbers)
 
 
+@settings(deadline=None)
 @given(
     labels=labelled_pixels(),
     method=st.sampled_from(["auto", "polygons", "blocks", "random"]),
@@ -72,6 +74,7 @@ def test_split_properties(labels: LabelledPixels, method: str, share: float, rad
         assert len(result.train) + len(result.validation) == len(labels)
 
 
+@settings(deadline=None)
 @given(labels=labelled_pixels(), radius=st.integers(1, 11), seed=st.integers(0, 5))
 def test_blocks_keep_more_than_the_radius_between_training_and_validation(
     labels: LabelledPixels, radius: int, seed: int
@@ -115,7 +118,7 @@ def test_blocks_rescue_a_class_that_the_buffer_would_take_away() -> None:
 
 @pytest.mark.parametrize("method", ["auto", "polygons", "blocks", "random"])
 def test_share_of_zero_holds_out_nothing(method: str) -> None:
-    labels = make_labels(np.ones((5, 5), np.int64))
+    labels = make_labels(np.ones((5, 5), np.int64), groups=np.zeros((5, 5), np.int64))
     result = split(labels, method, share=0.0)
     assert np.array_equal(result.train, np.arange(25))
     assert not result.validation.size
@@ -131,6 +134,11 @@ def test_a_class_with_a_single_polygon_is_trained_on_and_not_validated() -> None
     assert set(labels.class_ids[result.validation]) == {1}
     assert (labels.class_ids[result.train] == 2).sum() == 40
     assert len(result.validation) == 40, "one of four polygons is a quarter"
+
+
+def test_a_label_raster_has_no_polygons() -> None:
+    with pytest.raises(LabelError, match="no polygons to split by"):
+        split(make_labels(np.ones((9, 9), np.int64)), "polygons")
 
 
 def test_auto_takes_blocks_where_the_labels_are_no_polygons() -> None:
@@ -152,6 +160,7 @@ def test_random_split_of_very_many_pixels_does_not_count_them_anew_for_each() ->
     assert len(split(labels, "random").validation) == pytest.approx(50_000, abs=8)
 
 
+@settings(deadline=None)
 @given(
     class_ids=st.lists(st.integers(0, 4), min_size=1, max_size=60),
     most=st.integers(1, 20),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.learn import training
+from s2fin_cli.learn.pipeline import train
 from s2fin_cli.learn.samples import Patches
 from s2fin_cli.learn.training import Hyperparameters, LabelledPatches, Outcome, fit
+from s2fin_cli.modelfile import read_model
 from s2fin_cli.progress import Progress, silent
+from tests.app.scenes import Scene, tiny_options
 
 CLASSES = make_classes({3: "low", 5: "high"})
 
@@ -191,6 +195,26 @@ def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.Mo
     monkeypatch.setattr(training._Run, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_fit(make_network(), make_samples(10), make_samples(4))
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_kept_model_is_trained_on_all_labels(scene: Scene, tmp_path: Path) -> None:
+    first, refitted, interrupted = (tmp_path / f"{name}.s2fin" for name in ("first", "refitted", "interrupted"))
+
+    def interrupt(stage: str, done: int, total: int, **figures: float) -> None:
+        if stage == "training on all labels" and done == 1:
+            raise KeyboardInterrupt
+
+    plain = train(tiny_options(scene, first, epochs=2))
+    full = train(tiny_options(scene, refitted, epochs=2, refit=True))
+    stopped = train(tiny_options(scene, interrupted, epochs=2, refit=True), progress=interrupt)
+    assert [result.info.training["refitted"] for result in (plain, full, stopped)] == [False, True, False]
+    assert [result.outcome.interrupted for result in (plain, full, stopped)] == [False, False, True]
+    figures = [result.info.training["validation"] for result in (plain, full, stopped)]
+    assert figures[0] == figures[1] == figures[2], "the figures are those of the pixels held out before"
+    weights = [read_model(path)[0].state_dict() for path in (first, refitted, interrupted)]
+    assert all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_batches_are_balanced_over_the_classes() -> None:
