@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2fin_cli.errors import OutputError
+from s2fin_cli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from s2fin_cli.config import StrPath
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +21,22 @@ logger = logging.getLogger(__name__)
 SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
 
 
-def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool) -> None:
+def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterable[StrPath | None] = ()) -> None:
     """Refuse outputs that cannot or must not be written, before any work is done.
 
+    Args:
+        dst_paths: the outputs.
+        overwrite: whether they may already be there.
+        inputs: what is read and must stay, even so; None stands for an input that was not given.
+
     Raises:
+        UsageError: an output is an input.
         OutputError: the folder is missing or not writable, two outputs share a name, or a file is already there.
     """
+    kept = {Path(path).resolve() for path in inputs if path is not None}
     for dst_path in dst_paths:
+        if dst_path.resolve() in kept:
+            raise UsageError(f"{dst_path} is an input, which would be lost; give the output another name")
         folder = dst_path.absolute().parent
         if not folder.is_dir():
             raise OutputError(f"{dst_path} cannot be written: the folder {folder} does not exist; make it first")
@@ -44,8 +55,8 @@ def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool) -> None:
 def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]:
     """Give temporary paths to write to, and rename them to the targets when the block ends well.
 
-    If it fails, the temporary files are removed and the targets stay as they were. A target's old sidecars are removed
-    with it; new sidecars are renamed along.
+    If it fails, be it at the last renaming, the temporary files are removed and the targets stay as they were. A
+    target's old sidecars are removed with it; new sidecars are renamed along.
 
     Args:
         dst_paths: the targets, in different folders if need be.
@@ -58,8 +69,7 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
     temporary = [path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}") for path in dst_paths]
     try:
         yield temporary
-        for tmp_path, dst_path in zip(temporary, dst_paths, strict=True):
-            _move_with_sidecars(tmp_path, dst_path)
+        _replace_all(temporary, dst_paths)
     except OutputError:
         raise
     except OSError as error:
@@ -72,13 +82,39 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
                 path.unlink(missing_ok=True)
 
 
-def _move_with_sidecars(tmp_path: Path, dst_path: Path) -> None:
-    for stale in _sidecars(dst_path):
-        stale.unlink(missing_ok=True)
-    os.replace(tmp_path, dst_path)
-    for new, target in zip(_sidecars(tmp_path), _sidecars(dst_path), strict=True):
-        if new.exists():
-            os.replace(new, target)
+def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
+    """Put all files, each with its sidecars, in the places of the old ones; none if one cannot be moved."""
+    old = [path for dst_path in dst_paths for path in (dst_path, *_sidecars(dst_path)) if path.exists()]
+    aside = [(path, path.with_name(f".{path.name}.{os.getpid()}.old")) for path in old]
+    new = list(zip(tmp_paths, dst_paths, strict=True))
+    new += [
+        (sidecar, target)
+        for tmp_path, dst_path in new
+        for sidecar, target in zip(_sidecars(tmp_path), _sidecars(dst_path), strict=True)
+        if sidecar.exists()
+    ]
+    with contextlib.ExitStack() as undo:
+        for source, target in (*aside, *new):
+            undo.callback(_move_back, target, source)
+            try:
+                os.replace(source, target)
+            except OSError as error:
+                reason = f"{source if source in old else target} cannot be replaced ({error.strerror or error})"
+                raise OutputError(f"writing {_names(dst_paths)} failed: {reason}; nothing is left") from error
+        undo.pop_all()
+    for _, path in aside:
+        try:
+            path.unlink()
+        except OSError as error:
+            logger.warning("%s, what was there before, cannot be removed (%s)", path, error.strerror or error)
+
+
+def _move_back(path: Path, former: Path) -> None:
+    try:
+        if path.exists():  # it does not where the move itself failed
+            os.replace(path, former)
+    except OSError as error:
+        logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)
 
 
 def _sidecars(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s2fin_cli.errors import OutputError
+from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
 
 
@@ -93,6 +93,98 @@ def test_sidecars_go_with_their_file(tmp_path: Path) -> None:
     assert (tmp_path / "map.tif.aux.xml").read_text() == "new"
 
 
+def write_with_sidecars(targets: list[Path]) -> None:
+    with staged(targets, overwrite=True) as temporary:
+        for path in temporary:
+            for suffix in ("", ".aux.xml", "-journal"):
+                path.with_name(path.name + suffix).write_text("new")
+
+
+@pytest.mark.parametrize("stuck", ["a.tif", "b.gpkg", "b.gpkg-journal", "a.tif.aux.xml"])
+@pytest.mark.parametrize("moves", ["from", "to"])
+def test_a_file_that_cannot_be_replaced_keeps_all_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stuck: str, moves: str
+) -> None:
+    targets = [tmp_path / "a.tif", tmp_path / "b.gpkg"]
+    for name in ("a.tif", "a.tif.aux.xml", "b.gpkg", "b.gpkg-journal"):
+        (tmp_path / name).write_text(f"old {name}")
+    replace, failures = os.replace, 0
+
+    def replace_or_fail(source: Path, target: Path) -> None:
+        nonlocal failures
+        if failures == 0 and (source if moves == "from" else target).name == stuck:
+            failures += 1
+            raise PermissionError(13, "Permission denied", str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_or_fail)
+    message = (
+        rf"writing .*a\.tif, .*b\.gpkg failed: \S*/{stuck} cannot be replaced \(Permission denied\); nothing is left"
+    )
+    with pytest.raises(OutputError, match=message):
+        write_with_sidecars(targets)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        name: f"old {name}" for name in ("a.tif", "a.tif.aux.xml", "b.gpkg", "b.gpkg-journal")
+    }
+
+
+def test_an_interrupt_while_files_are_replaced_keeps_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b.gpkg").write_text("old")
+    replace = os.replace
+
+    def replace_and_stop(source: Path, target: Path) -> None:
+        replace(source, target)
+        if target.name == "b.gpkg":
+            monkeypatch.setattr(os, "replace", replace)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_with_sidecars([tmp_path / "a.tif", tmp_path / "b.gpkg"])
+    assert names(tmp_path) == {"b.gpkg"}
+    assert (tmp_path / "b.gpkg").read_text() == "old"
+
+
+def test_what_cannot_be_removed_or_put_back_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = tmp_path / "map.tif"
+    target.write_text("old")
+    replace, unlink = os.replace, Path.unlink
+
+    def replace_old_only(source: Path, target: Path) -> None:
+        if source.name != "map.tif":
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    def unlink_new_only(path: Path, *, missing_ok: bool = False) -> None:
+        if path.suffix == ".old":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink_new_only)
+        with staged([target], overwrite=True) as (path,):
+            path.write_text("new")
+    assert target.read_text() == "new"
+    assert f"map.tif.{os.getpid()}.old, what was there before, cannot be removed (Permission" in caplog.text
+    monkeypatch.setattr(os, "replace", replace_old_only)
+    with pytest.raises(OutputError), staged([target], overwrite=True) as (path,):
+        path.write_text("newer")
+    assert f"cannot be put back to {target} (Permission denied); rename it yourself" in caplog.text
+
+
+def test_an_input_is_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "image.tif").write_text("precious")
+    for overwrite in (True, False):
+        with pytest.raises(UsageError, match=r"image\.tif is an input, which would be lost; give the output another"):
+            check_outputs([Path("map.tif"), tmp_path / "image.tif"], overwrite=overwrite, inputs=[None, "image.tif"])
+    check_outputs([Path("map.tif")], overwrite=False, inputs=[None, "image.tif", 'HDF5:"f.h5"://x'])
+
+
 def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
     target = tmp_path / "map.tif"
     target.write_text("old")
@@ -140,7 +232,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from s2fin_cli.errors import OutputError
+from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import staged
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.classmap import create_class_map

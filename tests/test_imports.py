@@ -24,7 +24,7 @@ ALLOWED = {
     "errors": set(),
     "progress": set(),
     "config": {"errors"},
-    "files": {"errors"},
+    "files": {"config", "errors"},
     "geo": {"errors"},
     "device": {"errors"},
     "modelfile": BASE | {"geo"},
