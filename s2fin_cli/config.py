@@ -91,7 +91,8 @@ class TrainOptions(InputOptions):
         output: the model file to write.
         overwrite: whether `output` may already be there.
         patch_size: pixels a side of the window that is classified, odd, 5 to 21.
-        epochs: passes over the training pixels at most.
+        epochs: rounds of training at most; one is 20 to 60 steps in which all classes come equally often, and no pass
+            over all training pixels.
         batch_size: patches a step.
         learning_rate: the highest learning rate of the schedule.
         labels_per_class: training pixels of one class at most, likewise validation pixels.
@@ -119,13 +120,15 @@ class TrainOptions(InputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_choice("split", self.split, SPLITS)
-        size, rate, share = self.patch_size, self.learning_rate, self.validation
+        size, rate, share, seed = self.patch_size, self.learning_rate, self.validation, self.seed
         _check("patch_size", size, _is_whole(size) and size % 2 == 1 and 5 <= size <= 21, "odd, 5 to 21")
         for name in ("epochs", "batch_size", "labels_per_class"):
             _check_whole(name, getattr(self, name), least=1)
-        _check("learning_rate", rate, isinstance(rate, Real) and 0 < rate <= 1, "above 0 and at most 1")
-        _check("validation", share, isinstance(share, Real) and 0 <= share < 1, "at least 0 and below 1")
-        _check("seed", self.seed, _is_whole(self.seed) and 0 <= self.seed < 2**63, "a whole number, 0 to 2^63 - 1")
+        _check("learning_rate", rate, _is_real(rate) and 0 < rate <= 1, "above 0 and at most 1")
+        _check("validation", share, _is_real(share) and 0 <= share < 1, "at least 0 and below 1")
+        _check("seed", seed, _is_whole(seed) and 0 <= seed < 2**63, "a whole number, 0 to 2^63 - 1")
+        _make_plain(self, int, "patch_size", "epochs", "batch_size", "labels_per_class", "seed")
+        _make_plain(self, float, "learning_rate", "validation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +156,7 @@ class ClassifyOptions(InputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_whole("tile_size", self.tile_size, least=16)
+        _make_plain(self, int, "tile_size")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -164,7 +168,17 @@ def _check_whole(name: str, value: object, *, least: int) -> None:
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, Integral)  # NumPy's integers too
+    return isinstance(value, Integral) and not isinstance(value, bool)  # NumPy's integers too
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _make_plain(options: InputOptions, kind: type[int | float], *names: str) -> None:
+    """Turn NumPy's numbers into Python's own, which generators and JSON take."""
+    for name in names:
+        object.__setattr__(options, name, kind(getattr(options, name)))
 
 
 def _check(name: str, value: object, is_right: bool, requirement: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ CLASSIFY: dict[str, Any] = {"hsi": "a.tif", "output": "map.tif"}
         ("labels_per_class", None), ("learning_rate", 0), ("learning_rate", 1.01), ("learning_rate", float("nan")),
         ("learning_rate", "1e-3"), ("validation", 1), ("validation", -0.1), ("validation", float("nan")),
         ("split", "random pixels"), ("device", "gpu"), ("resampling", "bicubic"), ("seed", -1), ("seed", 0.5),
-        ("seed", 2**64),
+        ("seed", 2**64), ("seed", True), ("epochs", True), ("learning_rate", True), ("validation", False),
+        ("learning_rate", np.float32("nan")),
     ],
 )  # fmt: skip
 def test_bad_values_of_training_options(name: str, value: object) -> None:
@@ -63,6 +65,17 @@ def test_good_values_at_the_limits() -> None:
         options = TrainOptions.from_kwargs({**TRAIN, **limits})
         assert {name: getattr(options, name) for name in limits} == limits
     assert ClassifyOptions.from_kwargs({**CLASSIFY, "tile_size": 16}).tile_size == 16
+
+
+def test_numpy_numbers_become_plain_ones() -> None:
+    given = {"patch_size": np.int64(9), "epochs": np.uint8(3), "batch_size": np.int64(8), "seed": np.int64(3)}
+    options = TrainOptions.from_kwargs(
+        {**TRAIN, **given, "labels_per_class": np.int16(5), "learning_rate": np.float32(0.5), "validation": np.int8(0)}
+    )
+    json.dumps(vars(options))
+    assert type(options.validation) is float
+    assert type(options.seed) is int
+    assert type(ClassifyOptions.from_kwargs({**CLASSIFY, "tile_size": np.int64(64)}).tile_size) is int
 
 
 def test_paths_by_modality() -> None:
