@@ -46,7 +46,7 @@ class BandSet:
     Attributes:
         modality: "hsi", "msi", "lidar", "dsm" or "sar".
         count: data bands in the training raster.
-        indexes: 1-based numbers of those in use.
+        indexes: 1-based numbers, among the data bands, of those in use.
         dtype: the training raster's data type.
         band_names: descriptions of the bands in use, empty where there is none.
         wavelengths: centre wavelengths in nm of the bands in use, or None.
@@ -264,7 +264,7 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
                 f"the model was trained on {bands.count} bands of --{bands.modality} ({bands.dtype}), and "
                 f"{layer.src_path} has {layer.info.count} ({layer.info.dtype}); give an image of the same sensor"
             )
-        layers.append(replace(layer, indexes=bands.indexes))
+        layers.append(replace(layer, indexes=tuple(layer.info.indexes[number - 1] for number in bands.indexes)))
     return replace(stack, image=layers[0], aux=tuple(layers[1:]))
 
 

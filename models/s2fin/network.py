@@ -30,6 +30,10 @@ TOKEN_CHUNK = 512
 
 Floats = Sequence[float] | Tensor
 
+#: A standardised value beyond this is no measurement but an undeclared nodata value (-3.4e38, 1e30), and would spoil
+#: all windows that it lies in.
+MAX_SCALED = 1e6
+
 
 class StemMaps(NamedTuple):
     """What the stem gives for each pixel: tokens (B, N, d, h, w), and maps (B, D, h, w) of the image and the second."""
@@ -402,7 +406,8 @@ def _planes(maps: Tensor, shape: tuple[int, int]) -> Tensor:
 def _scaled(values: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     # the difference is taken in the wider of both number formats (float64 rasters), the result is the network's
     scaled = ((values - mean) / std).to(mean.dtype)
-    return torch.where(scaled.isfinite(), scaled, torch.zeros_like(scaled))
+    # written so that NaN, which compares to nothing, counts as missing too
+    return torch.where(scaled.abs() < MAX_SCALED, scaled, torch.zeros_like(scaled))
 
 
 def _check_bands(name: str, values: Tensor, bands: int) -> None:

@@ -21,7 +21,7 @@ from s2fin_cli.geo.rasters import environment, open_raster, without_georeferenci
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from rasterio.windows import Window
@@ -149,7 +149,7 @@ def read_class_names(map_path: Path) -> dict[int, str]:
     return {class_id: node.text for class_id, node in enumerate(categories) if node.text}
 
 
-def iter_strips(map_path: Path, confidence_path: Path | None) -> Iterator[Strip]:
+def iter_strips(map_path: Path, confidence_path: Path | None) -> Generator[Strip]:
     """Full-width strips of a class map and its confidence, from top to bottom."""
     with contextlib.ExitStack() as opened:
         src = opened.enter_context(open_raster(map_path))

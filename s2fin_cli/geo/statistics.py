@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from rasterio.windows import Window
 
     from s2fin_cli.geo.stack import Stack
 
@@ -46,6 +48,10 @@ class BandStatistics:
         """True for bands with one value throughout."""
         return np.asarray(self.std == 0)
 
+    def select(self, which: NDArray[np.bool_] | slice) -> BandStatistics:
+        """The statistics of some of the bands."""
+        return BandStatistics(self.mean[which], self.std[which], self.low[which], self.high[which])
+
 
 def sample_pixels(stack: Stack) -> NDArray[np.float32]:
     """An even sample of a stack's pixels, whether they have data or not.
@@ -53,8 +59,7 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
     Returns:
         float32 (n, bands of all layers), NaN where a band has no data.
     """
-    tiles = list(iter_tiles(stack.grid.shape, TILE_SIZE))
-    chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, MAX_TILES).round().astype(int))]
+    chosen = _spread_tiles(stack.grid.shape)
     bands = sum(len(layer.indexes) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
     wanted = max(min(MAX_PIXELS, MAX_VALUES // bands), 1)
@@ -65,8 +70,24 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
         for window in chosen:
             tile = opened.read(window)
             values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
-            parts.append(values.reshape(bands, -1)[:, ::step].T)
+            parts.append(values.reshape(bands, -1)[:, ::step].T.copy())  # a view would keep the whole tile
     return np.concatenate(parts)
+
+
+def _spread_tiles(shape: tuple[int, int]) -> list[Window]:
+    """At most `MAX_TILES` tiles, spread evenly over the raster's height and over its width."""
+    tiles = list(iter_tiles(shape, TILE_SIZE))
+    columns = -(-shape[1] // TILE_SIZE)
+    rows = len(tiles) // columns
+    side = math.isqrt(MAX_TILES)
+    chosen_rows = _spread(rows, max(side, MAX_TILES // columns))
+    chosen_columns = _spread(columns, MAX_TILES // len(chosen_rows))
+    return [tiles[row * columns + column] for row in chosen_rows for column in chosen_columns]
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many of the numbers from 0 to `count` - 1, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:

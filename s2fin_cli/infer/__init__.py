@@ -1,1 +1,1 @@
-"""Inference: windows, the engine and the way from files to a map."""
+"""Inference: the engine, and the way from files to a map."""

@@ -65,8 +65,9 @@ class Engine:
         cells = wanted.nonzero().tolist()
         while cells:
             batch = cells[: self.cells_at_once]
+            filler = [batch[-1]] * (self.cells_at_once - len(batch))  # the last batch has the others' shape too
             try:
-                results = self._predict_cells(images, batch)
+                results = self._predict_cells(images, batch + filler)[: len(batch)]
             except torch.OutOfMemoryError:
                 self._use_less_memory()
                 continue

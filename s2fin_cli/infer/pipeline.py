@@ -133,8 +133,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
         tmp = _in_place_of(outputs, tmp_paths)
-        # NOTE: polygons need the confidence even where the user does not ask for its raster.
-        tmp = replace(tmp, confidence=tmp.confidence or scratch / "confidence.tif")
+        if tmp.polygons is not None and tmp.confidence is None:
+            tmp = replace(tmp, confidence=scratch / "confidence.tif")  # polygons need it
         with _open_writers(tmp, stack, info, tags) as writers:
             pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
         if tmp.polygons is not None:
@@ -166,11 +166,8 @@ def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
     """Compare the scene with the one that the model was trained on."""
     statistics = band_statistics(sample_pixels(stack))
-    start = 0
-    for bands, layer in zip(info.bands, stack.layers, strict=True):
-        chosen = slice(start, start + len(layer.indexes))
+    for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
         check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
-        start += len(layer.indexes)
     same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
     factor = max(max(a / b, b / a) for a, b in zip(info.res, stack.grid.res, strict=True))
     if same_crs and factor > RESOLUTION_FACTOR:
@@ -185,7 +182,7 @@ class _Writers:
     """The open rasters of one classification."""
 
     map: RasterWriter
-    confidence: RasterWriter
+    confidence: RasterWriter | None
     probabilities: RasterWriter | None
 
 
@@ -193,13 +190,17 @@ class _Writers:
 def _open_writers(tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str]) -> Iterator[_Writers]:
     grid, names = stack.grid, [c.name for c in info.classes]
     with contextlib.ExitStack() as opened:
-        class_map = opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags))
-        assert tmp.confidence is not None  # noqa: S101  the caller saw to it
-        confidence = opened.enter_context(create_float_raster(tmp.confidence, grid, ["confidence"], tags=tags))
-        probabilities = None
-        if tmp.probabilities is not None:
-            probabilities = opened.enter_context(create_float_raster(tmp.probabilities, grid, names, tags=tags))
-        yield _Writers(class_map, confidence, probabilities)
+
+        def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
+            if dst_path is None:
+                return None
+            return opened.enter_context(create_float_raster(dst_path, grid, band_names, tags=tags))
+
+        yield _Writers(
+            opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags)),
+            create(tmp.confidence, ["confidence"]),
+            create(tmp.probabilities, names),
+        )
 
 
 def _fill(
@@ -219,7 +220,8 @@ def _fill(
             counts += np.bincount(best[valid], minlength=len(ids))
             writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
             probs[:, ~valid] = np.nan
-            writers.confidence.write(probs.max(axis=0, keepdims=True), window)
+            if writers.confidence is not None:
+                writers.confidence.write(probs.max(axis=0, keepdims=True), window)
             if writers.probabilities is not None:
                 writers.probabilities.write(probs, window)
             progress("classifying", done, len(tiles))
@@ -245,11 +247,13 @@ def _vectorise(tmp: Outputs, stack: Stack, info: ModelInfo, *, progress: Progres
         rows += strip_rows
         progress("polygons", rows, stack.grid.height)
 
-    write_polygons(
-        tmp.polygons,
-        iter_strips(tmp.map, tmp.confidence),
-        grid=stack.grid,
-        class_names={c.id: c.name for c in info.classes},
-        nodata=map_encoding([c.id for c in info.classes])[1],
-        on_progress=report,
-    )
+    # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
+    with contextlib.closing(iter_strips(tmp.map, tmp.confidence)) as strips:
+        write_polygons(
+            tmp.polygons,
+            strips,
+            grid=stack.grid,
+            class_names={c.id: c.name for c in info.classes},
+            nodata=map_encoding([c.id for c in info.classes])[1],
+            on_progress=report,
+        )

@@ -15,6 +15,7 @@ from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.device import pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError, UsageError
 from s2fin_cli.files import check_outputs, staged
+from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
 from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, principal_components, sample_pixels
@@ -85,6 +86,11 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
         S2finError: something is wrong with the inputs, options or outputs; nothing is written.
         KeyboardInterrupt: the user stopped it before there was anything worth keeping.
     """
+    with torch.random.fork_rng():  # the caller's own random numbers are none of our business
+        return _train(options, progress=progress)
+
+
+def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     dst_path = Path(options.output)
     _check_not_input(dst_path, options)
     check_outputs([dst_path], overwrite=options.overwrite)
@@ -102,7 +108,10 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
     refitted = False
     if options.refit and validation_set and not outcome.interrupted:
         del train_set, validation_set  # their memory is needed again
-        refit = _refit(prepared, labels, replace(options, epochs=outcome.epochs), device, progress=progress)
+        try:
+            refit = _refit(prepared, labels, replace(options, epochs=outcome.epochs), device, progress=progress)
+        except KeyboardInterrupt:
+            refit = None
         network, refitted = refit or network, refit is not None
         outcome = replace(outcome, interrupted=not refitted)
     training = _describe(options, split, outcome, labels, sizes=sizes, refitted=refitted)
@@ -140,16 +149,13 @@ def _fit(
 def _refit(
     prepared: _Prepared, labels: LabelledPixels, options: TrainOptions, device: torch.device, *, progress: Progress
 ) -> S2Fin | None:
-    """Train a new network on all labels, those held out among them; None if the user stops it."""
+    """Train a new network on all labels, those held out among them; None if the user stops it halfway."""
     generator = np.random.default_rng(options.seed)
     everything = np.arange(len(labels))
     chosen = cap_per_class(labels.class_ids, everything, most=options.labels_per_class, generator=generator)
     network = _make_network(prepared, labels, options).to(device)
     samples = _read_samples(prepared.stack, labels.select(chosen), size=network.input_size)
-    try:
-        outcome = _fit(network, samples, None, labels, options, progress=progress, stage="training on all labels")
-    except KeyboardInterrupt:
-        return None
+    outcome = _fit(network, samples, None, labels, options, progress=progress, stage="training on all labels")
     return None if outcome.interrupted else network
 
 
@@ -164,6 +170,7 @@ def _check_classes(labels: LabelledPixels) -> None:
     if len(counts) < 2:
         only = labels.classes[0].name
         raise LabelError(f"all labels are of one class ({only}); label at least one other class, e.g. 'other'")
+    map_encoding(list(counts))  # refuses numbers that no map can hold, before any work
     for land_cover in labels.classes:
         if counts[land_cover.id] < 5:
             logger.warning("class %r has only %d labelled pixels", land_cover.name, counts[land_cover.id])
@@ -173,15 +180,11 @@ def _prepare(stack: Stack) -> _Prepared:
     """Statistics of all bands; bands without any data are left out."""
     pixels = sample_pixels(stack)
     statistics = band_statistics(pixels)
-    layers, start = [], 0
-    for layer in stack.layers:
-        end = start + len(layer.indexes)
-        layers.append(_without_empty_bands(layer, statistics.is_empty[start:end]))
-        _warn_of_constant_bands(layer, statistics.is_constant[start:end])
-        start = end
-    pixels = pixels[:, ~statistics.is_empty]
+    for layer, bands in stack.slices():
+        _warn_of_constant_bands(layer, statistics.select(bands).is_constant)
+    layers = [_without_empty_bands(layer, statistics.select(bands).is_empty) for layer, bands in stack.slices()]
     stack = replace(stack, image=layers[0], aux=tuple(layers[1:]))
-    statistics = band_statistics(pixels)
+    pixels, statistics = pixels[:, ~statistics.is_empty], statistics.select(~statistics.is_empty)
     if stack.aux:
         return _Prepared(stack, statistics, None)
     projection = principal_components(pixels, statistics, min(COMPONENTS, pixels.shape[1]))
@@ -218,10 +221,11 @@ def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
     if not keep.all():
         logger.warning("%d labelled pixels have no data in some image and are left out", (~keep).sum())
     kept = labels.select(keep)
-    gone = [c.name for c in labels.classes if c.id not in kept.class_ids]
+    present = set(np.unique(kept.class_ids).tolist())
+    gone = [c.name for c in labels.classes if c.id not in present]
     if gone:
         logger.warning("classes without a labelled pixel that has data are left out: %s", ", ".join(gone))
-    return replace(kept, classes=tuple(c for c in labels.classes if c.name not in gone))
+    return replace(kept, classes=tuple(c for c in labels.classes if c.id in present))
 
 
 def _make_network(prepared: _Prepared, labels: LabelledPixels, options: TrainOptions) -> S2Fin:
@@ -305,24 +309,20 @@ def _describe(
 
 
 def _make_info(prepared: _Prepared, network: S2Fin, labels: LabelledPixels, training: dict[str, Any]) -> ModelInfo:
-    bands, start = [], 0
-    for layer in prepared.stack.layers:
-        bands.append(_band_set(layer, prepared.statistics, start))
-        start += len(layer.indexes)
+    bands = [_band_set(layer, prepared.statistics.select(chosen)) for layer, chosen in prepared.stack.slices()]
     crs, res = training_grid(prepared.stack.grid)
     return ModelInfo(network.cfg.to_dict(), tuple(bands), labels.classes, training, crs, res, current_versions())
 
 
-def _band_set(layer: Layer, statistics: BandStatistics, start: int) -> BandSet:
+def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
     info = layer.info
     positions = [info.indexes.index(index) for index in layer.indexes]
-    chosen = slice(start, start + len(layer.indexes))
     return BandSet(
         modality=layer.modality,
         count=info.count,
-        indexes=layer.indexes,
+        indexes=tuple(position + 1 for position in positions),
         dtype=info.dtype,
         band_names=tuple(info.band_names[i] for i in positions),
         wavelengths=None if info.wavelengths is None else tuple(info.wavelengths[i] for i in positions),
-        **{name: tuple(values[chosen].tolist()) for name, values in asdict(statistics).items()},
+        **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.errors import S2finError
 from s2fin_cli.learn.augmentation import augment
 from s2fin_cli.progress import Progress, silent
 
@@ -67,10 +68,10 @@ class Outcome:
     """What training came to.
 
     Attributes:
-        best_epoch: the epoch, counted from 1, whose weights were kept.
+        best_epoch: the epoch, counted from 1, whose weights were best.
         epochs: epochs that were run.
-        accuracy: validation accuracy of the kept weights, or None where nothing was held out.
-        loss: validation loss of the kept weights, else the last training loss.
+        accuracy: validation accuracy of the best weights, or None where nothing was held out.
+        loss: validation loss of the best weights, else the last training loss.
         interrupted: whether the user stopped it.
     """
 
@@ -106,6 +107,7 @@ def fit(
         stage: what to tell it that is being done.
 
     Raises:
+        S2finError: training diverged.
         KeyboardInterrupt: it came before the first epoch was done; later ones end training in good order.
     """
     run = _Run(network, train, classes, hyperparameters)
@@ -165,6 +167,8 @@ class _Run:
         self.device = next(network.parameters()).device
         self.batch_size = hyperparameters.batch_size
         self.steps = min(max(math.ceil(len(train) / self.batch_size), MIN_STEPS), MAX_STEPS)
+        counts = np.bincount(train.targets, minlength=len(classes))
+        self.weights = torch.from_numpy(1.0 / counts[train.targets])
         self.generator = torch.Generator().manual_seed(hyperparameters.seed)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY
@@ -178,7 +182,11 @@ class _Run:
         self.done_steps = 0
 
     def train_epoch(self) -> float:
-        """One epoch of class-balanced steps; the mean loss."""
+        """One epoch of class-balanced steps; the mean loss.
+
+        Raises:
+            S2finError: the loss is no longer a number.
+        """
         self.network.train()
         total = 0.0
         for _ in range(self.steps):
@@ -194,6 +202,8 @@ class _Run:
             self.schedule.step()
             self._average()
             total += loss.item()
+        if not math.isfinite(total):
+            raise S2finError("training diverged: its loss is no longer a number; take a smaller --learning-rate")
         return total / self.steps
 
     def assess(self, samples: LabelledPatches) -> tuple[Accuracy, float]:
@@ -216,12 +226,8 @@ class _Run:
 
     def _draw(self) -> NDArray[np.int64]:
         """Positions of a batch: each class with the same probability, then each of its samples."""
-        counts = np.bincount(self.train.targets, minlength=len(self.classes))
-        weights = torch.from_numpy(1.0 / counts[self.train.targets])
-        drawn: NDArray[np.int64] = torch.multinomial(
-            weights, self.batch_size, replacement=True, generator=self.generator
-        ).numpy()
-        return drawn
+        drawn = torch.multinomial(self.weights, self.batch_size, replacement=True, generator=self.generator)
+        return np.asarray(drawn.numpy())
 
     @staticmethod
     def _in_order(count: int) -> Iterator[NDArray[np.int64]]:
