@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
@@ -81,4 +82,7 @@ def main() -> None:
     """Entry point of the console script."""
     # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show
     cli(prog_name="s2fin")

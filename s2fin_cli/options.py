@@ -26,6 +26,9 @@ else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
 
+logger = logging.getLogger(__name__)
+
+
 class FilePath(FileType):
     """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
 
@@ -120,10 +123,32 @@ _console: Console | None = None
 
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Progress bars on stderr, none with -q."""
-    if not logging.getLogger("s2fin_cli").isEnabledFor(logging.INFO):
+    """Progress on stderr: bars on a terminal, else lines, and nothing with -q."""
+    if not logger.isEnabledFor(logging.INFO):
         yield silent
-        return
+    elif console().is_terminal:
+        with _bars() as show:
+            yield show
+    else:
+        yield _lines()
+
+
+def _lines() -> Progress:
+    """A line for each step that has figures, and for each tenth of a stage without any."""
+    last: dict[str, object] = {}
+
+    def show(stage: str, done: int, total: int, **figures: float) -> None:
+        news = figures or done * 10 // total
+        if news and news != last.get(stage):  # a stage that ends early repeats its last figures
+            text = "".join(f"  {name} {value:.3f}" for name, value in figures.items())
+            logger.info("%s: %d of %d%s", stage, done, total, text)
+        last[stage] = news
+
+    return show
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -148,5 +173,5 @@ def shown_progress() -> Iterator[Progress]:
 
 
 def print_json(answer: object) -> None:
-    """Print an answer for a program on stdout."""
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    """Print an answer for a program on stdout, in ASCII: it does not depend on the terminal's encoding."""
+    click.echo(json.dumps(answer, indent=2))

@@ -31,7 +31,12 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--patch-size", default=TrainOptions.patch_size, show_default=True, help="Pixels a side of a window, odd, 5 to 21."
 )
-@click.option("--epochs", default=TrainOptions.epochs, show_default=True, help="Passes over the labels at most.")
+@click.option(
+    "--epochs",
+    default=TrainOptions.epochs,
+    show_default=True,
+    help="Rounds of training at most, each of 20 to 60 steps in which all classes come equally often.",
+)
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Patches a step.")
 @click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
 @click.option(
@@ -74,7 +79,8 @@ def train(*, as_json: bool, **options: Any) -> None:
     if result.outcome.interrupted:
         logger.warning("interrupted: the best model so far, of epoch %d, is kept", result.outcome.best_epoch)
     if result.outcome.accuracy is not None and logger.isEnabledFor(logging.INFO):
-        logger.info("accuracy on the pixels held out (epoch %d):", result.outcome.best_epoch)
+        when = ", before the final training on all labels" if result.info.training["refitted"] else ""
+        logger.info("accuracy on the pixels held out (epoch %d)%s:", result.outcome.best_epoch, when)
         print_report(result.outcome.accuracy, console())
     logger.info("model: %s", result.model)
     if as_json:

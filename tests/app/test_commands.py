@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from s2fin_cli.config import ClassifyOptions, TrainOptions
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.learn import training
 from s2fin_cli.main import cli, main
+from s2fin_cli.options import shown_progress
 from tests.app.scenes import CRS_CODE, SHAPE, TRANSFORM, Run, Scene, make_heights, make_image, read_tif, write_tif
 
 QUICK = ("--patch-size", 5, "--epochs", 1, "--batch-size", 8, "--device", "cpu", "--no-refit")
@@ -65,6 +67,36 @@ def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> 
     assert "model: model.s2fin, found in the current directory" in mapped.stderr
     assert "forest" in mapped.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", "map.tif", "map.tif.aux.xml", "map.gpkg"}
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: Scene) -> None:
+    trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 2))
+    for epoch in (1, 2):
+        assert re.search(
+            rf"^training: {epoch} of 2  loss \d\.\d{{3}}  accuracy \d\.\d{{3}}$", trained.stderr, re.MULTILINE
+        )
+    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--tile-size", 16))
+    told = re.findall(r"^classifying: (\d+) of (\d+)$", mapped.stderr, re.MULTILINE)
+    assert len(told) == 10
+    assert told[-1][0] == told[-1][1]
+
+
+def test_progress_lines_do_not_repeat_the_figures_of_a_stage_that_ends_early(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with shown_progress() as progress:
+        progress("training", 0, 25)
+        progress("training", 12, 25, loss=0.5)
+        progress("training", 25, 25, loss=0.5)
+    assert caplog.messages == ["training: 12 of 25  loss 0.500"]
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before(run: Run, scene: Scene) -> None:
+    arguments = ("train", *scene.arguments, "--labels", scene.labels, *QUICK[:-1])
+    heading = "accuracy on the pixels held out (epoch 1)"
+    assert f"{heading}, before the final training on all labels:" in succeeded(run(*arguments)).stderr
+    assert f"{heading}:" in succeeded(run(*arguments, "--no-refit", "--overwrite")).stderr
 
 
 @pytest.mark.usefixtures("short_epochs")

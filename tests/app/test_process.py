@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s2fin_cli.modelfile import read_model
-from tests.app.scenes import Scene
+from tests.app.scenes import Scene, write_tif
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,6 +51,23 @@ def test_module_entry(process: Process, scene: Scene) -> None:
     assert len(done.stderr.splitlines()) == 1
     done = process("-m", "s2fin_cli", "train", "--patch-size", "x")
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_names_that_the_terminal_cannot_show(process: Process, environment: dict[str, str], in_folder: Path) -> None:
+    environment["PYTHONIOENCODING"] = "latin-1"
+    labels = in_folder / "labels.tif"
+    write_tif(labels, np.ones((8, 8), np.uint8))
+    sidecar = (
+        "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category/><Category>\u68ee</Category></CategoryNames>"
+    )
+    labels.with_name("labels.tif.aux.xml").write_text(sidecar + "</PAMRasterBand></PAMDataset>", encoding="utf-8")
+    arguments = ("-m", "s2fin_cli", "evaluate", "--map", labels, "--reference", labels)
+    done = process(*arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["classes"][0]["name"] == "\u68ee"
+    done = process(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u68ee" in done.stdout
 
 
 @pytest.mark.parametrize("limit", [600, 8_000, 70_000])
