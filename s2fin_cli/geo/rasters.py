@@ -7,8 +7,11 @@ way it says so: a nodata value, a mask, an alpha band, NaN or an infinity.
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
+logger = logging.getLogger(__name__)
+
 #: GDAL's block cache in MiB: its default is a share of the machine's memory, and ours must not grow with the raster.
 CACHE_MIB = 256
 #: How exactly a warp finds its places, in pixels; GDAL's default of an eighth differs from window to window.
@@ -45,16 +50,19 @@ class RasterInfo:
         src_path: as given, GDAL's virtual paths included.
         grid: where its pixels lie.
         indexes: 1-based numbers of the data bands; alpha bands are left out.
+        alpha_indexes: 1-based numbers of the alpha bands, which say where the others have data.
         dtype: data type of the first data band.
         nodata: declared nodata value of the first data band, or None.
         band_names: descriptions of the data bands, empty where there is none.
         wavelengths: centre wavelengths in nanometres of the data bands, or None where not all are known.
+        driver: GDAL's short name of the format.
         has_gcps: whether it is placed by ground control points only.
     """
 
     src_path: str
     grid: Grid
     indexes: tuple[int, ...]
+    alpha_indexes: tuple[int, ...]
     dtype: str
     nodata: float | None
     band_names: tuple[str, ...]
@@ -78,6 +86,15 @@ class WindowReader(Protocol):
 def environment() -> rasterio.Env:
     """GDAL's settings for s2fin: a bounded block cache and decoding on all cores."""
     return rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, GDAL_NUM_THREADS="ALL_CPUS")
+
+
+def is_dataset_name(src_path: str | Path) -> bool:
+    """Whether a path is a name of GDAL's own ("/vsi...", "scheme://...", "DRIVER:...") and not a plain path.
+
+    Such a name must never become a `pathlib.Path`, which folds its slashes.
+    """
+    # NOTE: a single letter before the colon is a drive of Windows.
+    return re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", str(src_path), re.IGNORECASE | re.ASCII) is not None
 
 
 @contextlib.contextmanager
@@ -110,7 +127,7 @@ def without_georeferencing_warning() -> Iterator[None]:
 
 
 def _why_not_open(src_path: str | Path, error: Exception) -> str:
-    is_plain = ":" not in str(src_path) and not str(src_path).startswith("/vsi")
+    is_plain = not is_dataset_name(src_path)
     if is_plain and not Path(src_path).exists():
         return f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path"
     if is_plain and Path(src_path).is_dir():
@@ -123,9 +140,11 @@ def read_info(src_path: str | Path) -> RasterInfo:
 
     Raises:
         RasterError: it is missing, not a raster, or its values are complex numbers.
+        GeoreferencingError: its transform gives its pixels no size.
     """
     with open_raster(src_path) as src:
-        indexes = tuple(i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role != ColorInterp.alpha)
+        alpha_indexes = _alpha_indexes(src)
+        indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
         if not indexes:
             raise RasterError(f"{src_path} holds nothing but an alpha band; give a raster with data bands")
         dtype = src.dtypes[indexes[0] - 1]
@@ -133,8 +152,9 @@ def read_info(src_path: str | Path) -> RasterInfo:
             raise RasterError(f"{src_path} holds complex values ({dtype}); convert it to amplitude or intensity first")
         return RasterInfo(
             src_path=str(src_path),
-            grid=Grid(src.crs, src.transform, src.shape),
+            grid=_grid_of(src),
             indexes=indexes,
+            alpha_indexes=alpha_indexes,
             dtype=dtype,
             nodata=src.nodatavals[indexes[0] - 1],
             band_names=tuple(src.descriptions[i - 1] or "" for i in indexes),
@@ -142,6 +162,19 @@ def read_info(src_path: str | Path) -> RasterInfo:
             driver=src.driver,
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
         )
+
+
+def _alpha_indexes(src: rasterio.DatasetReader) -> tuple[int, ...]:
+    return tuple(i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha)
+
+
+def _grid_of(src: rasterio.DatasetReader) -> Grid:
+    if not np.isfinite(src.transform).all() or src.transform.is_degenerate:
+        raise GeoreferencingError(
+            f"{src.name} has a transform that gives its pixels no size ({tuple(src.transform)[:6]}); "
+            "assign the right extent with: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM"
+        )
+    return Grid(src.crs, src.transform, src.shape)
 
 
 def _wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[float, ...] | None:
@@ -158,27 +191,48 @@ def _wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[f
                 found.append(float(tags["wavelength"]) * (1000 if unit.startswith(("mic", "um")) else 1))
         except (KeyError, ValueError):
             return None
-    return tuple(found)
+    return tuple(found) if np.isfinite(found).all() else None
 
 
 @dataclass(frozen=True)
 class _DirectReader:
-    """Reads bands on the raster's own grid."""
+    """Reads bands on the raster's own grid, NaN where its nodata value, its mask or its alpha band says no data."""
 
     src: Any
     indexes: tuple[int, ...]
+    alpha_indexes: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def _has_mask(self) -> bool:
-        if self.src.nodata is not None and np.isnan(self.src.nodata):
-            return False  # the values say it themselves
-        return any(flags != [MaskFlags.all_valid] for flags in self.src.mask_flag_enums)
+        """Whether GDAL's masks tell what neither NaNs nor an alpha band say themselves."""
+        for index in self.indexes:
+            flags, nodata = self.src.mask_flag_enums[index - 1], self.src.nodatavals[index - 1]
+            nan_only = MaskFlags.nodata in flags and np.isnan(nodata)
+            if not nan_only and MaskFlags.alpha not in flags and flags != [MaskFlags.all_valid]:
+                return True
+        return False
+
+    @cached_property
+    def _unmasked_nodata(self) -> list[tuple[int, np.float32]]:
+        """Positions of bands and those nodata values that GDAL's masks leave out, as it does where a mask exists."""
+        found = []
+        for position, index in enumerate(self.indexes):
+            flags, nodata = self.src.mask_flag_enums[index - 1], self.src.nodatavals[index - 1]
+            if nodata is not None and MaskFlags.nodata not in flags:
+                with np.errstate(over="ignore"):
+                    found.append((position, np.float32(nodata)))
+        return found
 
     def read(self, window: Window) -> NDArray[np.float32]:
         try:
             values = self.src.read(list(self.indexes), window=window, out_dtype="float32")
             if self._has_mask:
                 values[self.src.read_masks(list(self.indexes), window=window) == 0] = np.nan
+            # NOTE: GDAL makes a mask of the alpha band of some data types only.
+            for index in self.alpha_indexes:
+                values[:, self.src.read(index, window=window) == 0] = np.nan
+            for position, nodata in self._unmasked_nodata:
+                values[position][values[position] == nodata] = np.nan
         except RasterioError as error:
             raise RasterError(f"{self.src.name} cannot be read at {window} ({error}); is the file whole?") from error
         values[~np.isfinite(values)] = np.nan
@@ -202,16 +256,16 @@ def open_on_grid(
     Raises:
         GeoreferencingError: one of the two has no CRS, so that no warp is possible.
     """
-    own_grid = read_info(src_path).grid
     with open_raster(src_path) as src:
+        own_grid = _grid_of(src)
         aligned_without_crs = own_grid.crs is None and grid.crs is None and own_grid.shape == grid.shape
         if own_grid.matches(grid) or aligned_without_crs:
-            yield _DirectReader(src, indexes)
+            yield _DirectReader(src, indexes, _alpha_indexes(src))
             return
         if own_grid.crs is None or grid.crs is None:
             raise GeoreferencingError(f"{src_path} cannot be warped: {own_grid.describe()} onto {grid.describe()}")
         if resampling is None:
-            resampling = default_resampling(src_path, grid)
+            resampling = default_resampling(own_grid, grid)
         with _warped(src, own_grid, grid, resampling) as vrt:
             yield _DirectReader(vrt, indexes)
 
@@ -220,6 +274,15 @@ def _warped(src: rasterio.DatasetReader, own_grid: Grid, grid: Grid, resampling:
     is_float = np.issubdtype(np.dtype(src.dtypes[0]), np.floating)
     # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
     src_nodata = np.nan if src.nodata is None and is_float else src.nodata
+    if src.count == 1 and src_nodata is not None and MaskFlags.per_dataset in src.mask_flag_enums[0]:
+        # NOTE: of a single band GDAL honours its nodata value or its mask, of several bands both.
+        if np.isnan(src_nodata):
+            src_nodata = None  # the values still say it themselves
+        else:
+            logger.warning(
+                "%s has both a mask and the nodata value %g; where it is resampled its mask is ignored: "
+                "set its masked pixels to the nodata value first", src.name, src.nodata,
+            )  # fmt: skip
     return WarpedVRT(
         src,
         crs=grid.crs,
@@ -233,6 +296,8 @@ def _warped(src: rasterio.DatasetReader, own_grid: Grid, grid: Grid, resampling:
         tolerance=WARP_TOLERANCE_PX,
         # NOTE: rasterio's default takes nodata for data wherever any other band has data.
         UNIFIED_SRC_NODATA="NO",
+        # NOTE: by default alpha is a weight with a threshold; any alpha above this tiny maximum is fully data.
+        SRC_ALPHA_MAX="1e-30",
         **_kernel_scale(own_grid, grid),
     )
 
@@ -257,10 +322,9 @@ def _kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
     return dict(zip(("XSCALE", "YSCALE"), scales, strict=True)) if np.isfinite(scales).all() else {}
 
 
-def default_resampling(src_path: str | Path, grid: Grid) -> Resampling:
-    """Average for a raster that is at least twice as fine as the grid, else bilinear."""
-    info = read_info(src_path)
-    res = resolution_on(info.grid, grid)
+def default_resampling(own_grid: Grid, grid: Grid) -> Resampling:
+    """Average for a raster whose own grid is at least twice as fine as the other, else bilinear."""
+    res = resolution_on(own_grid, grid)
     return Resampling.average if max(res) * 2 <= min(grid.res) else Resampling.bilinear
 
 

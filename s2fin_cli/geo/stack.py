@@ -91,6 +91,13 @@ class Stack:
         """All modalities, the passive image first."""
         return (self.image, *self.aux)
 
+    def slices(self) -> Iterator[tuple[Layer, slice]]:
+        """Each modality with the place of its bands among the bands of all."""
+        start = 0
+        for layer in self.layers:
+            yield layer, slice(start, start + len(layer.indexes))
+            start += len(layer.indexes)
+
     @contextlib.contextmanager
     def open(self) -> Iterator[OpenStack]:
         """Open all rasters and give what reads them window by window."""
@@ -159,6 +166,11 @@ def build_stack(src_paths: Mapping[str, str | None], *, resampling: Resampling |
     for modality, src_path in given.items():
         info = read_info(str(src_path))
         layers.append(Layer(modality, info, info.indexes))
+        for index in info.alpha_indexes:
+            logger.warning(
+                "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
+                "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
+            )  # fmt: skip
     image, *aux = layers
     _check_passive(image)
     for layer in aux:

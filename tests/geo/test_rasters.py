@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import rasterio.warp
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.rasters import default_resampling, open_on_grid, read_info, resolution_on
+from s2fin_cli.geo.rasters import default_resampling, is_dataset_name, open_on_grid, read_info, resolution_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,34 @@ def test_wavelengths_of_gdals_own_kind(tmp_path: Path, write_raster: WriteRaster
         dst.update_tags(1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM="0.665")
         dst.update_tags(2, wavelength="865.0")
     assert read_info(path).wavelengths == pytest.approx((665, 865))
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(2, wavelength="nan")
+    assert read_info(path).wavelengths is None
+
+
+@pytest.mark.parametrize(
+    ("src_path", "expected"),
+    [
+        ("/vsizip/a.zip/b.tif", True), ("https://example.org/a.tif", True), ("NETCDF:a.nc:ndvi", True),
+        ('GPKG:"a b.gpkg":one', True), ("C:\\x.tif", False), ("c:/x.tif", False), ("/data/a:b.tif", False),
+        ("a.tif", False), ("data/2020-01-01T10:00.tif", False),
+    ],
+)  # fmt: skip
+def test_names_of_gdals_own(src_path: str, expected: bool) -> None:
+    assert is_dataset_name(src_path) == expected
+
+
+def test_pixels_without_a_size_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+    write_raster(tmp_path / "a.tif", random_values("uint8"))
+    path = tmp_path / "flat.vrt"
+    rasterio.shutil.copy(tmp_path / "a.tif", path, driver="VRT")
+    text = path.read_text()
+    start, end = text.index("<GeoTransform>"), text.index("</GeoTransform>")
+    path.write_text(f"{text[:start]}<GeoTransform>500000, 0, 0, 5000000, 0, -10{text[end:]}")
+    with pytest.raises(GeoreferencingError, match=r"flat\.vrt has a transform that gives its pixels no size"):
+        read_info(path)
+    with pytest.raises(GeoreferencingError, match="no size"), open_on_grid(path, GRID, indexes=(1,)):
+        pass
 
 
 def test_a_missing_file_is_named_with_its_folder(tmp_path: Path) -> None:
@@ -131,6 +160,78 @@ def test_pixels_without_data_are_nan(
     assert np.array_equal(np.isnan(result[0]), HOLE)
     if transform == CORNER:
         assert np.array_equal(result[0][~HOLE], values[0][~HOLE])
+
+
+def write_with_alpha(path: Path, values: NDArray[Any], alpha: NDArray[Any], **profile: Any) -> Path:
+    bands = np.concatenate([values, alpha[None].astype(values.dtype)])
+    count, height, width = bands.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype, crs=GRID.crs,
+        photometric="minisblack", **profile,
+    ) as dst:  # fmt: skip
+        dst.colorinterp = [*[ColorInterp.gray] * (count - 1), ColorInterp.alpha]
+        dst.write(bands)
+    assert read_info(path).alpha_indexes == (count,)
+    return path
+
+
+@pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
+def test_any_alpha_above_zero_means_data(tmp_path: Path, transform: Affine, dtype: str, resampling: Resampling) -> None:
+    alpha = np.where(HOLE, 0, np.random.default_rng(0).integers(1, 256, HOLE.shape))
+    values = random_values(dtype, (2, 40, 50))
+    path = write_with_alpha(tmp_path / "a.tif", values, alpha, transform=transform)
+    opaque = write_with_alpha(tmp_path / "b.tif", values, np.where(HOLE, 0, 255), transform=transform)
+    result = read(path, GRID, resampling=resampling)
+    if resampling != Resampling.average:
+        assert np.array_equal(np.isnan(result), np.broadcast_to(HOLE, result.shape))
+    assert np.array_equal(result, read(opaque, GRID, resampling=resampling), equal_nan=True)
+
+
+@pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
+@pytest.mark.parametrize(
+    ("kind", "bands", "dtype", "nodata"),
+    [
+        *[(kind, 2, "uint8", 0) for kind in ("mask", "alpha")],
+        *itertools.product(["mask", "alpha"], [2], ["float32", "float64"], [None, np.nan, -9999]),
+        *itertools.product(["mask"], [1], ["float32"], [None, np.nan]),
+        ("mask", 2, "float64", -1e300),
+    ],
+)
+def test_nodata_and_a_mask_both_count(  # noqa: PLR0917
+    tmp_path: Path,
+    transform: Affine,
+    kind: str,
+    bands: int,
+    dtype: str,
+    nodata: float | None,
+    write_raster: WriteRaster,
+) -> None:
+    values = random_values(dtype, (bands, 40, 50))
+    values[:, 30:35, 30:35] = np.nan if nodata is None else nodata
+    if kind == "mask":
+        path = write_raster(tmp_path / "a.tif", values, transform=transform, nodata=nodata, mask=~HOLE)
+    else:
+        path = write_with_alpha(tmp_path / "a.tif", values, ~HOLE, transform=transform, nodata=nodata)
+    result = read(path, GRID)
+    hole = np.zeros_like(HOLE)
+    hole[30:35, 30:35] = True
+    if transform == SHIFTED:  # a kernel that reaches beyond a hole may fill its edge, or widen it
+        hole[29:36, 29:36] = True
+        assert np.isnan(result[:, 31:34, 31:34]).all()
+    else:
+        assert np.isnan(result[:, hole]).all()
+    assert np.isnan(result[:, HOLE]).all()
+    assert 1 <= result[:, ~HOLE & ~hole].min() <= result[:, ~HOLE & ~hole].max() <= 200
+
+
+def test_a_mask_that_gdal_ignores_in_a_warp_is_told(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint8"), transform=SHIFTED, nodata=0, mask=~HOLE)
+    read(path, GRID)
+    assert "a.tif has both a mask and the nodata value 0; where it is resampled its mask is ignored" in caplog.text
 
 
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999])
@@ -257,11 +358,11 @@ def test_average_for_much_finer_rasters_only(tmp_path: Path, write_raster: Write
     fine = write_raster(
         tmp_path / "fine.tif", random_values("uint8", (1, 80, 100)), transform=CORNER @ Affine.scale(0.5)
     )
-    assert default_resampling(fine, GRID) == Resampling.average
+    assert default_resampling(read_info(fine).grid, GRID) == Resampling.average
     expected = random_values("uint8", (1, 80, 100))[0].reshape(40, 2, 50, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(read(fine, GRID)[0], expected, rtol=1e-6)
     other = write_raster(tmp_path / "other.tif", random_values("uint8"), transform=CORNER @ Affine.scale(0.6))
-    assert default_resampling(other, GRID) == Resampling.bilinear
+    assert default_resampling(read_info(other).grid, GRID) == Resampling.bilinear
     degrees = write_raster(tmp_path / "degrees.tif", random_values("uint8"), crs="EPSG:4326", transform=DEGREES)
     width, height = resolution_on(read_info(degrees).grid, GRID)
     assert width == pytest.approx(7.88, abs=0.05)

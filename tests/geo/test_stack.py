@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -260,3 +261,19 @@ def test_real_scenes_go_together(real_scenes: Path) -> None:
     scene = real_scenes / "olinda_landsat_dem"
     with (stack := stack_of(msi=scene / "L7_ETMs.tif", dsm=scene / "olinda_dem_utm25s.tif")).open() as opened:
         assert opened.read(stack.grid.window).valid.mean() > 0.99
+
+
+def test_a_fourth_band_that_gdal_takes_for_alpha_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "rgbn.tif"
+    values = np.random.default_rng(0).integers(1, 200, (4, 40, 50)).astype("uint8")
+    with rasterio.open(
+        path, "w", driver="GTiff", count=4, height=40, width=50, dtype="uint8", crs="EPSG:32632", transform=CORNER
+    ) as dst:
+        dst.write(values)
+    stack = stack_of(msi=path)
+    read(stack)
+    assert stack.image.indexes == (1, 2, 3)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"band 4 of {path} is marked as alpha and is taken as a mask; if it is data: "
+        f"gdal_edit.py -colorinterp_4 undefined {path}"
+    ]
