@@ -44,8 +44,8 @@ def confusion_matrix(reference: ArrayLike, predicted: ArrayLike, *, class_ids: S
     if row.size and row.max() == count:
         foreign = np.unique(reference.ravel()[row == count])[:10].tolist()
         raise LabelError(
-            f"The reference holds class {', '.join(map(str, foreign))}, but the classes to assess are "
-            f"{', '.join(map(str, ids.tolist()))}; leave those pixels out or add their classes."
+            f"the reference holds class {', '.join(map(str, foreign))}, but the classes to assess are "
+            f"{', '.join(map(str, ids.tolist()))}; leave those pixels out or add their classes"
         )
     cell = row * (count + 1) + _positions(predicted.ravel(), ids)
     counts = np.bincount(cell, minlength=count * (count + 1))

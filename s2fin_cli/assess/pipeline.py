@@ -12,7 +12,7 @@ from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import LabelError, RasterError
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
-from s2fin_cli.geo.rasters import open_raster, read_info
+from s2fin_cli.geo.rasters import is_dataset_name, open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> Accuracy:
     """Compare a class map with reference labels.
 
-    Classes are matched by name where the map knows all the names that the reference uses, else by number.
+    Classes are matched by name where the map knows all the names that the reference uses, else by number. Upper and
+    lower case count only where the map has names that differ in nothing else.
 
     Args:
         map_path: a class map: a raster of integers.
@@ -48,7 +49,8 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         )
     labels = read_labels(str(reference), info.grid, label_field=label_field)
     mapped = _read_pixels(str(map_path), labels)
-    names = read_class_names(Path(map_path))
+    # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a map goes without names.
+    names = {} if is_dataset_name(str(map_path)) and "//" in str(map_path) else read_class_names(Path(map_path))
     class_ids = _match(labels, names, reference)
     nodata = set() if info.nodata is None else {int(info.nodata)}
     present = (set(class_ids.tolist()) | set(mapped.tolist())) - nodata
@@ -71,14 +73,16 @@ def _read_pixels(map_path: str, labels: LabelledPixels) -> NDArray[np.int64]:
 
 def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) -> NDArray[np.int64]:
     """The reference's class ids in the map's numbering: all by name, else all by number."""
-    by_name = {name.strip().lower(): class_id for class_id, name in names.items()}
-    unknown = [c.name for c in labels.classes if c.name.strip().lower() not in by_name]
+    by_name = {c.id: _find(c.name, names) for c in labels.classes}
+    unknown = [c.name for c in labels.classes if by_name[c.id] is None]
     if not unknown:
-        numbers = {c.id: by_name[c.name.strip().lower()] for c in labels.classes}
-        return np.array([numbers[class_id] for class_id in labels.class_ids.tolist()], dtype=np.int64)
+        return np.array([by_name[class_id] for class_id in labels.class_ids.tolist()], dtype=np.int64)
     if labels.ids_are_given:
         foreign = [c.name for c in labels.classes if names and c.id not in names]
         if not foreign:
+            strange = [c.name for c in labels.classes if c.name in unknown and c.name != str(c.id)]
+            if names and strange:
+                logger.warning("%s: the map has no class %s; all are matched by number", reference, ", ".join(strange))
             return labels.class_ids
         unknown = min(unknown, foreign, key=len)
     has = ", ".join(f"{name} ({class_id})" for class_id, name in names.items()) or "numbers without names only"
@@ -86,3 +90,10 @@ def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) ->
         f"{reference} holds classes that the map does not know: {', '.join(unknown)}; the map has {has}; "
         "name the classes alike, or take another field with --label-field"
     )
+
+
+def _find(name: str, names: dict[int, str]) -> int | None:
+    """The map's number for a name: spelt alike, else the only one that is alike but for the case."""
+    alike = [class_id for class_id, own in names.items() if own.strip() == name.strip()]
+    alike = alike or [class_id for class_id, own in names.items() if own.strip().lower() == name.strip().lower()]
+    return alike[0] if len(alike) == 1 else None

@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import math
-import os
 import re
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from s2fin_cli.errors import OutputError
+from s2fin_cli.errors import UsageError
+from s2fin_cli.files import staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.config import StrPath
 
 #: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would say too little.
 _NAME_WIDTH = range(8, 25)
@@ -54,7 +54,7 @@ def print_report(accuracy: Accuracy, console: Console) -> None:
         console.print(table)
 
 
-def write_report(accuracy: Accuracy, dst_path: str | os.PathLike[str]) -> None:
+def write_report(accuracy: Accuracy, dst_path: StrPath) -> None:
     """Write a report in the form that the suffix names; an existing file is replaced, and only by a whole one.
 
     - `.json`: the object described at `Accuracy.to_dict`.
@@ -69,14 +69,27 @@ def write_report(accuracy: Accuracy, dst_path: str | os.PathLike[str]) -> None:
         dst_path: the file to write, in an existing folder.
 
     Raises:
-        OutputError: the suffix is none of the above, or the file cannot be written.
+        UsageError: the suffix is none of the above.
+        OutputError: the file cannot be written.
     """
     dst = Path(dst_path)
-    form = _FORMS.get(dst.suffix.lower())
-    if form is None:
-        found = f"the suffix {dst.suffix!r}" if dst.suffix else "no suffix"
-        raise OutputError(f"{dst}: cannot write a report with {found}; name a file that ends in {', '.join(_FORMS)}.")
-    _write_text(form(accuracy), dst)
+    check_suffix(dst)
+    text = _FORMS[dst.suffix.lower()](accuracy)
+    with staged([dst], overwrite=True) as (tmp_path,):
+        # NOTE: names from a table in a wrong encoding may hold lone surrogates, which UTF-8 cannot carry.
+        tmp_path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def check_suffix(dst_path: Path) -> None:
+    """Refuse a report whose suffix names no form.
+
+    Raises:
+        UsageError: the suffix is none of those that `write_report` knows.
+    """
+    suffix = dst_path.suffix
+    if suffix.lower() not in _FORMS:
+        found = f"the suffix {suffix!r}" if suffix else "no suffix"
+        raise UsageError(f"{dst_path}: no report has {found}; name a file that ends in {', '.join(_FORMS)}")
 
 
 def _summary(accuracy: Accuracy) -> Iterator[str]:
@@ -222,20 +235,6 @@ def _percent(ratio: float) -> str:
 
 def _decimal(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _write_text(text: str, dst: Path) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new one, never a part."""
-    part = dst.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        try:
-            # NOTE: names from a table in a wrong encoding may hold lone surrogates, which UTF-8 cannot carry.
-            part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-            os.replace(part, dst)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{dst}: the report cannot be written: {error.strerror or error}.") from error
 
 
 #: The forms of a report, by suffix.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from s2fin_cli.errors import UsageError
 from s2fin_cli.options import FilePath, json_option, overwrite_option, print_json, verbosity_options
 
 logger = logging.getLogger(__name__)
@@ -28,13 +27,12 @@ def evaluate(
     from rich.console import Console
 
     from s2fin_cli.assess.pipeline import evaluate as run
-    from s2fin_cli.assess.reports import print_report, write_report
+    from s2fin_cli.assess.reports import check_suffix, print_report, write_report
     from s2fin_cli.files import check_outputs
 
     if output is not None:
-        if Path(output).resolve() in (Path(map_path).resolve(), Path(reference).resolve()):
-            raise UsageError(f"{output} is an input, which would be lost; give the output another name")
-        check_outputs([Path(output)], overwrite=overwrite)
+        check_suffix(Path(output))
+        check_outputs([Path(output)], overwrite=overwrite, inputs=[map_path, reference])
     accuracy = run(map_path, reference, label_field=label_field)
     if output is not None:
         write_report(accuracy, Path(output))

@@ -119,6 +119,36 @@ def test_unknown_classes_are_named(tmp_path: Path) -> None:
         evaluate(write_map(tmp_path / "map.tif"), raster)
 
 
+def test_names_that_differ_in_their_case_alone(tmp_path: Path) -> None:
+    names = {1: "Road", 4: "road", 7: "Water"}
+    map_path = write_map(tmp_path / "map.tif", names=names)
+    points = write_points(tmp_path / "p.gpkg", **{"class": [names[i].rjust(6) for i in REFERENCE.ravel().tolist()]})
+    assert evaluate(map_path, points).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    points = write_points(tmp_path / "q.gpkg", **{"class": ["ROAD" if i == 4 else "WATER" for i in REFERENCE.ravel()]})
+    with pytest.raises(LabelError, match="does not know: ROAD;"):
+        evaluate(map_path, points)
+
+
+def test_a_match_by_number_against_the_names_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    map_path = write_map(tmp_path / "map.tif")
+    numbers = REFERENCE.ravel().tolist()
+    names = [{1: "Bare soil", 4: "Marsh", 7: "Lake"}[i] for i in numbers]
+    reference = write_points(tmp_path / "reference.gpkg", code=numbers, name=names)
+    accuracy = evaluate(map_path, reference)
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    told = f"{reference}: the map has no class Marsh, Lake; all are matched by number"
+    assert caplog.messages == [told]
+    caplog.clear()
+    evaluate(map_path, write_tif(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
+    assert not caplog.messages, "numbers alone contradict no name"
+
+
+def test_a_name_of_gdals_own_keeps_its_slashes(tmp_path: Path) -> None:
+    write_map(tmp_path / "map.tif")
+    reference = write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8))
+    assert evaluate(f"vrt://{tmp_path / 'map.tif'}", reference).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+
+
 def test_what_is_no_class_map(tmp_path: Path) -> None:
     points = write_points(tmp_path / "points.gpkg")
     with pytest.raises(RasterError, match="is not a class map: it has 1 bands of float32"):
@@ -163,7 +193,9 @@ def test_reports(run: Run, tmp_path: Path, suffix: str) -> None:
 def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     map_path, reference = write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.json")
     arguments = ("evaluate", "--map", map_path, "--reference", reference)
-    assert "ends in .json, .csv, .md" in run(*arguments, "-o", "report.txt").stderr
+    misnamed = run("evaluate", "--map", "none.tif", "--reference", "none.gpkg", "-o", "report.txt")
+    assert misnamed.exit_code == 2, "told before the map is read"
+    assert "ends in .json, .csv, .md" in misnamed.stderr
     before = reference.read_bytes()
     refused = run(*arguments, "-o", reference, "--overwrite")
     assert refused.exit_code == 2
