@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import read_info
+from s2fin_cli.geo.rasters import is_dataset_name, read_info
 from s2fin_cli.geo.stack import Layer, Stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.modelfile import read_info as read_model_info
@@ -27,20 +27,22 @@ def describe(src_path: StrPath) -> dict[str, Any]:
     """Describe a raster or a model file.
 
     Returns:
-        plain JSON values; `kind` is "raster" or "model".
+        plain JSON values; `kind` is "raster" or "model". Where a model's `training` says `refitted`, its `validation`
+        figures belong to the run before the final training on all labels.
 
     Raises:
         RasterError: it is neither.
         ModelFileError: it is a model that is damaged.
     """
-    return _describe_model(str(src_path)) if _is_model(Path(src_path)) else _describe_raster(str(src_path))
+    path = str(src_path)
+    return _describe_model(path) if _is_model(path) else _describe_raster(path)
 
 
-def _is_model(path: Path) -> bool:
-    if path.suffix == ".s2fin":
+def _is_model(src_path: str) -> bool:
+    if src_path.endswith(".s2fin"):
         return True
     try:
-        with safe_open(path, framework="pt"):
+        with safe_open(src_path, framework="pt"):
             return True
     except (SafetensorError, OSError):
         return False
@@ -55,6 +57,8 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     grid = info.grid
     layer = Layer("raster", info, info.indexes)
     pixels = sample_pixels(Stack(layer))
+    # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
+    names = {} if is_dataset_name(src_path) and "//" in src_path else read_class_names(Path(src_path))
     statistics = band_statistics(pixels)
     bands = [
         {
@@ -83,7 +87,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "nodata": _plain(info.nodata),
         "sampled_pixels": len(pixels),
         "bands": bands,
-        "classes": {str(class_id): name for class_id, name in read_class_names(Path(src_path)).items()},
+        "classes": {str(class_id): name for class_id, name in names.items()},
     }
 
 
@@ -137,6 +141,8 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
     if training["validation"] is not None:
         figures = {name: training["validation"][key] for name, key in _FIGURES}
         rows["validation"] = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
+        if training.get("refitted"):
+            rows["validation"] += ", before the final training on all labels"
     _print_rows(rows, console)
     table = Table("class", "name", "colour", "labelled pixels", box=None, header_style="bold")
     for land_cover in model["classes"]:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from s2fin_cli.errors import ModelFileError, RasterError
-from s2fin_cli.inspection import describe
+from s2fin_cli.inspection import describe, print_description
 from tests.app.scenes import TRANSFORM, Run, Scene, write_tif
 
 
@@ -54,6 +56,20 @@ def test_a_model(run: Run, model: Path, tmp_path: Path) -> None:
     renamed = tmp_path / "weights.bin"
     renamed.write_bytes(model.read_bytes())
     assert describe(renamed)["kind"] == "model"
+
+
+@pytest.mark.parametrize("refitted", [True, False])
+def test_the_figures_of_a_refitted_model_belong_to_the_run_before(model: Path, refitted: bool) -> None:
+    description = describe(model)
+    description["training"]["refitted"] = refitted
+    stream = io.StringIO()
+    print_description(description, Console(file=stream, width=160))
+    assert "OA " in stream.getvalue()
+    assert (", before the final training on all labels" in stream.getvalue()) is refitted
+
+
+def test_a_name_of_gdals_own_keeps_its_slashes(scene: Scene) -> None:
+    assert describe(f"vrt://{scene.hsi}")["path"] == f"vrt://{scene.hsi}"
 
 
 def test_what_cannot_be_described(scene: Scene, tmp_path: Path) -> None:
