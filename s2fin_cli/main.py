@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import signal
@@ -18,7 +19,7 @@ from s2fin_cli.commands.demo import demo
 from s2fin_cli.commands.evaluate import evaluate
 from s2fin_cli.commands.inspect import inspect
 from s2fin_cli.commands.train import train
-from s2fin_cli.errors import S2finError
+from s2fin_cli.errors import S2finError, UsageError
 from s2fin_cli.project import DEFAULT_PROJECT, read_defaults
 
 logger = logging.getLogger("s2fin_cli")
@@ -36,7 +37,17 @@ class _Failure(click.ClickException):
 
 
 class _Boundary(click.Group):
-    """Turns errors into one message and an exit code."""
+    """Takes defaults from the project file, and turns errors into one message and an exit code."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        path = ctx.params.get("config") or (DEFAULT_PROJECT if Path(DEFAULT_PROJECT).is_file() else None)
+        if path is not None and not ctx.resilient_parsing:
+            wants_help = not set(args).isdisjoint(ctx.help_option_names)
+            with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
+                ctx.default_map = read_defaults(Path(path), self.commands)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -62,16 +73,13 @@ def _trace() -> None:
 @click.option(
     "--config", metavar="FILE", help=f"Project file with inputs and options.  [default: {DEFAULT_PROJECT}, if there]"
 )
-@click.pass_context
-def cli(ctx: click.Context, config: str | None) -> None:
+def cli(config: str | None) -> None:
     """Land-cover maps from two co-located rasters and a few labels.
 
     \b
     s2fin train    --hsi a.tif --lidar b.tif --labels gt.shp
     s2fin classify --hsi a.tif --lidar b.tif -o map.tif
     """  # noqa: D301  \b is click's
-    if config is not None or Path(DEFAULT_PROJECT).is_file():
-        ctx.default_map = read_defaults(Path(config or DEFAULT_PROJECT), cli.commands)
 
 
 for _command in (train, classify, evaluate, inspect, demo):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from s2fin_cli.config import nearest_name
 from s2fin_cli.errors import UsageError
@@ -12,8 +15,6 @@ from s2fin_cli.options import FilePath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import click
 
 DEFAULT_PROJECT = "s2fin.toml"
 #: Parameters that say how a single call is to answer, not what a project is.
@@ -34,7 +35,7 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
         by command, values by parameter name; paths relative to the file's folder.
 
     Raises:
-        UsageError: the file cannot be read, or holds a key that no option has.
+        UsageError: the file cannot be read, or holds a key that no option has, or a value of the wrong type.
     """
     try:
         values = tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
@@ -52,13 +53,12 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     _check_keys(common, every_name, where=str(src_path))
     defaults = {}
     for name, known in parameters.items():
-        own = tables.get(name, {})
-        _check_keys(own, sorted(known), where=f"{src_path}, table [{name}]")
-        merged = {_to_name(key): value for key, value in {**common, **own}.items()}
+        own, where = tables.get(name, {}), f"{src_path}, table [{name}]"
+        _check_keys(own, sorted(known), where=where)
+        shared = {key: value for key, value in common.items() if _to_name(key) in known}
         defaults[name] = {
-            str(known[key].name): _resolve(value, known[key], src_path.parent)
-            for key, value in merged.items()
-            if key in known
+            **_values(shared, known, folder=src_path.parent, where=str(src_path)),
+            **_values(own, known, folder=src_path.parent, where=where),
         }
     return defaults
 
@@ -75,12 +75,37 @@ def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> N
             raise UsageError(f"{where}: unknown key {key!r}; {nearest_name(_to_name(key), known)}")
 
 
+def _values(
+    given: Mapping[str, Any], known: Mapping[str, click.Parameter], *, folder: Path, where: str
+) -> dict[str, Any]:
+    """Values by parameter name, each of the type that its option takes."""
+    values = {}
+    for key, value in given.items():
+        parameter = known[_to_name(key)]
+        kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
+        # NOTE: to Python true and false are numbers too.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise UsageError(f"{where}: {key} is {value!r}; it must be {requirement}")
+        values[str(parameter.name)] = _resolve(value, parameter, folder)
+    return values
+
+
+#: What a value in a file must be by the type of its option, texts apart.
+_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
+    type(click.BOOL): ((bool,), "true or false"),
+    type(click.INT): ((int,), "a whole number"),
+    type(click.FLOAT): ((int, float), "a number"),
+}
+
+
 def _to_name(key: str) -> str:
     return key.replace("-", "_")
 
 
 def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
     """A path in a project file is relative to it; GDAL's names of datasets are left alone."""
-    if not isinstance(parameter.type, FilePath) or not isinstance(value, str):
+    if not isinstance(parameter.type, FilePath):
         return value
-    return value if value.startswith("/vsi") or ":" in value else str(folder / value)
+    # NOTE: a single letter before the colon is a drive of Windows.
+    is_dataset_name = re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", value, re.IGNORECASE | re.ASCII)
+    return value if is_dataset_name else str(folder / value)

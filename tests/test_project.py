@@ -166,4 +166,44 @@ def test_a_value_of_the_wrong_type_is_wrong_usage(scene: Path) -> None:
     (scene / "s2fin.toml").write_text('[train]\nepochs = "many"\nhsi = "map.tif"\nlabels = "gt.gpkg"')
     result = run("--config", str(scene / "s2fin.toml"), "train")
     assert result.exit_code == 2
-    assert "'many' is not a valid integer" in result.stderr
+    assert "table [train]: epochs is 'many'; it must be a whole number" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = 2.9", "s2fin.toml: epochs is 2.9; it must be a whole number"),
+        ("seed = true", "s2fin.toml: seed is True; it must be a whole number"),
+        ("[train]\nbatch-size = 8.0", "s2fin.toml, table [train]: batch-size is 8.0; it must be a whole number"),
+        ("learning_rate = '1e-3'", "learning_rate is '1e-3'; it must be a number"),
+        ("validation = false", "validation is False; it must be a number"),
+        ("refit = 1", "refit is 1; it must be true or false"),
+        ("overwrite = 'yes'", "overwrite is 'yes'; it must be true or false"),
+        ('msi = ["a", "b"]', "msi is ['a', 'b']; it must be a text"),
+        ("label_field = 3", "label_field is 3; it must be a text"),
+        ("split = 2026-01-01", "split is datetime.date(2026, 1, 1); it must be a text"),
+    ],
+)
+def test_values_of_wrong_types_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        defaults(tmp_path, text)
+    assert message in str(caught.value)
+
+
+def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+    assert defaults(tmp_path, "learning_rate = 1")["train"] == {"learning_rate": 1}
+
+
+def test_help_does_not_need_a_right_file(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(scene)
+    (scene / "s2fin.toml").write_text("hsy = 3")
+    for flag in ("-h", "--help"):
+        result = run("train", flag)
+        assert result.exit_code == 0, result.output
+        assert "--epochs" in result.stdout
+    assert run("train").exit_code == 2
+
+
+@pytest.mark.parametrize("name", [r"C:\data\a.tif", "C:/data/a.tif", "flight 10:30.tif"])
+def test_a_drive_is_a_plain_path(tmp_path: Path, name: str) -> None:
+    assert defaults(tmp_path, f"hsi = {name!r}".replace("\\\\", "\\"))["classify"] == {"hsi": str(tmp_path / name)}

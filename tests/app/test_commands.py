@@ -368,7 +368,7 @@ def test_mistakes_in_the_project_file(run: Run, scene: Scene) -> None:
     for content, message in [
         ("[train]\nepoch = 3\n", "unknown key 'epoch'; did you mean 'epochs'?"),
         ("hsi =", "is not valid TOML"),
-        ("[train]\nepochs = 'many'\n", "not a valid integer"),
+        ("[train]\nepochs = 'many'\n", "epochs is 'many'; it must be a whole number"),
         ("[train]\npatch_size = 4\n", "patch_size is 4"),
     ]:
         project.write_text(content, encoding="utf-8")
