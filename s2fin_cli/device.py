@@ -1,8 +1,15 @@
-"""The choice of the device that computes."""
+"""The device that computes, and what makes it do so well."""
+
+import ctypes
+import sys
 
 import torch
 
 from s2fin_cli.errors import UsageError
+
+# glibc's names of two limits of its allocator, from malloc.h, and what they are set to, in bytes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+TRIM_THRESHOLD, MMAP_THRESHOLD = 1 << 30, 32 << 20
 
 
 def pick_device(name: str) -> torch.device:
@@ -17,3 +24,14 @@ def pick_device(name: str) -> torch.device:
         built = torch.version.cuda or "none: this is a CPU build of torch"
         raise UsageError(f"no CUDA device can be used (CUDA version of torch: {built}); take --device cpu")
     return torch.device(name)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next ones, where glibc there is.
+
+    By default it gives tens of megabytes back to the system at each layer and gets them again as fresh pages, which
+    took a third of the time of a classification on two cores.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)

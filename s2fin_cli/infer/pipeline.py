@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from s2fin_cli import __version__
-from s2fin_cli.device import pick_device
+from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
@@ -127,6 +127,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     model_path = find_model(options.model)
     network, info = read_model(model_path)
     engine = Engine(network, pick_device(options.device))
+    keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))
     _check_scene(info, stack)

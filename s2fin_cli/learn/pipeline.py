@@ -12,7 +12,7 @@ import torch
 from rasterio.enums import Resampling
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.device import pick_device
+from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
@@ -95,6 +95,7 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     _check_not_input(dst_path, options)
     check_outputs([dst_path], overwrite=options.overwrite)
     device = pick_device(options.device)
+    keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = build_stack(options.src_paths, resampling=resampling)
     labels = read_labels(str(options.labels), stack.grid, label_field=options.label_field)
