@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _COLORS_BY_WORD: dict[str, tuple[int, int, int]] = {
     "ice": (215, 240, 250), "rock": (140, 130, 125), "cloud": (235, 235, 235),
 }  # fmt: skip
 
+# Words that begin like one of those above and mean something else.
+_OTHER_WORDS = ("season", "corner")
+
 
 @dataclass(frozen=True)
 class LandCoverClass:
@@ -53,11 +57,15 @@ def check_class_ids(class_ids: Iterable[float]) -> None:
     """
     for class_id in class_ids:
         if not 0 <= class_id <= MAX_CLASS_ID:
-            raise LabelError(f"class {class_id:.0f} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}")
+            raise LabelError(
+                f"class {class_id:.0f} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}, or, where "
+                f"{class_id:.0f} means unlabelled, empty the field or declare it as the label raster's nodata value "
+                f"(gdal_edit.py -a_nodata {class_id:.0f} LABELS.tif)"
+            )
 
 
 def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:
-    """Classes in the order of their numbers, each with a colour of its own.
+    """Classes in the order of their numbers, each with a colour of its own while the colours last (about 60).
 
     Args:
         names: name by class number.
@@ -74,11 +82,18 @@ def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:
 
 
 def _pick_color(name: str, *, taken: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
-    lowered = name.lower()
-    fitting = [color for word, color in _COLORS_BY_WORD.items() if word in lowered]
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    fitting = [color for word, color in _COLORS_BY_WORD.items() if _holds_word(words, word)]
     if fitting and fitting[0] not in taken:
         return fitting[0]
     return max(_PALETTE, key=lambda color: min((_distance(color, other) for other in taken), default=0))
+
+
+def _holds_word(words: str, word: str) -> bool:
+    """Whether some word begins so: "forested", "waters"; a long one may also end so: "freshwater"."""
+    if len(word) >= 5 and word in words:
+        return True
+    return any(found.startswith(word) and not found.startswith(_OTHER_WORDS) for found in re.split(r"[\W\d_]+", words))
 
 
 def _distance(color: tuple[int, int, int], other: tuple[int, int, int]) -> float:
@@ -101,10 +116,11 @@ def map_encoding(class_ids: Sequence[int]) -> tuple[str, int]:
     """Data type and nodata value of a class map.
 
     The nodata value is 0; where 0 is a class it is 255, or 65535 if that is taken too.
+
+    Raises:
+        LabelError: all three are classes.
     """
-    nodata = 0
-    if 0 in class_ids:
-        nodata = 255 if max(class_ids) < 255 else MAX_CLASS_ID
-        if nodata in class_ids:
-            raise LabelError(f"classes 0 and {nodata} together leave no nodata value for the map; renumber one of them")
+    nodata = next((value for value in (0, 255, MAX_CLASS_ID) if value not in class_ids), None)
+    if nodata is None:
+        raise LabelError(f"classes 0, 255 and {MAX_CLASS_ID} leave no nodata value for the map; renumber one of them")
     return ("uint8" if max(*class_ids, nodata) <= 255 else "uint16"), nodata

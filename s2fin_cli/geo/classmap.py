@@ -67,9 +67,10 @@ def create_class_map(
     """
     dtype, nodata = map_encoding([c.id for c in classes])
     with _create(dst_path, grid, count=1, dtype=dtype, nodata=nodata) as dst:
-        dst.write_colormap(1, {nodata: (0, 0, 0, 0), **{c.id: (*c.color, 255) for c in classes}})
-        dst.update_tags(**tags, **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)})
-        dst.set_band_description(1, "class")
+        with _as_os_error():
+            dst.write_colormap(1, {nodata: (0, 0, 0, 0), **{c.id: (*c.color, 255) for c in classes}})
+            dst.update_tags(**tags, **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)})
+            dst.set_band_description(1, "class")
         yield RasterWriter(dst)
     _write_category_names(dst_path, classes)
 
@@ -80,9 +81,10 @@ def create_float_raster(
 ) -> Iterator[RasterWriter]:
     """Create a raster of float32 bands, NaN where there is no data."""
     with _create(dst_path, grid, count=len(band_names), dtype="float32", nodata=np.nan) as dst:
-        dst.update_tags(**tags)
-        for index, name in enumerate(band_names, start=1):
-            dst.set_band_description(index, name)
+        with _as_os_error():
+            dst.update_tags(**tags)
+            for index, name in enumerate(band_names, start=1):
+                dst.set_band_description(index, name)
         yield RasterWriter(dst)
 
 
@@ -94,10 +96,17 @@ def _create(dst_path: Path, grid: Grid, *, count: int, dtype: str, nodata: float
         "tiled": True, "blockxsize": BLOCK_SIZE, "blockysize": BLOCK_SIZE, "interleave": "band",
         "compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer",
     }  # fmt: skip
-    with environment(), without_georeferencing_warning(), _as_os_error():
-        with rasterio.open(dst_path, "w", **profile) as dst:
+    with environment(), without_georeferencing_warning():
+        with _as_os_error():
+            dst = rasterio.open(dst_path, "w", **profile)
+        # NOTE: what fails in the caller's block, such as a raster that it reads, is no failure to write.
+        try:
             yield dst
-        _check_whole(dst_path)
+        finally:
+            with _as_os_error():
+                dst.close()
+        with _as_os_error():
+            _check_whole(dst_path)
 
 
 def _check_whole(path: Path) -> None:

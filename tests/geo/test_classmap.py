@@ -15,10 +15,11 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 
+from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding
 from s2fin_cli.geo.classmap import CLASSES_TAG, create_class_map, create_float_raster, iter_strips, read_class_names
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.rasters import without_georeferencing_warning
+from s2fin_cli.geo.rasters import open_on_grid, without_georeferencing_warning
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def test_names_that_xml_cannot_hold_do_not_spoil_the_sidecar(tmp_path: Path, odd
     ("names", "dtype", "nodata"),
     [
         ({0: "sea", 1: "sand"}, "uint8", 255),
-        ({0: "sea", 300: "sand"}, "uint16", 65535),
+        ({0: "sea", 300: "sand"}, "uint16", 255),
+        ({0: "sea", 255: "sand"}, "uint16", 65535),
         ({7: "sea", 22531: "sand"}, "uint16", 0),
         ({65535: "sea"}, "uint16", 0),
     ],
@@ -169,6 +171,17 @@ def test_bands_of_floats(tmp_path: Path) -> None:
         assert Grid(src.crs, src.transform, src.shape) == GRID
         assert src.profile["compress"] == "deflate"
     assert {path.name for path in tmp_path.iterdir()} == {"p.tif"}
+
+
+def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "input.tif", np.random.default_rng(0).random((1, *GRID.shape)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with (
+        pytest.raises(RasterError, match=r"input\.tif cannot be read"),
+        create_float_raster(tmp_path / "p.tif", GRID, ["a"], tags={}) as dst,
+        open_on_grid(path, GRID, indexes=(1,)) as reader,
+    ):
+        dst.write(reader.read(GRID.window), GRID.window)
 
 
 def test_strips_cover_the_map(tmp_path: Path) -> None:
