@@ -72,9 +72,15 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
     return varying or repeating or classlike
 
 
+def strip_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The features with no blanks around their texts, so that "Road" and "Road " are one class."""
+    texts = {name: frame[name].str.strip() for name in frame.columns.drop(frame.geometry.name) if is_text(frame[name])}
+    return frame.assign(**texts)
+
+
 def is_text(values: pd.Series) -> bool:
-    """Whether a field holds text."""
-    return bool(pd.api.types.is_string_dtype(values)) and not pd.api.types.is_numeric_dtype(values)
+    """Whether a field holds text, missing values aside."""
+    return bool(pd.api.types.is_string_dtype(values.dropna())) and not pd.api.types.is_numeric_dtype(values)
 
 
 def _is_whole_number(values: pd.Series) -> bool:
@@ -106,7 +112,8 @@ def number_classes(
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 
-    Whole numbers stay as they are; text is numbered from 1 in alphabetical order.
+    Whole numbers stay as they are; text is numbered from 1 in alphabetical order, capitals first only
+    where names differ in nothing else.
 
     Returns:
         the features, int64 (n,) class numbers, and names by class number.
@@ -124,9 +131,9 @@ def number_classes(
         if (names_field := _names_field(frame, field)) is not None:
             logger.info("labels: the classes' names are taken from field %r", names_field)
             pairs = frame.loc[_is_known(frame[names_field]), [field, names_field]].drop_duplicates()
-            names |= {int(key): str(name).strip() for key, name in pairs.itertuples(index=False)}
+            names |= {int(key): str(name) for key, name in pairs.itertuples(index=False)}
         return frame, class_ids, names
-    texts = frame[field].astype(str).str.strip()
-    ordered = sorted(set(texts))
+    texts = frame[field].astype(str)
+    ordered = sorted(set(texts), key=lambda name: (name.casefold(), name))
     numbers = {name: number for number, name in enumerate(ordered, start=1)}
     return frame, texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}

@@ -19,11 +19,17 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
-from s2fin_cli.geo.classes import LandCoverClass, make_classes
-from s2fin_cli.geo.classfield import class_field, is_text, number_classes
+from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes
+from s2fin_cli.geo.classfield import class_field, is_text, number_classes, strip_texts
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import RasterInfo, open_on_grid, read_info
-from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.geo.rasters import (
+    RasterInfo,
+    check_without_crs,
+    is_dataset_name,
+    open_on_grid,
+    open_raster,
+    read_info,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 POINT_TYPES = {"Point", "MultiPoint"}
 POLYGON_TYPES = {"Polygon", "MultiPolygon"}
+#: Pixels of a label raster that are read at a time.
+STRIP_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -88,14 +96,17 @@ def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = N
 
     Raises:
         LabelError: no usable label, or the class field is not clear.
+        RasterError: a raster of values that are no class numbers.
+        GeoreferencingError: labels and grid do not go together.
     """
-    if "://" not in str(src_path) and not str(src_path).startswith("/vsi") and not Path(src_path).exists():
+    if not is_dataset_name(src_path) and not Path(src_path).exists():
         raise LabelError(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
     try:
-        info = read_info(src_path)
+        with open_raster(src_path):
+            pass
     except RasterError:
         return _read_vector_labels(src_path, grid, label_field=label_field)
-    return _read_raster_labels(info, grid)
+    return _read_raster_labels(read_info(src_path), grid)
 
 
 def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | None) -> LabelledPixels:
@@ -119,6 +130,8 @@ def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
             layers = [name for name, geometry_type in pyogrio.list_layers(src_path) if geometry_type is not None]
+            # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
+            layers = [name for name in layers if str(src_path).endswith(f":{name}")][:1] or layers
             frame = gpd.read_file(src_path, layer=layers[0] if layers else None)
     except Exception as error:
         raise LabelError(f"{src_path} is neither a vector file nor a raster that GDAL can read ({error})") from error
@@ -134,7 +147,7 @@ def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:
     frame = frame[usable].reset_index(drop=True)
     if frame.empty:
         raise LabelError(f"{src_path} holds no features; draw some labelled polygons or points first")
-    return frame
+    return strip_texts(frame)
 
 
 def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
@@ -268,6 +281,28 @@ def _without_conflicts(
 
 def _read_raster_labels(info: RasterInfo, grid: Grid) -> LabelledPixels:
     """Labels from an integer raster; its nodata value, or 0 where it has none, means unlabelled."""
+    _check_label_raster(info, grid)
+    unlabelled = 0 if info.nodata is None else info.nodata
+    logger.info("labels: %g means unlabelled in %s", unlabelled, info.src_path)
+    found = []
+    with open_on_grid(info.src_path, grid, indexes=info.indexes, resampling=Resampling.nearest) as reader:
+        # NOTE: strips keep the pixels in row-major order, and int32 halves what they need until they are joined.
+        height = max(STRIP_PIXELS // grid.width, 1)
+        for row_off in range(0, grid.height, height):
+            values = reader.read(Window(0, row_off, grid.width, min(height, grid.height - row_off)))[0]
+            rows, cols = np.nonzero(np.isfinite(values) & (values != unlabelled))
+            check_class_ids(np.unique(values[rows, cols]))
+            found.append([part.astype(np.int32) for part in (rows + row_off, cols, values[rows, cols])])
+    rows, cols, class_ids = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
+    if not len(rows):
+        raise LabelError(f"{info.src_path}: no labelled pixel lies in the image ({grid.describe()})")
+    classes = make_classes({int(class_id): str(class_id) for class_id in np.unique(class_ids)})
+    return LabelledPixels(rows, cols, class_ids, np.zeros_like(rows), classes, "raster")
+
+
+def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
+    if info.count != 1:
+        raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
     if not np.issubdtype(np.dtype(info.dtype), np.integer):
         raise LabelError(f"{info.src_path} holds {info.dtype} values; class numbers must be whole numbers")
     if (info.grid.crs is None) != (grid.crs is None):
@@ -275,20 +310,5 @@ def _read_raster_labels(info: RasterInfo, grid: Grid) -> LabelledPixels:
             f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "
             "assign it to the other first"
         )
-    if info.grid.crs is None and info.grid.shape != grid.shape:
-        raise GeoreferencingError(
-            f"{info.src_path} and the image have no CRS, and their sizes differ "
-            f"({info.grid.describe()}; {grid.describe()}); give both a CRS, or crop them alike"
-        )
-    found: list[Burnt] = []
-    with open_on_grid(info.src_path, grid, indexes=info.indexes[:1], resampling=Resampling.nearest) as reader:
-        for window in iter_tiles(grid.shape, 1024):
-            values = np.nan_to_num(reader.read(window)[0], nan=0 if info.nodata is None else info.nodata)
-            rows, cols = np.nonzero(values != (info.nodata or 0))
-            found.append((rows + window.row_off, cols + window.col_off, values[rows, cols].astype(np.int64)))
-    rows, cols, class_ids = (np.concatenate(part) for part in zip(*found, strict=True))
-    if not len(rows):
-        raise LabelError(f"{info.src_path}: no labelled pixel lies in the image ({grid.describe()})")
-    names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
-    groups = np.zeros(len(rows), np.int64)
-    return _without_conflicts(rows, cols, class_ids, groups, names=names, kind="raster", src_path=info.src_path)
+    if grid.crs is None:
+        check_without_crs(grid, info.grid, names=("the image", info.src_path))

@@ -353,3 +353,27 @@ def bounds_on(grid: Grid, other: Grid) -> BoundingBox:
         f"the extent of {grid.describe()} cannot be expressed in the CRS of {other.describe()}; "
         "check that both CRS are the right ones"
     ) from cause
+
+
+def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> None:
+    """Refuse two grids without a CRS that cannot be the same pixels; warn of those that are taken to be.
+
+    Args:
+        image: the passive image's grid.
+        other: the grid of what goes with it.
+        names: both, for messages.
+
+    Raises:
+        GeoreferencingError: their sizes or extents differ.
+    """
+    if image.shape != other.shape:
+        raise GeoreferencingError(
+            f"neither {names[0]} nor {names[1]} has a CRS, and their sizes differ ({image.width} x {image.height} "
+            f"and {other.width} x {other.height} px); give both a CRS, or crop them alike"
+        )
+    if image.is_georeferenced and other.is_georeferenced and not image.same_pixels(other):
+        raise GeoreferencingError(
+            f"neither {names[0]} nor {names[1]} has a CRS, and their extents differ "
+            f"({image.describe()}; {other.describe()}); give both their CRS"
+        )
+    logger.warning("%s has no CRS either; it is taken to match the image pixel by pixel", names[1])

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid, crs_name
-from s2fin_cli.geo.rasters import RasterInfo, WindowReader, bounds_on, open_on_grid, read_info
+from s2fin_cli.geo.rasters import RasterInfo, WindowReader, bounds_on, check_without_crs, open_on_grid, read_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -209,7 +209,7 @@ def _check_together(image: Layer, other: Layer) -> None:
             f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {without.src_path}"
         )
     if grid.crs is None:
-        _check_without_crs(image, other)
+        check_without_crs(image.info.grid, other.info.grid, names=(image.describe(), other.describe()))
         return
     left, bottom, right, top = bounds_on(own, grid)
     target = grid.bounds
@@ -227,18 +227,3 @@ def _check_together(image: Layer, other: Layer) -> None:
             "%s covers %.1f %% of %s; the rest of the map will have no data",
             other.describe(), 100 * covered, image.describe(),
         )  # fmt: skip
-
-
-def _check_without_crs(image: Layer, other: Layer) -> None:
-    grid, own = image.info.grid, other.info.grid
-    if grid.shape != own.shape:
-        raise GeoreferencingError(
-            f"neither {image.describe()} nor {other.describe()} has a CRS, and their sizes differ "
-            f"({grid.width} x {grid.height} and {own.width} x {own.height} px); give both a CRS, or crop them alike"
-        )
-    if grid.is_georeferenced and own.is_georeferenced and not grid.same_pixels(own):
-        raise GeoreferencingError(
-            f"neither {image.describe()} nor {other.describe()} has a CRS, and their extents differ "
-            f"({grid.describe()}; {own.describe()}); give both their CRS"
-        )
-    logger.warning("%s has no CRS either; it is taken to match the image pixel by pixel", other.describe())

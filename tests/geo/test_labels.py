@@ -18,9 +18,9 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from shapely import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
-from s2fin_cli.errors import GeoreferencingError, LabelError
+from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.classes import make_classes, map_encoding
-from s2fin_cli.geo.classfield import class_field
+from s2fin_cli.geo.classfield import class_field, is_text
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.labels import LabelledPixels, _burn_polygons, read_labels
 from s2fin_cli.geo.rasters import read_info
@@ -115,6 +115,24 @@ def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path, write_vector: W
     )
     assert [(c.id, c.name) for c in read_labels(path, GRID).classes] == [(5, "sand"), (12, "sea")]
     assert [(c.id, c.name) for c in read_labels(path, GRID, label_field="kind").classes] == [(1, "sand"), (2, "sea")]
+
+
+def test_blanks_around_names_make_no_other_class(tmp_path: Path, write_vector: WriteVector) -> None:
+    shapes = [at(0, 0), at(9, 0), at(19, 0)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, code=[1, 2, 2], kind=["Road", "Road ", "Road"])
+    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["1", "2"]
+    path = write_vector(tmp_path / "pair.gpkg", shapes, code=[1, 1, 2], kind=["Road", " Road ", "Sea"])
+    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["Road", "Sea"]
+
+
+def test_alphabetical_order_does_not_part_capitals(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(3 * i, 0) for i in range(4)], land=["b", "C", "a", "A"])
+    assert [c.name for c in read_labels(path, GRID).classes] == ["A", "a", "b", "C"]
+
+
+def test_text_with_missing_values_is_text() -> None:
+    assert is_text(pd.Series(["a", None, np.nan], dtype=object))
+    assert not is_text(pd.Series([1, None], dtype=object))
 
 
 def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path, write_vector: WriteVector) -> None:
@@ -214,6 +232,13 @@ def test_a_table_beside_the_labels_is_no_layer(tmp_path: Path) -> None:
     pyogrio.write_dataframe(pd.DataFrame({"style": ["x"]}), path, layer="layer_styles")
     frame(land=["a", "b"]).to_file(path, layer="labels")
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
+
+
+def test_a_layer_by_gdals_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "gt.gpkg"
+    for layer, land in (("spring", "a"), ("autumn", "b")):
+        frame(land=[land, "c"]).to_file(path, layer=layer)
+    assert counts(read_labels(f"GPKG:{path}:autumn", GRID)) == {"b": 6, "c": 6}
 
 
 def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
@@ -376,6 +401,50 @@ def test_a_label_raster_on_another_grid(tmp_path: Path, write_raster: WriteRaste
     assert counts(read_labels(small, GRID)) == {"7": 6}
 
 
+def test_what_a_label_raster_tells(tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
+        read_labels(write_raster(tmp_path / "nd.tif", label_raster(), nodata=200), GRID)
+    assert "labels: 0 means unlabelled in" in caplog.text
+    assert "labels: 200 means unlabelled in" in caplog.text
+
+
+def test_a_label_raster_read_in_strips(
+    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_raster(tmp_path / "gt.tif", label_raster())
+    whole = read_labels(path, GRID)
+    monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 210)
+    strips = read_labels(path, GRID)
+    for name in ("rows", "cols", "class_ids", "groups"):
+        assert getattr(strips, name).dtype == np.int64
+        assert np.array_equal(getattr(strips, name), getattr(whole, name))
+    assert (np.diff(strips.rows * GRID.width + strips.cols) > 0).all()
+
+
+def test_label_rasters_of_the_wrong_kind(tmp_path: Path, write_raster: WriteRaster) -> None:
+    bands = write_raster(tmp_path / "bands.tif", np.stack([label_raster()] * 3))
+    with pytest.raises(LabelError, match=r"bands\.tif holds 3 bands; give a raster with one band of class numbers"):
+        read_labels(bands, GRID)
+    waves = write_raster(tmp_path / "waves.tif", np.ones((40, 50), dtype="complex64"))
+    with pytest.raises(RasterError, match=r"waves\.tif holds complex values"):
+        read_labels(waves, GRID)
+
+
+def test_a_label_raster_without_crs(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = Grid(None, GRID.transform, GRID.shape)
+    elsewhere = GRID.transform @ Affine.translation(7, 0)
+    path = write_raster(tmp_path / "gt.tif", label_raster(), crs=None, transform=elsewhere)
+    with pytest.raises(
+        GeoreferencingError, match=r"neither the image nor .*gt\.tif has a CRS, and their extents differ"
+    ):
+        read_labels(path, bare)
+    read_labels(write_raster(tmp_path / "fit.tif", label_raster(), crs=None), bare)
+    assert "fit.tif has no CRS either; it is taken to match the image pixel by pixel" in caplog.text
+
+
 def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRaster) -> None:
     shares = write_raster(tmp_path / "share.tif", np.ones((40, 50), dtype="float32"))
     with pytest.raises(LabelError, match=r"share\.tif holds float32 values; class numbers must be whole"):
@@ -384,7 +453,9 @@ def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRa
     with pytest.raises(LabelError, match=r"empty\.tif: no labelled pixel lies in the image"):
         read_labels(empty, GRID)
     negative = write_raster(tmp_path / "negative.tif", np.full((40, 50), -3, dtype="int16"))
-    with pytest.raises(LabelError, match="class -3 cannot stand in a map; number classes from 0 to 65535"):
+    with pytest.raises(
+        LabelError, match=r"class -3 cannot stand in a map; number classes from 0 to 65535, or.*-a_nodata -3"
+    ):
         read_labels(negative, GRID)
     bare = write_raster(tmp_path / "bare.tif", label_raster(), crs=None)
     with pytest.raises(GeoreferencingError, match="only one of the label raster"):
@@ -406,7 +477,8 @@ def test_class_numbers_that_no_map_can_hold(tmp_path: Path, write_vector: WriteV
     [
         ([1, 2], ("uint8", 0)), ([255], ("uint8", 0)), ([0, 1], ("uint8", 255)), ([0], ("uint8", 255)),
         ([0, 254], ("uint8", 255)), ([0, 255], ("uint16", 65535)), ([1, 256], ("uint16", 0)),
-        ([0, 300], ("uint16", 65535)), ([65535], ("uint16", 0)),
+        ([0, 300], ("uint16", 255)), ([0, 65535], ("uint16", 255)), ([0, 255, 300], ("uint16", 65535)),
+        ([65535], ("uint16", 0)),
     ],
 )  # fmt: skip
 def test_how_a_map_holds_its_classes(class_ids: list[int], encoding: tuple[str, int]) -> None:
@@ -414,8 +486,23 @@ def test_how_a_map_holds_its_classes(class_ids: list[int], encoding: tuple[str, 
 
 
 def test_no_nodata_value_is_left() -> None:
-    with pytest.raises(LabelError, match="classes 0 and 65535 together leave no nodata value"):
-        map_encoding([0, 65535])
+    with pytest.raises(LabelError, match="classes 0, 255 and 65535 leave no nodata value"):
+        map_encoding([0, 255, 65535])
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("Forested", "forest"), ("waters", "water"), ("grassland", "grass"), ("Wet_sand", "sand"), ("WetSand", "sand"),
+        ("dryout", "dry"), ("ice field", "ice"), ("Sea", "sea"), ("roads", "road"), ("Rainforest", "forest"),
+        ("freshwater", "water"), ("corn2", "corn"), ("Season crops", "crop"), ("Rice", None), ("Price", None),
+        ("Service area", None), ("Street", None), ("Broadleaf", None), ("Corner", None),
+    ],
+)  # fmt: skip
+def test_which_words_give_a_colour(name: str, like: str | None) -> None:
+    (found,) = make_classes({1: name})
+    expected = make_classes({1: "?" if like is None else like})[0]
+    assert found.color == expected.color
 
 
 def test_colours_fit_the_names_and_differ() -> None:
