@@ -61,7 +61,7 @@ def test_names_that_the_terminal_cannot_show(process: Process, environment: dict
         "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category/><Category>\u68ee</Category></CategoryNames>"
     )
     labels.with_name("labels.tif.aux.xml").write_text(sidecar + "</PAMRasterBand></PAMDataset>", encoding="utf-8")
-    arguments = ("-m", "s2fin_cli", "evaluate", "--map", labels, "--reference", labels)
+    arguments = ("-m", "s2fin_cli", "evaluate", "--map", labels, "--reference", labels, "-q")
     done = process(*arguments, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["classes"][0]["name"] == "\u68ee"
