@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: A disk with less room than this is full for all that is written here.
+FULL_BYTES = 1 << 16
 #: What GDAL may put beside a file under the file's own name.
 SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
 
@@ -70,16 +73,25 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
     try:
         yield temporary
         _replace_all(temporary, dst_paths)
-    except OutputError:
-        raise
-    except OSError as error:
-        if error.filename is not None and Path(error.filename) not in temporary:
+    except OSError as error:  # an OutputError is one too
+        if (folder := _full_folder(dst_paths)) is not None:
+            raise OutputError(
+                f"writing {_names(dst_paths)} failed: no space is left in {folder}; make room or take another folder; "
+                "nothing is left"
+            ) from error
+        if isinstance(error, OutputError) or (error.filename is not None and Path(error.filename) not in temporary):
             raise
         raise OutputError(f"writing {_names(dst_paths)} failed: {error.strerror or error}; nothing is left") from error
     finally:
         for tmp_path in temporary:
             for path in (tmp_path, *_sidecars(tmp_path)):
                 path.unlink(missing_ok=True)
+
+
+def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
+    """The first folder of the targets on whose disk there is no room, if any; libraries tell of it in many ways."""
+    folders = (path.absolute().parent for path in dst_paths)
+    return next((folder for folder in folders if shutil.disk_usage(folder).free < FULL_BYTES), None)
 
 
 def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:

@@ -55,6 +55,8 @@ class _Boundary(click.Group):
         except S2finError as error:
             _trace()
             raise _Failure(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise _Failure("interrupted before it was done; nothing half-written is left", 1) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -89,7 +91,9 @@ for _command in (train, classify, evaluate, inspect, demo):
 def main() -> None:
     """Entry point of the console script."""
     # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for name in ("SIGTERM", "SIGHUP"):  # the latter is not there on Windows
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, lambda signum, _: sys.exit(128 + signum))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show

@@ -107,12 +107,12 @@ class Grid:
 
         Returns:
             float64 array of square metres: geodesic on the CRS's ellipsoid for a geographic CRS, planar times the
-            squared unit for a projected one, in squared coordinate units where there is no CRS.
+            squared unit for a projected one, NaN where there is no CRS to tell how large anything is.
         """
         geometries = np.asarray(geometries, dtype=object)
         crs = self._proj_crs
         if crs is None:
-            return np.asarray(shapely.area(geometries), dtype=np.float64)
+            return np.full(geometries.shape, np.nan)
         if crs.is_geographic:
             geod = crs.get_geod() or Geod(ellps="WGS84")
             # NOTE: orientation decides the sign in pyproj, holes are subtracted; the magnitude is the area.

@@ -94,8 +94,8 @@ def test_area_in_feet_is_converted_to_square_metres() -> None:
     assert grid.area_m2([shapely.box(0, 0, 100, 10)]) == pytest.approx([1000 * (1200 / 3937) ** 2])
 
 
-def test_area_without_crs_is_in_coordinate_units() -> None:
-    assert Grid(None, Affine.identity(), (10, 10)).area_m2([shapely.box(0, 0, 4, 2)]) == pytest.approx([8])
+def test_area_without_crs_is_not_known() -> None:
+    assert np.isnan(Grid(None, Affine.identity(), (10, 10)).area_m2([shapely.box(0, 0, 4, 2)])).tolist() == [True]
 
 
 def test_names_of_crs() -> None:

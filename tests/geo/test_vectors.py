@@ -367,7 +367,8 @@ def test_without_a_crs(tmp_path: Path) -> None:
     write(tmp_path / "map.gpkg", classes, crs=None)
     frame = geopandas.read_file(tmp_path / "map.gpkg")
     assert frame.crs.name == "Undefined Cartesian SRS"
-    assert frame.area_m2.sum() == 4 * np.count_nonzero(classes)
+    assert frame.area.sum() == 4 * np.count_nonzero(classes)
+    assert frame.area_m2.isna().all()
 
 
 @pytest.mark.parametrize("res", [1e-4, -1e-4])
