@@ -92,7 +92,9 @@ def create_float_raster(
 def _create(dst_path: Path, grid: Grid, *, count: int, dtype: str, nodata: float) -> Iterator[Any]:
     profile = {
         "driver": "GTiff", "count": count, "dtype": dtype, "nodata": nodata,
-        "height": grid.height, "width": grid.width, "crs": grid.crs, "transform": grid.transform,
+        "height": grid.height, "width": grid.width, "crs": grid.crs,
+        # an image without georeferencing must not get one: a GIS would draw its map upside down
+        **({"transform": grid.transform} if grid.is_georeferenced else {}),
         "tiled": True, "blockxsize": BLOCK_SIZE, "blockysize": BLOCK_SIZE, "interleave": "band",
         "compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer",
     }  # fmt: skip

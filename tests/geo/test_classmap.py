@@ -195,3 +195,16 @@ def test_strips_cover_the_map(tmp_path: Path) -> None:
     parts = [part for _, part in strips if part is not None]
     assert np.array_equal(np.concatenate(parts), confidence[0])
     assert [part for _, part in iter_strips(tmp_path / "map.tif", None)] == [None, None]
+
+
+def test_an_image_without_georeferencing_gives_a_map_without(tmp_path: Path) -> None:
+    grid = Grid(None, Affine.identity(), (3, 4))
+    with create_class_map(tmp_path / "map.tif", grid, make_classes({1: "a", 2: "b"}), tags={}):
+        pass
+    header = (tmp_path / "map.tif").read_bytes()[:65536]
+    model_pixel_scale = (33550).to_bytes(2, "little") + (12).to_bytes(2, "little")  # a TIFF tag and its type, double
+    assert model_pixel_scale not in header
+    georeferenced = Grid(None, Affine(2, 0, 5, 0, -2, 7), (3, 4))
+    with create_class_map(tmp_path / "other.tif", georeferenced, make_classes({1: "a", 2: "b"}), tags={}):
+        pass
+    assert model_pixel_scale in (tmp_path / "other.tif").read_bytes()[:65536]
