@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--msi", type=Path, default=OLINDA / "L7_ETMs.tif", help="multispectral image")
     parser.add_argument("--dsm", type=Path, default=OLINDA / "olinda_dem_utm25s.tif", help="surface heights")
     parser.add_argument("--labels", type=Path, default=OLINDA / "training.shp", help="labelled polygons")
-    parser.add_argument("--epochs", type=int, default=2, help="passes over the labels (default: 2)")
+    parser.add_argument("--epochs", type=int, default=2, help="rounds of training at most (default: 2)")
     parser.add_argument("--output", type=Path, help="folder for model and map (default: a temporary one)")
     return parser.parse_args()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -12,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import is_dataset_name, read_info
+from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.stack import Layer, Stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.modelfile import read_info as read_model_info
@@ -58,7 +57,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     layer = Layer("raster", info, info.indexes)
     pixels = sample_pixels(Stack(layer))
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
-    names = {} if is_dataset_name(src_path) and "//" in src_path else read_class_names(Path(src_path))
+    names = read_class_names(src_path)
     statistics = band_statistics(pixels)
     bands = [
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import LabelError, RasterError
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
-from s2fin_cli.geo.rasters import is_dataset_name, open_raster, read_info
+from s2fin_cli.geo.rasters import open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
     labels = read_labels(str(reference), info.grid, label_field=label_field)
     mapped = _read_pixels(str(map_path), labels)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a map goes without names.
-    names = {} if is_dataset_name(str(map_path)) and "//" in str(map_path) else read_class_names(Path(map_path))
+    names = read_class_names(str(map_path))
     class_ids = _match(labels, names, reference)
     nodata = set() if info.nodata is None else {int(info.nodata)}
     present = (set(class_ids.tolist()) | set(mapped.tolist())) - nodata

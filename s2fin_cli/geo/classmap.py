@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 
 from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.classes import LandCoverClass, map_encoding
-from s2fin_cli.geo.rasters import environment, open_raster, without_georeferencing_warning
+from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
@@ -144,16 +144,16 @@ def sidecar(map_path: Path) -> Path:
     return map_path.with_name(map_path.name + ".aux.xml")
 
 
-def read_class_names(map_path: Path) -> dict[int, str]:
+def read_class_names(map_path: str | Path) -> dict[int, str]:
     """Names by class id, from our own tag or from GDAL's category names; empty where the map has none."""
     with open_raster(map_path) as src:
         tag = src.tags().get(CLASSES_TAG)
     if tag is not None:
         return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
-    if not sidecar(map_path).is_file():
+    if is_dataset_name(map_path) or not sidecar(Path(map_path)).is_file():
         return {}
     try:
-        root = ET.parse(sidecar(map_path)).getroot()  # noqa: S314  a local file of the user's own
+        root = ET.parse(sidecar(Path(map_path))).getroot()  # noqa: S314  a local file of the user's own
     except ET.ParseError:
         return {}
     categories = root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")

@@ -57,19 +57,14 @@ class Outputs:
         """The files that options ask for.
 
         Raises:
-            UsageError: a raster is not to be a GeoTIFF, or an input would be overwritten.
+            UsageError: a raster is not to be a GeoTIFF.
         """
         class_map = Path(options.output)
         rasters = (class_map, _path(options.confidence), _path(options.probabilities))
         for path in rasters:
             if path is not None and path.suffix.lower() not in (".tif", ".tiff"):
                 raise UsageError(f"{path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
-        outputs = cls(class_map, class_map.with_suffix(".gpkg") if options.vector else None, *rasters[1:])
-        inputs = [Path(path).resolve() for path in (*options.src_paths.values(), options.model) if path is not None]
-        for path in outputs.wanted:
-            if path.resolve() in inputs:
-                raise UsageError(f"{path} is an input, which would be lost; give the output another name")
-        return outputs
+        return cls(class_map, class_map.with_suffix(".gpkg") if options.vector else None, *rasters[1:])
 
     @property
     def wanted(self) -> list[Path]:
@@ -123,8 +118,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
     """
     outputs = Outputs.of(options)
-    check_outputs(outputs.wanted, overwrite=options.overwrite)
     model_path = find_model(options.model)
+    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
     network, info = read_model(model_path)
     engine = Engine(network, pick_device(options.device))
     keep_freed_memory()

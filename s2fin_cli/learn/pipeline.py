@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.device import keep_freed_memory, pick_device
-from s2fin_cli.errors import LabelError, RasterError, S2finError, UsageError
+from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
@@ -92,8 +92,7 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
 
 def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     dst_path = Path(options.output)
-    _check_not_input(dst_path, options)
-    check_outputs([dst_path], overwrite=options.overwrite)
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.src_paths.values(), options.labels])
     device = pick_device(options.device)
     keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
@@ -158,12 +157,6 @@ def _refit(
     samples = _read_samples(prepared.stack, labels.select(chosen), size=network.input_size)
     outcome = _fit(network, samples, None, labels, options, progress=progress, stage="training on all labels")
     return None if outcome.interrupted else network
-
-
-def _check_not_input(dst_path: Path, options: TrainOptions) -> None:
-    inputs = [Path(path).resolve() for path in (*options.src_paths.values(), options.labels) if path is not None]
-    if dst_path.resolve() in inputs:
-        raise UsageError(f"{dst_path} is an input, which would be lost; give the output another name")
 
 
 def _check_classes(labels: LabelledPixels) -> None:
