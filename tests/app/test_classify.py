@@ -153,13 +153,13 @@ def heights_on_grid(scene: Scene) -> NDArray[np.float32]:
 
 def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tmp_path: Path) -> None:
     image, heights = make_image(scene.truth), heights_on_grid(scene)
-    image[2, 5:9, 30:40] = 255
-    image[:, 59, 69] = 255
+    image[2, 5:9, 30:40] = 65535
+    image[:, 59, 69] = 65535
     heights[40:, :3] = np.nan
     heights[20, 20] = np.inf
     expected = np.zeros(SHAPE, dtype=bool)
     expected[5:9, 30:40] = expected[59, 69] = expected[40:, :3] = expected[20, 20] = True
-    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=255)
+    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
     lidar = write_tif(tmp_path / "lidar.tif", heights)
     folder = tmp_path / "out"
     folder.mkdir()
