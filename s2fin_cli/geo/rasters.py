@@ -22,8 +22,8 @@ from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform, transform_bounds
 from rasterio.warp import transform as transform_points
-from rasterio.warp import transform_bounds
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
@@ -353,6 +353,24 @@ def bounds_on(grid: Grid, other: Grid) -> BoundingBox:
         f"the extent of {grid.describe()} cannot be expressed in the CRS of {other.describe()}; "
         "check that both CRS are the right ones"
     ) from cause
+
+
+def share_covered(grid: Grid, other: Grid) -> float:
+    """The share of a grid's pixels whose centres lie on another grid, from an even sample of them.
+
+    Both have a CRS. Centres that the other CRS cannot express lie outside.
+    """
+    rows, cols = (np.unique(np.linspace(0, size - 1, min(size, 512)).round()) for size in grid.shape)
+    a, b, c, d, e, f = grid.transform[:6]
+    x, y = np.meshgrid(cols + 0.5, rows + 0.5)
+    x, y = (a * x + b * y + c).ravel(), (d * x + e * y + f).ravel()
+    if grid.crs != other.crs:
+        x, y = (np.asarray(values) for values in transform(grid.crs, other.crs, x, y))
+    a, b, c, d, e, f = (~other.transform)[:6]
+    with np.errstate(invalid="ignore"):  # infinite where a place cannot be expressed
+        col, row = a * x + b * y + c, d * x + e * y + f
+        inside = (col >= 0) & (col <= other.width) & (row >= 0) & (row <= other.height)
+    return float(inside.mean())
 
 
 def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> None:

@@ -15,7 +15,15 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid, crs_name
-from s2fin_cli.geo.rasters import RasterInfo, WindowReader, bounds_on, check_without_crs, open_on_grid, read_info
+from s2fin_cli.geo.rasters import (
+    RasterInfo,
+    WindowReader,
+    bounds_on,
+    check_without_crs,
+    open_on_grid,
+    read_info,
+    share_covered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +36,8 @@ logger = logging.getLogger(__name__)
 #: The modalities in the order in which they are stacked; the first one given of the first two is the passive image.
 MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
 PASSIVE_MODALITIES = MODALITIES[:2]
+#: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
+MOST_OF_IT = 0.99
 
 
 @dataclass(frozen=True)
@@ -211,19 +221,18 @@ def _check_together(image: Layer, other: Layer) -> None:
     if grid.crs is None:
         check_without_crs(image.info.grid, other.info.grid, names=(image.describe(), other.describe()))
         return
-    left, bottom, right, top = bounds_on(own, grid)
-    target = grid.bounds
-    width = min(right, target.right) - max(left, target.left)
-    height = min(top, target.top) - max(bottom, target.bottom)
-    if width <= 0 or height <= 0:
+    covered = share_covered(grid, own)
+    if covered == 0:
+        left, bottom, right, top = bounds_on(own, grid)
+        target = grid.bounds
         raise GeoreferencingError(
             f"{other.describe()} does not overlap {image.describe()}: in {crs_name(grid.crs)} it covers "
             f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}, and the image "
             f"x {target.left:.10g} to {target.right:.10g}, y {target.bottom:.10g} to {target.top:.10g}"
         )
-    covered = width * height / ((target.right - target.left) * (target.top - target.bottom))
-    if covered < 0.999:
-        logger.warning(
+    if covered < 1:
+        logger.log(
+            logging.WARNING if covered < MOST_OF_IT else logging.INFO,
             "%s covers %.1f %% of %s; the rest of the map will have no data",
             other.describe(), 100 * covered, image.describe(),
         )  # fmt: skip
