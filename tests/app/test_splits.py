@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -51,7 +51,6 @@ def labelled_pixels(draw: st.DrawFn) -> LabelledPixels:
     return make_labels(np.where(labelled, class_of[numbers], 0), groups=numbers)
 
 
-@settings(deadline=None)
 @given(
     labels=labelled_pixels(),
     method=st.sampled_from(["auto", "polygons", "blocks", "random"]),
@@ -74,7 +73,6 @@ def test_split_properties(labels: LabelledPixels, method: str, share: float, rad
         assert len(result.train) + len(result.validation) == len(labels)
 
 
-@settings(deadline=None)
 @given(labels=labelled_pixels(), radius=st.integers(1, 11), seed=st.integers(0, 5))
 def test_blocks_keep_more_than_the_radius_between_training_and_validation(
     labels: LabelledPixels, radius: int, seed: int
@@ -160,7 +158,6 @@ def test_random_split_of_very_many_pixels_does_not_count_them_anew_for_each() ->
     assert len(split(labels, "random").validation) == pytest.approx(50_000, abs=8)
 
 
-@settings(deadline=None)
 @given(
     class_ids=st.lists(st.integers(0, 4), min_size=1, max_size=60),
     most=st.integers(1, 20),

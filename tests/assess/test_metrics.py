@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
@@ -39,7 +39,6 @@ def quietly(function: Any, *args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(min_size=1))
 def test_matrix_agrees_with_the_oracle(drawn: tuple[Any, Any, list[int]]) -> None:
     reference, predicted, ids = drawn
@@ -49,7 +48,6 @@ def test_matrix_agrees_with_the_oracle(drawn: tuple[Any, Any, list[int]]) -> Non
     assert not matrix[:, -1].any()
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(min_size=1))
 def test_overall_figures_agree_with_the_oracle(drawn: tuple[Any, Any, list[int]]) -> None:
     reference, predicted, ids = drawn
@@ -65,7 +63,6 @@ def test_overall_figures_agree_with_the_oracle(drawn: tuple[Any, Any, list[int]]
         assert accuracy.kappa == pytest.approx(kappa, abs=1e-12)
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(min_size=1))
 def test_class_figures_agree_with_the_oracle(drawn: tuple[Any, Any, list[int]]) -> None:
     reference, predicted, ids = drawn
@@ -79,7 +76,6 @@ def test_class_figures_agree_with_the_oracle(drawn: tuple[Any, Any, list[int]]) 
     np.testing.assert_array_equal(accuracy.support, support)
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(unmapped=True))
 def test_unmapped_pixels_are_counted_and_enter_no_figure(drawn: tuple[Any, Any, list[int]]) -> None:
     reference, predicted, ids = drawn
@@ -93,7 +89,6 @@ def test_unmapped_pixels_are_counted_and_enter_no_figure(drawn: tuple[Any, Any, 
     assert without == of_mapped.to_dict()
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(unmapped=True), st.integers(0, 20))
 def test_matrices_of_parts_add_up(drawn: tuple[Any, Any, list[int]], cut: int) -> None:
     reference, predicted, ids = drawn
@@ -101,7 +96,6 @@ def test_matrices_of_parts_add_up(drawn: tuple[Any, Any, list[int]], cut: int) -
     np.testing.assert_array_equal(sum(parts), confusion_matrix(reference, predicted, class_ids=ids))
 
 
-@settings(deadline=None)  # shared machines pause
 @given(labels(unmapped=True))
 def test_dict_is_plain_json(drawn: tuple[Any, Any, list[int]]) -> None:
     reference, predicted, ids = drawn

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -73,7 +73,6 @@ def test_printed_matrix_is_whole_at_every_width(classes: int, width: int) -> Non
     assert list(rows.values()) == accuracy.matrix.tolist()
 
 
-@settings(deadline=None)  # shared machines pause
 @given(
     classes=st.integers(1, 25), width=st.integers(40, 200), pixels=st.integers(0, 100_000), name=st.text(max_size=40)
 )

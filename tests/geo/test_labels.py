@@ -12,7 +12,7 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.crs import CRS
@@ -330,7 +330,6 @@ rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=7, unique=Tru
 
 
 @given(ring=rings, hole=rings, south_up=st.booleans())
-@settings(deadline=None)
 def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
     ring: list[tuple[float, float]], hole: list[tuple[float, float]], south_up: bool
 ) -> None:

@@ -342,7 +342,7 @@ def warped(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster) 
 
 
 @given(window=windows, resampling=st.sampled_from([Resampling.bilinear, Resampling.cubic, Resampling.average]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_values_do_not_depend_on_the_window(
     warped: dict[Resampling, Any], window: Window, resampling: Resampling
 ) -> None:

@@ -106,7 +106,7 @@ def stacks(
 
 
 @given(data=st.data(), halo=st.integers(0, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_read_does_not_depend_on_the_window(
     stacks: dict[tuple[int, int], tuple[Stack, NDArray[Any], NDArray[Any]]], data: st.DataObject, halo: int
 ) -> None:

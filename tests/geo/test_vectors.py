@@ -143,7 +143,7 @@ CHECKERBOARD = class_map("1212", "2121", "1212", "2121")
 NODATA_FRAME = class_map("....", ".11.", ".21.", "....")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(classes=maps(), heights=HEIGHTS, block_rows=st.integers(1, 5))
 @example(SPIRAL, [1], 1)
 @example(CUP, [2], 1)
@@ -162,7 +162,7 @@ def test_polygons_tile_any_map_whatever_the_strips(classes: ClassMap, heights: l
     assert same(whole, collect(classes, heights=heights, block_rows=block_rows))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(classes=maps(), heights=HEIGHTS, block_rows=st.integers(1, 5), seed=st.integers(0, 99))
 def test_confidence_is_that_of_the_pixels(classes: ClassMap, heights: list[int], block_rows: int, seed: int) -> None:
     confidence = np.random.default_rng(seed).random(classes.shape, dtype=np.float32)

@@ -23,7 +23,7 @@ def test_transform_is_that_of_torch(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(irdft(spectrum, shape), signal, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(height=st.integers(1, 18), width=st.integers(1, 18))
 def test_inverse_of_a_masked_spectrum_is_that_of_torch(height: int, width: int) -> None:
     signal = torch.randn(1, height * width, 2, dtype=torch.float64)
