@@ -90,9 +90,11 @@ for _command in (train, classify, evaluate, inspect, demo):
 
 def main() -> None:
     """Entry point of the console script."""
-    # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either.
+    # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either. A signal that is
+    # ignored stays so: under nohup a run goes on when its terminal is closed.
     for name in ("SIGTERM", "SIGHUP"):  # the latter is not there on Windows
-        if (number := getattr(signal, name, None)) is not None:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda signum, _: sys.exit(128 + signum))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

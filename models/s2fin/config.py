@@ -12,6 +12,10 @@ from typing import Any, Self
 
 FREQUENCY_MASKS = ("soft", "hard")
 RESONANCES = ("frequency", "spatial")
+POSITIVE = (
+    "in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens",
+    "depth", "heads", "state_size", "map_tokens",
+)  # fmt: skip
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
 
@@ -69,9 +73,7 @@ class S2FinConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_type(field.name, getattr(self, field.name), str(field.type))
-        for name in ("in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("depth", "heads", "state_size", "map_tokens"):
+        for name in POSITIVE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
         in_range = MIN_PATCH_SIZE <= self.patch_size <= MAX_PATCH_SIZE and self.patch_size % 2 == 1
