@@ -44,7 +44,7 @@ def measure(bands: int) -> str:
     """One line of figures for a network of so many bands and one height."""
     model = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=15)).eval()
     side = SIDE + 2 * model.halo
-    x, a = torch.randn(1, bands, side, side), torch.randn(1, 1, side, side)
+    x, a = model.standardize(torch.randn(1, bands, side, side), torch.randn(1, 1, side, side))
     maps = model.stem(x, a)
     size = model.cfg.patch_size
     tokens = maps.tokens.permute(0, 3, 4, 1, 2).reshape(-1, *maps.tokens.shape[1:3])[:WINDOWS]

@@ -1,0 +1,328 @@
+"""Accuracy of s2fin with its defaults, of its variants, and of the classifiers one would take instead.
+
+python benchmarks/accuracy.py [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
+    [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FOLDER] [--table FILE] [--refresh]
+
+Each result is a file of its own in the results folder, and is not computed again while it is there; so a run that was
+stopped goes on where it was, and several may share the work. The tables are of all results in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import itertools
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import numpy as np
+import rasterio
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import s2fin_cli
+from peers import PEERS, Samples, SceneFeatures
+from protocols import LABEL_COUNTS, PROTOCOLS, draw
+from records import RESULTS, SUBJECT, Record, Run, fingerprint, is_subject, make_record, read_record
+from s2fin import S2FinConfig
+from s2fin_cli.config import InputOptions
+from s2fin_cli.device import pick_device
+from s2fin_cli.errors import S2finError
+from s2fin_cli.geo.rasters import without_georeferencing_warning
+from s2fin_cli.geo.stack import build_stack
+from s2fin_cli.infer.engine import Engine
+from s2fin_cli.learn import pipeline
+from s2fin_cli.modelfile import fit_stack, read_model
+from scenes import SCENES, Scene, load
+from summary import write_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.labels import LabelledPixels
+    from scenes import LoadedScene
+
+#: Test pixels that a peer classifies at a time.
+CHUNK = 1024
+#: What each variant of s2fin changes in the network.
+VARIANTS: dict[str, dict[str, object]] = {
+    "-hfset": {"hfset": False},
+    "-afcm": {"afcm": False},
+    "-ssaf": {"ssaf": False},
+    "-hfrm": {"hfrm": False},
+    "-scan": {"scan": False},
+    "hard masks": {"frequency_mask": "hard"},
+    "spatial resonance": {"resonance": "spatial"},
+    "one image": {},
+}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted method.
+
+    Attributes:
+        class_ids: the classes, in the order of the probabilities.
+        predict: gives probabilities (n, classes) of n pixels.
+    """
+
+    class_ids: NDArray[np.int64]
+    predict: Callable[[LabelledPixels], NDArray[np.float64]]
+
+
+# ---- methods ---------------------------------------------------------------------------------------------------------
+
+
+def fit_peer(name: str, features: SceneFeatures, train: LabelledPixels, seed: int) -> Fitted:
+    """Fit a peer to pixels of a scene."""
+    peer = PEERS[name]
+    class_ids, targets = np.unique(train.class_ids, return_inverse=True)
+    samples = Samples(features.at(peer.kind, train), targets.astype(np.int64), features.loaded.image_bands)
+    predict = peer.fit(samples, seed)
+
+    def predict_in_parts(pixels: LabelledPixels) -> NDArray[np.float64]:
+        parts = np.array_split(np.arange(len(pixels)), -(-len(pixels) // CHUNK))
+        return np.concatenate([predict(features.at(peer.kind, pixels.select(part))) for part in parts])
+
+    return Fitted(class_ids, predict_in_parts)
+
+
+def fit_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: int) -> Fitted:
+    """Train s2fin on pixels of a scene as a user would: files in, a model file out, defaults throughout.
+
+    Args:
+        variant: one of `VARIANTS`, or "" for s2fin itself.
+        loaded: the scene.
+        train: the pixels.
+        seed: of the training.
+
+    Raises:
+        RuntimeError: the network that training made is not the variant's.
+        KeyboardInterrupt: the user stopped it; s2fin itself would give the model it had by then.
+    """
+    paths = _passive_only(loaded.paths) if variant == "one image" else loaded.paths
+    with tempfile.TemporaryDirectory() as folder:
+        labels, model = Path(folder, "labels.tif"), Path(folder, "model.s2fin")
+        class_ids = _write_labels(labels, loaded, train)
+        overrides = variant_config(variant)
+        with changed_network(overrides):
+            result = s2fin_cli.train(**paths, labels=str(labels), output=str(model), seed=seed)
+        if result.outcome.interrupted:
+            raise KeyboardInterrupt
+        network, info = read_model(model)
+    if overrides.items() - info.architecture.items():
+        raise RuntimeError(f"training made its network without {overrides}; adapt changed_network")
+    engine = Engine(network, pick_device("auto"))
+    stack = fit_stack(info, build_stack(InputOptions.from_kwargs(paths).src_paths))
+
+    def predict(pixels: LabelledPixels) -> NDArray[np.float64]:
+        with stack.open() as opened:
+            tile = opened.read(stack.grid.window, halo=engine.margin)
+        wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
+        wanted[pixels.rows, pixels.cols] = True
+        image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
+        assert image is not None
+        return np.asarray(engine.predict(image, aux, wanted)[:, pixels.rows, pixels.cols].T.double().numpy())
+
+    return Fitted(class_ids[[c.id - 1 for c in info.classes]], predict)
+
+
+def _write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDArray[np.int64]:
+    """Write a label raster, 0 where unlabelled; its class 1 is the first of the class ids that are given back."""
+    class_ids, positions = np.unique(train.class_ids, return_inverse=True)
+    grid = loaded.stack.grid
+    values = np.zeros(grid.shape, np.uint8)
+    values[train.rows, train.cols] = positions + 1
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": 0, "compress": "deflate"}
+    placed = {"crs": grid.crs, "transform": grid.transform, "height": grid.height, "width": grid.width}
+    with without_georeferencing_warning(), rasterio.open(path, "w", **profile, **placed) as dst:
+        dst.write(values, 1)
+    return class_ids
+
+
+def _passive_only(paths: dict[str, str]) -> dict[str, str]:
+    passive = "hsi" if "hsi" in paths else "msi"
+    return {passive: paths[passive]}
+
+
+def variant_config(variant: str) -> dict[str, object]:
+    """The fields of `S2FinConfig` that a variant changes."""
+    return VARIANTS[variant] if variant else {}
+
+
+@contextlib.contextmanager
+def changed_network(overrides: dict[str, object]) -> Iterator[None]:
+    """Let training make networks with other defaults of `S2FinConfig`.
+
+    NOTE: the parts of the network are no options of s2fin, and a hook for the ablations alone would be one more way
+    through the code that users run; so the class is replaced from outside, and `fit_subject` checks the network made.
+    """
+    if not overrides:
+        yield
+        return
+    types = {field.name: field.type for field in dataclasses.fields(S2FinConfig)}
+    changes = [(name, types[name], dataclasses.field(default=value)) for name, value in overrides.items()]
+    changed = dataclasses.make_dataclass("Changed", changes, bases=(S2FinConfig,), frozen=True, kw_only=True)
+    with mock.patch.object(pipeline, "S2FinConfig", changed):
+        yield
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------
+
+
+def plan(args: argparse.Namespace) -> list[Run]:
+    """All runs that are asked for and possible, scene by scene."""
+    methods = [*args.methods, *(f"{SUBJECT} {variant}" for variant in args.variants)]
+    runs = []
+    for scene in args.scenes:
+        cases = [(p, count) for p in args.protocols for count in (args.counts if p != "fixed" else [0])]
+        for (protocol, count), seed, method in itertools.product(cases, args.seeds, methods):
+            if _is_possible(scene, protocol, method):
+                runs.append(Run(scene.name, protocol, count, seed, method))
+    return runs
+
+
+def _is_possible(scene: Scene, protocol: str, method: str) -> bool:
+    images = len(scene.images) + (scene.bands is not None)
+    return (protocol != "fixed" or scene.fixed is not None) and (method != f"{SUBJECT} one image" or images > 1)
+
+
+def pending(runs: list[Run], results: Path, console: Console, *, refresh: bool) -> list[Run]:
+    """The runs without a result, and, to refresh, those whose result other code gave."""
+    done = [run for run in runs if run.path(results).exists()]
+    stale = [run for run in done if read_record(run.path(results)).is_stale]
+    if stale and not refresh:
+        console.print(
+            f"results of other code than this: {len(stale)}; they are kept, and --refresh computes them again"
+        )
+    kept = set(done) - set(stale if refresh else [])
+    return [run for run in runs if run not in kept]
+
+
+def perform(run: Run, features: SceneFeatures) -> Record:
+    """Fit and assess one method."""
+    loaded = features.loaded
+    case = draw(loaded, run.protocol, run.count, run.seed)
+    if not is_subject(run.method):
+        features.at(PEERS[run.method].kind, case.train)  # makes them for the whole scene, which is no part of fitting
+    start = time.perf_counter()
+    if is_subject(run.method):
+        fitted = fit_subject(run.method.removeprefix(SUBJECT).strip(), loaded, case.train, run.seed)
+    else:
+        fitted = fit_peer(run.method, features, case.train, run.seed)
+    seconds = time.perf_counter() - start
+    return make_record(
+        run,
+        fitted.class_ids,
+        fitted.predict(case.test),
+        train=case.train.class_ids,
+        test=case.test.class_ids,
+        seconds=seconds,
+        machine=f"{pick_device('auto').type}, {torch.get_num_threads()} threads",
+    )
+
+
+def perform_all(runs: list[Run], results: Path, console: Console, *, refresh: bool) -> int:
+    """Perform runs one after another and write what they give; the number of those that failed."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    failed = 0
+    scenes = {scene.name: scene for scene in SCENES}
+    with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as work:
+        task = progress.add_task("", total=len(runs))
+        for name, group in itertools.groupby(runs, key=lambda run: run.scene):
+            features = SceneFeatures(load(scenes[name], Path(work)))
+            for run in group:
+                text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
+                progress.update(task, description=text)
+                if refresh or not run.path(results).exists():  # another process may have been faster
+                    try:
+                        record = perform(run, features)
+                        record.write(results)
+                        console.print(f"{text}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
+                    except (S2finError, RuntimeError, ValueError) as error:
+                        failed += 1
+                        console.print(f"{text} failed: {error}", highlight=False, markup=False)
+                progress.advance(task)
+    return failed
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """Parser of a comma-separated list of known names, or "all"."""
+
+    def parse(text: str) -> list[str]:
+        names = list(known) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; known are: {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _scenes(text: str) -> list[Scene]:
+    names = _among([scene.name for scene in SCENES])(text)
+    return [scene for scene in SCENES if scene.name in names]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number.strip()]
+
+
+def _seeds(text: str) -> list[int]:
+    """How many seeds, or which: "5" is "0,1,2,3,4", and "5," the one seed 5."""
+    return _numbers(text) if "," in text else list(range(int(text)))
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    methods = [SUBJECT, *PEERS]
+    parser.add_argument("--scenes", type=_scenes, default="all")
+    parser.add_argument("--protocols", type=_among(PROTOCOLS), default="all", help=", ".join(PROTOCOLS))
+    parser.add_argument("--counts", type=_numbers, default=",".join(map(str, LABEL_COUNTS)), help="labels of a class")
+    parser.add_argument("--seeds", type=_seeds, default="5", help='how many, or which, as in "0,3"')
+    parser.add_argument("--methods", type=_among(methods), default="all", help=", ".join(methods))
+    parser.add_argument("--variants", type=_among(list(VARIANTS)), default="", help=f"all, or {', '.join(VARIANTS)}")
+    parser.add_argument("--threads", type=int, help="of torch and the forests")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--table", type=Path, help="Markdown file; without it the tables go to stdout")
+    parser.add_argument("--refresh", action="store_true", help="compute again what other code gave")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """The command; its exit code."""
+    args = parse_arguments()
+    console = Console(stderr=True)
+    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)  # it warns of few labels, which is what this is about
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    for method in (SUBJECT, *PEERS):
+        fingerprint(method)  # now, as the files may change while this runs
+    try:
+        runs = pending(plan(args), args.results, console, refresh=args.refresh)
+        failed = perform_all(runs, args.results, console, refresh=args.refresh) if runs else 0
+    except KeyboardInterrupt:
+        console.print("stopped; what was finished is kept, and the same command goes on from there")
+        return 130
+    write_tables(args.results, args.table)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

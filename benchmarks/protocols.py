@@ -1,0 +1,108 @@
+"""Which labelled pixels are trained on and which are tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.labels import LabelledPixels
+    from scenes import LoadedScene
+
+PROTOCOLS = ("blocks", "random", "fixed")
+LABEL_COUNTS = (5, 20)
+
+#: Blocks are so many pixels a side, and test pixels lie farther than the buffer from every block that is trained on:
+#: a patch of 11 reaches 5 pixels, and the network's halo one more.
+BLOCK_SIDE = 25
+BUFFER = 11
+#: Layouts of blocks that are tried for one in which as many classes as can be are on both sides.
+LAYOUTS = 200
+#: A class is tested where so many of its pixels, or a tenth of them, are left for it.
+ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Case:
+    """One draw of training and test pixels.
+
+    Attributes:
+        train: the labelled pixels to train on.
+        test: those to test on, of classes that are trained on.
+    """
+
+    train: LabelledPixels
+    test: LabelledPixels
+
+
+def draw(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
+    """Draw pixels of a scene.
+
+    Args:
+        loaded: the scene.
+        protocol: "blocks": training pixels from half of the blocks of 25 x 25 pixels, test pixels from the other half,
+            at least 12 pixels from every block of the first; "random": single pixels anywhere; "fixed": the published
+            split.
+        count: training pixels of each class, at most half of what the class has; unused for the published split.
+        seed: of the draw.
+    """
+    if protocol == "fixed":
+        if loaded.fixed is None:
+            raise ValueError(f"{loaded.scene.name} has no published split")
+        return Case(*loaded.fixed)
+    generator = np.random.default_rng([seed, count])
+    labels, ids = loaded.labels, loaded.labels.class_ids
+    if protocol == "random":
+        train = _take(ids, np.arange(len(ids)), count, generator)
+        return Case(labels.select(train), labels.select(np.setdiff1d(np.arange(len(ids)), train)))
+    trainable, testable = _layout(loaded, np.random.default_rng(seed))
+    train = _take(ids, np.flatnonzero(trainable), count, generator)
+    train = train[np.isin(ids[train], ids[testable])]
+    return Case(labels.select(train), labels.select(testable & np.isin(ids, ids[train])))
+
+
+def _take(
+    ids: NDArray[np.int64], positions: NDArray[np.int64], count: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """So many positions of each class at random, at most half of the class's."""
+    taken = []
+    for class_id in np.unique(ids[positions]):
+        own = positions[ids[positions] == class_id]
+        taken.append(generator.choice(own, min(count, max(len(own) // 2, 1)), replace=False))
+    return np.sort(np.concatenate(taken))
+
+
+def _layout(loaded: LoadedScene, generator: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks over the labels of what may be trained on and what may be tested on, for a layout with most classes."""
+    labels, shape = loaded.labels, loaded.stack.grid.shape
+    blocks = tuple(-(-side // BLOCK_SIDE) for side in shape)
+    total = np.bincount(labels.class_ids)
+    enough = np.minimum(ENOUGH, np.ceil(total / 10))
+    best: tuple[int, NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    for _ in range(LAYOUTS):
+        chosen = generator.random(blocks) < 0.5
+        trainable, testable = _in_blocks(labels, chosen, 0), ~_in_blocks(labels, chosen, BUFFER)
+        sides = [np.bincount(labels.class_ids[side], minlength=len(total)) >= enough for side in (trainable, testable)]
+        classes = int((sides[0] & sides[1] & (total > 0)).sum())
+        if best is None or classes > best[0]:
+            best = (classes, trainable, testable)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _in_blocks(labels: LabelledPixels, chosen: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """Mask over the labels of what lies in the chosen blocks, or at most so many pixels from one in rows and columns.
+
+    NOTE: a block is wider than twice the distance, so the eight directions meet every block within reach.
+    """
+    reached = np.zeros(len(labels), dtype=bool)
+    for d_row in {-distance, 0, distance}:
+        for d_col in {-distance, 0, distance}:
+            rows = np.clip((labels.rows + d_row) // BLOCK_SIDE, 0, chosen.shape[0] - 1)
+            cols = np.clip((labels.cols + d_col) // BLOCK_SIDE, 0, chosen.shape[1] - 1)
+            reached |= chosen[rows, cols]
+    return reached

@@ -1,0 +1,119 @@
+"""The labelled scenes that accuracy is measured on, read through the stack that s2fin itself reads them through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+
+from s2fin_cli.config import InputOptions
+from s2fin_cli.geo.labels import read_labels
+from s2fin_cli.geo.stack import Stack, build_stack
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.labels import LabelledPixels
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One labelled scene.
+
+    Attributes:
+        name: its folder.
+        images: file by modality.
+        labels: file of all labels.
+        label_field: the class field of vector labels.
+        bands: for an image in single-band files, their pattern; they are stacked in the working folder.
+        fixed: files of a published split, training and test, if there is one.
+        tuned_on: whether hyper-parameters were chosen on it, so that its figures are not independent of them.
+    """
+
+    name: str
+    images: dict[str, str]
+    labels: str
+    label_field: str | None = None
+    bands: str | None = None
+    fixed: tuple[str, str] | None = None
+    tuned_on: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return DATA / self.name
+
+    def paths(self, work: Path) -> dict[str, str]:
+        """Path by modality; what has to be stacked first is written into the working folder."""
+        paths = {modality: str(self.folder / name) for modality, name in self.images.items()}
+        if self.bands is not None:
+            paths["msi"] = str(_stacked(sorted(self.folder.glob(self.bands)), work / f"{self.name}.tif"))
+        return paths
+
+
+SCENES = (
+    Scene("amazon_s2_dem", {"msi": "sen2_12b.tif", "dsm": "srtm_sen2.tif"}, "train_sen2.gpkg", "class", tuned_on=True),
+    Scene("amazon_landsat_dem", {"msi": "lsat7.tif", "dsm": "srtm_lsat.tif"}, "train_lsat.gpkg", "class"),
+    Scene("slovenia_ndvi_dem", {"msi": "eo_ndvi68.tif", "dsm": "eo_dem.tif"}, "eo_lulc.tif", tuned_on=True),
+    Scene("indian_pines", {"hsi": "ip_hsi.tif"}, "ip_gt.tif", fixed=("ip_train_695.tif", "ip_test_695.tif")),
+    Scene("gulfport_crop", {"hsi": "muufl_hsi64.tif", "lidar": "muufl_dsm.tif"}, "muufl_pure80.tif", tuned_on=True),
+    Scene("beaufort_s2", {}, "rcr_landcover.shp", "Classvalue", bands="*, B0?.tiff"),
+)
+
+
+def _stacked(src_paths: list[Path], dst_path: Path) -> Path:
+    if not dst_path.exists():
+        with rasterio.open(src_paths[0]) as first:
+            profile = {**first.profile, "driver": "GTiff", "count": len(src_paths)}
+        with rasterio.open(dst_path, "w", **profile) as dst:
+            for index, src_path in enumerate(src_paths, start=1):
+                with rasterio.open(src_path) as src:
+                    dst.write(src.read(1), index)
+    return dst_path
+
+
+@dataclass(frozen=True)
+class LoadedScene:
+    """A scene in memory.
+
+    Attributes:
+        scene: what it is.
+        paths: path by modality.
+        stack: its images on one grid.
+        image: float32 (bands, height, width), all bands of all images, 0 where there is no data.
+        image_bands: how many of them are the passive image's.
+        labels: all labelled pixels that have data.
+        fixed: training and test pixels of a published split, if there is one.
+    """
+
+    scene: Scene
+    paths: dict[str, str]
+    stack: Stack
+    image: NDArray[np.float32]
+    image_bands: int
+    labels: LabelledPixels
+    fixed: tuple[LabelledPixels, LabelledPixels] | None
+
+
+def load(scene: Scene, work: Path) -> LoadedScene:
+    """Read a scene; `work` is the folder for what has to be made first."""
+    paths = scene.paths(work)
+    stack = build_stack(InputOptions.from_kwargs(paths).src_paths)
+    height, width = stack.grid.shape
+    with stack.open() as opened:
+        tile = opened.read(Window(0, 0, width, height))
+    labels = read_labels(scene.folder / scene.labels, stack.grid, label_field=scene.label_field)
+    labels = labels.select(tile.valid[labels.rows, labels.cols])
+    values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
+    fixed = None
+    if scene.fixed is not None:
+        # NOTE: a published split may hold other pixels than the scene's labels, and number the classes otherwise.
+        train, test = (read_labels(scene.folder / name, stack.grid) for name in scene.fixed)
+        fixed = train, test
+    return LoadedScene(scene, paths, stack, np.nan_to_num(values, copy=False), len(tile.image), labels, fixed)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols import BLOCK_SIDE, BUFFER, draw
+from s2fin_cli.config import InputOptions
+from s2fin_cli.geo.classes import make_classes
+from s2fin_cli.geo.labels import LabelledPixels
+from s2fin_cli.geo.stack import build_stack
+from scenes import LoadedScene, Scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tests.conftest import WriteRaster
+
+SHAPE = (110, 90)  # no whole number of blocks
+SEEDS = st.integers(0, 2**32 - 1)
+COUNTS = st.integers(1, 40)
+
+
+@pytest.fixture(scope="module")
+def made_scene(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster) -> LoadedScene:
+    """Stripes of three classes with gaps between, and a rare fourth class."""
+    path = write_raster(tmp_path_factory.mktemp("scene") / "msi.tif", np.ones((2, *SHAPE), np.float32))
+    rows, cols = np.nonzero(np.random.default_rng(3).random(SHAPE) < 0.4)
+    ids = 1 + rows // 7 % 3
+    ids[np.random.default_rng(4).choice(len(ids), 9, replace=False)] = 40
+    names = {int(class_id): str(class_id) for class_id in np.unique(ids)}
+    labels = LabelledPixels(rows, cols, ids, np.zeros_like(rows), make_classes(names), "raster")
+    paths = {"msi": str(path)}
+    stack = build_stack(InputOptions.from_kwargs(paths).src_paths)
+    return LoadedScene(Scene("made", {}, ""), paths, stack, np.ones((2, *SHAPE), np.float32), 2, labels, None)
+
+
+def pixels(labels: LabelledPixels) -> set[tuple[int, int]]:
+    return set(zip(labels.rows.tolist(), labels.cols.tolist(), strict=True))
+
+
+def distance_to_block(places: NDArray[np.int64], place: int) -> NDArray[np.int64]:
+    """Along one axis, from places to the block that another place lies in."""
+    first = place // BLOCK_SIDE * BLOCK_SIDE
+    return np.maximum(0, np.maximum(first - places, places - (first + BLOCK_SIDE - 1)))
+
+
+@given(seed=SEEDS, count=COUNTS)
+@settings(max_examples=8)
+def test_blocks_keep_test_pixels_beyond_the_buffer(made_scene: LoadedScene, seed: int, count: int) -> None:
+    case = draw(made_scene, "blocks", count, seed)
+    assert len(case.train)
+    assert len(case.test)
+    for row, col in pixels(case.train):
+        apart = np.maximum(distance_to_block(case.test.rows, row), distance_to_block(case.test.cols, col))
+        assert apart.min() > BUFFER
+
+
+@pytest.mark.parametrize("protocol", ["blocks", "random"])
+@given(seed=SEEDS, count=COUNTS)
+@settings(max_examples=8)
+def test_draws_are_disjoint_and_bounded(made_scene: LoadedScene, protocol: str, seed: int, count: int) -> None:
+    case = draw(made_scene, protocol, count, seed)
+    assert not pixels(case.train) & pixels(case.test)
+    assert pixels(case.train) | pixels(case.test) <= pixels(made_scene.labels)
+    total = made_scene.labels.counts()
+    for class_id, taken in case.train.counts().items():
+        assert taken <= min(count, max(total[class_id] // 2, 1))
+    assert set(case.test.class_ids.tolist()) == set(case.train.class_ids.tolist())
+
+
+@pytest.mark.parametrize("protocol", ["blocks", "random"])
+def test_a_seed_gives_one_draw(made_scene: LoadedScene, protocol: str) -> None:
+    first, again, other = (pixels(draw(made_scene, protocol, 5, seed).train) for seed in (7, 7, 8))
+    assert first == again != other
+
+
+def test_blocks_of_a_seed_are_the_same_for_all_counts(made_scene: LoadedScene) -> None:
+    few, many = (draw(made_scene, "blocks", count, 1) for count in (5, 20))
+    assert pixels(few.test) == pixels(many.test)
+
+
+def test_the_published_split_is_given_as_it_is(made_scene: LoadedScene) -> None:
+    with pytest.raises(ValueError, match="made has no published split"):
+        draw(made_scene, "fixed", 0, 0)
+    halves = (made_scene.labels.select(np.arange(10)), made_scene.labels.select(np.arange(10, 30)))
+    case = draw(dataclasses.replace(made_scene, fixed=halves), "fixed", 5, 3)
+    assert (case.train, case.test) == halves
