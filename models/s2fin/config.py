@@ -14,7 +14,7 @@ FREQUENCY_MASKS = ("soft", "hard")
 RESONANCES = ("frequency", "spatial")
 POSITIVE = (
     "in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens",
-    "depth", "heads", "state_size", "map_tokens",
+    "depth", "heads", "state_size", "map_tokens", "components",
 )  # fmt: skip
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
@@ -29,6 +29,9 @@ class S2FinConfig:
         aux_channels: bands of the second image (LiDAR, SAR), or of the projection that stands in for it.
         num_classes: classes, so logits.
         patch_size: pixels along one side of a window; odd, 5 to 21.
+        components: spectral components of the passive image, fixed projections of its bands that its map sees too.
+        context_size: pixels along one side of the neighbourhood whose mean and deviation the stem adds to each pixel's
+            features; odd, 1 (none) to 21.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.
@@ -39,17 +42,19 @@ class S2FinConfig:
         state_size: size of the selective scan's state.
         map_tokens: tokens that each feature map gives to the head, pooled over as many scales.
         temperature: softness of the frequency masks, in units of the highest frequency.
-        dropout: probability, in the feed-forward branches and before the classifier.
+        dropout: probability, in HFSET's feed-forward part and before the classifier.
         hfset, afcm, ssaf, hfrm, scan: whether that part is there; without it, its inputs pass unchanged.
         frequency_mask: "soft" masks have trainable thresholds, "hard" ones have the same thresholds, fixed.
         resonance: where HFRM compares the images, "frequency" (phase) or "spatial" (high-pass detail, by pixel).
-        aux_from_image: there is one image only; the second is a fixed projection of the first (our extension).
+        aux_from_image: there is one image only, and its components serve as the second (our extension).
     """
 
     in_channels: int
     aux_channels: int
     num_classes: int
-    patch_size: int = 11
+    patch_size: int = 7
+    components: int = 12
+    context_size: int = 11
     width: int = 80
     map_width: int = 48
     deep_width: int = 96
@@ -76,9 +81,12 @@ class S2FinConfig:
         for name in POSITIVE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
-        in_range = MIN_PATCH_SIZE <= self.patch_size <= MAX_PATCH_SIZE and self.patch_size % 2 == 1
-        wanted = f"an odd number from {MIN_PATCH_SIZE} to {MAX_PATCH_SIZE}"
-        _require(in_range, "patch_size", self.patch_size, wanted)
+        for name, least in (("patch_size", MIN_PATCH_SIZE), ("context_size", 1)):
+            size = getattr(self, name)
+            in_range = least <= size <= MAX_PATCH_SIZE and size % 2 == 1
+            _require(in_range, name, size, f"an odd number from {least} to {MAX_PATCH_SIZE}")
+        if self.aux_from_image:
+            _require(self.aux_channels == self.components, "aux_channels", self.aux_channels, "as many as components")
         _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads ({self.heads})")
         _require(0.0 < self.topk <= 1.0, "topk", self.topk, "above 0 and at most 1")
         _require(0.0 < self.temperature <= 1.0, "temperature", self.temperature, "above 0 and at most 1")
@@ -87,6 +95,16 @@ class S2FinConfig:
             self.frequency_mask in FREQUENCY_MASKS, "frequency_mask", self.frequency_mask, _any_of(FREQUENCY_MASKS)
         )
         _require(self.resonance in RESONANCES, "resonance", self.resonance, _any_of(RESONANCES))
+
+    @property
+    def halo(self) -> int:
+        """Pixels that the stem needs beyond a window on each side: its convolution's, and the context's."""
+        return 1 + self.context_size // 2
+
+    @property
+    def input_size(self) -> int:
+        """Side of the patches that give one window, `patch_size` + 2 `halo`."""
+        return self.patch_size + 2 * self.halo
 
     @property
     def group_size(self) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from s2fin.afcm import AFCM
 from s2fin.config import S2FinConfig
+from s2fin.frequency import full_precision
 from s2fin.hfrm import HFRM
 from s2fin.hfset import HFSET
 from s2fin.pointwise import Linear
@@ -65,37 +66,78 @@ class TokenEmbedding(nn.Module):
 
 
 class MapStem(nn.Module):
-    """Mixes the bands of each pixel, then a 3 x 3 convolution without padding, which is all of the halo.
+    """Mixes the bands of each pixel, convolves over 3 x 3, and adds what the surroundings look like; no padding.
 
-    NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 121 times as often at
-    the default size; so the wide layers are here.
+    Equation (ours), for an image x: m = GELU(W_m x); c = W_n GELU[conv(m); mean(m); deviation(m)], mean and deviation
+    over the `context_size` square around each pixel; out = LN(c).
+    NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
+    the default size; so the wide layers, and all that looks beyond the window, are here.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, *, context_size: int) -> None:
         super().__init__()
+        self.context_size = context_size
         self.mix = Linear(channels, width)
         self.act = nn.GELU()
         self.conv = nn.Conv2d(width, 2 * width, 3)
-        self.narrow = nn.Sequential(nn.GELU(), Linear(2 * width, width), nn.LayerNorm(width))
+        wide = (4 if context_size > 1 else 2) * width
+        self.narrow = nn.Sequential(nn.GELU(), Linear(wide, width), nn.LayerNorm(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give a map (B, D, h, w) of an image (B, C, h + 2, w + 2), stored channels last."""
-        mixed = self.act(self.mix(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
-        narrowed: Tensor = self.narrow(self.conv(mixed).permute(0, 2, 3, 1))
+        """Give a map (B, D, h, w) of an image (B, C, h + 2 halo, w + 2 halo), stored channels last."""
+        mixed = self.act(self.mix(x.permute(0, 2, 3, 1)))
+        border = self.context_size // 2
+        inner = _cropped(mixed.permute(0, 3, 1, 2), border).contiguous(memory_format=torch.channels_last)
+        features = [self.conv(inner).permute(0, 2, 3, 1)]
+        if border:
+            statistics = local_statistics(mixed, self.context_size)
+            features += [part[:, 1:-1, 1:-1] for part in statistics]
+        narrowed: Tensor = self.narrow(torch.cat(features, dim=3))
         return narrowed.permute(0, 3, 1, 2)
+
+
+def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the `size` square around each pixel.
+
+    Args:
+        maps: (B, H, W, C).
+        size: pixels a side, odd.
+
+    Returns:
+        two tensors (B, H - size + 1, W - size + 1, C); nothing is padded.
+    """
+    with torch.autocast(maps.device.type, enabled=False):
+        maps = full_precision(maps)
+        mean = _box_mean(maps, size)
+        variance = _box_mean(maps.square(), size) - mean.square()
+        # NOTE: the small term keeps the root's gradient finite where the surroundings are flat.
+        return mean, (variance.clamp_min(0) + 1e-4).sqrt()
+
+
+def _box_mean(maps: Tensor, size: int) -> Tensor:
+    """Mean over squares, as a product with a banded matrix along either axis: its backward pass is one too."""
+    batch, height, width, channels = maps.shape
+    rows = _band_matrix(height, size, maps) @ maps.reshape(batch, height, width * channels)
+    columns = _band_matrix(width, size, maps) @ rows.view(batch * rows.shape[1], width, channels)
+    return columns.view(batch, rows.shape[1], -1, channels)
+
+
+def _band_matrix(side: int, size: int, like: Tensor) -> Tensor:
+    """(side - size + 1, side): each row averages `size` neighbours."""
+    ones = torch.ones(side - size + 1, side, dtype=like.dtype, device=like.device)
+    return ones.triu().tril(size - 1) / size
 
 
 class ConvBlock(nn.Module):
     """A residual block on maps (B, H * W, C): depthwise 3 x 3, LayerNorm, and two linear layers around a GELU."""
 
-    def __init__(self, channels: int, *, expansion: int, dropout: float) -> None:
+    def __init__(self, channels: int, *, expansion: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.mlp = nn.Sequential(
             nn.LayerNorm(channels),
             Linear(channels, expansion * channels),
             nn.GELU(),
-            nn.Dropout(dropout),
             Linear(expansion * channels, channels),
         )
 
@@ -159,12 +201,12 @@ class WindowStages(nn.Module):
         self.shape = (cfg.patch_size, cfg.patch_size)
         self.deep_shape = (cfg.patch_size // 2 + 1, cfg.patch_size // 2 + 1)
         self.afcm = AFCM(width, temperature=soft, hard=hard) if cfg.afcm else None
-        self.shallow = nn.ModuleList(ConvBlock(width, expansion=1, dropout=cfg.dropout) for _ in range(2))
+        self.shallow = nn.ModuleList(ConvBlock(width, expansion=1) for _ in range(2))
         self.ssaf = SSAF(cfg.width, width) if cfg.ssaf else None
         self.halve = nn.ModuleList(Halve(width, deep) for _ in range(2))
         spatial = cfg.resonance == "spatial"
         self.hfrm = HFRM(deep, temperature=soft, hard=hard, spatial=spatial) if cfg.hfrm else None
-        self.deep = nn.ModuleList(ConvBlock(deep, expansion=2, dropout=cfg.dropout) for _ in range(2))
+        self.deep = nn.ModuleList(ConvBlock(deep, expansion=2) for _ in range(2))
 
     def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take tokens (B, N, d) and maps (B, P * P, D); give tokens and the deep maps of half the resolution."""
@@ -225,29 +267,26 @@ class S2Fin(nn.Module):
         input_size: side of the patches that `forward` takes, `patch_size + 2 * halo`.
     """
 
-    halo = 1
-
     image_mean: Tensor
     image_std: Tensor
     aux_mean: Tensor
     aux_std: Tensor
-    aux_projection: Tensor
+    components: Tensor
 
     def __init__(self, cfg: S2FinConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.input_size = cfg.patch_size + 2 * self.halo
+        self.halo, self.input_size = cfg.halo, cfg.input_size
         for name, channels in (("image", cfg.in_channels), ("aux", cfg.aux_channels)):
             self.register_buffer(f"{name}_mean", torch.zeros(channels, 1, 1))
             self.register_buffer(f"{name}_std", torch.ones(channels, 1, 1))
-        if cfg.aux_from_image:
-            self.register_buffer("aux_projection", torch.eye(cfg.aux_channels, cfg.in_channels))
+        self.register_buffer("components", torch.eye(cfg.components, cfg.in_channels))
         self.embedding = TokenEmbedding(cfg)
         # NOTE: a single band has no spectral axis, so nothing that HFSET could filter or attend to
         layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
         self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
-        self.image_stem = MapStem(cfg.in_channels, cfg.map_width)
-        self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width)
+        self.image_stem = MapStem(cfg.in_channels + cfg.components, cfg.map_width, context_size=cfg.context_size)
+        self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width, context_size=cfg.context_size)
         self.stages = WindowStages(cfg)
         self.head = Head(cfg)
         initialise(self)
@@ -267,7 +306,8 @@ class S2Fin(nn.Module):
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
 
-        With `aux_from_image`, `aux` must be None, and the second result is the projection of the first.
+        The first result has the image's components behind its bands. With `aux_from_image`, `aux` must be None, and
+        the second result is the components alone.
 
         Raises:
             ValueError: the number of bands is not the network's, or `aux` is missing, or there where it must not be.
@@ -275,10 +315,14 @@ class S2Fin(nn.Module):
         cfg = self.cfg
         _check_bands("image", image, cfg.in_channels)
         x = _scaled(image, self.image_mean, self.image_std)
+        # components of many bands are small differences of large sums, which half precision would lose
+        with torch.autocast(x.device.type, enabled=False):
+            components = torch.tensordot(self.components, x, dims=([1], [1])).transpose(0, 1)
+        x = torch.cat([x, components], dim=1)
         if cfg.aux_from_image:
             if aux is not None:
                 raise ValueError("this network derives its second image from the first: aux must be None")
-            aux = torch.tensordot(self.aux_projection, x, dims=([1], [1])).transpose(0, 1)
+            return x, components
         if aux is None:
             raise ValueError("this network needs a second image, got None")
         _check_bands("aux", aux, cfg.aux_channels)
@@ -295,9 +339,12 @@ class S2Fin(nn.Module):
             border: tokens are most of the work and needed at windows' centres only; they are left out this close to
                 the maps' edges, so theirs is a map of (h - 2 border, w - 2 border).
         """
-        inner = x[..., border : x.shape[-2] - border, border : x.shape[-1] - border]
-        tokens = self._tokens(inner).permute(0, 3, 4, 1, 2)
-        return StemMaps(tokens, self.image_stem(x), self.aux_stem(a))
+        tokens = self.tokens(_cropped(x, border + self.halo - 1)).permute(0, 3, 4, 1, 2)
+        return StemMaps(tokens, *self.maps(x, a))
+
+    def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
+        return self.image_stem(x), self.aux_stem(a)
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
         """Give logits (B, num_classes) of windows.
@@ -318,34 +365,49 @@ class S2Fin(nn.Module):
         aux_mean: Floats | None = None,
         aux_std: Floats | None = None,
         *,
-        aux_projection: Tensor | Sequence[Sequence[float]] | None = None,
+        components: Tensor | Sequence[Sequence[float]] | None = None,
     ) -> None:
-        """Set the bands' means and standard deviations (0 counts as 1), and the projection of `aux_from_image`.
+        """Set the bands' means and standard deviations (0 counts as 1), and the components' projection.
 
-        With `aux_from_image`, `aux_mean` and `aux_std` are those of the projected values; without them, 0 and 1.
+        Args:
+            image_mean: of the passive image's bands.
+            image_std: likewise.
+            aux_mean: of the second image's bands; none with `aux_from_image`.
+            aux_std: likewise.
+            components: what the components take from the standardised bands, (components, in_channels); None keeps
+                what is set, at first the leading bands themselves.
 
         Raises:
             ValueError: a length is not the number of bands, a value is not finite, or a deviation is negative.
         """
-        given: dict[str, Floats | Sequence[Sequence[float]]] = {"image_mean": image_mean, "image_std": image_std}
-        if not self.cfg.aux_from_image and (aux_mean is None or aux_std is None or aux_projection is not None):
-            raise ValueError("two images need aux_mean and aux_std, and no aux_projection")
-        optional = {"aux_mean": aux_mean, "aux_std": aux_std, "aux_projection": aux_projection}
-        given.update({name: value for name, value in optional.items() if value is not None})
+        given: dict[str, Floats | Sequence[Sequence[float]] | None] = {
+            "image_mean": image_mean,
+            "image_std": image_std,
+            "aux_mean": aux_mean,
+            "aux_std": aux_std,
+            "components": components,
+        }
+        if self.cfg.aux_from_image == (aux_mean is not None) or (aux_mean is None) != (aux_std is None):
+            raise ValueError("two images need aux_mean and aux_std, and one image needs neither")
         for name, value in given.items():
-            buffer: Tensor = getattr(self, name)
-            tensor = torch.as_tensor(value, dtype=torch.float64).to(buffer)
-            if tensor.shape != buffer.shape[: tensor.ndim] or tensor.numel() != buffer.numel():
-                raise ValueError(f"{name} must have shape {tuple(buffer.squeeze().shape)}, got {tuple(tensor.shape)}")
-            if not tensor.isfinite().all() or (name.endswith("std") and (tensor < 0).any()):
-                raise ValueError(f"{name} must be finite, and a deviation not negative, got {tensor.tolist()}")
-            if name.endswith("std"):
-                tensor = torch.where(tensor == 0, torch.ones_like(tensor), tensor)
-            buffer.copy_(tensor.view_as(buffer))
+            if value is not None:
+                getattr(self, name).copy_(self._checked(name, value))
 
-    def _tokens(self, x: Tensor) -> Tensor:
-        """Give refined tokens (B, h, w, N, d) of a standardised image (B, C, h + 2, w + 2)."""
-        embedded: Tensor = self.embedding(x)
+    def _checked(self, name: str, value: Floats | Sequence[Sequence[float]]) -> Tensor:
+        """A statistic in the shape and type of its buffer."""
+        buffer: Tensor = getattr(self, name)
+        tensor = torch.as_tensor(value, dtype=torch.float64).to(buffer)
+        if tensor.shape != buffer.shape[: tensor.ndim] or tensor.numel() != buffer.numel():
+            raise ValueError(f"{name} must have shape {tuple(buffer.squeeze().shape)}, got {tuple(tensor.shape)}")
+        if not tensor.isfinite().all() or (name.endswith("std") and (tensor < 0).any()):
+            raise ValueError(f"{name} must be finite, and a deviation not negative, got {tensor.tolist()}")
+        if name.endswith("std"):
+            tensor = torch.where(tensor == 0, torch.ones_like(tensor), tensor)
+        return tensor.view_as(buffer)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Give the tokens (B, h, w, N, d) of a standardised image (B, C + components, h + 2, w + 2)."""
+        embedded: Tensor = self.embedding(x[:, : self.cfg.in_channels])
         if not len(self.hfset):
             return embedded
         chunks = torch.split(embedded.flatten(0, 2), TOKEN_CHUNK)
@@ -391,6 +453,11 @@ def _hfset(cfg: S2FinConfig) -> HFSET:
         hard=cfg.frequency_mask == "hard",
         dropout=cfg.dropout,
     )
+
+
+def _cropped(planes: Tensor, border: int) -> Tensor:
+    """Planes (..., H, W) without so many pixels at each edge."""
+    return planes[..., border : planes.shape[-2] - border, border : planes.shape[-1] - border]
 
 
 def _flat(planes: Tensor) -> Tensor:

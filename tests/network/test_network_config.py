@@ -12,7 +12,9 @@ REQUIRED: dict[str, Any] = {"in_channels": 144, "aux_channels": 1, "num_classes"
 
 
 def test_round_trip_through_json() -> None:
-    cfg = S2FinConfig(**REQUIRED, patch_size=7, afcm=False, resonance="spatial", dropout=0)
+    cfg = S2FinConfig(
+        **REQUIRED, patch_size=9, components=4, context_size=5, afcm=False, resonance="spatial", dropout=0
+    )
     assert S2FinConfig.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
 
 
@@ -32,6 +34,12 @@ def test_is_frozen() -> None:
         ("patch_size", 10),
         ("patch_size", 3),
         ("patch_size", 23),
+        ("components", 0),
+        ("components", 1.5),
+        ("context_size", 0),
+        ("context_size", -1),
+        ("context_size", 10),
+        ("context_size", 23),
         ("width", 42),
         ("depth", 0),
         ("topk", 0.0),
@@ -45,6 +53,21 @@ def test_is_frozen() -> None:
 def test_refuses_a_wrong_value_and_shows_it(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"{name} must be .*got {value!r}"):
         S2FinConfig.from_dict({**REQUIRED, name: value})
+
+
+def test_components_that_stand_in_for_the_second_image_are_its_bands() -> None:
+    with pytest.raises(ValueError, match="aux_channels must be as many as components, got 1"):
+        S2FinConfig(**REQUIRED, aux_from_image=True)
+    cfg = S2FinConfig(in_channels=144, aux_channels=12, num_classes=15, aux_from_image=True)
+    assert cfg.components == cfg.aux_channels
+    assert S2FinConfig(**REQUIRED, components=5).aux_channels == 1  # a second image of its own has bands of its own
+
+
+@pytest.mark.parametrize(("context_size", "halo"), [(1, 1), (3, 2), (11, 6), (21, 11)])
+@pytest.mark.parametrize("patch_size", [5, 7, 21])
+def test_halo_holds_the_convolution_and_the_context(patch_size: int, context_size: int, halo: int) -> None:
+    cfg = S2FinConfig(**REQUIRED, patch_size=patch_size, context_size=context_size)
+    assert (cfg.halo, cfg.input_size) == (halo, patch_size + 2 * halo)
 
 
 def test_refuses_unknown_and_missing_keys_by_name() -> None:

@@ -2,14 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
 from s2fin.afcm import AFCM
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
-from s2fin.network import CentredPooling
+from s2fin.network import CentredPooling, ConvBlock, MapStem, local_statistics
 from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
 from s2fin.ssaf import SSAF
@@ -232,3 +234,77 @@ def test_centred_pooling_weighs_by_distance() -> None:
         pool.log_sigma.copy_(torch.tensor([0.05, 1e4]).log())
     maps = randn(1, 25, 3)
     torch.testing.assert_close(pool(maps), torch.stack([maps[:, 12], maps.mean(1)], dim=1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_local_statistics_are_those_of_numpy(size: int) -> None:
+    maps = 5 + 3 * randn(2, 9, 7, 4)
+    squares = sliding_window_view(maps.numpy(), (size, size), axis=(1, 2))
+    mean, deviation = local_statistics(maps, size)
+    assert mean.shape == deviation.shape == (2, 10 - size, 8 - size, 4)
+    np.testing.assert_allclose(mean.numpy(), squares.mean(axis=(4, 5)), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(deviation.numpy(), np.sqrt(squares.var(axis=(4, 5)) + 1e-4), rtol=0, atol=1e-11)
+
+
+def test_local_statistics_differentiate() -> None:
+    maps = randn(1, 5, 6, 2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: local_statistics(x, 3), (maps,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e3])
+def test_local_statistics_of_flat_surroundings(value: float, dtype: torch.dtype) -> None:
+    maps = torch.full((1, 13, 12, 2), value, dtype=dtype, requires_grad=True)
+    mean, deviation = local_statistics(maps, 11)
+    torch.autograd.backward(deviation.sum())
+    torch.testing.assert_close(mean, torch.full_like(mean, value))
+    # the difference of two squares keeps half of the digits
+    assert (deviation >= 0.01 - 1e-6).all()
+    assert (deviation <= 0.01 + 2 * abs(value) * torch.finfo(dtype).eps ** 0.5).all()
+    assert maps.grad is not None
+    assert maps.grad.isfinite().all()
+
+
+def test_local_statistics_under_autocast_are_in_float32() -> None:
+    maps = (10 + torch.randn(1, 9, 9, 3)).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        results = local_statistics(maps, 5)
+    for result, exact in zip(results, local_statistics(maps.double(), 5), strict=True):
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result.double(), exact, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("context_size", [1, 3, 5])
+def test_map_stem(context_size: int) -> None:
+    module = shaken(MapStem(3, 4, context_size=context_size))
+    assert isinstance(module, MapStem)
+    assert module.conv.bias is not None
+    around = context_size // 2
+    halo = 1 + around
+    x = randn(2, 3, 2 + 2 * halo, 3 + 2 * halo)
+    mixed = nn.functional.gelu(torch.einsum("dc,bchw->bhwd", module.mix.weight, x) + module.mix.bias)
+    result = module(x)
+    assert result.shape == (2, 4, 2, 3)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    for i in range(2):
+        for j in range(3):
+            row, col = i + halo, j + halo
+            near = mixed[:, row - 1 : row + 2, col - 1 : col + 2]
+            features = [torch.einsum("dcuv,buvc->bd", module.conv.weight, near) + module.conv.bias]
+            if context_size > 1:
+                far = mixed[:, row - around : row + around + 1, col - around : col + around + 1].flatten(1, 2)
+                features += [far.mean(1), torch.sqrt(far.var(1, correction=0) + 1e-4)]
+            torch.testing.assert_close(result[:, :, i, j], module.narrow(torch.cat(features, dim=1)))
+
+
+def test_conv_block() -> None:
+    module = shaken(ConvBlock(4, expansion=2))
+    assert isinstance(module, ConvBlock)
+    assert module.depthwise.bias is not None
+    maps = randn(2, 15, 4)
+    planes = nn.functional.pad(maps.view(2, 3, 5, 4), (0, 0, 1, 1, 1, 1))
+    filtered = torch.zeros(2, 3, 5, 4).double() + module.depthwise.bias
+    for u in range(3):
+        for v in range(3):
+            filtered = filtered + planes[:, u : u + 3, v : v + 5] * module.depthwise.weight[:, 0, u, v]
+    torch.testing.assert_close(module(maps, (3, 5)), maps + module.mlp(filtered.view(2, 15, 4)))

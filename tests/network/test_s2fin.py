@@ -24,7 +24,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "dense-attention": {"topk": 1.0},
     "two-layers": {"depth": 2},
     "one-map-token": {"map_tokens": 1},
-    "one-image": {"aux_from_image": True, "aux_channels": 3},
+    "one-component": {"components": 1},
+    "no-context": {"context_size": 1},
+    "wide-context": {"context_size": 21},
+    "one-image": {"aux_from_image": True, "aux_channels": 3, "components": 3},
 }
 
 
@@ -44,6 +47,10 @@ def inputs(model: S2Fin, batch: int = 3, side: int | None = None) -> tuple[Tenso
     image = torch.randn(batch, cfg.in_channels, side, side, generator=generator).to(dtype)
     aux = torch.randn(batch, cfg.aux_channels, side, side, generator=generator).to(dtype)
     return image, None if cfg.aux_from_image else aux
+
+
+def parameters(model: S2Fin) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def assert_all_have_gradients(model: S2Fin) -> None:
@@ -74,6 +81,7 @@ def test_any_number_of_bands(in_channels: int, aux_channels: int) -> None:
 @pytest.mark.parametrize("patch_size", [5, 11, 21])
 def test_any_patch_size(patch_size: int) -> None:
     model = seeded(config(patch_size=patch_size))
+    assert (model.halo, model.input_size) == (model.cfg.halo, model.cfg.input_size)
     assert model.input_size == patch_size + 2 * model.halo
     assert_all_have_gradients(model)
 
@@ -104,7 +112,7 @@ def test_dense_evaluation_is_patchwise_evaluation(variant: str, patch_size: int)
 
 def test_stem_shapes_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     model = seeded(config())
-    x, a = model.standardize(*inputs(model, batch=2, side=9))
+    x, a = model.standardize(*inputs(model, batch=2, side=7 + 2 * model.halo))
     maps = model.stem(x, a)
     assert isinstance(maps, StemMaps)
     assert maps.tokens.shape == (2, 10, 16, 7, 7)
@@ -112,6 +120,41 @@ def test_stem_shapes_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert maps.image.is_contiguous(memory_format=torch.channels_last)
     monkeypatch.setattr("s2fin.network.TOKEN_CHUNK", 5)
     torch.testing.assert_close(model.stem(x, a).tokens, maps.tokens)
+
+
+@pytest.mark.parametrize("variant", ["default", "no-context", "no-hfset", "one-image"])
+def test_tokens_and_maps_are_those_of_the_stem(variant: str) -> None:
+    """Training takes tokens of single pixels, from their 3 x 3, and maps of whole cells."""
+    model = seeded(config(**VARIANTS[variant])).double()
+    x, a = model.standardize(*inputs(model, batch=2, side=6 + 2 * model.halo))
+    stem = model.stem(x, a)
+    for given, expected in zip(model.maps(x, a), (stem.image, stem.aux), strict=True):
+        torch.testing.assert_close(given, expected, rtol=0, atol=0)
+    top, left = 3 + model.halo - 1, 4 + model.halo - 1
+    tokens = model.tokens(x[:, :, top : top + 3, left : left + 3])
+    assert tokens.shape == (2, 1, 1, model.cfg.num_tokens, 16)
+    torch.testing.assert_close(tokens[:, 0, 0], stem.tokens[..., 3, 4], rtol=0, atol=1e-11)
+    inner = model.stem(x, a, border=2)
+    torch.testing.assert_close(inner.tokens, stem.tokens[..., 2:-2, 2:-2], rtol=0, atol=1e-11)
+    torch.testing.assert_close(inner.image, stem.image, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("context_size", [1, 3, 7])
+def test_the_stem_sees_the_context_and_no_further(context_size: int) -> None:
+    model = seeded(config(context_size=context_size)).double()
+    image, aux = inputs(model, batch=1, side=2 * model.halo + 5)
+    x, a = (part.requires_grad_() for part in model.standardize(image, aux))
+    maps = model.stem(x, a)
+    for feature, source, reach in (
+        (maps.tokens, x, 1),  # the 3 x 3 alone
+        (maps.image, x, max(1, context_size // 2)),
+        (maps.aux, a, max(1, context_size // 2)),
+    ):
+        weights = torch.randn_like(feature[..., 2, 2])  # a plain sum after LayerNorm would not depend on anything
+        (gradient,) = torch.autograd.grad((feature[..., 2, 2] * weights).sum(), source, retain_graph=True)
+        seen = torch.zeros(source.shape[-2:], dtype=torch.bool)
+        seen[(slice(model.halo + 2 - reach, model.halo + 3 + reach),) * 2] = True
+        assert torch.equal(gradient.abs().sum(dim=(0, 1)) > 0, seen)
 
 
 @pytest.mark.parametrize("variant", ["default", "spatial", "one-image"])
@@ -136,13 +179,14 @@ def test_memory_layout_of_windows_does_not_matter() -> None:
 
 
 def test_standardize_scales_and_fills() -> None:
-    model = seeded(config(in_channels=2, aux_channels=1))
+    model = seeded(config(in_channels=2, aux_channels=1, components=2))
     model.set_statistics([10.0, 5.0], [2.0, 0.0], torch.tensor([1.0]), torch.tensor([4.0]))
     image = torch.tensor([14.0, 6.0]).view(1, 2, 1, 1).expand(1, 2, 3, 4).clone()
     image[0, :, 1, 1] = float("nan")
     x, a = model.standardize(image, torch.full((1, 1, 3, 4), float("nan")))
-    assert x[0, :, 0, 0].tolist() == [2.0, 1.0]  # a deviation of 0 counts as 1
-    assert x[0, :, 1, 1].tolist() == [0.0, 0.0]
+    # a deviation of 0 counts as 1; components are the bands themselves until others are set
+    assert x[0, :, 0, 0].tolist() == [2.0, 1.0, 2.0, 1.0]
+    assert x[0, :, 1, 1].tolist() == [0.0, 0.0, 0.0, 0.0]
     assert a.shape == (1, 1, 3, 4)
     assert (a == 0).all()
 
@@ -165,8 +209,10 @@ def test_missing_value_is_the_mean() -> None:
     model.set_statistics(mean, torch.ones(20), [3.0, 4.0], [1.0, 1.0])
     image, aux = inputs(model)
     filled = image.clone()
-    image[:, :, 2, 2] = float("nan")
-    filled[:, :, 2, 2] = mean
+    centre = model.input_size // 2
+    for row, col in ((2, 2), (centre, centre), (centre, centre + 2)):  # the context, what is classified, its window
+        image[:, :, row, col] = float("nan")
+        filled[:, :, row, col] = mean
     torch.testing.assert_close(model(image, aux), model(filled, aux))
 
 
@@ -177,6 +223,7 @@ def test_missing_value_is_the_mean() -> None:
         (([0.0, 0.0], [1.0, -1.0], [0.0], [1.0]), "image_std must be finite"),
         (([0.0, 0.0], [1.0, 1.0], [float("nan")], [1.0]), "aux_mean must be finite"),
         (([0.0, 0.0], [1.0, 1.0]), "need aux_mean"),
+        (([0.0, 0.0], [1.0, 1.0], [0.0]), "need aux_mean and aux_std"),
     ],
 )
 def test_refuses_wrong_statistics(statistics: tuple[list[float], ...], message: str) -> None:
@@ -184,32 +231,83 @@ def test_refuses_wrong_statistics(statistics: tuple[list[float], ...], message: 
         seeded(config(in_channels=2, aux_channels=1)).set_statistics(*statistics)
 
 
+@pytest.mark.parametrize(
+    ("components", "message"),
+    [
+        ([[1.0, 0.0]] * 2, r"components must have shape \(3, 2\), got \(2, 2\)"),
+        ([[1.0, 0.0, 0.0]] * 3, r"components must have shape \(3, 2\), got \(3, 3\)"),
+        ([[1.0, float("inf")]] * 3, "components must be finite"),
+    ],
+)
+def test_refuses_wrong_components(components: list[list[float]], message: str) -> None:
+    model = seeded(config(in_channels=2, aux_channels=1, components=3))
+    with pytest.raises(ValueError, match=message):
+        model.set_statistics([0.0] * 2, [1.0] * 2, [0.0], [1.0], components=components)
+
+
 def test_statistics_travel_with_the_weights() -> None:
     model, other = seeded(config(), seed=1), seeded(config(), seed=2)
-    model.set_statistics([1.0] * 20, [2.0] * 20, [3.0] * 2, [4.0] * 2)
+    components = torch.randn(12, 20)
+    model.set_statistics([1.0] * 20, [2.0] * 20, [3.0] * 2, [4.0] * 2, components=components)
     other.load_state_dict(model.state_dict())
+    assert torch.equal(other.components, components)
     torch.testing.assert_close(other(*inputs(model)), model(*inputs(model)), rtol=0, atol=0)
     assert all(value.is_floating_point() for value in model.state_dict().values())
 
 
-def test_second_image_is_projected_from_the_first() -> None:
-    model = seeded(config(in_channels=4, aux_channels=2, aux_from_image=True))
+def test_components_are_projected_from_the_standardised_bands() -> None:
+    model = seeded(config(in_channels=4, components=3)).double()
+    projection = torch.randn(3, 4).double()
+    model.set_statistics([1.0] * 4, [2.0] * 4, [0.0] * 2, [1.0] * 2, components=projection)
+    image, aux = inputs(model)
+    image[0, :, 2, 3] = float("nan")
+    image[1, 2, 5] = float("nan")  # a band that is missing counts as its mean, and leaves the others' share
+    image[2, 0, 0, 0] = 1e30  # an undeclared nodata value
+    x, a = model.standardize(image, aux)
+    bands = torch.where(image.abs() < 1e6, (image - 1) / 2, 0.0)
+    torch.testing.assert_close(x[:, :4], bands, rtol=0, atol=1e-12)
+    torch.testing.assert_close(x[:, 4:], torch.einsum("kc,bchw->bkhw", projection, bands), rtol=0, atol=1e-12)
+    assert (x[0, :, 2, 3] == 0).all()
+    torch.testing.assert_close(a, aux)
+    # what is set stays until other components are given
+    model.set_statistics([0.0] * 4, [1.0] * 4, [0.0] * 2, [1.0] * 2)
+    assert torch.equal(model.components, projection)
+
+
+def test_components_reach_the_map_and_not_the_tokens() -> None:
+    model = seeded(config()).double()
+    statistics = [0.0] * 20, [1.0] * 20, [0.0] * 2, [1.0] * 2
+    before = model.stem(*model.standardize(*inputs(model)))
+    model.set_statistics(*statistics, components=torch.randn(12, 20))
+    after = model.stem(*model.standardize(*inputs(model)))
+    assert torch.equal(after.tokens, before.tokens)
+    assert torch.equal(after.aux, before.aux)
+    assert (after.image - before.image).abs().max() > 1e-2
+
+
+def test_components_of_one_image_serve_as_the_second() -> None:
+    model = seeded(config(in_channels=4, aux_channels=2, components=2, aux_from_image=True))
     projection = torch.randn(2, 4)
-    model.set_statistics([1.0] * 4, [2.0] * 4, aux_projection=projection)
+    model.set_statistics([1.0] * 4, [2.0] * 4, components=projection)
     image, _ = inputs(model)
-    _, a = model.standardize(image)
-    torch.testing.assert_close(a, torch.einsum("kc,bchw->bkhw", projection, (image - 1) / 2))
+    image[0, :, 2, 3] = float("nan")
+    x, a = model.standardize(image)
+    assert torch.equal(a, x[:, 4:])
+    expected = torch.einsum("kc,bchw->bkhw", projection, ((image - 1) / 2).nan_to_num(0.0))
+    torch.testing.assert_close(a, expected)
     assert model(image).shape == (3, 5)
     with pytest.raises(ValueError, match="aux must be None"):
         model(image, a)
+    with pytest.raises(ValueError, match="one image needs neither"):
+        model.set_statistics([1.0] * 4, [2.0] * 4, [0.0] * 2, [1.0] * 2)
 
 
 def test_refuses_inputs_that_do_not_fit() -> None:
     model = seeded(config())
     image, aux = inputs(model)
-    with pytest.raises(ValueError, match=r"image must be \(B, 20, H, W\), got \(3, 19, 9, 9\)"):
+    with pytest.raises(ValueError, match=r"image must be \(B, 20, H, W\), got \(3, 19, 19, 19\)"):
         model(image[:, 1:], aux)
-    with pytest.raises(ValueError, match="9 x 9 pixels, got 8 x 9"):
+    with pytest.raises(ValueError, match="19 x 19 pixels, got 18 x 19"):
         model(image[:, :, 1:], aux)
     with pytest.raises(ValueError, match="needs a second image"):
         model(image)
@@ -221,7 +319,7 @@ def test_refuses_inputs_that_do_not_fit() -> None:
 @pytest.mark.parametrize("in_channels", [12, 144])
 def test_parameter_budget(in_channels: int) -> None:
     model = S2Fin(S2FinConfig(in_channels=in_channels, aux_channels=1, num_classes=15))
-    count = sum(parameter.numel() for parameter in model.parameters())
+    count = parameters(model)
     low = 500_000 if in_channels == 144 else 350_000
     assert low <= count <= 800_000
 
@@ -235,6 +333,34 @@ def test_same_seed_gives_the_same_weights() -> None:
 def test_parts_that_are_off_have_no_weights() -> None:
     names = dict(seeded(config(**VARIANTS["plain"])).named_parameters())
     assert not [name for name in names if any(part in name for part in ("hfset", "afcm", "ssaf", "hfrm", "scan"))]
+
+
+def test_without_context_there_are_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_context, without = seeded(config()), seeded(config(context_size=1))
+    assert without.halo == 1
+    # mean and deviation of 8 features, narrowed to 8, in either stem
+    assert parameters(with_context) - parameters(without) == 2 * (2 * 8) * 8
+
+    def fail(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        raise AssertionError
+
+    monkeypatch.setattr("s2fin.network.local_statistics", fail)
+    assert without(*inputs(without)).isfinite().all()
+    with pytest.raises(AssertionError):
+        with_context(*inputs(with_context))
+
+
+def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
+    model = seeded(config(dropout=0.5)).double()
+    x, a = model.standardize(*inputs(model))
+    exact, model = model.stem(x, a), model.train()
+    noisy = model.stem(x, a)
+    assert torch.equal(noisy.image, exact.image)
+    assert not torch.equal(noisy.tokens, exact.tokens)
+    windows = noisy.image.flatten(2).mT, noisy.aux.flatten(2).mT
+    once, twice = (model.stages(exact.tokens[..., 3, 3], *windows) for _ in range(2))
+    assert all(torch.equal(one, two) for one, two in zip(once, twice, strict=True))
+    assert not torch.equal(model.head(*once), model.head(*once))
 
 
 def test_every_switch_changes_the_result() -> None:
@@ -271,6 +397,19 @@ def test_autocast_keeps_frequencies_in_float32(variant: str, monkeypatch: pytest
     assert set(seen) == {torch.float32}
     assert logits.isfinite().all()
     torch.testing.assert_close(logits.float(), exact, rtol=0.05, atol=0.05)
+
+
+def test_autocast_keeps_the_components() -> None:
+    model = seeded(config())
+    # the difference of two bands that are almost the same
+    components = torch.eye(12, 20) - torch.eye(12, 20).roll(1, dims=1)
+    model.set_statistics([0.0] * 20, [1.0] * 20, [0.0] * 2, [1.0] * 2, components=components)
+    image, aux = inputs(model)
+    image = 100 + 0.01 * image
+    exact, _ = model.standardize(image, aux)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        x, _ = model.standardize(image, aux)
+    assert torch.equal(x, exact)
 
 
 @pytest.mark.gpu
