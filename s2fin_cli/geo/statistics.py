@@ -102,21 +102,68 @@ def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:
     return BandStatistics(mean, np.where(spread == 0, 0.0, std), low.astype(np.float64), high.astype(np.float64))
 
 
-def principal_components(pixels: NDArray[np.float32], statistics: BandStatistics, count: int) -> NDArray[np.float64]:
-    """Projection of standardised bands onto their leading principal components, each scaled to unit variance.
+#: Share of the neighbour differences, the smallest ones, that count as noise and not as edges.
+QUIET_SHARE = 0.5
+#: Part of the mean noise variance that each band has at least, so that no direction counts as free of noise.
+NOISE_FLOOR = 0.01
+#: Below this variance, in units of the noise's, a combination of bands has no values: it is none.
+LEAST_RATIO = 1e-9
+
+
+def noise_adjusted_components(
+    tiles: NDArray[np.float32], statistics: BandStatistics, count: int
+) -> NDArray[np.float64]:
+    """Projection of standardised bands onto those combinations of them that hold most signal for their noise.
+
+    The minimum noise fraction transform (Green, Berman, Switzer and Craig 1988, IEEE TGRS 26(1), 65-74), with the noise
+    estimated from the differences between neighbouring pixels, the smaller half of them. Ours: each component is
+    scaled to the deviation sqrt(log(1 + ratio)), the ratio of its variance, noise included, to its noise's, so that
+    components of little but noise stay small.
 
     Args:
-        pixels: (n, bands) sample of one image.
+        tiles: (n, bands, height, width) parts of one image, NaN where there is no data.
         statistics: of the same bands.
         count: number of components.
 
     Returns:
-        float64 (count, bands); from the eigenvectors of the bands' correlation matrix.
+        float64 (count, bands), at most as many rows as bands; zeros for a combination that is constant, as that of
+        constant bands is. Where no two neighbours have data, nothing is known of the noise, and these are principal
+        components.
     """
-    complete = pixels[np.isfinite(pixels).all(axis=1)].astype(np.float64)
-    standardised = (complete - statistics.mean) / np.where(statistics.std > 0, statistics.std, 1)
-    eigenvalues, eigenvectors = np.linalg.eigh(standardised.T @ standardised / max(len(standardised), 1))
-    leading = np.argsort(eigenvalues)[::-1][:count]
-    vectors = eigenvectors[:, leading]
-    vectors *= np.where(vectors.sum(axis=0) < 0, -1, 1)  # an eigenvector's sign is arbitrary: fix it
-    return np.asarray((vectors / np.sqrt(np.maximum(eigenvalues[leading], 1e-12))).T)
+    scale = np.where(statistics.std > 0, statistics.std, 1)[:, None, None]
+    values = (tiles - statistics.mean[:, None, None]) / scale
+    noise = _noise_covariance(values)
+    signal = _covariance(_by_pixel(values))
+    # whiten the noise, then find the directions of most variance
+    whitening = np.linalg.inv(np.linalg.cholesky(noise))
+    ratios, vectors = np.linalg.eigh(whitening @ signal @ whitening.T)
+    leading = np.argsort(ratios)[::-1][:count]
+    ratios = np.maximum(ratios[leading], LEAST_RATIO)
+    projection = vectors[:, leading].T @ whitening
+    projection *= np.where(projection.sum(axis=1, keepdims=True) < 0, -1, 1)  # an eigenvector's sign is arbitrary
+    # NOTE: whitening blows up what is constant here, which would swamp all else in an image where it is not constant.
+    size = np.where(ratios > LEAST_RATIO, np.sqrt(np.log1p(ratios) / ratios), 0)
+    return np.asarray(projection * size[:, None])
+
+
+def _noise_covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance (bands, bands) of the noise in (n, bands, height, width), never singular."""
+    differences = np.concatenate([_by_pixel(np.diff(values, axis=axis)) for axis in (2, 3)])
+    if not len(differences):
+        return np.eye(values.shape[1])
+    sizes = np.square(differences).sum(axis=1)
+    quiet = differences[sizes <= np.quantile(sizes, QUIET_SHARE)]
+    noise = _covariance(quiet) / 2  # a difference has twice the variance of each of its parts
+    bands = len(noise)
+    return np.asarray(noise + np.eye(bands) * max(NOISE_FLOOR * np.trace(noise) / bands, 1e-9))
+
+
+def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance (bands, bands) of values (n, bands) about 0; the identity where there are none."""
+    return np.asarray(values.T @ values / len(values)) if len(values) else np.eye(values.shape[1])
+
+
+def _by_pixel(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, bands, height, width) to (pixels that have data in all bands, bands)."""
+    pixels = np.moveaxis(values, 1, 3).reshape(-1, values.shape[1])
+    return np.asarray(pixels[np.isfinite(pixels).all(axis=1)])
