@@ -91,7 +91,7 @@ class TrainOptions(InputOptions):
         output: the model file to write.
         overwrite: whether `output` may already be there.
         patch_size: pixels a side of the window that is classified, odd, 5 to 21.
-        epochs: rounds of training at most; one is 20 to 60 steps in which all classes come equally often, and no pass
+        epochs: rounds of training at most; one is 16 to 40 steps in which all classes come equally often, and no pass
             over all training pixels.
         batch_size: patches a step.
         learning_rate: the highest learning rate of the schedule.
@@ -107,10 +107,10 @@ class TrainOptions(InputOptions):
     label_field: str | None = None
     output: StrPath = DEFAULT_MODEL
     overwrite: bool = False
-    patch_size: int = 11
+    patch_size: int = 7
     epochs: int = 25
     batch_size: int = 64
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     labels_per_class: int = 1000
     split: str = "auto"
     validation: float = 0.25

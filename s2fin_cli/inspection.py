@@ -27,7 +27,8 @@ def describe(src_path: StrPath) -> dict[str, Any]:
 
     Returns:
         plain JSON values; `kind` is "raster" or "model". Where a model's `training` says `refitted`, its `validation`
-        figures belong to the run before the final training on all labels.
+        figures belong to the run before the final training on all labels; `cross_validation` is of the ensemble that
+        taught the network, not of the network.
 
     Raises:
         RasterError: it is neither.
@@ -138,10 +139,11 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
     }
     if training["validation"] is not None:
-        figures = {name: training["validation"][key] for name, key in _FIGURES}
-        rows["validation"] = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
+        rows["validation"] = _figures(training["validation"])
         if training.get("refitted"):
             rows["validation"] += ", before the final training on all labels"
+    elif training.get("cross_validation") is not None:
+        rows["cross-validation"] = _figures(training["cross_validation"]) + ", of the ensemble that taught the network"
     _print_rows(rows, console)
     table = Table("class", "name", "colour", "labelled pixels", box=None, header_style="bold")
     for land_cover in model["classes"]:
@@ -153,6 +155,11 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
 
 
 _FIGURES = (("OA", "overall_accuracy"), ("AA", "average_accuracy"), ("kappa", "kappa"))
+
+
+def _figures(accuracy: dict[str, Any]) -> str:
+    figures = {name: accuracy[key] for name, key in _FIGURES}
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
 
 
 def _print_rows(rows: dict[str, str], console: Console) -> None:

@@ -49,7 +49,9 @@ def test_shown_project_file_is_valid(tmp_path: Path) -> None:
     assert defaults["classify"]["hsi"] == str(tmp_path / "images" / "a.tif")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/network.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/network.md", "docs/benchmarks.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
     "--epochs",
     default=TrainOptions.epochs,
     show_default=True,
-    help="Rounds of training at most, each of 20 to 60 steps in which all classes come equally often.",
+    help="Rounds of training at most, each of 16 to 40 steps in which all classes come equally often.",
 )
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Patches a step.")
 @click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
@@ -54,7 +54,10 @@ logger = logging.getLogger(__name__)
     "pixels (which flatters the figures); auto takes polygons for polygons, else blocks.",
 )
 @click.option(
-    "--validation", default=TrainOptions.validation, show_default=True, help="Share of the labels to hold out; 0: none."
+    "--validation",
+    default=TrainOptions.validation,
+    show_default=True,
+    help="Share of the labels to hold out; 0, or fewer than 40 labels a class: none.",
 )
 @click.option(
     "--refit/--no-refit",
@@ -69,7 +72,10 @@ def train(*, as_json: bool, **options: Any) -> None:
     """Train a model from images and labels.
 
     The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. Without a second image,
-    the passive image's leading principal components serve as one.
+    its spectral components serve as one.
+
+    An ensemble of simple classifiers learns from the labels first, and labels pixels all over the images; the network
+    learns from both.
     """
     from s2fin_cli.assess.reports import print_report
     from s2fin_cli.learn.pipeline import train as run
@@ -82,6 +88,9 @@ def train(*, as_json: bool, **options: Any) -> None:
         when = ", before the final training on all labels" if result.info.training["refitted"] else ""
         logger.info("accuracy on the pixels held out (epoch %d)%s:", result.outcome.best_epoch, when)
         print_report(result.outcome.accuracy, console())
+    elif result.teacher is not None and logger.isEnabledFor(logging.INFO):
+        logger.info("accuracy of the ensemble that taught the network, by cross-validation on the labels:")
+        print_report(result.teacher, console())
     logger.info("model: %s", result.model)
     if as_json:
         print_json(result.to_dict())

@@ -12,16 +12,26 @@ import torch
 from rasterio.enums import Resampling
 
 from s2fin import S2Fin, S2FinConfig
+from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
 from s2fin_cli.geo.stack import Stack, build_stack
-from s2fin_cli.geo.statistics import BandStatistics, band_statistics, principal_components, sample_pixels
-from s2fin_cli.learn.samples import have_data, read_patches
-from s2fin_cli.learn.splits import Split, cap_per_class, split_labels
-from s2fin_cli.learn.training import Hyperparameters, LabelledPatches, Outcome, fit
+from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
+from s2fin_cli.learn.features import pixel_features
+from s2fin_cli.learn.samples import CELL_SIZE, count_cells, have_data, read_cells, scatter_pixels
+from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
+from s2fin_cli.learn.teacher import Teacher, train_teacher
+from s2fin_cli.learn.training import (
+    LABEL_SMOOTHING,
+    Hyperparameters,
+    Outcome,
+    TrainingSet,
+    ValidationSet,
+    fit,
+)
 from s2fin_cli.modelfile import BandSet, ModelInfo, current_versions, training_grid, write_model
 from s2fin_cli.progress import Progress, silent
 
@@ -29,12 +39,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.config import TrainOptions
+    from s2fin_cli.geo.classes import LandCoverClass
     from s2fin_cli.geo.stack import Layer
 
 logger = logging.getLogger(__name__)
 
-#: Principal components that stand in for the second image where there is none.
-COMPONENTS = 3
+ON_ALL_LABELS = "training on all labels"
+#: Cells over the scene whose pixels the teacher labels, how many of their pixels, and the memory that they may take.
+SCENE_CELLS = 1024
+SCENE_PIXELS = 8192
+SCENE_BYTES = 256 << 20
+#: Memory that the cells with labels may take.
+LABEL_BYTES = 2 << 30
+#: Cells that the noise is estimated from.
+NOISE_CELLS = 48
+#: Labelled pixels of one class that the teacher learns from at most: more would only cost time.
+TEACHER_LABELS = 200
+#: Below so many labelled pixels of the middle class, none are held out: they would miss in training and tell little.
+FEWEST_TO_HOLD_OUT = 40
 
 
 @dataclass(frozen=True)
@@ -45,11 +67,13 @@ class TrainResult:
         model: path of the model file.
         info: what is written in it beside the weights.
         outcome: how the training went.
+        teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
     """
 
     model: Path
     info: ModelInfo
     outcome: Outcome
+    teacher: Accuracy | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""
@@ -58,18 +82,38 @@ class TrainResult:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A stack without its empty bands, and what is known of its values.
+class _Scene:
+    """What is known of a scene before any label is looked at.
 
     Attributes:
-        stack: the stack.
+        stack: its images, without their empty bands.
         statistics: of all bands, the passive image's first.
-        projection: (components, bands) that makes the second image where the passive image is alone, else None.
+        components: (components, bands) of the passive image's spectrum.
+        rows, cols: pixels all over the scene, to learn from without labels.
     """
 
     stack: Stack
     statistics: BandStatistics
-    projection: NDArray[np.float64] | None
+    components: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What one training run gave.
+
+    Attributes:
+        network: the network.
+        outcome: how it went.
+        teacher: what the teacher was worth by cross-validation.
+        pixels: how many labelled pixels were trained on, and how many validated on.
+    """
+
+    network: S2Fin
+    outcome: Outcome
+    teacher: Accuracy | None
+    pixels: tuple[int, int]
 
 
 def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
@@ -98,38 +142,132 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = build_stack(options.src_paths, resampling=resampling)
     labels = read_labels(str(options.labels), stack.grid, label_field=options.label_field)
-    prepared = _prepare(stack)
-    labels = _with_data(labels, prepared.stack)
+    stack, statistics = _prepare(stack)
+    labels = _with_data(labels, stack)
     _check_classes(labels)
-    network = _make_network(prepared, labels, options)
-    split, train_set, validation_set = _make_samples(prepared.stack, labels, options, size=network.input_size)
-    outcome = _fit(network.to(device), train_set, validation_set, labels, options, progress=progress)
-    sizes = (len(train_set), len(validation_set))
-    refitted = False
-    if options.refit and validation_set and not outcome.interrupted:
-        del train_set, validation_set  # their memory is needed again
+    scene = _explore(stack, statistics, options)
+    split = _split(labels, options)
+    learnt = _learn(scene, labels, split, options, device, progress=progress, stage="training")
+    final = None
+    if options.refit and len(split.validation) and not learnt.outcome.interrupted:
+        everything = replace(split, train=np.arange(len(labels)), validation=split.validation[:0])
         try:
-            refit = _refit(prepared, labels, replace(options, epochs=outcome.epochs), device, progress=progress)
+            options_then = replace(options, epochs=learnt.outcome.epochs)
+            final = _learn(scene, labels, everything, options_then, device, progress=progress, stage=ON_ALL_LABELS)
         except KeyboardInterrupt:
-            refit = None
-        network, refitted = refit or network, refit is not None
-        outcome = replace(outcome, interrupted=not refitted)
-    training = _describe(options, split, outcome, labels, sizes=sizes, refitted=refitted)
-    info = _make_info(prepared, network, labels, training)
+            pass
+        if final is None or final.outcome.interrupted:
+            learnt, final = replace(learnt, outcome=replace(learnt.outcome, interrupted=True)), None
+    network = (final or learnt).network
+    training = _describe(options, split, learnt, labels, refitted=final is not None)
+    info = _make_info(scene, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
-    return TrainResult(dst_path, info, outcome)
+    return TrainResult(dst_path, info, learnt.outcome, learnt.teacher)
+
+
+def _learn(
+    scene: _Scene,
+    labels: LabelledPixels,
+    split: Split,
+    options: TrainOptions,
+    device: torch.device,
+    *,
+    progress: Progress,
+    stage: str,
+) -> _Learnt:
+    """Train the teacher on the labels, and the network on them and on what the teacher thinks of the scene."""
+    generator = np.random.default_rng(options.seed)
+    network = _make_network(scene, labels, options).to(device)
+    most_cells = LABEL_BYTES // _cell_bytes(scene.statistics, options.patch_size)
+    train, validation = (
+        _capped(labels, part, most=options.labels_per_class, most_cells=most_cells, generator=generator)
+        for part in (split.train, split.validation)
+    )
+    train_set, teacher, kept = _teach(network, scene, train, options, progress=progress)
+    accuracy = _cross_validated(teacher, train.select(kept), labels.classes)
+    held_out = None
+    if len(validation):
+        cells = read_cells(scene.stack, validation.rows, validation.cols, margin=network.input_size // 2)
+        held_out = ValidationSet(cells, _targets(validation))
+        _warn_of_unvalidated(labels, held_out)
+    outcome = _fit(network, train_set, held_out, labels, options, progress=progress, stage=stage)
+    return _Learnt(network, outcome, accuracy, (len(train), len(validation)))
+
+
+def _capped(
+    labels: LabelledPixels,
+    positions: NDArray[np.int64],
+    *,
+    most: int,
+    most_cells: int,
+    generator: np.random.Generator,
+) -> LabelledPixels:
+    """At most so many pixels of each class, and fewer where they lie so scattered that their cells are too many."""
+    while True:
+        capped = labels.select(cap_per_class(labels.class_ids, positions, most=most, generator=generator))
+        if most == 1 or count_cells(capped.rows, capped.cols) <= most_cells:
+            return capped
+        most //= 2
+        logger.info("the labels are many and scattered: at most %d pixels of a class are used, to save memory", most)
+
+
+def _cell_bytes(statistics: BandStatistics, patch_size: int) -> int:
+    """Memory that a cell takes with its margin, float32."""
+    margin = patch_size // 2 + 1 + S2FinConfig.context_size // 2
+    return 4 * len(statistics.mean) * (CELL_SIZE + 2 * margin) ** 2
+
+
+def _teach(
+    network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, progress: Progress
+) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
+    """Pixels with targets, the teacher that gave them, and the positions of the labels that it learnt from."""
+    progress("teaching", 0, 2)
+    places = np.stack([np.append(labels.rows, scene.rows), np.append(labels.cols, scene.cols)])
+    _, first = np.unique(places, axis=1, return_index=True)
+    chosen = np.sort(first)  # labelled pixels come first, so a pixel that is there twice is a labelled one
+    cells = read_cells(scene.stack, *places[:, chosen], margin=network.input_size // 2)
+    known = np.append(_targets(labels), np.full(len(scene.rows), -1))[chosen]
+    features = pixel_features(network, cells)
+    generator = np.random.default_rng(options.seed)
+    kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=TEACHER_LABELS, generator=generator)
+    progress("teaching", 1, 2)
+    teacher = train_teacher(
+        {name: values[kept] for name, values in features.items()},
+        known[kept],
+        units_of(labels, options.split, network.input_size // 2)[kept],
+        num_classes=network.cfg.num_classes,
+        seed=options.seed,
+    )
+    targets = teacher.predict(features)
+    labelled = known >= 0
+    targets[labelled] = LABEL_SMOOTHING / network.cfg.num_classes
+    targets[labelled, known[labelled]] += 1 - LABEL_SMOOTHING
+    progress("teaching", 2, 2)
+    return TrainingSet(cells, targets, known), teacher, kept
+
+
+def _cross_validated(teacher: Teacher, labels: LabelledPixels, classes: tuple[LandCoverClass, ...]) -> Accuracy | None:
+    """Accuracy of the teacher on the labels it learnt from, each told by an ensemble that had not seen it."""
+    known = np.isfinite(teacher.cross_validated).all(axis=1)
+    if not known.any():
+        return None
+    ids = np.array([c.id for c in classes])
+    predicted = ids[teacher.cross_validated[known].argmax(axis=1)]
+    return Accuracy.from_labels(
+        labels.class_ids[known], predicted, class_ids=ids.tolist(), class_names=[c.name for c in classes]
+    )
 
 
 def _fit(
     network: S2Fin,
-    train_set: LabelledPatches,
-    validation_set: LabelledPatches | None,
+    train_set: TrainingSet,
+    validation_set: ValidationSet | None,
     labels: LabelledPixels,
     options: TrainOptions,
     *,
     progress: Progress,
-    stage: str = "training",
+    stage: str,
 ) -> Outcome:
     hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed)
     try:
@@ -146,19 +284,6 @@ def _fit(
         raise S2finError("the device has too little memory; take a smaller --batch-size or --device cpu") from error
 
 
-def _refit(
-    prepared: _Prepared, labels: LabelledPixels, options: TrainOptions, device: torch.device, *, progress: Progress
-) -> S2Fin | None:
-    """Train a new network on all labels, those held out among them; None if the user stops it halfway."""
-    generator = np.random.default_rng(options.seed)
-    everything = np.arange(len(labels))
-    chosen = cap_per_class(labels.class_ids, everything, most=options.labels_per_class, generator=generator)
-    network = _make_network(prepared, labels, options).to(device)
-    samples = _read_samples(prepared.stack, labels.select(chosen), size=network.input_size)
-    outcome = _fit(network, samples, None, labels, options, progress=progress, stage="training on all labels")
-    return None if outcome.interrupted else network
-
-
 def _check_classes(labels: LabelledPixels) -> None:
     counts = labels.counts()
     if len(counts) < 2:
@@ -170,20 +295,30 @@ def _check_classes(labels: LabelledPixels) -> None:
             logger.warning("class %r has only %d labelled pixels", land_cover.name, counts[land_cover.id])
 
 
-def _prepare(stack: Stack) -> _Prepared:
-    """Statistics of all bands; bands without any data are left out."""
-    pixels = sample_pixels(stack)
-    statistics = band_statistics(pixels)
+def _prepare(stack: Stack) -> tuple[Stack, BandStatistics]:
+    """The stack without bands that have no data at all, and statistics of its bands."""
+    statistics = band_statistics(sample_pixels(stack))
     for layer, bands in stack.slices():
         _warn_of_constant_bands(layer, statistics.select(bands).is_constant)
     layers = [_without_empty_bands(layer, statistics.select(bands).is_empty) for layer, bands in stack.slices()]
-    stack = replace(stack, image=layers[0], aux=tuple(layers[1:]))
-    pixels, statistics = pixels[:, ~statistics.is_empty], statistics.select(~statistics.is_empty)
-    if stack.aux:
-        return _Prepared(stack, statistics, None)
-    projection = principal_components(pixels, statistics, min(COMPONENTS, pixels.shape[1]))
-    logger.info("one image alone: its %d leading principal components serve as the second image", len(projection))
-    return _Prepared(stack, statistics, projection)
+    return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(~statistics.is_empty)
+
+
+def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) -> _Scene:
+    """Choose pixels all over the scene, and find the components of its spectra."""
+    generator = np.random.default_rng(options.seed)
+    cells = min(SCENE_CELLS, max(SCENE_BYTES // _cell_bytes(statistics, options.patch_size), 1))
+    rows, cols = scatter_pixels(stack.grid.shape, cells=cells, pixels=SCENE_PIXELS, generator=generator)
+    valid = have_data(stack, rows, cols)
+    rows, cols = rows[valid], cols[valid]
+    image_bands = len(stack.image.indexes)
+    some = read_cells(stack, rows, cols, margin=1).image[:NOISE_CELLS]
+    components = noise_adjusted_components(
+        some, statistics.select(slice(image_bands)), min(S2FinConfig.components, image_bands)
+    )
+    if not stack.aux:
+        logger.info("one image alone: its %d spectral components serve as the second image", len(components))
+    return _Scene(stack, statistics, components, rows, cols)
 
 
 def _without_empty_bands(layer: Layer, is_empty: NDArray[np.bool_]) -> Layer:
@@ -222,15 +357,16 @@ def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
     return replace(kept, classes=tuple(c for c in labels.classes if c.id in present))
 
 
-def _make_network(prepared: _Prepared, labels: LabelledPixels, options: TrainOptions) -> S2Fin:
-    bands = len(prepared.stack.image.indexes)
-    mean, std = prepared.statistics.mean.tolist(), prepared.statistics.std.tolist()
-    alone = prepared.projection is not None
+def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions) -> S2Fin:
+    bands = len(scene.stack.image.indexes)
+    mean, std = scene.statistics.mean.tolist(), scene.statistics.std.tolist()
+    alone = not scene.stack.aux
     config = S2FinConfig(
         in_channels=bands,
-        aux_channels=len(mean) - bands if prepared.projection is None else len(prepared.projection),
+        aux_channels=len(scene.components) if alone else len(mean) - bands,
         num_classes=len(labels.classes),
         patch_size=options.patch_size,
+        components=len(scene.components),
         aux_from_image=alone,
     )
     torch.manual_seed(options.seed)
@@ -240,52 +376,40 @@ def _make_network(prepared: _Prepared, labels: LabelledPixels, options: TrainOpt
         std[:bands],
         None if alone else mean[bands:],
         None if alone else std[bands:],
-        aux_projection=None if prepared.projection is None else prepared.projection.tolist(),
+        components=scene.components.tolist(),
     )
     return network
 
 
-def _make_samples(
-    stack: Stack, labels: LabelledPixels, options: TrainOptions, *, size: int
-) -> tuple[Split, LabelledPatches, LabelledPatches]:
+def _split(labels: LabelledPixels, options: TrainOptions) -> Split:
+    everything = np.arange(len(labels))
+    if options.validation > 0 and np.median(list(labels.counts().values())) < FEWEST_TO_HOLD_OUT:
+        logger.info("labels are too few to hold any out: all are trained on, and the teacher is cross-validated")
+        return Split(everything, everything[:0], "none")
+    radius = options.patch_size // 2 + 1
     generator = np.random.default_rng(options.seed)
-    split = split_labels(labels, method=options.split, share=options.validation, radius=size // 2, generator=generator)
+    split = split_labels(labels, method=options.split, share=options.validation, radius=radius, generator=generator)
     if not len(split.validation) and options.validation > 0:
         logger.warning("no class has labels enough to hold some out: training runs all its epochs, unvalidated")
-    train_set, validation_set = (
-        _read_samples(
-            stack,
-            labels.select(cap_per_class(labels.class_ids, part, most=options.labels_per_class, generator=generator)),
-            size=size,
-        )
-        for part in (split.train, split.validation)
-    )
-    _warn_of_unvalidated(labels, validation_set)
-    return split, train_set, validation_set
+    return split
 
 
-def _read_samples(stack: Stack, labels: LabelledPixels, *, size: int) -> LabelledPatches:
-    patches = read_patches(stack, labels.rows, labels.cols, size=size)
-    targets = np.searchsorted([c.id for c in labels.classes], labels.class_ids)
-    return LabelledPatches(patches, targets.astype(np.int64))
+def _targets(labels: LabelledPixels) -> NDArray[np.int64]:
+    """The position of each labelled pixel's class among the classes."""
+    return np.searchsorted([c.id for c in labels.classes], labels.class_ids).astype(np.int64)
 
 
-def _warn_of_unvalidated(labels: LabelledPixels, validation: LabelledPatches) -> None:
-    held_out = np.bincount(validation.targets, minlength=len(labels.classes))
+def _warn_of_unvalidated(labels: LabelledPixels, validation: ValidationSet) -> None:
+    held_out = np.bincount(validation.labels, minlength=len(labels.classes))
     missing = [c.name for c, count in zip(labels.classes, held_out, strict=True) if count == 0]
-    if missing and len(validation):
+    if missing:
         logger.warning("too few labels to validate these classes, which are trained on only: %s", ", ".join(missing))
 
 
 def _describe(
-    options: TrainOptions,
-    split: Split,
-    outcome: Outcome,
-    labels: LabelledPixels,
-    *,
-    sizes: tuple[int, int],
-    refitted: bool,
+    options: TrainOptions, split: Split, learnt: _Learnt, labels: LabelledPixels, *, refitted: bool
 ) -> dict[str, Any]:
+    outcome, counts = learnt.outcome, labels.counts()
     return {
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
@@ -295,16 +419,17 @@ def _describe(
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "split": split.method,
-        "labelled_pixels": {c.name: labels.counts()[c.id] for c in labels.classes},
-        "train_pixels": sizes[0],
-        "validation_pixels": sizes[1],
+        "labelled_pixels": {c.name: counts[c.id] for c in labels.classes},
+        "train_pixels": learnt.pixels[0],
+        "validation_pixels": learnt.pixels[1],
         "validation": None if outcome.accuracy is None else outcome.accuracy.to_dict(),
+        "cross_validation": None if learnt.teacher is None else learnt.teacher.to_dict(),
     }
 
 
-def _make_info(prepared: _Prepared, network: S2Fin, labels: LabelledPixels, training: dict[str, Any]) -> ModelInfo:
-    bands = [_band_set(layer, prepared.statistics.select(chosen)) for layer, chosen in prepared.stack.slices()]
-    crs, res = training_grid(prepared.stack.grid)
+def _make_info(scene: _Scene, network: S2Fin, labels: LabelledPixels, training: dict[str, Any]) -> ModelInfo:
+    bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
+    crs, res = training_grid(scene.stack.grid)
     return ModelInfo(network.cfg.to_dict(), tuple(bands), labels.classes, training, crs, res, current_versions())
 
 

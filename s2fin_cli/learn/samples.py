@@ -1,31 +1,53 @@
-"""Samples: patches of a stack around labelled pixels."""
+"""Samples: cells of a stack around pixels of interest.
+
+Labelled pixels lie side by side in polygons, and pixels to learn from without a label lie anywhere. Both are kept as
+cells, squares aligned to the raster with a margin for the windows around their pixels: what neighbours share is read,
+kept and computed once.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.windows import Window
 
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.stack import Stack
+    from s2fin_cli.geo.stack import OpenStack, Stack, Tile
+
+#: Pixels a side of a cell, without its margin.
+CELL_SIZE = 16
 
 
 @dataclass(frozen=True)
-class Patches:
-    """Patches of both images, NaN where there is no data.
+class Cells:
+    """Cells of both images, and the pixels of interest in them.
 
     Attributes:
-        image: float32 (n, bands, size, size) of the passive image.
+        image: float32 (cells, bands, side, side) of the passive image, side = `CELL_SIZE` + 2 margin; NaN where there
+            is no data, mirrored within the margin beyond the raster's edge.
         aux: likewise of the second image, or None.
+        index: int64 (n,), the cell that each pixel lies in.
+        rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
     """
 
     image: NDArray[np.float32]
     aux: NDArray[np.float32] | None
+    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def select(self, which: NDArray[np.int64]) -> Cells:
+        """The same cells with some of the pixels."""
+        return replace(self, index=self.index[which], rows=self.rows[which], cols=self.cols[which])
 
 
 def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -38,28 +60,75 @@ def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) ->
     return result
 
 
-def read_patches(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, size: int) -> Patches:
-    """Read the patches centred on pixels.
+def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
+    """Read the cells that pixels lie in.
 
     Args:
         stack: the stack.
-        rows: (n,) of the centre pixels.
+        rows: (n,) of the pixels in the raster.
         cols: (n,) likewise.
-        size: pixels a side, odd.
-
-    Returns:
-        patches in the order of the pixels.
+        margin: pixels to add to a cell on each side.
     """
-    radius = size // 2
+    unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    tops, lefts = unique // (1 << 32) * CELL_SIZE, unique % (1 << 32) * CELL_SIZE
+    side = CELL_SIZE + 2 * margin
     bands = [len(stack.image.indexes), sum(len(layer.indexes) for layer in stack.aux)]
-    image = np.empty((len(rows), bands[0], size, size), np.float32)
-    aux = np.empty((len(rows), bands[1], size, size), np.float32) if stack.aux else None
+    image = np.empty((len(unique), bands[0], side, side), np.float32)
+    aux = np.empty((len(unique), bands[1], side, side), np.float32) if stack.aux else None
     with stack.open() as opened:
-        for positions, window in iter_blocks(rows, cols):
-            tile = opened.read(window, halo=radius)
+        for positions, window in iter_blocks(tops, lefts):
+            tile, offsets = _read_whole_cells(opened, window, margin), (window.row_off, window.col_off)
             for position in positions:
-                row, col = rows[position] - window.row_off, cols[position] - window.col_off
-                image[position] = tile.image[:, row : row + size, col : col + size]
+                row, col = tops[position] - offsets[0], lefts[position] - offsets[1]
+                image[position] = tile.image[:, row : row + side, col : col + side]
                 if aux is not None and tile.aux is not None:
-                    aux[position] = tile.aux[:, row : row + size, col : col + size]
-    return Patches(image, aux)
+                    aux[position] = tile.aux[:, row : row + side, col : col + side]
+    return Cells(image, aux, index.astype(np.int64), rows - tops[index], cols - lefts[index])
+
+
+def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:
+    """How many cells (n,) pixels lie in."""
+    return len(np.unique(_cell_numbers(rows, cols)))
+
+
+def _cell_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray((rows // CELL_SIZE) * (1 << 32) + cols // CELL_SIZE)
+
+
+def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
+    """Read the cells whose upper left pixels span a window; no data where a cell lies beyond the raster's edge."""
+    height, width = (
+        min(start + size - 1 + CELL_SIZE, limit) - start
+        for start, size, limit in (
+            (origins.row_off, origins.height, opened.grid.height),
+            (origins.col_off, origins.width, opened.grid.width),
+        )
+    )
+    tile = opened.read(Window(origins.col_off, origins.row_off, width, height), halo=margin)
+    missing = (origins.height - 1 + CELL_SIZE - height, origins.width - 1 + CELL_SIZE - width)
+    padding = ((0, 0), (0, missing[0]), (0, missing[1]))
+    parts = (None if part is None else np.pad(part, padding, constant_values=np.nan) for part in (tile.image, tile.aux))
+    image, aux = parts
+    assert image is not None  # noqa: S101  (a tile has an image)
+    return replace(tile, image=image, aux=aux)
+
+
+def scatter_pixels(
+    shape: tuple[int, int], *, cells: int, pixels: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of pixels that lie at random in cells that lie at random in a raster.
+
+    Args:
+        shape: (height, width) of the raster.
+        cells: how many cells at most.
+        pixels: how many pixels in all, as nearly as whole cells allow; each at most once.
+        generator: source of chance.
+    """
+    grid = [-(-side // CELL_SIZE) for side in shape]
+    chosen = generator.choice(grid[0] * grid[1], min(cells, grid[0] * grid[1]), replace=False)
+    each = min(-(-pixels // len(chosen)), CELL_SIZE**2)
+    places = generator.permuted(np.tile(np.arange(CELL_SIZE**2), (len(chosen), 1)), axis=1)[:, :each]
+    rows = (chosen // grid[1])[:, None] * CELL_SIZE + places // CELL_SIZE
+    cols = (chosen % grid[1])[:, None] * CELL_SIZE + places % CELL_SIZE
+    inside = (rows < shape[0]) & (cols < shape[1])
+    return rows[inside].astype(np.int64), cols[inside].astype(np.int64)

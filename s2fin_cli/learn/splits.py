@@ -47,14 +47,11 @@ def split_labels(
     Raises:
         LabelError: polygons are asked for, and the labels are a raster.
     """
-    if method == "auto":
-        method = "polygons" if labels.kind == "polygons" else "blocks"
-    if method == "polygons" and labels.kind == "raster":
-        raise LabelError("a label raster has no polygons to split by; take --split blocks")
+    method = _resolved(method, labels)
     everything = np.arange(len(labels))
     if share == 0:
         return Split(everything, everything[:0], "none")
-    units = _units(labels, method, radius)
+    units = units_of(labels, method, radius)
     held_out = _hold_out(labels.class_ids, units, share=share, generator=generator)
     keep = ~held_out
     if method == "blocks":
@@ -63,13 +60,29 @@ def split_labels(
     return Split(everything[keep], everything[held_out], method)
 
 
-def _units(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int64]:
-    """The number of the unit (polygon, block or pixel) that each labelled pixel belongs to."""
+def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int64]:
+    """The number of the unit (polygon, block or pixel) that each labelled pixel belongs to.
+
+    Args:
+        labels: the labelled pixels.
+        method: as in `split_labels`.
+        radius: patch radius in pixels.
+    """
+    method = _resolved(method, labels)
     if method == "random":
         return np.arange(len(labels))
     if method == "polygons":
         return labels.groups
     return _block_numbers(labels.rows, labels.cols, radius)
+
+
+def _resolved(method: str, labels: LabelledPixels) -> str:
+    """The method that "auto" stands for."""
+    if method == "auto":
+        return "polygons" if labels.kind == "polygons" else "blocks"
+    if method == "polygons" and labels.kind == "raster":
+        raise LabelError("a label raster has no polygons to split by; take --split blocks")
+    return method
 
 
 def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], radius: int) -> NDArray[np.int64]:

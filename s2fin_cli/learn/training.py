@@ -1,4 +1,4 @@
-"""The training loop: patches in, a trained network out."""
+"""The training loop: cells with targets in, a trained network out."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from torch.nn import functional as F
 
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import S2finError
-from s2fin_cli.learn.augmentation import augment
+from s2fin_cli.learn.augmentation import change_values, reorient
+from s2fin_cli.learn.samples import CELL_SIZE
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
     from s2fin_cli.geo.classes import LandCoverClass
-    from s2fin_cli.learn.samples import Patches
+    from s2fin_cli.learn.samples import Cells
 
 logger = logging.getLogger(__name__)
 
-#: Steps of an epoch at least and at most, so that it means the same work with few labels and with many.
-MIN_STEPS, MAX_STEPS = 20, 60
+#: Steps of an epoch at least, at least for each class, and at most, so that it means about the same work with few
+#: labels and with many.
+MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 40
+#: Windows that a step takes of one cell.
+WINDOWS_OF_CELL = 8
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 WARMUP_SHARE = 0.1
@@ -39,18 +41,32 @@ AVERAGE_DECAY = 0.98
 #: Epochs without a better validation after which training stops, as a share of all epochs.
 PATIENCE_SHARE = 0.4
 GRADIENT_NORM = 5.0
-EVALUATION_BATCH = 256
 
 
 @dataclass(frozen=True)
-class LabelledPatches:
-    """Patches with the positions (not the ids) of their classes, int64 (n,)."""
+class TrainingSet:
+    """Pixels to learn from.
 
-    patches: Patches
-    targets: NDArray[np.int64]
+    Attributes:
+        cells: where they are.
+        targets: float32 (n, classes), what the network is to answer: the label, or what the teacher thinks.
+        labels: int64 (n,), the position of a labelled pixel's class, -1 for pixels without a label.
+    """
+
+    cells: Cells
+    targets: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Pixels to validate on, with the positions (not the ids) of their classes, int64 (n,)."""
+
+    cells: Cells
+    labels: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -84,8 +100,8 @@ class Outcome:
 
 def fit(
     network: S2Fin,
-    train: LabelledPatches,
-    validation: LabelledPatches | None,
+    train: TrainingSet,
+    validation: ValidationSet | None,
     *,
     classes: tuple[LandCoverClass, ...],
     hyperparameters: Hyperparameters,
@@ -94,14 +110,14 @@ def fit(
 ) -> Outcome:
     """Train a network in place; it ends with the best weights.
 
-    The best epoch is the one with the highest average accuracy on the validation patches, the lower loss deciding
-    between equals; without validation patches it is the last.
+    The best epoch is the one with the highest average accuracy on the validation pixels, the lower loss deciding
+    between equals; without validation pixels it is the last.
 
     Args:
         network: on the device that is to compute.
-        train: patches to learn from, every class among them.
-        validation: patches to choose the epoch by, if any.
-        classes: the classes that targets number, for the accuracy.
+        train: pixels to learn from, labelled ones of every class among them.
+        validation: pixels to choose the epoch by, if any.
+        classes: the classes that labels number, for the accuracy.
         hyperparameters: how to train.
         progress: told after each epoch.
         stage: what to tell it that is being done.
@@ -158,7 +174,7 @@ class _Run:
     def __init__(
         self,
         network: S2Fin,
-        train: LabelledPatches,
+        train: TrainingSet,
         classes: tuple[LandCoverClass, ...],
         hyperparameters: Hyperparameters,
     ) -> None:
@@ -166,23 +182,23 @@ class _Run:
         self.averaged = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.device = next(network.parameters()).device
         self.batch_size = hyperparameters.batch_size
-        self.steps = min(max(math.ceil(len(train) / self.batch_size), MIN_STEPS), MAX_STEPS)
-        counts = np.bincount(train.targets, minlength=len(classes))
-        self.weights = torch.from_numpy(1.0 / counts[train.targets])
-        self.generator = torch.Generator().manual_seed(hyperparameters.seed)
+        wanted = max(math.ceil(np.count_nonzero(train.labels >= 0) / self.batch_size), STEPS_OF_CLASS * len(classes))
+        self.steps = min(max(wanted, MIN_STEPS), MAX_STEPS)
+        total_steps = self.steps * hyperparameters.epochs
+        self.draws = _Draws(train, torch.Generator().manual_seed(hyperparameters.seed))
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
             max_lr=hyperparameters.learning_rate,
-            total_steps=self.steps * hyperparameters.epochs,
-            pct_start=WARMUP_SHARE,
+            total_steps=total_steps,
+            pct_start=max(WARMUP_SHARE, 2 / total_steps),  # two steps at least, which torch divides by
         )
         self.done_steps = 0
 
     def train_epoch(self) -> float:
-        """One epoch of class-balanced steps; the mean loss.
+        """One epoch of steps; the mean loss.
 
         Raises:
             S2finError: the loss is no longer a number.
@@ -190,11 +206,8 @@ class _Run:
         self.network.train()
         total = 0.0
         for _ in range(self.steps):
-            positions = self._draw()
-            raw, targets = self._batch(self.train, positions)
-            with torch.no_grad():
-                image, aux = augment(self.network.standardize(*raw), generator=self.generator)
-            loss = F.cross_entropy(self.network.classify_patches(image, aux), targets, label_smoothing=LABEL_SMOOTHING)
+            cells, pixels = self.draws.next(self.batch_size)
+            loss = F.cross_entropy(self._logits(cells, pixels), self._targets(pixels))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
@@ -206,41 +219,30 @@ class _Run:
             raise S2finError("training diverged: its loss is no longer a number; take a smaller --learning-rate")
         return total / self.steps
 
-    def assess(self, samples: LabelledPatches) -> tuple[Accuracy, float]:
+    def _logits(self, cells: NDArray[np.int64], pixels: NDArray[np.int64]) -> Tensor:
+        """Logits (B k, classes) of augmented cells (B,) at pixels (B, k)."""
+        where = self.train.cells
+        with torch.no_grad():
+            images = self.network.standardize(*_raw(where, cells, self.device))
+            places = torch.from_numpy(where.rows[pixels]), torch.from_numpy(where.cols[pixels])
+            images, places = reorient(images, places, inner=CELL_SIZE, generator=self.draws.generator)
+            x, a = (change_values(image, generator=self.draws.generator) for image in images)
+        return cell_logits(self.network, x, a, places)
+
+    def _targets(self, pixels: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.train.targets[pixels.ravel()]).to(self.device)
+
+    def assess(self, samples: ValidationSet) -> tuple[Accuracy, float]:
         """Accuracy and mean loss of the averaged weights on samples."""
-        logits, targets = [], []
-        with torch.inference_mode():
-            for positions in self._in_order(len(samples)):
-                images, target = self._batch(samples, positions)
-                logits.append(self.averaged(*images).cpu())
-                targets.append(target.cpu())
-        scores, truth = torch.cat(logits), torch.cat(targets)
+        scores, truth = predict_cells(self.averaged, samples.cells), torch.from_numpy(samples.labels)
         ids = np.array([c.id for c in self.classes])
         accuracy = Accuracy.from_labels(
-            ids[truth.numpy()],
+            ids[samples.labels],
             ids[scores.argmax(dim=1).numpy()],
             class_ids=ids.tolist(),
             class_names=[c.name for c in self.classes],
         )
         return accuracy, F.cross_entropy(scores, truth).item()
-
-    def _draw(self) -> NDArray[np.int64]:
-        """Positions of a batch: each class with the same probability, then each of its samples."""
-        drawn = torch.multinomial(self.weights, self.batch_size, replacement=True, generator=self.generator)
-        return np.asarray(drawn.numpy())
-
-    @staticmethod
-    def _in_order(count: int) -> Iterator[NDArray[np.int64]]:
-        for start in range(0, count, EVALUATION_BATCH):
-            yield np.arange(start, min(start + EVALUATION_BATCH, count))
-
-    def _batch(
-        self, samples: LabelledPatches, positions: NDArray[np.int64]
-    ) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
-        patches = samples.patches
-        image = torch.from_numpy(patches.image[positions]).to(self.device)
-        aux = None if patches.aux is None else torch.from_numpy(patches.aux[positions]).to(self.device)
-        return (image, aux), torch.from_numpy(samples.targets[positions]).to(self.device)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -249,3 +251,92 @@ class _Run:
         decay = min(AVERAGE_DECAY, self.done_steps / (self.done_steps + 10))
         for mean, current in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(current, 1 - decay)
+
+
+class _Draws:
+    """Draws a step's cells, and the windows in them.
+
+    Half of the cells are drawn for a labelled pixel in them, the other half for one without a label; either way each
+    class with the same probability, by the label or by what the teacher thinks, then each of its pixels. Half of the
+    windows of a labelled pixel's cell are labelled pixels.
+    """
+
+    def __init__(self, train: TrainingSet, generator: torch.Generator) -> None:
+        self.generator = generator
+        labelled = train.labels >= 0
+        classes = np.where(labelled, train.labels, train.targets.argmax(axis=1))
+        self.pools = [_Pool(np.flatnonzero(which), classes) for which in (labelled, ~labelled) if which.any()]
+        self.index = train.cells.index
+        # by cell, and in each cell the labelled pixels first
+        self.order = np.lexsort((~labelled, self.index))
+        count = int(self.index.max()) + 1
+        self.starts = np.searchsorted(self.index[self.order], np.arange(count))
+        self.sizes = np.bincount(self.index, minlength=count)
+        self.labelled_sizes = np.bincount(self.index[labelled], minlength=count)
+
+    def next(self, windows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cells (B,) and pixels (B, k) in them, about so many windows in all."""
+        each = max(windows // WINDOWS_OF_CELL // len(self.pools), 1)
+        first = np.concatenate([pool.draw(each, self.generator) for pool in self.pools])
+        cells = self.index[first]
+        choices = np.repeat(self.sizes[cells][:, None], WINDOWS_OF_CELL, axis=1)
+        choices[:each, : WINDOWS_OF_CELL // 2] = self.labelled_sizes[cells[:each], None]
+        # NOTE: with replacement, as some cells hold few pixels
+        share = torch.rand(choices.shape, generator=self.generator, dtype=torch.float64).numpy()
+        pixels = self.order[self.starts[cells][:, None] + (share * choices).astype(np.int64)]
+        pixels[:, 0] = first
+        return cells, pixels
+
+
+class _Pool:
+    """Pixels to draw from, each class with the same probability."""
+
+    def __init__(self, pixels: NDArray[np.int64], classes: NDArray[np.int64]) -> None:
+        self.pixels = pixels
+        own = classes[pixels]
+        self.weights = torch.from_numpy(1.0 / np.bincount(own)[own])
+
+    def draw(self, count: int, generator: torch.Generator) -> NDArray[np.int64]:
+        drawn = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        return np.asarray(self.pixels[drawn.numpy()])
+
+
+def predict_cells(network: S2Fin, cells: Cells) -> Tensor:
+    """Logits (n, classes) of the pixels of cells, on the CPU, by a network in evaluation mode."""
+    device = next(network.parameters()).device
+    logits = torch.empty(len(cells), network.cfg.num_classes)
+    order = np.argsort(cells.index, kind="stable")
+    with torch.inference_mode():
+        for part in np.split(order, np.flatnonzero(np.diff(cells.index[order])) + 1):
+            if not len(part):
+                continue
+            x, a = network.standardize(*_raw(cells, cells.index[part[:1]], device))
+            places = torch.from_numpy(cells.rows[part])[None], torch.from_numpy(cells.cols[part])[None]
+            logits[torch.from_numpy(part)] = cell_logits(network, x, a, places).cpu()
+    return logits
+
+
+def cell_logits(network: S2Fin, x: Tensor, a: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
+    """Logits (B k, classes) of standardised cells (B, C, S, S) at the inner pixels of rows and columns (B, k)."""
+    rows, cols = places
+    maps = network.maps(x, a)
+    around = network.halo + network.cfg.patch_size // 2 - 1  # tokens see 3 x 3 pixels, this far from a cell's edge
+    tokens = network.tokens(_windows(x, rows + around, cols + around, 3))[:, 0, 0]
+    windows = (_windows(part, rows, cols, network.cfg.patch_size) for part in maps)
+    return network.classify_windows(tokens, *windows)
+
+
+def _windows(maps: Tensor, rows: Tensor, cols: Tensor, size: int) -> Tensor:
+    """Windows (B k, C, size, size) of maps (B, C, H, W) with upper left pixels (B, k), in channels-last memory."""
+    steps = torch.arange(size)
+    picked = maps.permute(0, 2, 3, 1)[
+        torch.arange(len(maps))[:, None, None, None],
+        rows[:, :, None, None] + steps[:, None],
+        cols[:, :, None, None] + steps,
+    ]
+    return picked.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _raw(cells: Cells, which: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    image = torch.from_numpy(cells.image[which]).to(device)
+    return image, None if cells.aux is None else torch.from_numpy(cells.aux[which]).to(device)

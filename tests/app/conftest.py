@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib  # type: ignore[import-untyped]  # what scikit-learn runs forests with
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from s2fin_cli import options as cli_options
-from s2fin_cli.learn import training
+from s2fin_cli.learn import teacher, training
 from s2fin_cli.learn.pipeline import TrainResult
 from s2fin_cli.learn.pipeline import train as run_train
 from s2fin_cli.main import cli
@@ -26,6 +27,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_trees() -> Iterator[None]:
+    """Small forests: those of 200 trees take seconds, and the classes here are easy to tell apart.
+
+    Growing them one after another is quicker than handing so few to threads. This is for the whole session, as its one
+    model needs it, and no test of another folder trains in this process.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch, joblib.parallel_config(backend="sequential"):
+        monkeypatch.setattr(teacher, "TREES", 8)
+        monkeypatch.setattr(teacher, "FEWER_TREES", 4)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +59,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 @pytest.fixture(scope="session")
-def trained(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """The one model of the session: seed 0, three epochs, patches of 5 x 5 pixels."""
+def trained(scene: Scene, few_trees: None, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """The one model of the session: seed 0, four epochs, patches of 5 x 5 pixels."""
     torch.set_num_threads(1)
     return run_train(tiny_options(scene, tmp_path_factory.mktemp("model") / "tiny.s2fin"))
 

@@ -241,7 +241,7 @@ def test_one_image_alone(scene: Scene, tmp_path: Path, caplog: pytest.LogCapture
     caplog.set_level("INFO")
     options = {"msi": scene.hsi, "hsi": None, "lidar": None}
     trained = train(tiny_options(scene, tmp_path / "alone.s2fin", **options))
-    assert "its 3 leading principal components serve as the second image" in caplog.text
+    assert "its 5 spectral components serve as the second image" in caplog.text
     assert [bands.modality for bands in trained.info.bands] == ["msi"]
     result = classify(ClassifyOptions(msi=scene.hsi, model=trained.model, output=tmp_path / "map.tif"))
     assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.9

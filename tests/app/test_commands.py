@@ -292,7 +292,7 @@ def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
 def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Scene, tmp_path: Path) -> None:
     point = square(30, 30, side=1)
     labels = write_vector(
-        tmp_path / "l.gpkg", [square(0, 0), square(20, 0), square(2, 42), point], ["a", "b", "b", "rare"]
+        tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0), square(2, 42), point], ["a", "b", "b", "rare"]
     )
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
     assert "warning: class 'rare' has only 1 labelled pixels" in result.stderr
@@ -302,12 +302,29 @@ def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Sc
 
 @pytest.mark.usefixtures("short_epochs")
 def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, tmp_path: Path) -> None:
-    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0), square(20, 0)], ["a", "b"])
+    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0, 7)], ["a", "b"])
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
     assert "no class has labels enough to hold some out" in result.stderr
     answer = json.loads(result.stdout)["training"]
     assert (answer["validation"], answer["validation_pixels"]) == (None, 0)
+    assert answer["cross_validation"]["n"] == 98, "pixel by pixel, for want of other polygons"
     assert succeeded(run("inspect", "model.s2fin")).stdout.count("held out") == 1
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_few_labels_are_not_held_out_and_the_figures_are_the_ensembles(run: Run, scene: Scene, tmp_path: Path) -> None:
+    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 4), square(44, 0, 4), square(20, 2)], ["a", "a", "b"])
+    arguments = ("train", *scene.arguments, "--labels", labels, *QUICK, "--overwrite")
+    result = succeeded(run(*arguments, "--json"))
+    assert "labels are too few to hold any out" in result.stderr
+    assert "accuracy of the ensemble that taught the network, by cross-validation on the labels:" in result.stderr
+    assert "on the pixels held out" not in result.stderr
+    assert "OA " in result.stderr
+    answer = json.loads(result.stdout)["training"]
+    assert (answer["validation"], answer["split"], answer["train_pixels"]) == (None, "none", 68)
+    assert 0 <= answer["cross_validation"]["overall_accuracy"] <= 1
+    assert succeeded(run(*arguments, "-q")).output == ""
+    assert "too few to hold any out" not in succeeded(run(*arguments, "--validation", 0)).stderr, "none were asked for"
 
 
 @pytest.mark.usefixtures("short_epochs")

@@ -183,7 +183,15 @@ def make_network(**changes: Any) -> S2Fin:
     return network.eval()
 
 
-@pytest.mark.parametrize("changes", [{}, {"patch_size": 11, "in_channels": 3}, {"aux_from_image": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"patch_size": 11, "in_channels": 3},
+        {"context_size": 1},
+        {"aux_from_image": True, "components": 4, "aux_channels": 4},
+    ],
+)
 def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> None:
     network = make_network(**changes)
     image, aux = tile_for(network, 21, 18)
@@ -201,8 +209,11 @@ def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: 
 
 
 def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
-    engine = make_engine(make_network(patch_size=11))
-    assert engine.margin == 6
+    margins = [
+        make_engine(make_network(patch_size=patch_size, context_size=context_size)).margin
+        for patch_size, context_size in ((11, 1), (11, 11), (5, 3))
+    ]
+    assert margins == [5 + 1, 5 + 1 + 5, 2 + 1 + 1]
 
 
 @pytest.mark.gpu

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ def test_a_model(run: Run, model: Path, tmp_path: Path) -> None:
     answer = json.loads(run("inspect", model, "--json").stdout)
     assert (answer["kind"], answer["architecture"]["patch_size"]) == ("model", 5)
     assert answer["training"]["labelled_pixels"] == {"forest": 80, "meadow": 80, "water": 80}
+    assert answer["training"]["cross_validation"]["n"] == answer["training"]["train_pixels"]
     text = run("inspect", model).stdout
     for part in ("--hsi (5 of 5 bands, uint16)", "5 x 5 px of 10 x 10", "seed 0", "polygons", "OA ", "forest", "80"):
         assert part in text
@@ -66,6 +68,29 @@ def test_the_figures_of_a_refitted_model_belong_to_the_run_before(model: Path, r
     print_description(description, Console(file=stream, width=160))
     assert "OA " in stream.getvalue()
     assert (", before the final training on all labels" in stream.getvalue()) is refitted
+
+
+def test_without_validation_the_figures_of_a_model_are_the_ensembles(model: Path) -> None:
+    description = describe(model)
+    validated = io.StringIO()
+    print_description(description, Console(file=validated, width=160))
+    assert "cross-validation" not in validated.getvalue()
+    description["training"]["validation"] = None
+    few_labels = io.StringIO()
+    print_description(description, Console(file=few_labels, width=160))
+    accuracy = description["training"]["cross_validation"]["overall_accuracy"]
+    assert f"cross-validation  OA {accuracy:.3f}, " in few_labels.getvalue()
+    assert "of the ensemble that taught the network" in few_labels.getvalue()
+    description["training"]["cross_validation"] = None
+    print_description(description, Console(file=io.StringIO()))
+
+
+def test_a_model_of_few_labels_tells_its_teachers_figures(model: Path) -> None:
+    description = describe(model)
+    description["training"]["validation"] = None
+    stream = io.StringIO()
+    print_description(description, Console(file=stream, width=160))
+    assert re.search(r"cross-validation +OA \d\.\d+, .*, of the ensemble that taught the network", stream.getvalue())
 
 
 def test_a_name_of_gdals_own_keeps_its_slashes(scene: Scene) -> None:

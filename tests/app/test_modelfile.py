@@ -165,7 +165,17 @@ def test_weights_that_are_not_finite(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"width": 40}, {"num_classes": 9}, {"num_classes": 1}, {"width": "80"}, {"layers": 3}, {"depth": 2}]
+    "changes",
+    [
+        {"width": 40},
+        {"num_classes": 9},
+        {"num_classes": 1},
+        {"width": "80"},
+        {"layers": 3},
+        {"depth": 2},
+        {"components": 3},
+        {"context_size": 1},
+    ],
 )
 def test_an_architecture_that_does_not_fit_the_weights(model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     text = message(rewrite(model, tmp_path / "other.s2fin", change=lambda d: d["architecture"].update(changes)))

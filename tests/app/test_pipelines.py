@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from numpy.typing import NDArray
 
 from s2fin_cli.config import ClassifyOptions
-from s2fin_cli.errors import S2finError
+from s2fin_cli.errors import LabelError, S2finError
 from s2fin_cli.geo.stack import build_stack
 from s2fin_cli.geo.statistics import MAX_TILES, TILE_SIZE, _spread_tiles, sample_pixels
 from s2fin_cli.infer.pipeline import classify
 from s2fin_cli.learn import pipeline
+from s2fin_cli.learn.features import Features
+from s2fin_cli.learn.samples import CELL_SIZE, Cells
+from s2fin_cli.learn.teacher import Teacher, train_teacher
+from s2fin_cli.learn.training import LABEL_SMOOTHING, Outcome, TrainingSet, ValidationSet
 from s2fin_cli.modelfile import read_info, read_model
-from tests.app.scenes import Scene, tiny_options
+from tests.app.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
 
 
 @pytest.mark.parametrize("shape", [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)])
@@ -70,28 +77,61 @@ def test_a_run_that_diverges_is_no_model(scene: Scene, tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", ["_make_network", "_read_samples"])
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: str, *, call: int) -> None:
+    """Let the user press Ctrl-C when that step of training is reached for that time."""
+    original, calls = getattr(pipeline, step), 0
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(pipeline, step, interrupted)
+
+
+STEPS_OF_A_RUN = ["_make_network", "pixel_features", "train_teacher", "fit"]
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("step", ["noise_adjusted_components", "scatter_pixels", "split_labels", *STEPS_OF_A_RUN])
+def test_an_interrupt_before_there_is_a_model_leaves_nothing(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    interrupt_at(monkeypatch, step, call=1)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("step", STEPS_OF_A_RUN)
 def test_an_interrupt_anywhere_in_the_last_run_keeps_the_validated_model(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    refit, original = pipeline._refit, getattr(pipeline, step)
-
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    def refit_interrupted(*args: object, **kwargs: object) -> object:
-        monkeypatch.setattr(pipeline, step, interrupted)
-        try:
-            return refit(*args, **kwargs)  # type: ignore[arg-type]
-        finally:
-            monkeypatch.setattr(pipeline, step, original)
-
-    monkeypatch.setattr(pipeline, "_refit", refit_interrupted)
+    interrupt_at(monkeypatch, step, call=2)
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=2, refit=True))
     assert result.outcome.interrupted
     info = read_info(result.model)
     assert (info.training["interrupted"], info.training["refitted"]) == (True, False)
+    assert info.training["validation"] is not None
     assert read_model(result.model)[0].training is False
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_an_interrupt_of_the_first_run_after_an_epoch_ends_all_training(scene: Scene, tmp_path: Path) -> None:
+    stages: list[str] = []
+
+    def interrupt(stage: str, done: int, total: int, **figures: float) -> None:
+        stages.append(stage)
+        if stage == "training" and done == 1:
+            raise KeyboardInterrupt
+
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True), progress=interrupt)
+    assert (result.outcome.interrupted, result.outcome.epochs) == (True, 1)
+    assert pipeline.ON_ALL_LABELS not in stages
+    assert read_info(result.model).training["refitted"] is False
 
 
 def test_training_leaves_the_callers_random_numbers_alone(scene: Scene, tmp_path: Path) -> None:
@@ -100,3 +140,277 @@ def test_training_leaves_the_callers_random_numbers_alone(scene: Scene, tmp_path
     torch.manual_seed(5)
     pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=1))
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_seed_decides_every_byte_of_the_model(scene: Scene, tmp_path: Path) -> None:
+    first, again, other, largest = (
+        pipeline.train(tiny_options(scene, tmp_path / f"{name}.s2fin", epochs=1, refit=True, seed=seed)).model
+        for name, seed in (("first", 3), ("again", 3), ("other", 4), ("largest", 2**63 - 1))
+    )
+    assert first.read_bytes() == again.read_bytes()
+    weights = [read_model(path)[0].state_dict() for path in (first, other, largest)]
+    for others in weights[1:]:
+        assert any(not torch.equal(value, others[name]) for name, value in weights[0].items())
+
+
+# ---- what the network is taught --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Taught:
+    """What training gave to the teacher and to the network, run by run, instead of training any."""
+
+    teachers: list[tuple[Features, NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
+    sets: list[tuple[TrainingSet, ValidationSet | None, int]] = field(default_factory=list)
+
+
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
+    seen = Taught()
+
+    def watch(features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], **kwargs: Any) -> Teacher:
+        seen.teachers.append((features, targets, units))
+        return train_teacher(features, targets, units, **kwargs)
+
+    def no_fit(network: object, train: TrainingSet, validation: ValidationSet | None, **kwargs: Any) -> Outcome:
+        epochs = kwargs["hyperparameters"].epochs
+        seen.sets.append((train, validation, epochs))
+        return Outcome(1, epochs - 1, None, 0.0, interrupted=False)
+
+    monkeypatch.setattr(pipeline, "train_teacher", watch)
+    monkeypatch.setattr(pipeline, "fit", no_fit)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def numbered(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """The scene with one more band, which holds each pixel's number."""
+    numbers = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint16).reshape(1, *SHAPE)
+    path = tmp_path_factory.mktemp("numbered") / "hsi.tif"
+    return replace(scene, hsi=write_tif(path, np.concatenate([make_image(scene.truth), numbers])))
+
+
+def numbers_of(cells: Cells) -> NDArray[np.int64]:
+    """Numbers of the pixels of cells of the numbered scene."""
+    margin = (cells.image.shape[2] - CELL_SIZE) // 2
+    return np.asarray(cells.image[cells.index, 5, cells.rows + margin, cells.cols + margin], np.int64)
+
+
+def labelled_numbers() -> set[int]:
+    """Numbers of the pixels in the scene's polygons, 4 x 4 pixels in the middle of each patch of the map."""
+    mask = np.zeros(SHAPE, bool)
+    for row, col in np.ndindex(3, 5):
+        mask[20 * row + 8 : 20 * row + 12, 14 * col + 5 : 14 * col + 9] = True
+    return set(np.flatnonzero(mask).tolist())
+
+
+def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
+    numbered: Scene, tmp_path: Path, taught: Taught
+) -> None:
+    result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", refit=True))
+    (train, validation, _), (final, nothing, _) = taught.sets
+    truth = numbered.truth.ravel() - 1
+    assert validation is not None
+    assert nothing is None
+    held_out = numbers_of(validation.cells)
+    assert np.array_equal(validation.labels, truth[held_out])
+    for samples, expected in ((train, labelled_numbers() - set(held_out)), (final, labelled_numbers())):
+        numbers, labelled = numbers_of(samples.cells), samples.labels >= 0
+        assert sorted(numbers) == list(range(truth.size)), "the scene is small enough to take each pixel, once"
+        assert set(numbers[labelled]) == expected
+        assert np.array_equal(samples.labels[labelled], truth[numbers[labelled]])
+        assert samples.targets.sum(axis=1) == pytest.approx(np.ones(truth.size), abs=1e-5)
+        smoothed = np.eye(3)[samples.labels[labelled]] * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 3
+        assert samples.targets[labelled] == pytest.approx(smoothed, abs=1e-6)
+        assert (samples.targets.argmax(axis=1) == truth[numbers]).mean() > 0.9, "the teacher knows the easy scene"
+    counts = result.info.training
+    assert (counts["train_pixels"], counts["validation_pixels"]) == (240 - len(held_out), len(held_out))
+
+
+def test_the_last_run_takes_as_many_epochs_as_the_first_did(scene: Scene, tmp_path: Path, taught: Taught) -> None:
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=7, refit=True))
+    assert [epochs for _, _, epochs in taught.sets] == [7, 6]
+    assert (result.info.training["epochs"], result.info.training["refitted"]) == (6, True)
+
+
+def test_the_teacher_learns_from_whole_polygons_and_not_too_many_pixels(
+    numbered: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "TEACHER_LABELS", 30)
+    result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
+    ((features, targets, units),) = taught.teachers
+    assert np.bincount(targets).tolist() == [30] * 3
+    hsi = result.info.bands[0]
+    numbers = np.rint(features["bands"][:, 5] * hsi.std[5] + hsi.mean[5]).astype(int)
+    assert set(numbers) <= labelled_numbers()
+    assert np.array_equal(targets, numbered.truth.ravel()[numbers] - 1), "features, classes and units are in step"
+    polygon = numbers // SHAPE[1] // 20 * 5 + numbers % SHAPE[1] // 14
+    assert len(set(zip(units, polygon, strict=True))) == len(set(units)) == len(set(polygon)) == 15
+    assert result.teacher is not None
+    assert result.teacher.n == 90
+    assert result.info.training["cross_validation"] == result.teacher.to_dict()
+
+
+def test_the_figures_count_the_pixels_that_are_left_by_the_limit(scene: Scene, tmp_path: Path, taught: Taught) -> None:
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels_per_class=10))
+    ((train, validation, _),) = taught.sets
+    assert validation is not None
+    assert np.bincount(train.labels[train.labels >= 0]).tolist() == [10] * 3
+    assert np.bincount(validation.labels).tolist() == [10] * 3
+    assert (result.info.training["train_pixels"], result.info.training["validation_pixels"]) == (30, 30)
+
+
+@pytest.mark.parametrize("cells", [8, 0])
+def test_scattered_labels_take_no_more_memory_than_they_may(
+    scene: Scene,
+    tmp_path: Path,
+    taught: Taught,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    cells: int,
+) -> None:
+    caplog.set_level("INFO")
+    of_a_cell = 4 * 6 * (CELL_SIZE + 2 * 8) ** 2  # six bands of a cell with the margin of windows of 5 x 5 pixels
+    monkeypatch.setattr(pipeline, "LABEL_BYTES", cells * of_a_cell)
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin"))
+    assert "the labels are many and scattered" in caplog.text
+    ((train, validation, _),) = taught.sets
+    assert validation is not None
+    labelled = train.labels >= 0
+    assert set(train.labels[labelled]) == {0, 1, 2}, "one pixel of each class there must be"
+    for part in (train.cells.index[labelled], validation.cells.index):
+        assert len(np.unique(part)) <= max(cells, 3)
+    assert result.info.training["train_pixels"] == labelled.sum() < 180
+
+
+# ---- few labels ------------------------------------------------------------------------------------------------------
+
+
+def raster_labels(scene: Scene, path: Path, places: list[tuple[int, int]]) -> Path:
+    values = np.zeros(scene.truth.shape, np.uint8)
+    rows, cols = zip(*places, strict=True)
+    values[rows, cols] = scene.truth[rows, cols]
+    return write_tif(path, values)
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_few_labels_are_all_trained_on_and_the_teacher_is_cross_validated(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    labels = write_labels(tmp_path / "few.gpkg", rows=range(1))  # 32, 32 and 16 pixels
+    result = pipeline.train(tiny_options(scene, tmp_path / "few.s2fin", labels=labels, refit=True))
+    assert "labels are too few to hold any out" in caplog.text
+    training = read_info(result.model).training
+    assert (training["split"], training["validation"], training["refitted"]) == ("none", None, False)
+    assert (training["train_pixels"], training["validation_pixels"]) == (80, 0)
+    assert (training["epochs"], training["best_epoch"]) == (4, 4), "no epoch is better than the last"
+    assert result.outcome.accuracy is None
+    assert result.teacher is not None
+    assert result.teacher.n == 80
+    assert result.teacher.overall_accuracy > 0.9
+    assert training["cross_validation"]["overall_accuracy"] == result.teacher.overall_accuracy
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_it_is_the_middle_class_that_has_to_have_labels_enough(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = write_labels(tmp_path / "few.gpkg", rows=range(1))  # 32, 32 and 16 pixels
+    for fewest, validated in ((32, True), (33, False)):
+        monkeypatch.setattr(pipeline, "FEWEST_TO_HOLD_OUT", fewest)
+        result = pipeline.train(tiny_options(scene, tmp_path / f"{fewest}.s2fin", labels=labels, epochs=1))
+        assert (result.outcome.accuracy is not None) is validated
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_polygons_cannot_be_asked_for_in_a_raster_of_few_labels_either(scene: Scene, tmp_path: Path) -> None:
+    labels = raster_labels(scene, tmp_path / "labels.tif", [(5, 5), (5, 20)])
+    with pytest.raises(LabelError, match="no polygons to split by"):
+        pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels=labels, split="polygons"))
+    assert list(tmp_path.iterdir()) == [labels]
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("classes", [2, 30])
+def test_one_pixel_of_each_class(scene: Scene, tmp_path: Path, classes: int) -> None:
+    """Nothing can be said of how good the model is, but there is one."""
+    values = np.zeros(SHAPE, np.uint8)
+    values[30, 2 * np.arange(classes)] = np.arange(classes) + 1
+    labels = write_tif(tmp_path / "labels.tif", values)
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels=labels, epochs=1))
+    assert result.teacher is None
+    training = read_info(result.model).training
+    assert (training["validation"], training["cross_validation"]) == (None, None)
+    assert len(result.info.classes) == classes
+
+
+# ---- where labels and data may lie -----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_labels_in_the_corners_of_the_raster(numbered: Scene, tmp_path: Path, taught: Taught) -> None:
+    corners = [(0, 0), (0, 69), (59, 0), (59, 69)]
+    labels = raster_labels(numbered, tmp_path / "labels.tif", corners)
+    pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", labels=labels))
+    ((train, _, _),) = taught.sets
+    labelled = np.flatnonzero(train.labels >= 0)
+    assert sorted(numbers_of(train.cells.select(labelled))) == [70 * row + col for row, col in corners]
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("alone", [False, True], ids=["two images", "one image"])
+@pytest.mark.parametrize("shape", [(9, 12), (1, 70), (16, 16), (17, 33)])
+def test_scenes_of_hardly_a_cell(scene: Scene, tmp_path: Path, shape: tuple[int, int], alone: bool) -> None:
+    """From training to the map, with every pixel but the last column labelled as left or right."""
+    window = (slice(0, shape[0]), slice(0, shape[1]))
+    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
+    lidar = None if alone else write_tif(tmp_path / "lidar.tif", make_heights(scene.truth)[window])
+    values = np.ones(shape, np.uint8)
+    values[:, shape[1] // 2 :] = 2
+    values[:, -1] = 0
+    labels = write_tif(tmp_path / "labels.tif", values)
+    images = {"hsi": hsi, "lidar": lidar}
+    options = tiny_options(scene, tmp_path / "model.s2fin", **images, labels=labels, epochs=1, split="random")
+    given = {**images, "model": pipeline.train(options).model, "output": tmp_path / "map.tif", "device": "cpu"}
+    mapped = classify(ClassifyOptions.from_kwargs(given))
+    assert read_tif(mapped.outputs.map).shape == (1, *shape)
+    assert set(mapped.pixels) == {1, 2}
+    assert mapped.nodata_pixels == 0
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_a_scene_with_hardly_any_data(scene: Scene, tmp_path: Path) -> None:
+    """Two labelled pixels, no two neighbours with data, and no pixel without a label to learn from."""
+    image = np.full((5, *SHAPE), np.nan, np.float32)
+    places = [(10, 10), (25, 5)]
+    rows, cols = zip(*places, strict=True)
+    image[:, rows, cols] = make_image(scene.truth)[:, rows, cols]
+    hsi = write_tif(tmp_path / "hsi.tif", image)
+    labels = raster_labels(scene, tmp_path / "labels.tif", places)
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, labels=labels))
+    assert np.isfinite(result.outcome.loss)
+    assert all(value.isfinite().all() for value in read_model(result.model)[0].state_dict().values())
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_a_scene_none_of_whose_scattered_pixels_has_data(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image(scene.truth).astype(np.float32)
+    image[:, 0, 0] = np.nan
+    hsi = write_tif(tmp_path / "hsi.tif", image)
+    monkeypatch.setattr(pipeline, "scatter_pixels", lambda shape, **_: (np.zeros(1, np.int64), np.zeros(1, np.int64)))
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, epochs=1))
+    assert result.outcome.accuracy is not None
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_where_there_is_no_data_nothing_is_taught(numbered: Scene, tmp_path: Path, taught: Taught) -> None:
+    heights = make_heights(numbered.truth)
+    heights[:, :30] = np.nan
+    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", lidar=lidar))
+    assert (numbers_of(taught.sets[0][0].cells) % SHAPE[1] >= 30).all()

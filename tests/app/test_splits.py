@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from s2fin_cli.errors import LabelError
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.labels import LabelledPixels
-from s2fin_cli.learn.splits import Split, cap_per_class, split_labels
+from s2fin_cli.learn.splits import BLOCK_RADII, Split, cap_per_class, split_labels, units_of
 
 
 def make_labels(class_map: NDArray[np.int64], *, groups: NDArray[np.int64] | None = None) -> LabelledPixels:
@@ -67,8 +69,10 @@ def test_split_properties(labels: LabelledPixels, method: str, share: float, rad
     again = split(labels, method, share=share, radius=radius, seed=seed)
     assert np.array_equal(result.train, again.train)
     assert np.array_equal(result.validation, again.validation)
-    if result.method in ("polygons", "auto"):
+    if result.method == "polygons":
         assert not np.intersect1d(labels.groups[result.train], labels.groups[result.validation]).size
+    units = units_of(labels, method, radius)
+    assert not np.intersect1d(units[result.train], units[result.validation]).size, "units are held out whole"
     if result.method != "blocks":
         assert len(result.train) + len(result.validation) == len(labels)
 
@@ -141,6 +145,25 @@ def test_a_label_raster_has_no_polygons() -> None:
 
 def test_auto_takes_blocks_where_the_labels_are_no_polygons() -> None:
     assert split(make_labels(np.ones((40, 40), np.int64)), "auto").method == "blocks"
+
+
+def test_units_are_polygons_blocks_or_pixels() -> None:
+    groups = np.add.outer(np.zeros(40, np.int64), np.arange(50) // 7)
+    labels = make_labels(np.ones((40, 50), np.int64), groups=groups)
+    for method in ("polygons", "auto"):
+        assert np.array_equal(units_of(labels, method, 3), labels.groups)
+    assert len(np.unique(units_of(labels, "random", 3))) == len(labels)
+    side = BLOCK_RADII * 3
+    block = labels.rows // side * 4 + labels.cols // side
+    assert len(np.unique(block)) == 3 * 4
+    for units in (units_of(labels, "blocks", 3), units_of(replace(labels, kind="points"), "auto", 3)):
+        assert len(np.unique(units)) == 3 * 4
+        assert len(set(zip(units, block, strict=True))) == 3 * 4
+
+
+def test_a_label_raster_has_no_units_of_polygons() -> None:
+    with pytest.raises(LabelError, match="no polygons to split by"):
+        units_of(make_labels(np.ones((9, 9), np.int64)), "polygons", 3)
 
 
 def test_random_split_holds_out_the_share_of_each_class() -> None:

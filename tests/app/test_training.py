@@ -6,53 +6,105 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.errors import S2finError
 from s2fin_cli.geo.classes import make_classes
+from s2fin_cli.geo.stack import build_stack
+from s2fin_cli.infer.engine import Engine
 from s2fin_cli.learn import training
 from s2fin_cli.learn.pipeline import train
-from s2fin_cli.learn.samples import Patches
-from s2fin_cli.learn.training import Hyperparameters, LabelledPatches, Outcome, fit
+from s2fin_cli.learn.samples import CELL_SIZE, Cells, read_cells
+from s2fin_cli.learn.training import (
+    WINDOWS_OF_CELL,
+    Hyperparameters,
+    Outcome,
+    TrainingSet,
+    ValidationSet,
+    cell_logits,
+    fit,
+    predict_cells,
+)
 from s2fin_cli.modelfile import read_model
 from s2fin_cli.progress import Progress, silent
 from tests.app.scenes import Scene, tiny_options
 
 CLASSES = make_classes({3: "low", 5: "high"})
+SIZES = {"width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4, "components": 2}
 
 
 def make_network(seed: int = 0) -> S2Fin:
     torch.manual_seed(seed)
-    sizes = {"width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4}
-    images = {"in_channels": 3, "aux_channels": 1, "num_classes": 2, "patch_size": 5}
-    return S2Fin(S2FinConfig.from_dict({**images, **sizes}))
+    images = {"in_channels": 3, "aux_channels": 1, "num_classes": 2, "patch_size": 5, "context_size": 3}
+    return S2Fin(S2FinConfig.from_dict({**images, **SIZES}))
 
 
-def make_samples(count: int, *, seed: int = 0) -> LabelledPatches:
-    """Two classes that differ in all bands by three standard deviations."""
+def make_cells(classes: NDArray[np.int64], *, seed: int, apart: float, each: int = 1) -> Cells:
+    """Cells for `make_network`, of one class each, that differ in all bands; so many pixels in each."""
     generator = np.random.default_rng(seed)
-    targets = generator.integers(2, size=count)
-    image = generator.normal(size=(count, 3, 7, 7)) + (3 * targets - 1.5)[:, None, None, None]
-    aux = generator.normal(size=(count, 1, 7, 7))
-    return LabelledPatches(Patches(image.astype(np.float32), aux.astype(np.float32)), targets)
+    side = CELL_SIZE + 2 * (make_network().input_size // 2)
+    count = len(classes)
+    image = generator.normal(size=(count, 3, side, side)) + apart * (classes - 0.5)[:, None, None, None]
+    aux = generator.normal(size=(count, 1, side, side))
+    index = np.repeat(np.arange(count), each)
+    rows, cols = generator.integers(CELL_SIZE, size=(2, count * each))
+    return Cells(image.astype(np.float32), aux.astype(np.float32), index, rows, cols)
 
 
-def nothing() -> LabelledPatches:
-    return make_samples(0)
+def soft(classes: NDArray[np.int64], probability: float) -> NDArray[np.float32]:
+    """Targets of two classes that give one of them a probability."""
+    targets = np.full((len(classes), 2), 1 - probability, np.float32)
+    targets[np.arange(len(classes)), classes] = probability
+    return targets
+
+
+def make_training(count: int, *, seed: int = 0, apart: float = 3.0) -> TrainingSet:
+    """So many cells, the two classes in turns, with a labelled pixel in each and one that the teacher was asked for."""
+    classes = np.arange(count) % 2
+    of_pixel = np.repeat(classes, 2)
+    labelled = np.tile([True, False], count)
+    targets = np.where(labelled[:, None], soft(of_pixel, 0.95), soft(of_pixel, 0.8))
+    cells = make_cells(classes, seed=seed, apart=apart, each=2)
+    return TrainingSet(cells, targets, np.where(labelled, of_pixel, -1))
+
+
+def make_validation(count: int, *, seed: int = 1) -> ValidationSet:
+    classes = np.arange(count) % 2
+    return ValidationSet(make_cells(classes, seed=seed, apart=3.0), classes)
 
 
 def run_fit(
     network: S2Fin,
-    train: LabelledPatches,
-    validation: LabelledPatches,
+    train: TrainingSet,
+    validation: ValidationSet | None,
     *,
     epochs: int = 2,
     seed: int = 0,
     learning_rate: float = 5e-3,
     progress: Progress = silent,
 ) -> Outcome:
-    hyperparameters = Hyperparameters(epochs, 8, learning_rate, seed)
+    hyperparameters = Hyperparameters(epochs, 16, learning_rate, seed)
     return fit(network, train, validation, classes=CLASSES, hyperparameters=hyperparameters, progress=progress)
+
+
+def patches_of(cells: Cells, size: int) -> tuple[Tensor, Tensor | None]:
+    """What `S2Fin.forward` takes: a patch around each pixel."""
+
+    def cut(part: NDArray[np.float32]) -> Tensor:
+        places = zip(cells.index, cells.rows, cells.cols, strict=True)
+        return torch.from_numpy(np.stack([part[i, :, row : row + size, col : col + size] for i, row, col in places]))
+
+    return cut(cells.image), None if cells.aux is None else cut(cells.aux)
+
+
+def patch_by_patch(network: S2Fin, cells: Cells) -> Tensor:
+    """Logits of the pixels of cells, by the network's own way to take patches."""
+    with torch.inference_mode():
+        logits: Tensor = network.eval()(*patches_of(cells, network.input_size))
+    return logits
 
 
 def accuracy_of(share: float) -> Accuracy:
@@ -61,35 +113,57 @@ def accuracy_of(share: float) -> Accuracy:
     return Accuracy.from_matrix([[right, 20 - right], [20 - right, right]], class_ids=[3, 5])
 
 
+# ---- what is learnt --------------------------------------------------------------------------------------------------
+
+
 def test_a_separable_problem_is_learnt() -> None:
     network = make_network()
-    outcome = run_fit(network, make_samples(60), make_samples(100, seed=1), epochs=6)
+    outcome = run_fit(network, make_training(20), make_validation(40), epochs=5)
     assert outcome.accuracy is not None
     assert outcome.accuracy.overall_accuracy > 0.9
     assert outcome.accuracy.class_ids == (3, 5)
     assert outcome.accuracy.class_names == ("low", "high")
-    samples = make_samples(100, seed=2)
-    with torch.inference_mode():
-        logits = network.eval()(torch.from_numpy(samples.patches.image), torch.from_numpy(samples.patches.aux))
-    assert (logits.argmax(dim=1).numpy() == samples.targets).mean() > 0.9
+    others = make_validation(40, seed=2)
+    assert (patch_by_patch(network, others.cells).argmax(dim=1).numpy() == others.labels).mean() > 0.9
+
+
+def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
+    """The labelled pixels lie in cells of noise, so that all there is to learn is what the teacher says elsewhere."""
+    noise = make_cells(np.array([0, 1]), seed=3, apart=0.0)
+    classes = np.arange(20) % 2
+    scene = make_cells(classes, seed=4, apart=3.0)
+    assert noise.aux is not None
+    assert scene.aux is not None
+    cells = Cells(
+        np.concatenate([noise.image, scene.image]),
+        np.concatenate([noise.aux, scene.aux]),
+        np.arange(22),
+        np.append(noise.rows, scene.rows),
+        np.append(noise.cols, scene.cols),
+    )
+    targets = np.concatenate([soft(np.array([0, 1]), 0.95), soft(classes, 0.8)])
+    labels = np.append([0, 1], np.full(20, -1))
+    outcome = run_fit(make_network(), TrainingSet(cells, targets, labels), make_validation(40), epochs=6)
+    assert outcome.accuracy is not None
+    assert outcome.accuracy.overall_accuracy > 0.9
 
 
 def test_the_kept_weights_are_the_validated_ones() -> None:
-    network, validation = make_network(), make_samples(50, seed=1)
-    outcome = run_fit(network, make_samples(20), validation, epochs=3)
-    images = torch.from_numpy(validation.patches.image), torch.from_numpy(validation.patches.aux)
-    with torch.inference_mode():
-        logits = network.eval()(*images)
-    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(validation.targets)).item()
-    assert loss == pytest.approx(outcome.loss, rel=1e-5)
+    network, validation = make_network(), make_validation(50)
+    outcome = run_fit(network, make_training(20), validation, epochs=3)
+    scores, truth = patch_by_patch(network, validation.cells), torch.from_numpy(validation.labels)
+    assert torch.nn.functional.cross_entropy(scores, truth).item() == pytest.approx(outcome.loss, rel=1e-4)
+    assert outcome.accuracy is not None
+    assert outcome.accuracy.overall_accuracy == (scores.argmax(dim=1) == truth).float().mean().item()
 
 
 def weights_after(seed: int) -> dict[str, torch.Tensor]:
     network = make_network(seed)
-    run_fit(network, make_samples(20), make_samples(10, seed=1), seed=seed)
+    run_fit(network, make_training(20), make_validation(10), seed=seed)
     return network.state_dict()
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_the_seed_decides_every_bit() -> None:
     first, again, other = weights_after(0), weights_after(0), weights_after(1)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -97,22 +171,49 @@ def test_the_seed_decides_every_bit() -> None:
 
 
 def test_samples_are_not_changed() -> None:
-    samples = make_samples(20)
-    before = copy.deepcopy(samples)
-    run_fit(make_network(), samples, samples, epochs=1)
-    assert np.array_equal(samples.patches.image, before.patches.image)
-    assert samples.patches.aux is not None
-    assert before.patches.aux is not None
-    assert np.array_equal(samples.patches.aux, before.patches.aux)
+    samples, validation = make_training(20), make_validation(20)
+    before, validation_before = copy.deepcopy(samples), copy.deepcopy(validation)
+    run_fit(make_network(), samples, validation, epochs=1)
+    for cells, old in ((samples.cells, before.cells), (validation.cells, validation_before.cells)):
+        for name, value in vars(cells).items():
+            assert np.array_equal(value, getattr(old, name)), name
+    assert np.array_equal(samples.targets, before.targets)
+    assert np.array_equal(samples.labels, before.labels)
+    assert np.array_equal(validation.labels, validation_before.labels)
 
 
-def test_patches_with_missing_values_do_not_spoil_the_weights() -> None:
-    samples = make_samples(20)
-    samples.patches.image[::2, :, :3] = np.nan
+def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
+    samples = make_training(20)
+    samples.cells.image[::2, :, :9] = np.nan
+    samples.cells.image[1] = np.nan
     network = make_network()
-    outcome = run_fit(network, samples, nothing(), epochs=1)
+    outcome = run_fit(network, samples, None, epochs=1)
     assert np.isfinite(outcome.loss)
     assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_a_loss_that_is_no_number_is_an_error_for_the_user() -> None:
+    samples = make_training(20)
+    samples.targets[:] = np.nan
+    with pytest.raises(S2finError, match=r"diverged.*--learning-rate"):
+        run_fit(make_network(), samples, make_validation(4))
+
+
+def test_one_epoch_of_few_steps() -> None:
+    told: list[tuple[int, int]] = []
+    outcome = run_fit(
+        make_network(),
+        make_training(2),
+        make_validation(4),
+        epochs=1,
+        progress=lambda stage, done, total, **figures: told.append((done, total)),
+    )
+    assert (outcome.best_epoch, outcome.epochs, outcome.interrupted) == (1, 1, False)
+    assert outcome.accuracy is not None
+    assert told == [(0, 1), (1, 1)]
+
+
+# ---- which epoch is kept, and interruptions --------------------------------------------------------------------------
 
 
 class Played:
@@ -122,7 +223,7 @@ class Played:
         self.weights: list[dict[str, torch.Tensor]] = []
         played = self
 
-        def assess(run: training._Run, samples: LabelledPatches) -> tuple[Accuracy, float]:
+        def assess(run: training._Run, samples: ValidationSet) -> tuple[Accuracy, float]:
             share, loss = figures[len(played.weights)]
             played.weights.append(copy.deepcopy(run.averaged.state_dict()))
             return accuracy_of(share), loss
@@ -134,6 +235,7 @@ class Played:
         return all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_early_stopping_keeps_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     figures = [(0.5, 1.0), (0.9, 0.5), (0.8, 0.1), (0.9, 0.6), (0.7, 0.4), (0.6, 0.3), (0.9, 0.5), (1.0, 0.1)]
     played = Played(figures, monkeypatch)
@@ -141,8 +243,8 @@ def test_early_stopping_keeps_the_best_epoch(monkeypatch: pytest.MonkeyPatch) ->
     told: list[tuple[int, int]] = []
     outcome = run_fit(
         network,
-        make_samples(10),
-        make_samples(4),
+        make_training(10),
+        make_validation(4),
         epochs=10,
         progress=lambda stage, done, total, **figures: told.append((done, total)),
     )
@@ -155,25 +257,28 @@ def test_early_stopping_keeps_the_best_epoch(monkeypatch: pytest.MonkeyPatch) ->
     assert told == [*((done, 10) for done in range(8)), (10, 10)]
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_the_lower_loss_decides_between_equal_accuracies(monkeypatch: pytest.MonkeyPatch) -> None:
     played = Played([(0.9, 0.5), (0.9, 0.4), (0.9, 0.45)], monkeypatch)
     network = make_network()
-    outcome = run_fit(network, make_samples(10), make_samples(4), epochs=3)
+    outcome = run_fit(network, make_training(10), make_validation(4), epochs=3)
     assert (outcome.best_epoch, outcome.epochs) == (2, 3)
     assert played.holds(network, 2)
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_without_validation_all_epochs_are_run_and_the_last_is_kept() -> None:
     figures_told: list[dict[str, float]] = []
 
     def listen(stage: str, done: int, total: int, **figures: float) -> None:
         figures_told.append(figures)
 
-    outcome = run_fit(make_network(), make_samples(10), nothing(), epochs=8, progress=listen)
+    outcome = run_fit(make_network(), make_training(10), None, epochs=8, progress=listen)
     assert (outcome.best_epoch, outcome.epochs, outcome.accuracy) == (8, 8, None)
     assert [sorted(figures) for figures in figures_told] == [[], *[["loss"]] * 8]
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_an_interrupt_after_the_second_epoch_keeps_the_best_model(monkeypatch: pytest.MonkeyPatch) -> None:
     played = Played([(0.9, 0.5), (0.5, 0.5)], monkeypatch)
     network = make_network()
@@ -182,7 +287,7 @@ def test_an_interrupt_after_the_second_epoch_keeps_the_best_model(monkeypatch: p
         if done == 2:
             raise KeyboardInterrupt
 
-    outcome = run_fit(network, make_samples(10), make_samples(4), epochs=5, progress=interrupt)
+    outcome = run_fit(network, make_training(10), make_validation(4), epochs=5, progress=interrupt)
     assert outcome.interrupted
     assert (outcome.best_epoch, outcome.epochs) == (1, 2)
     assert played.holds(network, 1)
@@ -194,7 +299,7 @@ def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(training._Run, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_fit(make_network(), make_samples(10), make_samples(4))
+        run_fit(make_network(), make_training(10), make_validation(4))
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -217,18 +322,158 @@ def test_the_kept_model_is_trained_on_all_labels(scene: Scene, tmp_path: Path) -
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_batches_are_balanced_over_the_classes() -> None:
-    samples = make_samples(1000)
-    samples.targets[:] = np.arange(1000) < 20  # class 1 has 20 samples, class 0 has 980
-    run = training._Run(make_network(), samples, CLASSES, Hyperparameters(1, 4000, 1e-3, 0))
-    drawn = run._draw()
-    assert (samples.targets[drawn] == 1).mean() == pytest.approx(0.5, abs=0.03)
-    assert np.bincount(drawn[samples.targets[drawn] == 1]).min() > 50, "each sample of the rare class is drawn often"
+# ---- steps and draws -------------------------------------------------------------------------------------------------
 
 
-def test_an_epoch_is_between_twenty_and_sixty_steps() -> None:
-    steps = [
-        training._Run(make_network(), make_samples(count), CLASSES, Hyperparameters(1, 8, 1e-3, 0)).steps
-        for count in (2, 240, 9999)
-    ]
-    assert steps == [20, 30, 60]
+def steps_of(labelled: int, *, classes: int = 2, batch_size: int = 8) -> int:
+    """Steps of an epoch with so many labelled pixels."""
+    cells = make_cells(np.zeros(1, np.int64), seed=0, apart=0.0, each=labelled + 500)
+    labels = np.append(np.arange(labelled) % classes, np.full(500, -1))
+    targets = np.full((len(labels), classes), 1 / classes, np.float32)
+    named = make_classes({number: str(number) for number in range(classes)})
+    samples = TrainingSet(cells, targets, labels)
+    return training._Run(make_network(), samples, named, Hyperparameters(1, batch_size, 1e-3, 0)).steps
+
+
+def test_an_epoch_is_between_16_and_40_steps() -> None:
+    assert [steps_of(labelled) for labelled in (2, 8 * 16, 8 * 30 - 1, 9999)] == [16, 16, 30, 40]
+    assert steps_of(240, batch_size=10) == 24, "pixels without a label do not count"
+    assert [steps_of(20, classes=classes) for classes in (8, 12, 20)] == [16, 24, 40], "two for each class"
+
+
+def make_draws(
+    classes: NDArray[np.int64], labelled: int, index: NDArray[np.int64], *, seed: int = 0
+) -> training._Draws:
+    """Draws from pixels in these cells, the first of which are labelled; of the others the teacher thinks so."""
+    empty = np.empty((int(index.max()) + 1, 0, 0, 0), np.float32)
+    cells = Cells(empty, None, index, np.zeros_like(index), np.zeros_like(index))
+    targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
+    labels = np.where(np.arange(len(classes)) < labelled, classes, -1)
+    return training._Draws(TrainingSet(cells, targets, labels), torch.Generator().manual_seed(seed))
+
+
+def scattered(count: int, *, cells: int) -> NDArray[np.int64]:
+    """Puts pixels into cells at random, each cell at least one."""
+    generator = np.random.default_rng(0)
+    return generator.permutation(np.append(np.arange(cells), generator.integers(cells, size=count - cells)))
+
+
+def test_classes_and_their_pixels_are_drawn_equally_often_by_label_and_by_what_the_teacher_thinks() -> None:
+    classes = np.repeat([0, 1, 2, 0, 1, 2], [980, 20, 1, 440, 50, 10])
+    draws = make_draws(classes, 1001, scattered(1501, cells=60))
+    _, pixels = draws.next(WINDOWS_OF_CELL * 12_000)
+    by_label, by_teacher = pixels[:6000, 0], pixels[6000:, 0]
+    assert by_label.max() < 1001 <= by_teacher.min()
+    for drawn in (by_label, by_teacher):
+        assert np.bincount(classes[drawn]) == pytest.approx([2000] * 3, rel=0.1)
+    times = np.bincount(pixels[:, 0], minlength=1501)
+    assert times[classes == 1] == pytest.approx(np.repeat([100, 40], [20, 50]), rel=0.7)
+
+
+def test_half_of_the_windows_in_cells_of_labelled_pixels_are_labelled() -> None:
+    """Each of 100 cells holds a labelled pixel and 31 others, so that chance alone would give one in 32."""
+    index = np.tile(np.arange(100), 32)
+    cells, pixels = make_draws(np.arange(3200) % 2, 100, index).next(WINDOWS_OF_CELL * 4000)
+    assert (cells.shape, pixels.shape) == ((4000,), (4000, WINDOWS_OF_CELL))
+    labelled, half = pixels < 100, WINDOWS_OF_CELL // 2
+    assert labelled[:2000, :half].all()
+    assert labelled[:2000, half:].mean() == pytest.approx(1 / 32, abs=0.01)
+    assert not labelled[2000:, 0].any()
+    assert labelled[2000:, 1:].mean() == pytest.approx(1 / 32, abs=0.01)
+    assert len(np.unique(pixels)) > 3000, "nearly every pixel has been drawn by now"
+
+
+@pytest.mark.parametrize("unlabelled", [0, 200])
+@pytest.mark.parametrize("windows", [1, 8, 64, 1000])
+def test_windows_lie_in_their_cells(windows: int, unlabelled: int) -> None:
+    count = 60 + unlabelled
+    index = scattered(count, cells=40)
+    cells, pixels = make_draws(np.arange(count) % 3, 60, index).next(windows)
+    assert 1 <= len(cells) <= max(windows // WINDOWS_OF_CELL, 2)
+    assert len(cells) >= windows // WINDOWS_OF_CELL - 1, "with or without unlabelled pixels"
+    assert np.array_equal(index[pixels], np.repeat(cells[:, None], WINDOWS_OF_CELL, axis=1))
+
+
+def test_the_seed_decides_what_is_drawn() -> None:
+    index = scattered(50, cells=20)
+    first, again, other = (make_draws(np.arange(50) % 2, 30, index, seed=seed).next(100) for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[1], other[1])
+
+
+# ---- cells, patches and tiles give the same --------------------------------------------------------------------------
+
+
+def scene_network(*, alone: bool, patch_size: int) -> S2Fin:
+    """A network for the scene's images whose probabilities differ clearly."""
+    torch.manual_seed(1)
+    images = {"in_channels": 5, "aux_channels": 2 if alone else 1, "num_classes": 3}
+    network = S2Fin(S2FinConfig.from_dict({**images, **SIZES, "patch_size": patch_size, "aux_from_image": alone}))
+    network.set_statistics([180.0] * 5, [60.0] * 5, *((None, None) if alone else ([5.0], [9.0])))
+    torch.nn.init.normal_(network.head.classify.weight, std=0.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("alone", "patch_size"), [(False, 7), (True, 5)])
+def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
+    scene: Scene, alone: bool, patch_size: int
+) -> None:
+    """At the raster's edges too, where cells are cut and the margin is mirrored."""
+    network = scene_network(alone=alone, patch_size=patch_size)
+    images = {"hsi": str(scene.hsi)} if alone else {name: str(path) for name, path in scene.images.items()}
+    stack = build_stack(images)
+    margin = network.input_size // 2
+    generator = np.random.default_rng(0)
+    rows, cols = generator.integers(60, size=80), generator.integers(70, size=80)
+    rows[:5], cols[:5] = (0, 0, 59, 59, 30), (0, 69, 0, 69, 69)
+    cells = read_cells(stack, rows, cols, margin=margin)
+    logits = predict_cells(network, cells)
+    assert (logits - patch_by_patch(network, cells)).abs().max() < 1e-4
+    with stack.open() as opened:
+        tile = opened.read(stack.grid.window, halo=margin)
+    aux = None if tile.aux is None else torch.from_numpy(tile.aux)
+    valid = torch.ones(60, 70, dtype=torch.bool)
+    probs = Engine(network, torch.device("cpu")).predict(torch.from_numpy(tile.image), aux, valid)
+    assert probs.std() > 0.01
+    assert (logits.softmax(dim=1) - probs[:, rows, cols].T).abs().max() < 1e-5
+
+
+def test_several_cells_at_a_time_have_the_same_answers_as_patches() -> None:
+    network = make_network().eval()
+    cells = make_cells(np.arange(6) % 2, seed=0, apart=3.0, each=4)
+    assert cells.aux is not None
+    x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
+    places = torch.from_numpy(cells.rows).view(6, 4), torch.from_numpy(cells.cols).view(6, 4)
+    with torch.inference_mode():
+        logits = cell_logits(network, x, a, places)
+    assert (logits - patch_by_patch(network, cells)).abs().max() < 1e-5
+
+
+def test_no_pixels_have_no_answers() -> None:
+    cells = make_validation(2).cells
+    assert predict_cells(make_network(), cells.select(np.empty(0, np.int64))).shape == (0, 2)
+
+
+def test_a_step_sees_the_drawn_pixels_surroundings_in_any_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With values left alone, each window's logits are those of its pixel's patch, turned or flipped."""
+    monkeypatch.setattr(training, "change_values", lambda image, *, generator: image)
+    samples = make_training(12)
+    run = training._Run(make_network(), samples, CLASSES, Hyperparameters(1, 64, 1e-3, 0))
+    torch.nn.init.normal_(run.network.head.classify.weight, std=0.5)
+    run.network.eval()
+    chosen, pixels = run.draws.next(64)
+    with torch.inference_mode():
+        logits = run._logits(chosen, pixels)
+        image, aux = patches_of(samples.cells.select(pixels.ravel()), run.network.input_size)
+        assert aux is not None
+        known = torch.stack(
+            [
+                run.network(*(torch.rot90(part, turns, dims=(2, 3)) for part in parts))
+                for parts in ((image, aux), (image.flip(3), aux.flip(3)))
+                for turns in range(4)
+            ]
+        )
+    distances = (logits - known).abs().amax(dim=2)
+    assert distances.amin(dim=0).max() < 1e-4
+    assert len(set(distances.argmin(dim=0).tolist())) > 1
+    assert torch.equal(run._targets(pixels), torch.from_numpy(samples.targets[pixels.ravel()]))

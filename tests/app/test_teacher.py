@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.svm import SVC
+
+from s2fin_cli.learn import teacher as teaching
+from s2fin_cli.learn.features import Features
+from s2fin_cli.learn.teacher import FOLDS, MEMBERS, TEMPERATURES, Member, Teacher, assign_folds, train_teacher
+
+Ints = NDArray[np.int64]
+
+
+def make_features(targets: Ints, *, seed: int = 0, apart: float = 8.0) -> Features:
+    """Two values by feature, around another place of the plane for each class, a standard deviation of 1 about it."""
+    generator = np.random.default_rng(seed)
+    centres = apart * np.stack([targets // 4, targets % 4], axis=1)
+    names = sorted({name for member in MEMBERS for name in member.features})
+    return {name: generator.normal(centres, size=(len(targets), 2)).astype(np.float32) for name in names}
+
+
+def teach(targets: Ints, units: Ints | None = None, *, seed: int = 0, features: Features | None = None) -> Teacher:
+    return train_teacher(
+        make_features(targets) if features is None else features,
+        targets,
+        np.arange(len(targets)) if units is None else units,
+        num_classes=int(targets.max()) + 1,
+        seed=seed,
+    )
+
+
+# ---- the ensemble ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 12])
+def test_classes_that_are_far_apart_are_told_without_a_mistake(num_classes: int) -> None:
+    targets = np.tile(np.arange(num_classes), 12)
+    teacher = teach(targets)
+    others = np.tile(np.arange(num_classes), 20)
+    probs = teacher.predict(make_features(others, seed=1))
+    assert probs.dtype == np.float32
+    assert probs.shape == (len(others), num_classes)
+    assert probs.sum(axis=1) == pytest.approx(np.ones(len(others)), abs=1e-5)
+    assert (probs > 0).all(), "nothing is impossible"
+    assert np.array_equal(probs.argmax(axis=1), others)
+    assert teacher.cross_validated.shape == (len(targets), num_classes)
+    assert teacher.cross_validated.sum(axis=1) == pytest.approx(np.ones(len(targets)))
+    assert np.array_equal(teacher.cross_validated.argmax(axis=1), targets)
+    assert len(teacher.models) == len(teacher.weights) == len(MEMBERS)
+    assert teacher.weights.sum() == pytest.approx(1)
+    assert (teacher.weights > 0).all()
+    assert TEMPERATURES.min() <= teacher.temperature <= TEMPERATURES.max()
+
+
+def test_the_seed_decides_every_bit() -> None:
+    targets = np.tile(np.arange(3), 10)
+    features = make_features(targets, apart=1.0)  # where the forests differ
+    first, again, other = (teach(targets, seed=seed, features=features) for seed in (0, 0, 1))
+    asked = make_features(targets, seed=1, apart=1.0)
+    assert np.array_equal(first.predict(asked), again.predict(asked))
+    assert np.array_equal(first.weights, again.weights)
+    assert first.temperature == again.temperature
+    assert np.array_equal(first.cross_validated, again.cross_validated)
+    assert not np.array_equal(first.predict(asked), other.predict(asked))
+
+
+def test_the_largest_seed_that_training_takes() -> None:
+    targets = np.tile(np.arange(2), 8)
+    assert np.array_equal(teach(targets, seed=2**63 - 1).predict(make_features(targets)).argmax(axis=1), targets)
+
+
+@pytest.mark.parametrize("num_classes", [2, 30])
+def test_classes_of_a_single_pixel_each(num_classes: int, recwarn: pytest.WarningsRecorder) -> None:
+    """Nothing can be cross-validated; all members count alike, and what they learnt by heart they know."""
+    targets = np.arange(num_classes)
+    teacher = teach(targets)
+    assert not recwarn.list, "so many classes look like numbers to scikit-learn, which is no concern of the user's"
+    assert np.isnan(teacher.cross_validated).all()
+    assert teacher.weights == pytest.approx(np.full(len(MEMBERS), 1 / len(MEMBERS)))
+    assert teacher.temperature == 1
+    assert np.array_equal(teacher.predict(make_features(targets)).argmax(axis=1), targets)
+
+
+def test_a_class_that_no_fold_knew_has_no_probabilities() -> None:
+    targets = np.repeat([0, 1, 2], [8, 1, 8])
+    teacher = teach(targets)
+    unknown = np.isnan(teacher.cross_validated)
+    assert np.array_equal(unknown.all(axis=1), targets == 1)
+    assert np.array_equal(unknown.any(axis=1), targets == 1)
+    assert np.array_equal(teacher.cross_validated[targets != 1].argmax(axis=1), targets[targets != 1])
+
+
+def test_one_unit_a_class_is_cross_validated_pixel_by_pixel() -> None:
+    targets = np.repeat([0, 1, 2], 6)
+    teacher = teach(targets, units=targets)
+    assert np.array_equal(teacher.cross_validated.argmax(axis=1), targets)
+
+
+def test_the_features_are_left_alone() -> None:
+    targets = np.tile(np.arange(2), 8)
+    features, before = make_features(targets), make_features(targets)
+    teach(targets, features=features).predict(features)
+    assert all(np.array_equal(values, before[name]) for name, values in features.items())
+
+
+def test_support_vectors_give_probabilities_that_agree_with_their_classes() -> None:
+    for num_classes in (2, 3):
+        targets = np.tile(np.arange(num_classes), 10)
+        values = make_features(targets, apart=2.0)["bands"]
+        machine = teaching._SupportVectors(1.0)
+        machine.fit(values, targets)
+        probs = machine.predict_proba(values)
+        assert machine.classes_.tolist() == list(range(num_classes))
+        assert probs.shape == (len(targets), num_classes)
+        assert probs.sum(axis=1) == pytest.approx(np.ones(len(targets)))
+        standardised = (values - values.mean(axis=0)) / values.std(axis=0)
+        assert np.array_equal(probs.argmax(axis=1), SVC(C=1.0).fit(standardised, targets).predict(standardised))
+
+
+def test_the_log_odds_of_two_classes_are_the_decision_value_doubled() -> None:
+    """As if each class had a decision value of its own, half of it and opposite: `_softmax` doubles them."""
+    targets = np.tile(np.arange(2), 10)
+    values = make_features(targets, apart=2.0)["bands"]
+    machine = teaching._SupportVectors(1.0)
+    machine.fit(values, targets)
+    odds = np.diff(np.log(machine.predict_proba(values)), axis=1)[:, 0]
+    assert odds == pytest.approx(2 * machine.model.decision_function(values))
+
+
+# ---- weights, temperature and honesty, with members whose answers are known ------------------------------------------
+
+
+class _Known:
+    """Stands in for a classifier: answers with the given probabilities of the two classes by an index of pixels."""
+
+    def __init__(self, probs: NDArray[np.float64]) -> None:
+        self.probs = probs
+
+    def fit(self, values: NDArray[np.float32], targets: Ints) -> None:
+        pass
+
+    def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(self.probs[values[:, 0].astype(int)])
+
+
+def teach_known(
+    monkeypatch: pytest.MonkeyPatch, targets: Ints, *answers: NDArray[np.float64], units: Ints | None = None
+) -> Teacher:
+    """A teacher whose members give the probability (n,) of the right class that is told."""
+    members = []
+    for number, right in enumerate(answers):
+        probs = np.stack([1 - right, 1 - right], axis=1)
+        probs[np.arange(len(targets)), targets] = right
+        members.append(Member(f"known {number}", ("index",), lambda _trees, _seed, probs=probs: _Known(probs)))  # type: ignore[misc]
+    monkeypatch.setattr(teaching, "MEMBERS", tuple(members))
+    return teach(targets, units, features={"index": np.arange(len(targets), dtype=np.float32)[:, None]})
+
+
+TWO_CLASSES = np.tile(np.arange(2), 20)
+
+
+def test_the_weight_falls_by_e_for_a_loss_of_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = np.full(40, 0.9)
+    mistaken = np.where(np.arange(40) < 4, 0.1, 0.9)
+    useless = np.where(TWO_CLASSES == 0, 0.9, 0.1)
+    teacher = teach_known(monkeypatch, TWO_CLASSES, sure, mistaken, useless)
+    assert teacher.weights.sum() == pytest.approx(1)
+    assert np.log(teacher.weights / teacher.weights[0]) == pytest.approx([0, -1, -5])
+
+
+def test_accuracy_is_that_of_the_classes_and_not_of_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = np.repeat([0, 1], [36, 4])
+    knows_the_rare, knows_the_frequent = np.where(targets == 1, 0.9, 0.1), np.where(targets == 0, 0.9, 0.1)
+    weights = teach_known(monkeypatch, targets, knows_the_rare, knows_the_frequent).weights
+    assert weights == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "temperature"),
+    [(0.7, 0.0, TEMPERATURES[0]), (0.95, 0.4, 1.0), (0.99, 0.5, 1.0)],
+    ids=["timid and always right", "too bold", "as good as chance"],
+)
+def test_the_temperature_makes_the_probabilities_likely_within_its_bounds(
+    monkeypatch: pytest.MonkeyPatch, right: float, wrong: float, temperature: float
+) -> None:
+    answers = np.where(np.arange(40) < 40 * wrong, 1 - right, right)
+    teacher = teach_known(monkeypatch, TWO_CLASSES, answers)
+    assert teacher.temperature == pytest.approx(temperature)
+    for probs in (teacher.cross_validated, teacher.predict({"index": np.arange(40, dtype=np.float32)[:, None]})):
+        odds = np.log(probs[-1, 1] / probs[-1, 0])
+        assert odds == pytest.approx(np.log(right / (1 - right)) / temperature, rel=1e-4), "exponents are divided by it"
+
+
+def test_the_temperature_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine of ten are right that are told with 0.75: the likeliest T makes of it 0.9, log 3 / T = log 9."""
+    answers = np.where(np.arange(40) < 4, 0.25, 0.75)
+    temperature = teach_known(monkeypatch, TWO_CLASSES, answers).temperature
+    assert temperature == min(TEMPERATURES, key=lambda t: abs(np.log(t) - np.log(0.5)))
+
+
+class _ByHeart:
+    """Knows the classes of the units that it has seen, and tells of any other that it is of class 0."""
+
+    def fit(self, values: NDArray[np.float32], targets: Ints) -> None:
+        self.seen = dict(zip(values[:, 0].tolist(), targets.tolist(), strict=True))
+        self.count = len(np.unique(targets))
+
+    def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.eye(self.count)[[self.seen.get(unit, 0) for unit in values[:, 0].tolist()]]
+
+
+@pytest.mark.parametrize("pixels", [1, 7])
+def test_cross_validation_asks_only_who_has_not_seen_the_unit(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    """Were any pixel of its unit known, its class would be told right; so every answer is class 0."""
+    members = [Member("by heart", ("unit",), lambda _trees, _seed: _ByHeart())]
+    monkeypatch.setattr(teaching, "MEMBERS", tuple(members))
+    units = np.repeat(np.arange(30), pixels)
+    targets = np.random.default_rng(0).permutation(np.repeat(np.arange(3), 10))[units]
+    features = {"unit": units.astype(np.float32)[:, None]}
+    teacher = teach(targets, units, features=features)
+    assert (teacher.cross_validated.argmax(axis=1) == 0).all()
+    assert np.array_equal(teacher.predict(features).argmax(axis=1), targets), "the final models know all"
+
+
+def test_labels_by_chance_are_not_taken_for_knowledge() -> None:
+    """Pixels of one polygon are alike; folds that tore it apart would find any labels learnable."""
+    units = np.repeat(np.arange(40), 6)
+    targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 20))[units]
+    features = make_features(units, apart=3.0)
+    honest = teach(targets, units, features=features).cross_validated.argmax(axis=1) == targets
+    flattered = teach(targets, features=features).cross_validated.argmax(axis=1) == targets
+    assert flattered.mean() > 0.9
+    assert honest.mean() < 0.75
+
+
+def test_cross_validation_plants_fewer_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+
+    def make(trees: int, seed: int) -> Any:
+        made.append((trees, seed))
+        return _ByHeart()
+
+    monkeypatch.setattr(teaching, "MEMBERS", (Member("spy", ("unit",), make),))
+    teach(TWO_CLASSES, seed=5, features={"unit": np.arange(40, dtype=np.float32)[:, None]})
+    assert made == [(teaching.FEWER_TREES, 5)] * FOLDS + [(teaching.TREES, 5)]
+
+
+# ---- folds -----------------------------------------------------------------------------------------------------------
+
+
+def folds_of(targets: Ints, units: Ints, *, seed: int = 0) -> Ints:
+    return assign_folds(targets, units, np.random.default_rng(seed))
+
+
+@st.composite
+def labelled_units(draw: st.DrawFn, *, mixed: bool) -> tuple[Ints, Ints]:
+    """Classes and units of pixels, units of one class each or of several."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count, classes = draw(st.integers(1, 25)), draw(st.integers(1, 6))
+    sizes = generator.integers(1, draw(st.integers(1, 30)) + 1, size=count)
+    units = np.repeat(generator.permutation(count) * 1000, sizes)
+    pixels = generator.integers(classes, size=len(units)) if mixed else np.repeat(np.arange(count) % classes, sizes)
+    order = generator.permutation(len(units))
+    return np.unique(pixels, return_inverse=True)[1][order], units[order]
+
+
+@settings(max_examples=200)
+@given(pixels=labelled_units(mixed=False) | labelled_units(mixed=True), seed=st.integers(0, 3))
+def test_no_unit_is_split_unless_its_class_has_no_other(pixels: tuple[Ints, Ints], seed: int) -> None:
+    targets, units = pixels
+    folds = folds_of(targets, units, seed=seed)
+    assert folds.shape == targets.shape
+    assert set(folds) <= set(range(FOLDS))
+    for unit in np.unique(units):
+        inside = units == unit
+        several = [c for c in np.unique(targets[inside]) if len(np.unique(units[targets == c])) > 1]
+        assert len(np.unique(folds[inside & np.isin(targets, several)])) <= 1
+    assert np.array_equal(folds, folds_of(targets, units, seed=seed))
+
+
+@settings(max_examples=200)
+@given(pixels=labelled_units(mixed=False), seed=st.integers(0, 3))
+def test_each_class_lies_in_as_many_folds_as_it_can(pixels: tuple[Ints, Ints], seed: int) -> None:
+    targets, units = pixels
+    folds = folds_of(targets, units, seed=seed)
+    for number in np.unique(targets):
+        of_class = targets == number
+        parts = len(np.unique(units[of_class]))
+        if parts == 1:
+            parts = int(of_class.sum())
+        assert len(np.unique(folds[of_class])) == min(parts, FOLDS)
+
+
+def test_folds_are_about_equal_for_each_class() -> None:
+    targets = np.repeat([0, 1, 2], [400, 40, 4])
+    folds = folds_of(targets, np.arange(len(targets)))
+    counts = np.zeros((3, FOLDS), int)
+    np.add.at(counts, (targets, folds), 1)
+    assert counts.tolist() == [[100] * FOLDS, [10] * FOLDS, [1] * FOLDS]
+
+
+def test_the_seed_decides_the_folds() -> None:
+    targets = np.tile(np.arange(2), 20)
+    assert not np.array_equal(folds_of(targets, np.arange(40)), folds_of(targets, np.arange(40), seed=1))
