@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="Rounds of training at most, each of 16 to 40 steps in which all classes come equally often.",
 )
-@click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Patches a step.")
+@click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
 @click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
 @click.option(
     "--labels-per-class",

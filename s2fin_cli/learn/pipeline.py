@@ -21,7 +21,7 @@ from s2fin_cli.geo.labels import LabelledPixels, read_labels
 from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
 from s2fin_cli.learn.features import pixel_features
-from s2fin_cli.learn.samples import CELL_SIZE, count_cells, have_data, read_cells, scatter_pixels
+from s2fin_cli.learn.samples import CELL_SIZE, count_cells, have_data, read_cells, scatter_pixels, thin_out
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
 from s2fin_cli.learn.teacher import Teacher, train_teacher
 from s2fin_cli.learn.training import (
@@ -204,18 +204,25 @@ def _capped(
     generator: np.random.Generator,
 ) -> LabelledPixels:
     """At most so many pixels of each class, and fewer where they lie so scattered that their cells are too many."""
+    wanted = most
     while True:
         capped = labels.select(cap_per_class(labels.class_ids, positions, most=most, generator=generator))
         if most == 1 or count_cells(capped.rows, capped.cols) <= most_cells:
-            return capped
+            break
         most //= 2
+    if most < wanted:
         logger.info("the labels are many and scattered: at most %d pixels of a class are used, to save memory", most)
+    return capped
 
 
 def _cell_bytes(statistics: BandStatistics, patch_size: int) -> int:
     """Memory that a cell takes with its margin, float32."""
-    margin = patch_size // 2 + 1 + S2FinConfig.context_size // 2
-    return 4 * len(statistics.mean) * (CELL_SIZE + 2 * margin) ** 2
+    return 4 * len(statistics.mean) * (CELL_SIZE + 2 * _reach(patch_size)) ** 2
+
+
+def _reach(patch_size: int) -> int:
+    """How far the network looks from the pixel that it classifies."""
+    return patch_size // 2 + 1 + S2FinConfig.context_size // 2
 
 
 def _teach(
@@ -235,7 +242,7 @@ def _teach(
     teacher = train_teacher(
         {name: values[kept] for name, values in features.items()},
         known[kept],
-        units_of(labels, options.split, network.input_size // 2)[kept],
+        units_of(labels, options.split, _reach(options.patch_size))[kept],
         num_classes=network.cfg.num_classes,
         seed=options.seed,
     )
@@ -312,9 +319,11 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
     valid = have_data(stack, rows, cols)
     rows, cols = rows[valid], cols[valid]
     image_bands = len(stack.image.indexes)
-    some = read_cells(stack, rows, cols, margin=1).image[:NOISE_CELLS]
+    some = thin_out(rows, cols, cells=NOISE_CELLS)
     components = noise_adjusted_components(
-        some, statistics.select(slice(image_bands)), min(S2FinConfig.components, image_bands)
+        read_cells(stack, rows[some], cols[some], margin=1).image,
+        statistics.select(slice(image_bands)),
+        min(S2FinConfig.components, image_bands),
     )
     if not stack.aux:
         logger.info("one image alone: its %d spectral components serve as the second image", len(components))
@@ -386,9 +395,13 @@ def _split(labels: LabelledPixels, options: TrainOptions) -> Split:
     if options.validation > 0 and np.median(list(labels.counts().values())) < FEWEST_TO_HOLD_OUT:
         logger.info("labels are too few to hold any out: all are trained on, and the teacher is cross-validated")
         return Split(everything, everything[:0], "none")
-    radius = options.patch_size // 2 + 1
-    generator = np.random.default_rng(options.seed)
-    split = split_labels(labels, method=options.split, share=options.validation, radius=radius, generator=generator)
+    split = split_labels(
+        labels,
+        method=options.split,
+        share=options.validation,
+        radius=_reach(options.patch_size),
+        generator=np.random.default_rng(options.seed),
+    )
     if not len(split.validation) and options.validation > 0:
         logger.warning("no class has labels enough to hold some out: training runs all its epochs, unvalidated")
     return split

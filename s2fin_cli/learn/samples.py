@@ -132,3 +132,9 @@ def scatter_pixels(
     cols = (chosen % grid[1])[:, None] * CELL_SIZE + places % CELL_SIZE
     inside = (rows < shape[0]) & (cols < shape[1])
     return rows[inside].astype(np.int64), cols[inside].astype(np.int64)
+
+
+def thin_out(rows: NDArray[np.int64], cols: NDArray[np.int64], *, cells: int) -> NDArray[np.bool_]:
+    """Mask over (n,) pixels of those in at most so many of their cells, evenly spread over the raster."""
+    unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    return np.asarray(index % -(-len(unique) // cells) == 0)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from s2fin_cli.geo.labels import LabelledPixels
 
-#: A block is so many patch radii a side.
-BLOCK_RADII = 5
+#: A block is so many radii of what the network sees a side.
+BLOCK_RADII = 3
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ def split_labels(
     Args:
         labels: the labelled pixels.
         method: "polygons" holds out whole polygons (points likewise, one by one), "blocks" square blocks of pixels
-            with a buffer of the patch radius around them, "random" single pixels, "auto" polygons for polygons and
+            with a buffer of the radius around them, "random" single pixels, "auto" polygons for polygons and
             blocks for the rest.
         share: of each class's pixels to hold out, as nearly as whole polygons or blocks allow; 0 for none.
-        radius: patch radius in pixels.
+        radius: how far the network looks from a pixel, in pixels.
         generator: source of chance.
 
     Returns:
@@ -66,7 +66,7 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
     Args:
         labels: the labelled pixels.
         method: as in `split_labels`.
-        radius: patch radius in pixels.
+        radius: how far the network looks from a pixel, in pixels.
     """
     method = _resolved(method, labels)
     if method == "random":

@@ -176,13 +176,15 @@ def assign_folds(
     _, unit_index = np.unique(np.where(alone, -1 - np.arange(len(units)), units), return_inverse=True)
     counts = np.zeros((unit_index.max() + 1, classes))
     np.add.at(counts, (unit_index, targets), 1)
+    shares = counts / np.maximum(counts.sum(axis=0), 1)  # of each class, so that a rare one weighs like any other
     load = np.zeros((FOLDS, classes))
     fold_of = np.empty(len(counts), dtype=np.int64)
     shuffled = generator.permutation(len(counts))
     for unit in shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]:
         # the fold that has least of what the unit holds; between equals, the one that has least of all
-        fold_of[unit] = np.argmin((load * counts[unit]).sum(axis=1) + 1e-3 * load.sum(axis=1))
-        load[fold_of[unit]] += counts[unit]
+        held = load @ (shares[unit] / shares[unit].sum())
+        fold_of[unit] = np.argmin(held + 1e-4 * load.sum(axis=1))
+        load[fold_of[unit]] += shares[unit]
     return fold_of[unit_index]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from s2fin_cli.geo.stack import Stack, build_stack
-from s2fin_cli.learn.samples import CELL_SIZE, Cells, count_cells, have_data, read_cells, scatter_pixels
+from s2fin_cli.learn.samples import CELL_SIZE, Cells, count_cells, have_data, read_cells, scatter_pixels, thin_out
 from tests.app.scenes import Scene, write_tif
 
 
@@ -194,3 +194,14 @@ def test_a_small_scene_gives_all_its_pixels() -> None:
 def test_pixels_lie_anywhere_in_a_cell() -> None:
     rows, cols = scatter((1600, 1600), cells=1000, pixels=4000)
     assert set(rows % CELL_SIZE) == set(cols % CELL_SIZE) == set(range(CELL_SIZE))
+
+
+@given(cells=st.integers(1, 40), seed=st.integers(0, 9))
+def test_thinned_out_cells_are_whole_and_spread(cells: int, seed: int) -> None:
+    rows, cols = scatter_pixels((200, 300), cells=100, pixels=400, generator=np.random.default_rng(seed))
+    kept = thin_out(rows, cols, cells=cells)
+    numbers = rows // CELL_SIZE * 1000 + cols // CELL_SIZE
+    assert 1 <= len(np.unique(numbers[kept])) <= cells
+    assert not np.isin(numbers[~kept], numbers[kept]).any()  # a cell is kept with all of its pixels
+    if cells >= 20:
+        assert np.ptp(rows[kept]) > 100  # and not only the first ones

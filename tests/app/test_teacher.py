@@ -304,6 +304,14 @@ def test_folds_are_about_equal_for_each_class() -> None:
     assert counts.tolist() == [[100] * FOLDS, [10] * FOLDS, [1] * FOLDS]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_class_that_shares_its_units_lies_in_several_folds(seed: int) -> None:
+    frequent, rare = [60, 55, 50, 20, 5, 5], [0, 0, 0, 0, 1, 1]
+    targets = np.concatenate([np.repeat(0, sum(frequent)), np.repeat(1, sum(rare))])
+    units = np.concatenate([np.repeat(np.arange(6), frequent), np.repeat(np.arange(6), rare)])
+    assert len(np.unique(folds_of(targets, units, seed=seed)[targets == 1])) == 2
+
+
 def test_the_seed_decides_the_folds() -> None:
     targets = np.tile(np.arange(2), 20)
     assert not np.array_equal(folds_of(targets, np.arange(40)), folds_of(targets, np.arange(40), seed=1))
