@@ -59,11 +59,15 @@ class Scene:
 
 SCENES = (
     Scene("amazon_s2_dem", {"msi": "sen2_12b.tif", "dsm": "srtm_sen2.tif"}, "train_sen2.gpkg", "class", tuned_on=True),
-    Scene("amazon_landsat_dem", {"msi": "lsat7.tif", "dsm": "srtm_lsat.tif"}, "train_lsat.gpkg", "class"),
+    Scene(
+        "amazon_landsat_dem", {"msi": "lsat7.tif", "dsm": "srtm_lsat.tif"}, "train_lsat.gpkg", "class", tuned_on=True
+    ),
     Scene("slovenia_ndvi_dem", {"msi": "eo_ndvi68.tif", "dsm": "eo_dem.tif"}, "eo_lulc.tif", tuned_on=True),
-    Scene("indian_pines", {"hsi": "ip_hsi.tif"}, "ip_gt.tif", fixed=("ip_train_695.tif", "ip_test_695.tif")),
+    Scene(
+        "indian_pines", {"hsi": "ip_hsi.tif"}, "ip_gt.tif", fixed=("ip_train_695.tif", "ip_test_695.tif"), tuned_on=True
+    ),
     Scene("gulfport_crop", {"hsi": "muufl_hsi64.tif", "lidar": "muufl_dsm.tif"}, "muufl_pure80.tif", tuned_on=True),
-    Scene("beaufort_s2", {}, "rcr_landcover.shp", "Classvalue", bands="*, B0?.tiff"),
+    Scene("beaufort_s2", {}, "rcr_landcover.shp", "Classvalue", bands="*, B0?.tiff", tuned_on=True),
 )
 
 
