@@ -222,7 +222,7 @@ def _cell_bytes(statistics: BandStatistics, patch_size: int) -> int:
 
 def _reach(patch_size: int) -> int:
     """How far the network looks from the pixel that it classifies."""
-    return patch_size // 2 + 1 + S2FinConfig.context_size // 2
+    return S2FinConfig(in_channels=1, aux_channels=1, num_classes=2, patch_size=patch_size).input_size // 2
 
 
 def _teach(
