@@ -25,7 +25,7 @@ SCALES = (3, 7, 11, 21)
 CELLS_AT_ONCE = 16
 
 #: float32 (n, features) by what they are: "bands" or "components", alone for the pixel's own values, and with
-#: "mean" or "deviation" and a scale for its surroundings, e.g. "bands mean 11".
+#: "mean" or "deviation" and a scale for its surroundings, e.g. "bands mean 11"; "position" is row and column.
 Features = dict[str, "NDArray[np.float32]"]
 
 

@@ -235,7 +235,7 @@ def _teach(
     chosen = np.sort(first)  # labelled pixels come first, so a pixel that is there twice is a labelled one
     cells = read_cells(scene.stack, *places[:, chosen], margin=network.input_size // 2)
     known = np.append(_targets(labels), np.full(len(scene.rows), -1))[chosen]
-    features = pixel_features(network, cells)
+    features = pixel_features(network, cells) | {"position": places[:, chosen].T.astype(np.float32)}
     generator = np.random.default_rng(options.seed)
     kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=TEACHER_LABELS, generator=generator)
     progress("teaching", 1, 2)

@@ -1,9 +1,9 @@
 """The teacher: an ensemble that learns from few labels what the network is then taught on the whole scene.
 
 Few labels do not suffice to find a network's many weights, but they do suffice for classifiers of few choices: forests
-and support vector machines on spectra, on spectral components and on statistics of the surroundings. Each errs
-elsewhere; their weighted mean is better than any of them. It labels pixels of the scene that have no label, and those
-are what the network mostly learns from (distillation).
+and support vector machines on spectra, on spectral components, on statistics of the surroundings and, where labels lie
+densely, on position. Each errs elsewhere; their weighted mean is better than any of them. It labels pixels of the scene
+that have no label, and those are what the network mostly learns from (distillation).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.neighbors import KDTree
 from sklearn.svm import SVC
 
-from s2fin_cli.learn.features import Features, joined
+from s2fin_cli.learn.features import SCALES, Features, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -31,32 +30,50 @@ logger = logging.getLogger(__name__)
 TREES = 200
 #: Trees of the forests that are cross-validated only.
 FEWER_TREES = 50
+#: Of support vector machines, for errors.
+PENALTY = 100.0
 FOLDS = 4
-#: How much a member's weight falls with its accuracy: by e for a loss of a tenth.
-SHARPNESS = 10.0
-#: Temperatures among which the one is chosen that makes cross-validated probabilities most likely. Not above 1: the
-#: mean of several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
-TEMPERATURES = np.geomspace(0.3, 1.0, 10)
+#: How much a member's weight falls with its cross-validated accuracy: by exp(sharpness * loss), with a sharpness that
+#: grows with the number of labels n, as the accuracy becomes more certain: `SHARPNESS` n / (n + `LABELS_TO_TRUST`).
+SHARPNESS, LABELS_TO_TRUST = 30.0, 400
+#: Temperatures among which the one is chosen that makes cross-validated labels most likely. Not above 1: the mean of
+#: several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
+TEMPERATURES = np.geomspace(0.1, 1.0, 15)
 SMALLEST = 1e-4
 #: So many different seeds scikit-learn takes, and torch and NumPy far more.
 SEEDS = 1 << 32
 
 
 class _SupportVectors:
-    """A support vector machine whose decision values become probabilities by a softmax."""
+    """A support vector machine whose decision values become probabilities by a softmax.
 
-    def __init__(self, c: float) -> None:
-        self.model = make_pipeline(StandardScaler(), SVC(C=c))
+    Args:
+        widths: of the parts that the values consist of.
+        shares: of the parts in the mean squared length of what the kernel sees. Each part is scaled as a whole, as its
+            values have one unit, and the larger of them tell more.
+    """
+
+    def __init__(self, widths: Sequence[int], shares: Sequence[float]) -> None:
+        self.widths, self.shares = np.array(widths), np.array(shares)
+        self.model = SVC(C=PENALTY, gamma=1.0)
 
     def fit(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
-        self.model.fit(values, targets)
+        self.centre = values.mean(axis=0, dtype=np.float64)
+        starts = np.cumsum(self.widths) - self.widths
+        squares = np.add.reduceat(((values - self.centre) ** 2).mean(axis=0), starts)
+        scales = np.sqrt(self.shares / np.where(squares > 0, squares, 1))
+        self.scale = np.repeat(scales, self.widths)
+        self.model.fit(self._scaled(values), targets)
+
+    def _scaled(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray((values - self.centre) * self.scale)
 
     @property
     def classes_(self) -> NDArray[np.int64]:
         return np.asarray(self.model.classes_)
 
     def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        scores = self.model.decision_function(values)
+        scores = self.model.decision_function(self._scaled(values))
         if scores.ndim == 1:
             scores = np.stack([-scores, scores], axis=1) / 2
         return _softmax(2 * scores)
@@ -67,43 +84,81 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _forest(trees: int, seed: int) -> Any:
-    return RandomForestClassifier(trees, random_state=seed, n_jobs=-1)
-
-
-def _extra_trees(trees: int, seed: int) -> Any:
-    return ExtraTreesClassifier(trees, random_state=seed, n_jobs=-1)
-
-
 @dataclass(frozen=True)
 class Member:
-    """One classifier of the ensemble: what it is called, the features it looks at, and how it is made."""
+    """One classifier of the ensemble.
+
+    Attributes:
+        name: what it is called.
+        features: what it looks at.
+        forest: the class of forest that it is, or None for support vectors.
+        shares: of the features for support vectors, one each.
+    """
 
     name: str
     features: tuple[str, ...]
-    make: Callable[[int, int], Any]
+    forest: type[RandomForestClassifier | ExtraTreesClassifier] | None = None
+    shares: tuple[float, ...] = ()
+
+    def fitted(self, features: Features, targets: NDArray[np.int64], trees: int, seed: int) -> Any:
+        """A classifier fitted to pixels (n,) with targets (n,)."""
+        classifier = self.make([features[name].shape[1] for name in self.features], trees, seed)
+        with warnings.catch_warnings():
+            # few pixels of many classes look to scikit-learn like numbers to regress on
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            classifier.fit(joined(features, self.features), targets)
+        return classifier
+
+    def make(self, widths: Sequence[int], trees: int, seed: int) -> Any:
+        """A classifier of features of such widths, not fitted yet."""
+        if self.forest is None:
+            return _SupportVectors(widths, self.shares)
+        return self.forest(trees, random_state=seed, n_jobs=-1)
 
 
 def _surroundings(kind: str, *scales: int) -> tuple[str, ...]:
     return (kind, *(f"{kind} {what} {scale}" for scale in scales for what in ("mean", "deviation")))
 
 
-#: NOTE: chosen by the mean accuracy of their weighted mean on disjoint blocks, and by how much worse it ever is than
-#: the best single classifier, see docs/benchmarks.md.
+_FOUR_SCALES = tuple(f"components mean {scale}" for scale in SCALES)
+
+#: NOTE: chosen by the mean accuracy of their weighted mean on disjoint blocks and on random pixels, see
+#: docs/benchmarks.md.
 MEMBERS = (
-    Member("forest of bands", ("bands",), _forest),
-    Member("forest of bands and surroundings", _surroundings("bands", 11), _forest),
-    Member("extra trees of bands", ("bands",), _extra_trees),
-    Member("extra trees of bands and two scales", _surroundings("bands", 3, 11), _extra_trees),
-    Member("extra trees of bands and four scales", _surroundings("bands", 3, 7, 11, 21), _extra_trees),
-    Member("extra trees of components and two scales", _surroundings("components", 3, 11), _extra_trees),
-    Member("support vectors of bands", ("bands",), lambda _trees, _seed: _SupportVectors(100.0)),
+    Member("forest of bands", ("bands",), RandomForestClassifier),
+    Member("forest of bands and surroundings", _surroundings("bands", 11), RandomForestClassifier),
+    Member("extra trees of bands", ("bands",), ExtraTreesClassifier),
+    Member("extra trees of bands and two scales", _surroundings("bands", 3, 11), ExtraTreesClassifier),
+    Member("extra trees of bands and four scales", _surroundings("bands", *SCALES), ExtraTreesClassifier),
+    Member("extra trees of components and two scales", _surroundings("components", 3, 11), ExtraTreesClassifier),
+    Member("support vectors of bands", ("bands",), shares=(1.0,)),
+    Member("support vectors of bands and position", ("bands", "position"), shares=(1.0, 1.0)),
+    Member("support vectors of components", ("components",), shares=(0.5,)),
+    Member("support vectors of components at four scales", _FOUR_SCALES, shares=(0.5,) * 4),
     Member(
-        "support vectors of components at four scales",
-        tuple(f"components mean {scale}" for scale in (3, 7, 11, 21)),
-        lambda _trees, _seed: _SupportVectors(10.0),
+        "support vectors of components at four scales and position",
+        (*_FOUR_SCALES, "position"),
+        shares=(0.5, 0.5, 0.5, 0.5, 2.0),
     ),
 )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How much to sharpen probabilities, by how far the nearest label is: near labels a classifier errs less.
+
+    Attributes:
+        distances: in pixels, two, ascending, which temperatures were found for.
+        temperatures: there; exponents of the probabilities are divided by them.
+    """
+
+    distances: tuple[float, float]
+    temperatures: tuple[float, float]
+
+    def apply(self, probs: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, classes) of pixels with nearest labels at distances (n,)."""
+        logs = np.interp(np.log(np.maximum(distances, 1)), np.log(self.distances), np.log(self.temperatures))
+        return _tempered(probs, np.exp(logs)[:, None])
 
 
 @dataclass(frozen=True)
@@ -113,14 +168,16 @@ class Teacher:
     Attributes:
         models: one a member.
         weights: of the members, float64 (members,), sum 1.
-        temperature: exponents of the probabilities are divided by it.
+        calibration: of their mean.
+        positions: of the pixels that it was trained on.
         cross_validated: float64 (n, classes), probabilities of the training pixels from ensembles that had not seen
             their part of them, rows of NaN for pixels of a class that no such ensemble knew.
     """
 
     models: tuple[Any, ...]
     weights: NDArray[np.float64]
-    temperature: float
+    calibration: Calibration
+    positions: NDArray[np.float32]
     cross_validated: NDArray[np.float64]
 
     def predict(self, features: Features) -> NDArray[np.float32]:
@@ -129,13 +186,14 @@ class Teacher:
             model.predict_proba(joined(features, member.features))
             for model, member in zip(self.models, MEMBERS, strict=True)
         ]
-        return _tempered(_mean(np.stack(probs), self.weights), self.temperature).astype(np.float32)
+        distances = _nearest(self.positions, features["position"])
+        return self.calibration.apply(_mean(np.stack(probs), self.weights), distances).astype(np.float32)
 
 
 def train_teacher(
     features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, num_classes: int, seed: int
 ) -> Teacher:
-    """Train the ensemble; its weights and temperature come from cross-validation.
+    """Train the ensemble; its weights and calibration come from cross-validation.
 
     Args:
         features: of the labelled pixels.
@@ -145,22 +203,20 @@ def train_teacher(
         seed: of every random choice.
     """
     seed %= SEEDS
-    folds = assign_folds(targets, units, np.random.default_rng(seed))
-    held_out, models = [], []
-    for member in MEMBERS:
-        values = joined(features, member.features)
-        held_out.append(_cross_validate(member, values, targets, folds, num_classes=num_classes, seed=seed))
-        models.append(_fitted(member.make(TREES, seed), values, targets))
-    probs = np.stack(held_out)
-    known = np.isfinite(probs).all(axis=(0, 2))
-    weights, temperature = np.full(len(MEMBERS), 1 / len(MEMBERS)), 1.0
-    if known.any():
-        accuracies = [_balanced_accuracy(part[known], targets[known]) for part in probs]
-        weights = _softmax(SHARPNESS * np.array([accuracies]))[0]
-        temperature = _fit_temperature(_mean(probs[:, known], weights), targets[known])
+    near, far = (
+        _cross_validate(features, targets, groups, num_classes=num_classes, seed=seed)
+        for groups in (np.arange(len(targets)), units)
+    )
+    weights = _weights(far, targets)
     for member, weight in zip(MEMBERS, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)
-    return Teacher(tuple(models), weights, temperature, _tempered(_mean(probs, weights), temperature))
+    distances = [max(part.distance, 1.0) for part in (near, far)]
+    calibration = Calibration(
+        (distances[0], max(distances[1], distances[0] + 1)),
+        (_fit_temperature(near, weights, targets), _fit_temperature(far, weights, targets)),
+    )
+    models = tuple(member.fitted(features, targets, TREES, seed) for member in MEMBERS)
+    return Teacher(models, weights, calibration, features["position"], _mean(far.probs, weights))
 
 
 def assign_folds(
@@ -188,34 +244,62 @@ def assign_folds(
     return fold_of[unit_index]
 
 
+@dataclass(frozen=True)
+class _CrossValidation:
+    """What members said of labelled pixels that they had not seen.
+
+    Attributes:
+        probs: float64 (members, n, classes), NaN for pixels of a class that was not there.
+        distance: pixels from such a pixel to the nearest one that was seen, the median.
+    """
+
+    probs: NDArray[np.float64]
+    distance: float
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Mask over the pixels of those whose class was there."""
+        return np.asarray(np.isfinite(self.probs).all(axis=(0, 2)))
+
+
 def _cross_validate(
-    member: Member,
-    values: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    *,
-    num_classes: int,
-    seed: int,
-) -> NDArray[np.float64]:
-    probs = np.full((len(targets), num_classes), np.nan)
+    features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, num_classes: int, seed: int
+) -> _CrossValidation:
+    probs = np.full((len(MEMBERS), len(targets), num_classes), np.nan)
+    distances = np.full(len(targets), np.nan)
+    folds = assign_folds(targets, units, np.random.default_rng(seed))
     for fold in range(FOLDS):
         inside, outside = folds == fold, folds != fold
         seen = np.unique(targets[outside])
         asked = inside & np.isin(targets, seen)  # a class that is not there cannot be right
         if len(seen) < 2 or not asked.any():
             continue
-        model = _fitted(member.make(FEWER_TREES, seed), values[outside], targets[outside])
-        probs[asked] = 0.0
-        probs[np.ix_(asked, seen)] = model.predict_proba(values[asked])
-    return probs
+        probs[:, asked] = 0.0
+        train, test = _select(features, outside), _select(features, asked)
+        distances[asked] = _nearest(train["position"], test["position"])
+        for index, member in enumerate(MEMBERS):
+            model = member.fitted(train, targets[outside], FEWER_TREES, seed)
+            probs[index][np.ix_(asked, seen)] = model.predict_proba(joined(test, member.features))
+    found = distances[np.isfinite(distances)]
+    return _CrossValidation(probs, float(np.median(found)) if len(found) else 0.0)
 
 
-def _fitted(model: Any, values: NDArray[np.float32], targets: NDArray[np.int64]) -> Any:
-    with warnings.catch_warnings():
-        # few pixels of many classes look to scikit-learn like numbers to regress on
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        model.fit(values, targets)
-    return model
+def _nearest(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Distances (m,) of positions (m, 2) to the nearest of others (n, 2)."""
+    return np.asarray(KDTree(positions).query(asked)[0][:, 0])
+
+
+def _weights(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    known = validation.known
+    if not known.any():
+        return np.full(len(MEMBERS), 1 / len(MEMBERS))
+    accuracies = [_balanced_accuracy(part[known], targets[known]) for part in validation.probs]
+    sharpness = SHARPNESS * known.sum() / (known.sum() + LABELS_TO_TRUST)
+    return np.asarray(_softmax(sharpness * np.array([accuracies]))[0])
+
+
+def _select(features: Features, which: NDArray[np.bool_]) -> Features:
+    return {name: values[which] for name, values in features.items()}
 
 
 def _mean(probs: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -227,13 +311,19 @@ def _balanced_accuracy(probs: NDArray[np.float64], targets: NDArray[np.int64]) -
     return float(np.mean([right[targets == number].mean() for number in np.unique(targets)]))
 
 
-def _tempered(probs: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def _tempered(probs: NDArray[np.float64], temperature: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return _softmax(np.log(np.maximum(probs, SMALLEST)) / temperature)
 
 
-def _fit_temperature(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+def _fit_temperature(validation: _CrossValidation, weights: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+    """The temperature that makes the labels most likely."""
+    known = validation.known
+    if not known.any():
+        return 1.0
+    probs = _mean(validation.probs[:, known], weights)
+
     def loss(temperature: float) -> float:
-        of_target = _tempered(probs, temperature)[np.arange(len(targets)), targets]
+        of_target = _tempered(probs, temperature)[np.arange(len(probs)), targets[known]]
         return -float(np.log(np.maximum(of_target, SMALLEST)).mean())
 
     return float(min(TEMPERATURES, key=loss))

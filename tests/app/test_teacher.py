@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,16 @@ from sklearn.svm import SVC
 
 from s2fin_cli.learn import teacher as teaching
 from s2fin_cli.learn.features import Features
-from s2fin_cli.learn.teacher import FOLDS, MEMBERS, TEMPERATURES, Member, Teacher, assign_folds, train_teacher
+from s2fin_cli.learn.teacher import (
+    FOLDS,
+    MEMBERS,
+    TEMPERATURES,
+    Calibration,
+    Member,
+    Teacher,
+    assign_folds,
+    train_teacher,
+)
 
 Ints = NDArray[np.int64]
 
@@ -21,7 +32,13 @@ def make_features(targets: Ints, *, seed: int = 0, apart: float = 8.0) -> Featur
     generator = np.random.default_rng(seed)
     centres = apart * np.stack([targets // 4, targets % 4], axis=1)
     names = sorted({name for member in MEMBERS for name in member.features})
-    return {name: generator.normal(centres, size=(len(targets), 2)).astype(np.float32) for name in names}
+    features = {name: generator.normal(centres, size=(len(targets), 2)).astype(np.float32) for name in names}
+    return features | {"position": in_a_row(len(targets))}
+
+
+def in_a_row(count: int) -> NDArray[np.float32]:
+    """Positions of so many pixels, one beside the other."""
+    return np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.float32)
 
 
 def teach(targets: Ints, units: Ints | None = None, *, seed: int = 0, features: Features | None = None) -> Teacher:
@@ -54,7 +71,8 @@ def test_classes_that_are_far_apart_are_told_without_a_mistake(num_classes: int)
     assert len(teacher.models) == len(teacher.weights) == len(MEMBERS)
     assert teacher.weights.sum() == pytest.approx(1)
     assert (teacher.weights > 0).all()
-    assert TEMPERATURES.min() <= teacher.temperature <= TEMPERATURES.max()
+    for temperature in teacher.calibration.temperatures:
+        assert TEMPERATURES.min() <= temperature <= TEMPERATURES.max()
 
 
 def test_the_seed_decides_every_bit() -> None:
@@ -64,7 +82,7 @@ def test_the_seed_decides_every_bit() -> None:
     asked = make_features(targets, seed=1, apart=1.0)
     assert np.array_equal(first.predict(asked), again.predict(asked))
     assert np.array_equal(first.weights, again.weights)
-    assert first.temperature == again.temperature
+    assert first.calibration == again.calibration
     assert np.array_equal(first.cross_validated, again.cross_validated)
     assert not np.array_equal(first.predict(asked), other.predict(asked))
 
@@ -82,7 +100,7 @@ def test_classes_of_a_single_pixel_each(num_classes: int, recwarn: pytest.Warnin
     assert not recwarn.list, "so many classes look like numbers to scikit-learn, which is no concern of the user's"
     assert np.isnan(teacher.cross_validated).all()
     assert teacher.weights == pytest.approx(np.full(len(MEMBERS), 1 / len(MEMBERS)))
-    assert teacher.temperature == 1
+    assert teacher.calibration.temperatures == (1, 1)
     assert np.array_equal(teacher.predict(make_features(targets)).argmax(axis=1), targets)
 
 
@@ -112,24 +130,36 @@ def test_support_vectors_give_probabilities_that_agree_with_their_classes() -> N
     for num_classes in (2, 3):
         targets = np.tile(np.arange(num_classes), 10)
         values = make_features(targets, apart=2.0)["bands"]
-        machine = teaching._SupportVectors(1.0)
+        machine = teaching._SupportVectors([2], [1.0])
         machine.fit(values, targets)
         probs = machine.predict_proba(values)
         assert machine.classes_.tolist() == list(range(num_classes))
         assert probs.shape == (len(targets), num_classes)
         assert probs.sum(axis=1) == pytest.approx(np.ones(len(targets)))
-        standardised = (values - values.mean(axis=0)) / values.std(axis=0)
-        assert np.array_equal(probs.argmax(axis=1), SVC(C=1.0).fit(standardised, targets).predict(standardised))
+        scaled = (values - values.mean(axis=0)) / np.sqrt(2 * values.var(axis=0).mean())
+        expected = SVC(C=teaching.PENALTY, gamma=1.0).fit(scaled, targets).predict(scaled)
+        assert np.array_equal(probs.argmax(axis=1), expected)
+
+
+def test_each_part_of_the_values_has_its_share_whatever_its_unit() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(5, [1, 3, 1000, 0.001, 7], size=(50, 5)).astype(np.float32)
+    values[:, 4] = 7  # a part that tells nothing
+    machine = teaching._SupportVectors([2, 1, 1, 1], [0.5, 1.0, 2.0, 1.0])
+    machine.fit(values, np.arange(50) % 2)
+    squares = (machine._scaled(values) ** 2).mean(axis=0)
+    assert [squares[:2].sum(), *squares[2:]] == pytest.approx([0.5, 1.0, 2.0, 0.0], rel=1e-3)
+    assert squares[1] / squares[0] == pytest.approx(values[:, 1].var() / values[:, 0].var(), rel=1e-3)
 
 
 def test_the_log_odds_of_two_classes_are_the_decision_value_doubled() -> None:
     """As if each class had a decision value of its own, half of it and opposite: `_softmax` doubles them."""
     targets = np.tile(np.arange(2), 10)
     values = make_features(targets, apart=2.0)["bands"]
-    machine = teaching._SupportVectors(1.0)
+    machine = teaching._SupportVectors([2], [1.0])
     machine.fit(values, targets)
     odds = np.diff(np.log(machine.predict_proba(values)), axis=1)[:, 0]
-    assert odds == pytest.approx(2 * machine.model.decision_function(values))
+    assert odds == pytest.approx(2 * machine.model.decision_function(machine._scaled(values)))
 
 
 # ---- weights, temperature and honesty, with members whose answers are known ------------------------------------------
@@ -148,29 +178,57 @@ class _Known:
         return np.asarray(self.probs[values[:, 0].astype(int)])
 
 
+@dataclass(frozen=True)
+class _Replaced(Member):
+    """A member that is another classifier."""
+
+    classifier: Callable[[int, int], Any] = lambda _trees, _seed: None
+
+    def make(self, widths: Sequence[int], trees: int, seed: int) -> Any:
+        return self.classifier(trees, seed)
+
+
+def replace_members(monkeypatch: pytest.MonkeyPatch, feature: str, *classifiers: Callable[[int, int], Any]) -> None:
+    members = (_Replaced("replaced", (feature,), classifier=classifier) for classifier in classifiers)
+    monkeypatch.setattr(teaching, "MEMBERS", tuple(members))
+
+
+def indexed(count: int, positions: NDArray[np.float32] | None = None) -> Features:
+    """The index of so many pixels, which lie side by side unless they lie elsewhere."""
+    return {
+        "index": np.arange(count, dtype=np.float32)[:, None],
+        "position": in_a_row(count) if positions is None else positions,
+    }
+
+
 def teach_known(
     monkeypatch: pytest.MonkeyPatch, targets: Ints, *answers: NDArray[np.float64], units: Ints | None = None
 ) -> Teacher:
     """A teacher whose members give the probability (n,) of the right class that is told."""
-    members = []
-    for number, right in enumerate(answers):
+    classifiers = []
+    for right in answers:
         probs = np.stack([1 - right, 1 - right], axis=1)
         probs[np.arange(len(targets)), targets] = right
-        members.append(Member(f"known {number}", ("index",), lambda _trees, _seed, probs=probs: _Known(probs)))  # type: ignore[misc]
-    monkeypatch.setattr(teaching, "MEMBERS", tuple(members))
-    return teach(targets, units, features={"index": np.arange(len(targets), dtype=np.float32)[:, None]})
+        classifiers.append(lambda _trees, _seed, probs=probs: _Known(probs))
+    replace_members(monkeypatch, "index", *classifiers)
+    return teach(targets, units, features=indexed(len(targets)))
 
 
 TWO_CLASSES = np.tile(np.arange(2), 20)
 
 
-def test_the_weight_falls_by_e_for_a_loss_of_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
-    sure = np.full(40, 0.9)
-    mistaken = np.where(np.arange(40) < 4, 0.1, 0.9)
-    useless = np.where(TWO_CLASSES == 0, 0.9, 0.1)
-    teacher = teach_known(monkeypatch, TWO_CLASSES, sure, mistaken, useless)
-    assert teacher.weights.sum() == pytest.approx(1)
-    assert np.log(teacher.weights / teacher.weights[0]) == pytest.approx([0, -1, -5])
+def test_the_weight_falls_with_accuracy_and_the_faster_the_more_labels_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for pixels in (40, 400):
+        targets = np.tile(np.arange(2), pixels // 2)
+        sure = np.full(pixels, 0.9)
+        mistaken = np.where(np.arange(pixels) < pixels // 10, 0.1, 0.9)
+        useless = np.where(targets == 0, 0.9, 0.1)
+        weights = teach_known(monkeypatch, targets, sure, mistaken, useless).weights
+        assert weights.sum() == pytest.approx(1)
+        sharpness = teaching.SHARPNESS * pixels / (pixels + teaching.LABELS_TO_TRUST)
+        assert np.log(weights / weights[0]) == pytest.approx([0, -0.1 * sharpness, -0.5 * sharpness])
 
 
 def test_accuracy_is_that_of_the_classes_and_not_of_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,17 +248,44 @@ def test_the_temperature_makes_the_probabilities_likely_within_its_bounds(
 ) -> None:
     answers = np.where(np.arange(40) < 40 * wrong, 1 - right, right)
     teacher = teach_known(monkeypatch, TWO_CLASSES, answers)
-    assert teacher.temperature == pytest.approx(temperature)
-    for probs in (teacher.cross_validated, teacher.predict({"index": np.arange(40, dtype=np.float32)[:, None]})):
-        odds = np.log(probs[-1, 1] / probs[-1, 0])
-        assert odds == pytest.approx(np.log(right / (1 - right)) / temperature, rel=1e-4), "exponents are divided by it"
+    assert teacher.calibration.temperatures == pytest.approx([temperature] * 2)
+    probs = teacher.predict(indexed(40))
+    odds = np.log(probs[-1, 1] / probs[-1, 0])
+    assert odds == pytest.approx(np.log(right / (1 - right)) / temperature, rel=1e-4), "exponents are divided by it"
 
 
 def test_the_temperature_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine of ten are right that are told with 0.75: the likeliest T makes of it 0.9, log 3 / T = log 9."""
     answers = np.where(np.arange(40) < 4, 0.25, 0.75)
-    temperature = teach_known(monkeypatch, TWO_CLASSES, answers).temperature
-    assert temperature == min(TEMPERATURES, key=lambda t: abs(np.log(t) - np.log(0.5)))
+    expected = min(TEMPERATURES, key=lambda t: abs(np.log(t) - np.log(0.5)))
+    assert teach_known(monkeypatch, TWO_CLASSES, answers).calibration.temperatures == (expected, expected)
+
+
+def test_pixels_are_told_the_surer_the_nearer_a_label_is() -> None:
+    calibration = Calibration((2.0, 8.0), (0.25, 1.0))
+    probs = np.tile([[0.4, 0.6]], (6, 1))
+    odds = np.diff(np.log(calibration.apply(probs, np.array([0.0, 1.0, 2.0, 4.0, 8.0, 100.0]))), axis=1)[:, 0]
+    assert odds == pytest.approx(np.log(1.5) / np.array([0.25, 0.25, 0.25, 0.5, 1.0, 1.0]))
+
+
+def test_whole_units_held_out_tell_how_sure_to_be_far_from_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten units of eight pixels in a row: a single pixel's neighbours know its class, another unit's do not."""
+    units = np.repeat(np.arange(10), 8)
+    targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 5))[units]
+    replace_members(monkeypatch, "unit", lambda _trees, _seed: _ByHeart())
+    positions = in_a_row(len(units))
+    teacher = teach(targets, units, features={"unit": units.astype(np.float32)[:, None], "position": positions})
+    near, far = teacher.calibration.distances
+    assert near == 1
+    assert 3 <= far <= 8
+    assert teacher.calibration.temperatures[0] < teacher.calibration.temperatures[1]
+    away = positions + np.array([50, 0], np.float32)
+    sure, unsure = (
+        teacher.predict({"unit": units.astype(np.float32)[:, None], "position": places}).max(axis=1).mean()
+        for places in (positions, away)
+    )
+    assert sure > 0.99
+    assert unsure < 0.91
 
 
 class _ByHeart:
@@ -211,17 +296,17 @@ class _ByHeart:
         self.count = len(np.unique(targets))
 
     def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.eye(self.count)[[self.seen.get(unit, 0) for unit in values[:, 0].tolist()]]
+        certain = np.eye(self.count)[[self.seen.get(unit, 0) for unit in values[:, 0].tolist()]]
+        return 0.8 * certain + 0.2 / self.count
 
 
 @pytest.mark.parametrize("pixels", [1, 7])
 def test_cross_validation_asks_only_who_has_not_seen_the_unit(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
     """Were any pixel of its unit known, its class would be told right; so every answer is class 0."""
-    members = [Member("by heart", ("unit",), lambda _trees, _seed: _ByHeart())]
-    monkeypatch.setattr(teaching, "MEMBERS", tuple(members))
+    replace_members(monkeypatch, "unit", lambda _trees, _seed: _ByHeart())
     units = np.repeat(np.arange(30), pixels)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(3), 10))[units]
-    features = {"unit": units.astype(np.float32)[:, None]}
+    features = {"unit": units.astype(np.float32)[:, None], "position": in_a_row(len(units))}
     teacher = teach(targets, units, features=features)
     assert (teacher.cross_validated.argmax(axis=1) == 0).all()
     assert np.array_equal(teacher.predict(features).argmax(axis=1), targets), "the final models know all"
@@ -245,9 +330,9 @@ def test_cross_validation_plants_fewer_trees(monkeypatch: pytest.MonkeyPatch) ->
         made.append((trees, seed))
         return _ByHeart()
 
-    monkeypatch.setattr(teaching, "MEMBERS", (Member("spy", ("unit",), make),))
-    teach(TWO_CLASSES, seed=5, features={"unit": np.arange(40, dtype=np.float32)[:, None]})
-    assert made == [(teaching.FEWER_TREES, 5)] * FOLDS + [(teaching.TREES, 5)]
+    replace_members(monkeypatch, "index", make)
+    teach(TWO_CLASSES, seed=5, features=indexed(40))
+    assert made == [(teaching.FEWER_TREES, 5)] * 2 * FOLDS + [(teaching.TREES, 5)], "pixel by pixel, and unit by unit"
 
 
 # ---- folds -----------------------------------------------------------------------------------------------------------
