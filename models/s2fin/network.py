@@ -29,6 +29,9 @@ from s2fin.ssaf import SSAF
 #: Pixels of a tile whose tokens are refined at a time: bounds memory, and keeps the work within a CPU's cache.
 TOKEN_CHUNK = 512
 
+#: Deviation of a standardised spectrum below which it has no shape but noise.
+FLATTEST = 1e-3
+
 Floats = Sequence[float] | Tensor
 
 #: A standardised value beyond this is no measurement but an undeclared nodata value (-3.4e38, 1e30), and would spoil
@@ -94,6 +97,25 @@ class MapStem(nn.Module):
             features += [part[:, 1:-1, 1:-1] for part in statistics]
         narrowed: Tensor = self.narrow(torch.cat(features, dim=3))
         return narrowed.permute(0, 3, 1, 2)
+
+
+def standard_normal_variate(spectra: Tensor) -> Tensor:
+    """Each pixel's spectrum without its own mean over the bands, divided by its own deviation: its shape.
+
+    Gain and offset of a spectrum, by slope, shade or haze, change from place to place more than its shape. Formula:
+    Barnes et al. (1989), "Standard normal variate transformation and de-trending of near-infrared diffuse reflectance
+    spectra", Applied Spectroscopy 43(5); of standardised bands here, so that none outweighs the others.
+
+    Args:
+        spectra: (B, C, ...); a deviation below `FLATTEST` counts as that.
+
+    Returns:
+        a tensor of the same shape; of a single band all 0.
+    """
+    with torch.autocast(spectra.device.type, enabled=False):
+        spectra = full_precision(spectra)
+        deviation, mean = torch.std_mean(spectra, dim=1, correction=0, keepdim=True)
+        return (spectra - mean) / deviation.clamp_min(FLATTEST)
 
 
 def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -285,7 +307,8 @@ class S2Fin(nn.Module):
         # NOTE: a single band has no spectral axis, so nothing that HFSET could filter or attend to
         layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
         self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
-        self.image_stem = MapStem(cfg.in_channels + cfg.components, cfg.map_width, context_size=cfg.context_size)
+        seen = 2 * cfg.in_channels + cfg.components  # bands, components, and the bands' standard normal variate
+        self.image_stem = MapStem(seen, cfg.map_width, context_size=cfg.context_size)
         self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width, context_size=cfg.context_size)
         self.stages = WindowStages(cfg)
         self.head = Head(cfg)
@@ -344,7 +367,8 @@ class S2Fin(nn.Module):
 
     def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
-        return self.image_stem(x), self.aux_stem(a)
+        shape = standard_normal_variate(x[:, : self.cfg.in_channels])
+        return self.image_stem(torch.cat([x, shape], dim=1)), self.aux_stem(a)
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
         """Give logits (B, num_classes) of windows.

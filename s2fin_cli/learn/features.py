@@ -1,4 +1,4 @@
-"""What the teacher knows of a pixel: its spectrum, and mean and deviation of its surroundings at several scales."""
+"""What the teacher knows of a pixel: its spectrum and its shape, and those of its surroundings at several scales."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from s2fin.network import local_statistics
+from s2fin.network import local_statistics, standard_normal_variate
 from s2fin_cli.learn.samples import CELL_SIZE
 
 if TYPE_CHECKING:
@@ -24,15 +24,17 @@ SCALES = (3, 7, 11, 21)
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
 
-#: float32 (n, features) by what they are: "bands" or "components", alone for the pixel's own values, and with
-#: "mean" or "deviation" and a scale for its surroundings, e.g. "bands mean 11"; "position" is row and column.
+#: float32 (n, features) by what they are: "bands", "components" or "shape", alone for the pixel's own values, and with
+#: "mean" or "deviation" (which the shape has none of) and a scale for its surroundings, e.g. "bands mean 11";
+#: "position" is row and column.
 Features = dict[str, "NDArray[np.float32]"]
 
 
 def pixel_features(network: S2Fin, cells: Cells) -> Features:
     """Features of the pixels of cells.
 
-    Bands are the standardised ones of both images; components are the passive image's, and the second image's bands.
+    Bands are the standardised ones of both images; components are the passive image's, and the second image's bands;
+    the shape is the standard normal variate of the passive image's bands, or of their means.
 
     Args:
         network: what standardises values and knows the components.
@@ -64,10 +66,13 @@ def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> 
     features = {}
     for name, part in maps.items():
         features.update(_summaries(name, part.permute(0, 2, 3, 1).contiguous(), place.to(device)))
-    return features
+    for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
+        shape = standard_normal_variate(features[name][:, : network.cfg.in_channels])
+        features[name.replace("bands", "shape")] = shape
+    return {name: values.cpu().numpy() for name, values in features.items()}
 
 
-def _summaries(name: str, maps: Tensor, place: Tensor) -> Features:
+def _summaries(name: str, maps: Tensor, place: Tensor) -> dict[str, Tensor]:
     """Features of one kind of maps (cells, side, side, C) at places (3, n): cell, row and column."""
     cell, row, col = place
     margin = (maps.shape[1] - CELL_SIZE) // 2
@@ -77,7 +82,7 @@ def _summaries(name: str, maps: Tensor, place: Tensor) -> Features:
         offset = margin - size // 2
         for kind, summary in zip(("mean", "deviation"), local_statistics(maps, size), strict=True):
             found[f"{name} {kind} {scale}"] = summary[cell, row + offset, col + offset]
-    return {key: value.cpu().numpy() for key, value in found.items()}
+    return found
 
 
 def joined(features: Mapping[str, NDArray[np.float32]], names: tuple[str, ...]) -> NDArray[np.float32]:

@@ -84,6 +84,11 @@ def expected_features(maps: dict[str, NDArray[np.float64]], *, largest: int) -> 
             expected[f"{name} mean {scale}"] = windows.mean(axis=(3, 4)).transpose(1, 2, 0)
             # 1e-4 is added to the variance so that its root has a gradient
             expected[f"{name} deviation {scale}"] = np.sqrt(windows.var(axis=(3, 4)) + 1e-4).transpose(1, 2, 0)
+    for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
+        spectra = expected[name][..., : len(MEAN)]  # the passive image's
+        deviation = spectra.std(axis=2, keepdims=True)
+        shape = (spectra - spectra.mean(axis=2, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+        expected[name.replace("bands", "shape")] = shape
     return {name: values.astype(np.float32) for name, values in expected.items()}
 
 

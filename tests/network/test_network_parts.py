@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from s2fin.afcm import AFCM
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
-from s2fin.network import CentredPooling, ConvBlock, MapStem, local_statistics
+from s2fin.network import FLATTEST, CentredPooling, ConvBlock, MapStem, local_statistics, standard_normal_variate
 from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
 from s2fin.ssaf import SSAF
@@ -308,3 +308,35 @@ def test_conv_block() -> None:
         for v in range(3):
             filtered = filtered + planes[:, u : u + 3, v : v + 5] * module.depthwise.weight[:, 0, u, v]
     torch.testing.assert_close(module(maps, (3, 5)), maps + module.mlp(filtered.view(2, 15, 4)))
+
+
+# ---- standard normal variate -------------------------------------------------------------------------------------
+
+
+def test_the_shape_of_a_spectrum_has_mean_0_and_deviation_1() -> None:
+    spectra = torch.randn(2, 9, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shape = standard_normal_variate(spectra)
+    assert shape.shape == spectra.shape
+    torch.testing.assert_close(shape.mean(dim=1), torch.zeros(2, 4, 5, dtype=torch.float64))
+    torch.testing.assert_close(shape.std(dim=1, correction=0), torch.ones(2, 4, 5, dtype=torch.float64))
+
+
+def test_the_shape_knows_neither_gain_nor_offset() -> None:
+    spectra = torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(standard_normal_variate(5 * spectra - 2), standard_normal_variate(spectra))
+    torch.testing.assert_close(standard_normal_variate(-spectra), -standard_normal_variate(spectra))
+
+
+def test_flat_spectra_have_no_shape() -> None:
+    assert (standard_normal_variate(torch.full((2, 4, 3), 7.0)) == 0).all()
+    assert (standard_normal_variate(torch.randn(2, 1, 3)) == 0).all(), "nor has a single band"
+    noise = FLATTEST / 10 * torch.tensor([1.0, -1.0])[None, :, None]
+    torch.testing.assert_close(standard_normal_variate(noise), noise / FLATTEST)
+
+
+def test_shapes_under_autocast_are_in_float32() -> None:
+    spectra = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        shape = standard_normal_variate(spectra)
+    assert shape.dtype == torch.float32
+    torch.testing.assert_close(shape.double(), standard_normal_variate(spectra.double()), atol=1e-5, rtol=1e-5)
