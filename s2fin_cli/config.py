@@ -99,7 +99,7 @@ class TrainOptions(InputOptions):
         split: how validation pixels are held out: "polygons" (whole ones), "blocks" (of pixels, with a buffer),
             "random" (single pixels; flatters the figures), or "auto": polygons for polygons, else blocks.
         validation: share of the labelled pixels to hold out, 0 for none.
-        refit: whether to train once more on all labels, for as many epochs as the validated training took.
+        refit: whether to train once more on all labels, and keep what that gives.
         seed: of every random choice.
     """
 

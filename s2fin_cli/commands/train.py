@@ -63,7 +63,7 @@ logger = logging.getLogger(__name__)
     "--refit/--no-refit",
     default=TrainOptions.refit,
     show_default=True,
-    help="After validation, train the model to keep on all labels, for as many epochs as that took.",
+    help="After validation, train the model to keep on all labels.",
 )
 @click.option("--seed", default=TrainOptions.seed, show_default=True, help="Of every random choice.")
 @json_option

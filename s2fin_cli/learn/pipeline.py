@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -151,11 +152,10 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     final = None
     if options.refit and len(split.validation) and not learnt.outcome.interrupted:
         everything = replace(split, train=np.arange(len(labels)), validation=split.validation[:0])
-        try:
-            options_then = replace(options, epochs=learnt.outcome.epochs)
-            final = _learn(scene, labels, everything, options_then, device, progress=progress, stage=ON_ALL_LABELS)
-        except KeyboardInterrupt:
-            pass
+        # NOTE: all epochs, however early the validated run stopped: in the last ones, with their small steps, the
+        # network learns the details of a well-labelled scene.
+        with contextlib.suppress(KeyboardInterrupt):
+            final = _learn(scene, labels, everything, options, device, progress=progress, stage=ON_ALL_LABELS)
         if final is None or final.outcome.interrupted:
             learnt, final = replace(learnt, outcome=replace(learnt.outcome, interrupted=True)), None
     network = (final or learnt).network
