@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
     trained = s2fin_cli.train(
         **images, labels=arguments.labels, output=folder / "model.s2fin", epochs=arguments.epochs, patch_size=5
     )
-    if trained.outcome.accuracy is not None:
-        print(f"overall accuracy on held-out polygons: {100 * trained.outcome.accuracy.overall_accuracy:.1f} %")
+    if trained.accuracy is not None:
+        print(f"overall accuracy on held-out polygons: {100 * trained.accuracy.overall_accuracy:.1f} %")
 
     result = s2fin_cli.classify(**images, model=trained.model, output=folder / "map.tif")
     total = sum(result.pixels.values())

@@ -139,7 +139,7 @@ def _lines() -> Progress:
 
     def show(stage: str, done: int, total: int, **figures: float) -> None:
         news = figures or done * 10 // total
-        if news and news != last.get(stage):  # a stage that ends early repeats its last figures
+        if news and news != last.get(stage):
             text = "".join(f"  {name} {value:.3f}" for name, value in figures.items())
             logger.info("%s: %d of %d%s", stage, done, total, text)
         last[stage] = news

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
     "--epochs",
     default=TrainOptions.epochs,
     show_default=True,
-    help="Rounds of training at most, each of 16 to 40 steps in which all classes come equally often.",
+    help="Rounds of training, each of 16 to 40 steps in which all classes come equally often.",
 )
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
 @click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
@@ -83,11 +83,11 @@ def train(*, as_json: bool, **options: Any) -> None:
     with shown_progress() as progress:
         result = run(TrainOptions(**options), progress=progress)
     if result.outcome.interrupted:
-        logger.warning("interrupted: the best model so far, of epoch %d, is kept", result.outcome.best_epoch)
-    if result.outcome.accuracy is not None and logger.isEnabledFor(logging.INFO):
+        logger.warning("interrupted: the model of epoch %d is kept", result.outcome.epochs)
+    if result.accuracy is not None and logger.isEnabledFor(logging.INFO):
         when = ", before the final training on all labels" if result.info.training["refitted"] else ""
-        logger.info("accuracy on the pixels held out (epoch %d)%s:", result.outcome.best_epoch, when)
-        print_report(result.outcome.accuracy, console())
+        logger.info("accuracy on the pixels held out%s:", when)
+        print_report(result.accuracy, console())
     elif result.teacher is not None and logger.isEnabledFor(logging.INFO):
         logger.info("accuracy of the ensemble that taught the network, by cross-validation on the labels:")
         print_report(result.teacher, console())

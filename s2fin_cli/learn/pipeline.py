@@ -30,8 +30,8 @@ from s2fin_cli.learn.training import (
     Hyperparameters,
     Outcome,
     TrainingSet,
-    ValidationSet,
     fit,
+    predict_cells,
 )
 from s2fin_cli.modelfile import BandSet, ModelInfo, current_versions, training_grid, write_model
 from s2fin_cli.progress import Progress, silent
@@ -68,12 +68,14 @@ class TrainResult:
         model: path of the model file.
         info: what is written in it beside the weights.
         outcome: how the training went.
+        accuracy: of the network on the pixels held out, or None where there were none.
         teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
     """
 
     model: Path
     info: ModelInfo
     outcome: Outcome
+    accuracy: Accuracy | None
     teacher: Accuracy | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,12 +109,14 @@ class _Learnt:
     Attributes:
         network: the network.
         outcome: how it went.
+        accuracy: of the network on the pixels held out.
         teacher: what the teacher was worth by cross-validation.
         pixels: how many labelled pixels were trained on, and how many validated on.
     """
 
     network: S2Fin
     outcome: Outcome
+    accuracy: Accuracy | None
     teacher: Accuracy | None
     pixels: tuple[int, int]
 
@@ -152,8 +156,6 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     final = None
     if options.refit and len(split.validation) and not learnt.outcome.interrupted:
         everything = replace(split, train=np.arange(len(labels)), validation=split.validation[:0])
-        # NOTE: all epochs, however early the validated run stopped: in the last ones, with their small steps, the
-        # network learns the details of a well-labelled scene.
         with contextlib.suppress(KeyboardInterrupt):
             final = _learn(scene, labels, everything, options, device, progress=progress, stage=ON_ALL_LABELS)
         if final is None or final.outcome.interrupted:
@@ -163,7 +165,7 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     info = _make_info(scene, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
-    return TrainResult(dst_path, info, learnt.outcome, learnt.teacher)
+    return TrainResult(dst_path, info, learnt.outcome, learnt.accuracy, learnt.teacher)
 
 
 def _learn(
@@ -185,14 +187,12 @@ def _learn(
         for part in (split.train, split.validation)
     )
     train_set, teacher, kept = _teach(network, scene, train, options, progress=progress)
-    accuracy = _cross_validated(teacher, train.select(kept), labels.classes)
-    held_out = None
-    if len(validation):
-        cells = read_cells(scene.stack, validation.rows, validation.cols, margin=network.input_size // 2)
-        held_out = ValidationSet(cells, _targets(validation))
-        _warn_of_unvalidated(labels, held_out)
-    outcome = _fit(network, train_set, held_out, labels, options, progress=progress, stage=stage)
-    return _Learnt(network, outcome, accuracy, (len(train), len(validation)))
+    cross_validated = _cross_validated(teacher, train.select(kept), labels.classes)
+    outcome = _fit(network, train_set, options, progress=progress, stage=stage)
+    accuracy = _validate(network, scene, validation, progress=progress) if len(validation) else None
+    if len(validation) and accuracy is None:
+        outcome = replace(outcome, interrupted=True)
+    return _Learnt(network, outcome, accuracy, cross_validated, (len(train), len(validation)))
 
 
 def _capped(
@@ -256,21 +256,38 @@ def _teach(
 
 def _cross_validated(teacher: Teacher, labels: LabelledPixels, classes: tuple[LandCoverClass, ...]) -> Accuracy | None:
     """Accuracy of the teacher on the labels it learnt from, each told by an ensemble that had not seen it."""
-    known = np.isfinite(teacher.cross_validated).all(axis=1)
-    if not known.any():
+    known = np.flatnonzero(np.isfinite(teacher.cross_validated).all(axis=1))
+    if not len(known):
         return None
+    return _accuracy(labels.select(known), teacher.cross_validated[known], classes)
+
+
+def _validate(network: S2Fin, scene: _Scene, labels: LabelledPixels, *, progress: Progress) -> Accuracy | None:
+    """Accuracy of the network on pixels held out, or None if the user did not wait for it."""
+    _warn_of_unvalidated(labels)
+    with contextlib.suppress(KeyboardInterrupt):
+        progress("validating", 0, 1)
+        cells = read_cells(scene.stack, labels.rows, labels.cols, margin=network.input_size // 2)
+        scores = predict_cells(network.eval(), cells).numpy()
+        progress("validating", 1, 1)
+        return _accuracy(labels, scores, labels.classes)
+    return None
+
+
+def _accuracy(labels: LabelledPixels, scores: NDArray[np.floating], classes: tuple[LandCoverClass, ...]) -> Accuracy:
+    """Accuracy of scores (n, classes) of labelled pixels."""
     ids = np.array([c.id for c in classes])
-    predicted = ids[teacher.cross_validated[known].argmax(axis=1)]
     return Accuracy.from_labels(
-        labels.class_ids[known], predicted, class_ids=ids.tolist(), class_names=[c.name for c in classes]
+        labels.class_ids,
+        ids[scores.argmax(axis=1)],
+        class_ids=ids.tolist(),
+        class_names=[c.name for c in classes],
     )
 
 
 def _fit(
     network: S2Fin,
     train_set: TrainingSet,
-    validation_set: ValidationSet | None,
-    labels: LabelledPixels,
     options: TrainOptions,
     *,
     progress: Progress,
@@ -278,15 +295,7 @@ def _fit(
 ) -> Outcome:
     hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed)
     try:
-        return fit(
-            network,
-            train_set,
-            validation_set,
-            classes=labels.classes,
-            hyperparameters=hyperparameters,
-            progress=progress,
-            stage=stage,
-        )
+        return fit(network, train_set, hyperparameters=hyperparameters, progress=progress, stage=stage)
     except torch.OutOfMemoryError as error:
         raise S2finError("the device has too little memory; take a smaller --batch-size or --device cpu") from error
 
@@ -412,9 +421,9 @@ def _targets(labels: LabelledPixels) -> NDArray[np.int64]:
     return np.searchsorted([c.id for c in labels.classes], labels.class_ids).astype(np.int64)
 
 
-def _warn_of_unvalidated(labels: LabelledPixels, validation: ValidationSet) -> None:
-    held_out = np.bincount(validation.labels, minlength=len(labels.classes))
-    missing = [c.name for c, count in zip(labels.classes, held_out, strict=True) if count == 0]
+def _warn_of_unvalidated(validation: LabelledPixels) -> None:
+    held_out = set(np.unique(validation.class_ids).tolist())
+    missing = [c.name for c in validation.classes if c.id not in held_out]
     if missing:
         logger.warning("too few labels to validate these classes, which are trained on only: %s", ", ".join(missing))
 
@@ -425,7 +434,6 @@ def _describe(
     outcome, counts = learnt.outcome, labels.counts()
     return {
         "epochs": outcome.epochs,
-        "best_epoch": outcome.best_epoch,
         "interrupted": outcome.interrupted,
         "refitted": refitted,
         "seed": options.seed,
@@ -435,7 +443,7 @@ def _describe(
         "labelled_pixels": {c.name: counts[c.id] for c in labels.classes},
         "train_pixels": learnt.pixels[0],
         "validation_pixels": learnt.pixels[1],
-        "validation": None if outcome.accuracy is None else outcome.accuracy.to_dict(),
+        "validation": None if learnt.accuracy is None else learnt.accuracy.to_dict(),
         "cross_validation": None if learnt.teacher is None else learnt.teacher.to_dict(),
     }
 

@@ -212,10 +212,10 @@ def train_teacher(
         seed: of every random choice.
     """
     seed %= SEEDS
-    near, far = (
-        _cross_validate(features, targets, groups, num_classes=num_classes, seed=seed)
-        for groups in (np.arange(len(targets)), units)
-    )
+    near = far = _cross_validate(features, targets, units, num_classes=num_classes, seed=seed)
+    if len(np.unique(units)) < len(units):
+        pixels = np.arange(len(targets))
+        near = _cross_validate(features, targets, pixels, num_classes=num_classes, seed=seed)
     weights = _weights(far, targets)
     for member, weight in zip(MEMBERS, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)

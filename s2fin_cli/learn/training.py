@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import S2finError
 from s2fin_cli.learn.augmentation import change_values, reorient
 from s2fin_cli.learn.samples import CELL_SIZE
@@ -23,10 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
-    from s2fin_cli.geo.classes import LandCoverClass
     from s2fin_cli.learn.samples import Cells
-
-logger = logging.getLogger(__name__)
 
 #: Steps of an epoch at least, at least for each class, and at most, so that it means about the same work with few
 #: labels and with many.
@@ -36,10 +31,8 @@ WINDOWS_OF_CELL = 8
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 WARMUP_SHARE = 0.1
-#: Decay of the moving average of the weights, which is what is validated and kept.
+#: Decay of the moving average of the weights, which is what is kept.
 AVERAGE_DECAY = 0.98
-#: Epochs without a better validation after which training stops, as a share of all epochs.
-PATIENCE_SHARE = 0.4
 GRADIENT_NORM = 5.0
 
 
@@ -59,17 +52,6 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class ValidationSet:
-    """Pixels to validate on, with the positions (not the ids) of their classes, int64 (n,)."""
-
-    cells: Cells
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
 class Hyperparameters:
     """How to train; the names are those of `TrainOptions`."""
 
@@ -84,16 +66,12 @@ class Outcome:
     """What training came to.
 
     Attributes:
-        best_epoch: the epoch, counted from 1, whose weights were best.
         epochs: epochs that were run.
-        accuracy: validation accuracy of the best weights, or None where nothing was held out.
-        loss: validation loss of the best weights, else the last training loss.
+        loss: mean loss of the last one.
         interrupted: whether the user stopped it.
     """
 
-    best_epoch: int
     epochs: int
-    accuracy: Accuracy | None
     loss: float
     interrupted: bool
 
@@ -101,23 +79,19 @@ class Outcome:
 def fit(
     network: S2Fin,
     train: TrainingSet,
-    validation: ValidationSet | None,
     *,
-    classes: tuple[LandCoverClass, ...],
     hyperparameters: Hyperparameters,
     progress: Progress = silent,
     stage: str = "training",
 ) -> Outcome:
-    """Train a network in place; it ends with the best weights.
+    """Train a network in place; it ends with the averaged weights of the last whole epoch.
 
-    The best epoch is the one with the highest average accuracy on the validation pixels, the lower loss deciding
-    between equals; without validation pixels it is the last.
+    NOTE: no epoch is chosen by validation. The weights are averages and the steps get ever smaller, so that the last
+    epoch is the best; and figures of pixels that chose nothing are honest ones.
 
     Args:
         network: on the device that is to compute.
         train: pixels to learn from, labelled ones of every class among them.
-        validation: pixels to choose the epoch by, if any.
-        classes: the classes that labels number, for the accuracy.
         hyperparameters: how to train.
         progress: told after each epoch.
         stage: what to tell it that is being done.
@@ -126,63 +100,33 @@ def fit(
         S2finError: training diverged.
         KeyboardInterrupt: it came before the first epoch was done; later ones end training in good order.
     """
-    run = _Run(network, train, classes, hyperparameters)
-    best = _Best()
-    interrupted = False
-    done = 0
+    run = _Run(network, train, hyperparameters)
+    outcome, weights = Outcome(0, math.nan, interrupted=False), network.state_dict()
     progress(stage, 0, hyperparameters.epochs)
     try:
         for epoch in range(1, hyperparameters.epochs + 1):
             loss = run.train_epoch()
-            accuracy, validation_loss = run.assess(validation) if validation else (None, loss)
-            best.offer(run.averaged, epoch, accuracy, validation_loss)
-            done = epoch
-            figures = {} if accuracy is None else {"accuracy": accuracy.overall_accuracy}
-            progress(stage, epoch, hyperparameters.epochs, loss=loss, **figures)
-            if accuracy is not None and epoch - best.epoch >= max(PATIENCE_SHARE * hyperparameters.epochs, 5):
-                progress(stage, hyperparameters.epochs, hyperparameters.epochs, loss=loss, **figures)
-                break
+            # in one statement, as the user may interrupt it
+            outcome, weights = Outcome(epoch, loss, interrupted=False), copy.deepcopy(run.averaged.state_dict())
+            progress(stage, epoch, hyperparameters.epochs, loss=loss)
     except KeyboardInterrupt:
-        if best.epoch == 0:
+        if outcome.epochs == 0:
             raise
-        interrupted = True
-    network.load_state_dict(best.weights)
-    return Outcome(best.epoch, max(done, best.epoch), best.accuracy, best.loss, interrupted)
-
-
-class _Best:
-    """The best weights so far."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.accuracy: Accuracy | None = None
-        self.loss = math.inf
-        self.weights: dict[str, Tensor] = {}
-
-    def offer(self, network: S2Fin, epoch: int, accuracy: Accuracy | None, loss: float) -> None:
-        if self.accuracy is not None and accuracy is not None:
-            old, new = (self.accuracy.average_accuracy, -self.loss), (accuracy.average_accuracy, -loss)
-            if new <= old:
-                return
-        weights = copy.deepcopy(network.state_dict())  # first, as the user may interrupt it
-        self.weights, self.epoch, self.accuracy, self.loss = weights, epoch, accuracy, loss
+        outcome = replace(outcome, interrupted=True)
+    network.load_state_dict(weights)
+    return outcome
 
 
 class _Run:
     """One training run: network, its moving average, optimiser, schedule and source of chance."""
 
-    def __init__(
-        self,
-        network: S2Fin,
-        train: TrainingSet,
-        classes: tuple[LandCoverClass, ...],
-        hyperparameters: Hyperparameters,
-    ) -> None:
-        self.network, self.train, self.classes = network, train, classes
+    def __init__(self, network: S2Fin, train: TrainingSet, hyperparameters: Hyperparameters) -> None:
+        self.network, self.train = network, train
         self.averaged = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.device = next(network.parameters()).device
         self.batch_size = hyperparameters.batch_size
-        wanted = max(math.ceil(np.count_nonzero(train.labels >= 0) / self.batch_size), STEPS_OF_CLASS * len(classes))
+        once = math.ceil(np.count_nonzero(train.labels >= 0) / self.batch_size)
+        wanted = max(once, STEPS_OF_CLASS * network.cfg.num_classes)
         self.steps = min(max(wanted, MIN_STEPS), MAX_STEPS)
         total_steps = self.steps * hyperparameters.epochs
         self.draws = _Draws(train, torch.Generator().manual_seed(hyperparameters.seed))
@@ -231,18 +175,6 @@ class _Run:
 
     def _targets(self, pixels: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.train.targets[pixels.ravel()]).to(self.device)
-
-    def assess(self, samples: ValidationSet) -> tuple[Accuracy, float]:
-        """Accuracy and mean loss of the averaged weights on samples."""
-        scores, truth = predict_cells(self.averaged, samples.cells), torch.from_numpy(samples.labels)
-        ids = np.array([c.id for c in self.classes])
-        accuracy = Accuracy.from_labels(
-            ids[samples.labels],
-            ids[scores.argmax(dim=1).numpy()],
-            class_ids=ids.tolist(),
-            class_names=[c.name for c in self.classes],
-        )
-        return accuracy, F.cross_entropy(scores, truth).item()
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -12,7 +12,9 @@ import pytest
 import rasterio
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from s2fin import S2Fin
 from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import LabelError, S2finError
 from s2fin_cli.geo.stack import build_stack
@@ -22,7 +24,7 @@ from s2fin_cli.learn import pipeline
 from s2fin_cli.learn.features import Features
 from s2fin_cli.learn.samples import CELL_SIZE, Cells
 from s2fin_cli.learn.teacher import Teacher, train_teacher
-from s2fin_cli.learn.training import LABEL_SMOOTHING, Outcome, TrainingSet, ValidationSet
+from s2fin_cli.learn.training import LABEL_SMOOTHING, Outcome, TrainingSet, predict_cells
 from s2fin_cli.modelfile import read_info, read_model
 from tests.app.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
 
@@ -95,6 +97,17 @@ STEPS_OF_A_RUN = ["_make_network", "pixel_features", "train_teacher", "fit"]
 
 
 @pytest.mark.usefixtures("short_epochs")
+def test_an_interrupt_of_the_validation_keeps_the_model_unvalidated(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, "predict_cells", call=1)
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
+    assert (result.outcome.interrupted, result.accuracy) == (True, None)
+    training = read_info(result.model).training
+    assert (training["interrupted"], training["refitted"], training["validation"]) == (True, False, None)
+
+
+@pytest.mark.usefixtures("short_epochs")
 @pytest.mark.parametrize("step", ["noise_adjusted_components", "scatter_pixels", "split_labels", *STEPS_OF_A_RUN])
 def test_an_interrupt_before_there_is_a_model_leaves_nothing(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -162,7 +175,8 @@ class Taught:
     """What training gave to the teacher and to the network, run by run, instead of training any."""
 
     teachers: list[tuple[Features, NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
-    sets: list[tuple[TrainingSet, ValidationSet | None, int]] = field(default_factory=list)
+    sets: list[TrainingSet] = field(default_factory=list)
+    validated: list[tuple[Cells, Tensor]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -173,13 +187,18 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
         seen.teachers.append((features, targets, units))
         return train_teacher(features, targets, units, **kwargs)
 
-    def no_fit(network: object, train: TrainingSet, validation: ValidationSet | None, **kwargs: Any) -> Outcome:
-        epochs = kwargs["hyperparameters"].epochs
-        seen.sets.append((train, validation, epochs))
-        return Outcome(1, epochs - 1, None, 0.0, interrupted=False)
+    def no_fit(network: object, train: TrainingSet, **kwargs: Any) -> Outcome:
+        seen.sets.append(train)
+        return Outcome(1, 0.0, interrupted=False)
+
+    def watch_validation(network: S2Fin, cells: Cells) -> Tensor:
+        scores = predict_cells(network, cells)
+        seen.validated.append((cells, scores))
+        return scores
 
     monkeypatch.setattr(pipeline, "train_teacher", watch)
     monkeypatch.setattr(pipeline, "fit", no_fit)
+    monkeypatch.setattr(pipeline, "predict_cells", watch_validation)
     return seen
 
 
@@ -209,13 +228,13 @@ def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
     numbered: Scene, tmp_path: Path, taught: Taught
 ) -> None:
     result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", refit=True))
-    (train, validation, _), (final, nothing, _) = taught.sets
+    train, final = taught.sets
     truth = numbered.truth.ravel() - 1
-    assert validation is not None
-    assert nothing is None
-    held_out = numbers_of(validation.cells)
-    assert np.array_equal(validation.labels, truth[held_out])
-    for samples, expected in ((train, labelled_numbers() - set(held_out)), (final, labelled_numbers())):
+    ((held_out, scores),) = taught.validated
+    held_out_numbers = numbers_of(held_out)
+    assert result.accuracy is not None
+    assert result.accuracy.overall_accuracy == (scores.argmax(dim=1).numpy() == truth[held_out_numbers]).mean()
+    for samples, expected in ((train, labelled_numbers() - set(held_out_numbers)), (final, labelled_numbers())):
         numbers, labelled = numbers_of(samples.cells), samples.labels >= 0
         assert sorted(numbers) == list(range(truth.size)), "the scene is small enough to take each pixel, once"
         assert set(numbers[labelled]) == expected
@@ -225,15 +244,10 @@ def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
         assert samples.targets[labelled] == pytest.approx(smoothed, abs=1e-6)
         assert (samples.targets.argmax(axis=1) == truth[numbers]).mean() > 0.9, "the teacher knows the easy scene"
     counts = result.info.training
-    assert (counts["train_pixels"], counts["validation_pixels"]) == (240 - len(held_out), len(held_out))
-
-
-def test_the_last_run_takes_all_epochs_even_if_the_first_stopped_early(
-    scene: Scene, tmp_path: Path, taught: Taught
-) -> None:
-    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=7, refit=True))
-    assert [epochs for _, _, epochs in taught.sets] == [7, 7]
-    assert (result.info.training["epochs"], result.info.training["refitted"]) == (6, True)
+    assert (counts["train_pixels"], counts["validation_pixels"]) == (
+        240 - len(held_out),
+        len(held_out),
+    )
 
 
 def test_the_teacher_learns_from_whole_polygons_and_not_too_many_pixels(
@@ -256,10 +270,11 @@ def test_the_teacher_learns_from_whole_polygons_and_not_too_many_pixels(
 
 def test_the_figures_count_the_pixels_that_are_left_by_the_limit(scene: Scene, tmp_path: Path, taught: Taught) -> None:
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels_per_class=10))
-    ((train, validation, _),) = taught.sets
-    assert validation is not None
+    (train,), ((_, scores),) = taught.sets, taught.validated
     assert np.bincount(train.labels[train.labels >= 0]).tolist() == [10] * 3
-    assert np.bincount(validation.labels).tolist() == [10] * 3
+    assert len(scores) == 30
+    assert result.accuracy is not None
+    assert result.accuracy.matrix.sum(axis=1).tolist() == [10] * 3
     assert (result.info.training["train_pixels"], result.info.training["validation_pixels"]) == (30, 30)
 
 
@@ -278,11 +293,10 @@ def test_scattered_labels_take_no_more_memory_than_they_may(
     monkeypatch.setattr(pipeline, "LABEL_BYTES", cells * of_a_cell)
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin"))
     assert "the labels are many and scattered" in caplog.text
-    ((train, validation, _),) = taught.sets
-    assert validation is not None
+    (train,), ((validation, _),) = taught.sets, taught.validated
     labelled = train.labels >= 0
     assert set(train.labels[labelled]) == {0, 1, 2}, "one pixel of each class there must be"
-    for part in (train.cells.index[labelled], validation.cells.index):
+    for part in (train.cells.index[labelled], validation.index):
         assert len(np.unique(part)) <= max(cells, 3)
     assert result.info.training["train_pixels"] == labelled.sum() < 180
 
@@ -308,8 +322,8 @@ def test_few_labels_are_all_trained_on_and_the_teacher_is_cross_validated(
     training = read_info(result.model).training
     assert (training["split"], training["validation"], training["refitted"]) == ("none", None, False)
     assert (training["train_pixels"], training["validation_pixels"]) == (80, 0)
-    assert (training["epochs"], training["best_epoch"]) == (4, 4), "no epoch is better than the last"
-    assert result.outcome.accuracy is None
+    assert (training["epochs"], training["interrupted"]) == (4, False)
+    assert result.accuracy is None
     assert result.teacher is not None
     assert result.teacher.n == 80
     assert result.teacher.overall_accuracy > 0.9
@@ -324,7 +338,7 @@ def test_it_is_the_middle_class_that_has_to_have_labels_enough(
     for fewest, validated in ((32, True), (33, False)):
         monkeypatch.setattr(pipeline, "FEWEST_TO_HOLD_OUT", fewest)
         result = pipeline.train(tiny_options(scene, tmp_path / f"{fewest}.s2fin", labels=labels, epochs=1))
-        assert (result.outcome.accuracy is not None) is validated
+        assert (result.accuracy is not None) is validated
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -357,7 +371,7 @@ def test_labels_in_the_corners_of_the_raster(numbered: Scene, tmp_path: Path, ta
     corners = [(0, 0), (0, 69), (59, 0), (59, 69)]
     labels = raster_labels(numbered, tmp_path / "labels.tif", corners)
     pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", labels=labels))
-    ((train, _, _),) = taught.sets
+    (train,) = taught.sets
     labelled = np.flatnonzero(train.labels >= 0)
     assert sorted(numbers_of(train.cells.select(labelled))) == [70 * row + col for row, col in corners]
 
@@ -406,7 +420,7 @@ def test_a_scene_none_of_whose_scattered_pixels_has_data(
     hsi = write_tif(tmp_path / "hsi.tif", image)
     monkeypatch.setattr(pipeline, "scatter_pixels", lambda shape, **_: (np.zeros(1, np.int64), np.zeros(1, np.int64)))
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, epochs=1))
-    assert result.outcome.accuracy is not None
+    assert result.accuracy is not None
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -415,4 +429,4 @@ def test_where_there_is_no_data_nothing_is_taught(numbered: Scene, tmp_path: Pat
     heights[:, :30] = np.nan
     lidar = write_tif(tmp_path / "lidar.tif", heights)
     pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", lidar=lidar))
-    assert (numbers_of(taught.sets[0][0].cells) % SHAPE[1] >= 30).all()
+    assert (numbers_of(taught.sets[0].cells) % SHAPE[1] >= 30).all()

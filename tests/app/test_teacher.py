@@ -331,8 +331,12 @@ def test_cross_validation_plants_fewer_trees(monkeypatch: pytest.MonkeyPatch) ->
         return _ByHeart()
 
     replace_members(monkeypatch, "index", make)
-    teach(TWO_CLASSES, seed=5, features=indexed(40))
-    assert made == [(teaching.FEWER_TREES, 5)] * 2 * FOLDS + [(teaching.TREES, 5)], "pixel by pixel, and unit by unit"
+    for units, ways in ((np.arange(40), 1), (np.arange(40) // 2, 2)):
+        made.clear()
+        teach(TWO_CLASSES, units=units, seed=5, features=indexed(40))
+        assert made == [(teaching.FEWER_TREES, 5)] * ways * FOLDS + [(teaching.TREES, 5)], (
+            "unit by unit, pixel by pixel"
+        )
 
 
 # ---- folds -----------------------------------------------------------------------------------------------------------

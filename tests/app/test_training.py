@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import S2finError
-from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.stack import build_stack
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.learn import training
@@ -23,7 +21,6 @@ from s2fin_cli.learn.training import (
     Hyperparameters,
     Outcome,
     TrainingSet,
-    ValidationSet,
     cell_logits,
     fit,
     predict_cells,
@@ -32,13 +29,12 @@ from s2fin_cli.modelfile import read_model
 from s2fin_cli.progress import Progress, silent
 from tests.app.scenes import Scene, tiny_options
 
-CLASSES = make_classes({3: "low", 5: "high"})
 SIZES = {"width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4, "components": 2}
 
 
-def make_network(seed: int = 0) -> S2Fin:
+def make_network(seed: int = 0, *, classes: int = 2) -> S2Fin:
     torch.manual_seed(seed)
-    images = {"in_channels": 3, "aux_channels": 1, "num_classes": 2, "patch_size": 5, "context_size": 3}
+    images = {"in_channels": 3, "aux_channels": 1, "num_classes": classes, "patch_size": 5, "context_size": 3}
     return S2Fin(S2FinConfig.from_dict({**images, **SIZES}))
 
 
@@ -71,15 +67,16 @@ def make_training(count: int, *, seed: int = 0, apart: float = 3.0) -> TrainingS
     return TrainingSet(cells, targets, np.where(labelled, of_pixel, -1))
 
 
-def make_validation(count: int, *, seed: int = 1) -> ValidationSet:
-    classes = np.arange(count) % 2
-    return ValidationSet(make_cells(classes, seed=seed, apart=3.0), classes)
+def right_of(network: S2Fin, *, seed: int) -> float:
+    """Share of other cells that a network takes for what they are, patch by patch."""
+    classes = np.arange(40) % 2
+    cells = make_cells(classes, seed=seed, apart=3.0)
+    return float((patch_by_patch(network, cells).argmax(dim=1).numpy() == classes).mean())
 
 
 def run_fit(
     network: S2Fin,
     train: TrainingSet,
-    validation: ValidationSet | None,
     *,
     epochs: int = 2,
     seed: int = 0,
@@ -87,7 +84,7 @@ def run_fit(
     progress: Progress = silent,
 ) -> Outcome:
     hyperparameters = Hyperparameters(epochs, 16, learning_rate, seed)
-    return fit(network, train, validation, classes=CLASSES, hyperparameters=hyperparameters, progress=progress)
+    return fit(network, train, hyperparameters=hyperparameters, progress=progress)
 
 
 def patches_of(cells: Cells, size: int) -> tuple[Tensor, Tensor | None]:
@@ -107,24 +104,13 @@ def patch_by_patch(network: S2Fin, cells: Cells) -> Tensor:
     return logits
 
 
-def accuracy_of(share: float) -> Accuracy:
-    """Accuracy figures with that overall and average accuracy."""
-    right = round(20 * share)
-    return Accuracy.from_matrix([[right, 20 - right], [20 - right, right]], class_ids=[3, 5])
-
-
 # ---- what is learnt --------------------------------------------------------------------------------------------------
 
 
 def test_a_separable_problem_is_learnt() -> None:
     network = make_network()
-    outcome = run_fit(network, make_training(20), make_validation(40), epochs=5)
-    assert outcome.accuracy is not None
-    assert outcome.accuracy.overall_accuracy > 0.9
-    assert outcome.accuracy.class_ids == (3, 5)
-    assert outcome.accuracy.class_names == ("low", "high")
-    others = make_validation(40, seed=2)
-    assert (patch_by_patch(network, others.cells).argmax(dim=1).numpy() == others.labels).mean() > 0.9
+    run_fit(network, make_training(20), epochs=5)
+    assert right_of(network, seed=1) > 0.9
 
 
 def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
@@ -143,23 +129,14 @@ def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
     )
     targets = np.concatenate([soft(np.array([0, 1]), 0.95), soft(classes, 0.8)])
     labels = np.append([0, 1], np.full(20, -1))
-    outcome = run_fit(make_network(), TrainingSet(cells, targets, labels), make_validation(40), epochs=6)
-    assert outcome.accuracy is not None
-    assert outcome.accuracy.overall_accuracy > 0.9
-
-
-def test_the_kept_weights_are_the_validated_ones() -> None:
-    network, validation = make_network(), make_validation(50)
-    outcome = run_fit(network, make_training(20), validation, epochs=3)
-    scores, truth = patch_by_patch(network, validation.cells), torch.from_numpy(validation.labels)
-    assert torch.nn.functional.cross_entropy(scores, truth).item() == pytest.approx(outcome.loss, rel=1e-4)
-    assert outcome.accuracy is not None
-    assert outcome.accuracy.overall_accuracy == (scores.argmax(dim=1) == truth).float().mean().item()
+    network = make_network()
+    run_fit(network, TrainingSet(cells, targets, labels), epochs=6)
+    assert right_of(network, seed=1) > 0.9
 
 
 def weights_after(seed: int) -> dict[str, torch.Tensor]:
     network = make_network(seed)
-    run_fit(network, make_training(20), make_validation(10), seed=seed)
+    run_fit(network, make_training(20), seed=seed)
     return network.state_dict()
 
 
@@ -171,15 +148,13 @@ def test_the_seed_decides_every_bit() -> None:
 
 
 def test_samples_are_not_changed() -> None:
-    samples, validation = make_training(20), make_validation(20)
-    before, validation_before = copy.deepcopy(samples), copy.deepcopy(validation)
-    run_fit(make_network(), samples, validation, epochs=1)
-    for cells, old in ((samples.cells, before.cells), (validation.cells, validation_before.cells)):
-        for name, value in vars(cells).items():
-            assert np.array_equal(value, getattr(old, name)), name
+    samples = make_training(20)
+    before = copy.deepcopy(samples)
+    run_fit(make_network(), samples, epochs=1)
+    for name, value in vars(samples.cells).items():
+        assert np.array_equal(value, getattr(before.cells, name)), name
     assert np.array_equal(samples.targets, before.targets)
     assert np.array_equal(samples.labels, before.labels)
-    assert np.array_equal(validation.labels, validation_before.labels)
 
 
 def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
@@ -187,7 +162,7 @@ def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
     samples.cells.image[::2, :, :9] = np.nan
     samples.cells.image[1] = np.nan
     network = make_network()
-    outcome = run_fit(network, samples, None, epochs=1)
+    outcome = run_fit(network, samples, epochs=1)
     assert np.isfinite(outcome.loss)
     assert all(value.isfinite().all() for value in network.state_dict().values())
 
@@ -196,7 +171,7 @@ def test_a_loss_that_is_no_number_is_an_error_for_the_user() -> None:
     samples = make_training(20)
     samples.targets[:] = np.nan
     with pytest.raises(S2finError, match=r"diverged.*--learning-rate"):
-        run_fit(make_network(), samples, make_validation(4))
+        run_fit(make_network(), samples)
 
 
 def test_one_epoch_of_few_steps() -> None:
@@ -204,93 +179,66 @@ def test_one_epoch_of_few_steps() -> None:
     outcome = run_fit(
         make_network(),
         make_training(2),
-        make_validation(4),
         epochs=1,
         progress=lambda stage, done, total, **figures: told.append((done, total)),
     )
-    assert (outcome.best_epoch, outcome.epochs, outcome.interrupted) == (1, 1, False)
-    assert outcome.accuracy is not None
+    assert (outcome.epochs, outcome.interrupted) == (1, False)
     assert told == [(0, 1), (1, 1)]
 
 
-# ---- which epoch is kept, and interruptions --------------------------------------------------------------------------
+# ---- what is kept, and interruptions ---------------------------------------------------------------------------------
 
 
-class Played:
-    """Stands in for validation: gives accuracies and losses from a list, and keeps the weights that were assessed."""
+class Watched:
+    """The averaged weights and the loss after each epoch."""
 
-    def __init__(self, figures: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.weights: list[dict[str, torch.Tensor]] = []
-        played = self
+        self.losses: list[float] = []
+        original = training._Run.train_epoch
 
-        def assess(run: training._Run, samples: ValidationSet) -> tuple[Accuracy, float]:
-            share, loss = figures[len(played.weights)]
-            played.weights.append(copy.deepcopy(run.averaged.state_dict()))
-            return accuracy_of(share), loss
+        def train_epoch(run: training._Run) -> float:
+            self.losses.append(original(run))
+            self.weights.append(copy.deepcopy(run.averaged.state_dict()))
+            return self.losses[-1]
 
-        monkeypatch.setattr(training._Run, "assess", assess)
+        monkeypatch.setattr(training._Run, "train_epoch", train_epoch)
 
-    def holds(self, network: S2Fin, epoch: int) -> bool:
-        kept = self.weights[epoch - 1]
-        return all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
+    def kept(self, network: S2Fin) -> list[bool]:
+        """For each epoch, whether the network has its weights."""
+        own = network.state_dict()
+        return [all(torch.equal(value, own[name]) for name, value in weights.items()) for weights in self.weights]
 
 
 @pytest.mark.usefixtures("short_epochs")
-def test_early_stopping_keeps_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = [(0.5, 1.0), (0.9, 0.5), (0.8, 0.1), (0.9, 0.6), (0.7, 0.4), (0.6, 0.3), (0.9, 0.5), (1.0, 0.1)]
-    played = Played(figures, monkeypatch)
-    network = make_network()
-    told: list[tuple[int, int]] = []
+def test_the_averaged_weights_of_the_last_epoch_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, network = Watched(monkeypatch), make_network()
+    told: list[dict[str, float]] = []
     outcome = run_fit(
-        network,
-        make_training(10),
-        make_validation(4),
-        epochs=10,
-        progress=lambda stage, done, total, **figures: told.append((done, total)),
+        network, make_training(10), epochs=4, progress=lambda stage, done, total, **figures: told.append(figures)
     )
-    assert (outcome.best_epoch, outcome.epochs, outcome.interrupted) == (2, 7, False), "patience is five epochs here"
-    assert outcome.loss == 0.5
-    assert outcome.accuracy is not None
-    assert outcome.accuracy.average_accuracy == 0.9
-    assert played.holds(network, 2)
-    assert not played.holds(network, 7)
-    assert told == [*((done, 10) for done in range(8)), (10, 10)]
+    assert watched.kept(network) == [False, False, False, True]
+    assert (outcome.epochs, outcome.interrupted, outcome.loss) == (4, False, watched.losses[-1])
+    assert told == [{}, *({"loss": loss} for loss in watched.losses)]
 
 
 @pytest.mark.usefixtures("short_epochs")
-def test_the_lower_loss_decides_between_equal_accuracies(monkeypatch: pytest.MonkeyPatch) -> None:
-    played = Played([(0.9, 0.5), (0.9, 0.4), (0.9, 0.45)], monkeypatch)
-    network = make_network()
-    outcome = run_fit(network, make_training(10), make_validation(4), epochs=3)
-    assert (outcome.best_epoch, outcome.epochs) == (2, 3)
-    assert played.holds(network, 2)
+def test_an_interrupt_within_an_epoch_keeps_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, network = Watched(monkeypatch), make_network()
+    steps = 0
+    original = training._Run._average
 
-
-@pytest.mark.usefixtures("short_epochs")
-def test_without_validation_all_epochs_are_run_and_the_last_is_kept() -> None:
-    figures_told: list[dict[str, float]] = []
-
-    def listen(stage: str, done: int, total: int, **figures: float) -> None:
-        figures_told.append(figures)
-
-    outcome = run_fit(make_network(), make_training(10), None, epochs=8, progress=listen)
-    assert (outcome.best_epoch, outcome.epochs, outcome.accuracy) == (8, 8, None)
-    assert [sorted(figures) for figures in figures_told] == [[], *[["loss"]] * 8]
-
-
-@pytest.mark.usefixtures("short_epochs")
-def test_an_interrupt_after_the_second_epoch_keeps_the_best_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    played = Played([(0.9, 0.5), (0.5, 0.5)], monkeypatch)
-    network = make_network()
-
-    def interrupt(stage: str, done: int, total: int, **figures: float) -> None:
-        if done == 2:
+    def interrupt(run: training._Run) -> None:
+        nonlocal steps
+        original(run)
+        steps += 1
+        if steps == 2 * run.steps + 1:
             raise KeyboardInterrupt
 
-    outcome = run_fit(network, make_training(10), make_validation(4), epochs=5, progress=interrupt)
-    assert outcome.interrupted
-    assert (outcome.best_epoch, outcome.epochs) == (1, 2)
-    assert played.holds(network, 1)
+    monkeypatch.setattr(training._Run, "_average", interrupt)
+    outcome = run_fit(network, make_training(10), epochs=5)
+    assert (outcome.epochs, outcome.interrupted, outcome.loss) == (2, True, watched.losses[1])
+    assert watched.kept(network) == [False, True]
 
 
 def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +247,7 @@ def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(training._Run, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_fit(make_network(), make_training(10), make_validation(4))
+        run_fit(make_network(), make_training(10))
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -330,9 +278,8 @@ def steps_of(labelled: int, *, classes: int = 2, batch_size: int = 8) -> int:
     cells = make_cells(np.zeros(1, np.int64), seed=0, apart=0.0, each=labelled + 500)
     labels = np.append(np.arange(labelled) % classes, np.full(500, -1))
     targets = np.full((len(labels), classes), 1 / classes, np.float32)
-    named = make_classes({number: str(number) for number in range(classes)})
-    samples = TrainingSet(cells, targets, labels)
-    return training._Run(make_network(), samples, named, Hyperparameters(1, batch_size, 1e-3, 0)).steps
+    network = make_network(classes=classes)
+    return training._Run(network, TrainingSet(cells, targets, labels), Hyperparameters(1, batch_size, 1e-3, 0)).steps
 
 
 def test_an_epoch_is_between_16_and_40_steps() -> None:
@@ -450,7 +397,7 @@ def test_several_cells_at_a_time_have_the_same_answers_as_patches() -> None:
 
 
 def test_no_pixels_have_no_answers() -> None:
-    cells = make_validation(2).cells
+    cells = make_cells(np.arange(2), seed=1, apart=3.0)
     assert predict_cells(make_network(), cells.select(np.empty(0, np.int64))).shape == (0, 2)
 
 
@@ -458,7 +405,7 @@ def test_a_step_sees_the_drawn_pixels_surroundings_in_any_orientation(monkeypatc
     """With values left alone, each window's logits are those of its pixel's patch, turned or flipped."""
     monkeypatch.setattr(training, "change_values", lambda image, *, generator: image)
     samples = make_training(12)
-    run = training._Run(make_network(), samples, CLASSES, Hyperparameters(1, 64, 1e-3, 0))
+    run = training._Run(make_network(), samples, Hyperparameters(1, 64, 1e-3, 0))
     torch.nn.init.normal_(run.network.head.classify.weight, std=0.5)
     run.network.eval()
     chosen, pixels = run.draws.next(64)
