@@ -29,7 +29,7 @@ MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 40
 #: Windows that a step takes of one cell.
 WINDOWS_OF_CELL = 8
 WEIGHT_DECAY = 0.02
-LABEL_SMOOTHING = 0.05
+LABEL_SMOOTHING = 0.01
 WARMUP_SHARE = 0.1
 #: Decay of the moving average of the weights, which is what is kept.
 AVERAGE_DECAY = 0.98
