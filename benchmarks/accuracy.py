@@ -123,7 +123,7 @@ def fit_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: 
         network, info = read_model(model)
     if overrides.items() - info.architecture.items():
         raise RuntimeError(f"training made its network without {overrides}; adapt changed_network")
-    engine = Engine(network, pick_device("auto"))
+    engine = Engine(network, pick_device("auto"), stride=network.cfg.block_size)
     stack = fit_stack(info, build_stack(InputOptions.from_kwargs(paths).src_paths))
 
     def predict(pixels: LabelledPixels) -> NDArray[np.float64]:

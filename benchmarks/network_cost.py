@@ -46,18 +46,22 @@ def measure(bands: int) -> str:
     side = SIDE + 2 * model.halo
     x, a = model.standardize(torch.randn(1, bands, side, side), torch.randn(1, 1, side, side))
     maps = model.stem(x, a)
-    size = model.cfg.patch_size
+    size, block = model.cfg.patch_size, model.block(model.cfg.block_size)
     tokens = maps.tokens.permute(0, 3, 4, 1, 2).reshape(-1, *maps.tokens.shape[1:3])[:WINDOWS]
-    windows = [
+    image, aux = (
         m[:, :, :size, :size].expand(WINDOWS, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         for m in (maps.image, maps.aux)
-    ]
+    )
+
+    def classify(count: int) -> object:
+        return model.classify_windows(tokens[:count], image[:count], aux[:count], block)
+
     return (
         f"{bands} + 1 bands: {sum(p.numel() for p in model.parameters())} parameters, "
         f"{mflop(lambda: model.stem(x, a)) / SIDE**2:.1f} MFLOP a pixel in the stem, "
-        f"{mflop(lambda: model.classify_windows(tokens[:1], *(w[:1] for w in windows))):.1f} MFLOP a window, "
+        f"{mflop(lambda: classify(1)):.1f} MFLOP a window, "
         f"{rate(lambda: model.stem(x, a), SIDE**2):.0f} pixels/s in the stem, "
-        f"{rate(lambda: model.classify_windows(tokens, *windows), WINDOWS):.0f} windows/s"
+        f"{rate(lambda: classify(WINDOWS), WINDOWS):.0f} windows/s"
     )
 
 

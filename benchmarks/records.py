@@ -191,6 +191,7 @@ def _sources(*, subject: bool) -> Iterator[Path]:
         yield from sorted((ROOT / "models" / "s2fin").glob("*.py"))
         yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
         yield ROOT / "s2fin_cli" / "geo" / "statistics.py"
+        yield ROOT / "s2fin_cli" / "infer" / "engine.py"
         yield ROOT / "s2fin_cli" / "config.py"  # the defaults
     else:
         yield benchmarks / "peers.py"

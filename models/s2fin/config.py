@@ -14,7 +14,7 @@ FREQUENCY_MASKS = ("soft", "hard")
 RESONANCES = ("frequency", "spatial")
 POSITIVE = (
     "in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens",
-    "depth", "heads", "state_size", "map_tokens", "components",
+    "depth", "heads", "state_size", "map_tokens", "components", "block_size",
 )  # fmt: skip
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
@@ -29,6 +29,8 @@ class S2FinConfig:
         aux_channels: bands of the second image (LiDAR, SAR), or of the projection that stands in for it.
         num_classes: classes, so logits.
         patch_size: pixels along one side of a window; odd, 5 to 21.
+        block_size: pixels along one side of the central block of a window whose pixels the head tells apart; odd, at
+            most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
         context_size: pixels along one side of the neighbourhood whose mean and deviation the stem adds to each pixel's
             features; odd, 1 (none) to 21.
@@ -53,6 +55,7 @@ class S2FinConfig:
     aux_channels: int
     num_classes: int
     patch_size: int = 7
+    block_size: int = 5
     components: int = 12
     context_size: int = 11
     width: int = 80
@@ -85,6 +88,8 @@ class S2FinConfig:
             size = getattr(self, name)
             in_range = least <= size <= MAX_PATCH_SIZE and size % 2 == 1
             _require(in_range, name, size, f"an odd number from {least} to {MAX_PATCH_SIZE}")
+        in_patch = self.block_size <= self.patch_size and self.block_size % 2 == 1
+        _require(in_patch, "block_size", self.block_size, f"odd and at most patch_size ({self.patch_size})")
         if self.aux_from_image:
             _require(self.aux_channels == self.components, "aux_channels", self.aux_channels, "as many as components")
         _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads ({self.heads})")

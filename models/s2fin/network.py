@@ -39,6 +39,21 @@ Floats = Sequence[float] | Tensor
 MAX_SCALED = 1e6
 
 
+class StageMaps(NamedTuple):
+    """What the stages give for each window.
+
+    Attributes:
+        tokens: (B, N, d).
+        image, aux: deep maps (B, p * p, D') of half the resolution.
+        fine: the maps (B, P * P, D) of both images that the deep ones were made of.
+    """
+
+    tokens: Tensor
+    image: Tensor
+    aux: Tensor
+    fine: tuple[Tensor, Tensor]
+
+
 class StemMaps(NamedTuple):
     """What the stem gives for each pixel: tokens (B, N, d, h, w), and maps (B, D, h, w) of the image and the second."""
 
@@ -61,11 +76,11 @@ class TokenEmbedding(nn.Module):
         self.conv = nn.Conv2d(channels, cfg.num_tokens * cfg.width, 3, groups=cfg.num_tokens)
         self.position = nn.Parameter(torch.randn(self.shape) * 0.02)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give tokens (B, h, w, N, d) of an image (B, C, h + 2, w + 2)."""
+    def forward(self, x: Tensor, *, stride: int = 1) -> Tensor:
+        """Give tokens (B, h, w, N, d) of an image (B, C, h + 2, w + 2), or of every so many of its pixels."""
         x = nn.functional.pad(x, (0, 0, 0, 0, 0, self.missing)) if self.missing else x
-        tokens: Tensor = self.conv(x).permute(0, 2, 3, 1).unflatten(3, self.shape)
-        return tokens + self.position
+        tokens = nn.functional.conv2d(x, self.conv.weight, self.conv.bias, stride, groups=self.conv.groups)
+        return tokens.permute(0, 2, 3, 1).reshape(*tokens.shape[:1], *tokens.shape[2:], *self.shape) + self.position
 
 
 class MapStem(nn.Module):
@@ -230,22 +245,30 @@ class WindowStages(nn.Module):
         self.hfrm = HFRM(deep, temperature=soft, hard=hard, spatial=spatial) if cfg.hfrm else None
         self.deep = nn.ModuleList(ConvBlock(deep, expansion=2) for _ in range(2))
 
-    def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Take tokens (B, N, d) and maps (B, P * P, D); give tokens and the deep maps of half the resolution."""
+    def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> StageMaps:
+        """Take tokens (B, N, d) and maps (B, P * P, D)."""
         if self.afcm is not None:
             image, aux = self.afcm(image, aux, self.shape)
         image, aux = (block(maps, self.shape) for block, maps in zip(self.shallow, (image, aux), strict=True))
         if self.ssaf is not None:
             tokens, image, aux = self.ssaf(tokens, image, aux)
+        fine = image, aux
         image, aux = (halve(maps, self.shape) for halve, maps in zip(self.halve, (image, aux), strict=True))
         if self.hfrm is not None:
             image, aux = self.hfrm(image, aux, self.deep_shape)
         image, aux = (block(maps, self.deep_shape) for block, maps in zip(self.deep, (image, aux), strict=True))
-        return tokens, image, aux
+        return StageMaps(tokens, image, aux, fine)
 
 
 class Head(nn.Module):
-    """Pools both maps to tokens, scans the sequence of all tokens, and classifies the three sources' means."""
+    """Classifies a window, and tells the pixels around its centre apart.
+
+    Equation (ours): both deep maps are pooled to tokens, the sequence of all tokens is scanned, and the three sources'
+    means m give the window's logits W_c LN(m). The logits of a pixel of the window are those plus
+    W_2 GELU(W_1 LN[X_1; X_2]) of the fine maps X_1, X_2 at that pixel.
+    NOTE: without the second term a window tells its centre's class alone. With it, a window serves a block of pixels,
+    and what a single pixel looks like reaches the logits on a short way.
+    """
 
     def __init__(self, cfg: S2FinConfig) -> None:
         super().__init__()
@@ -260,13 +283,27 @@ class Head(nn.Module):
         self.norm = nn.LayerNorm(3 * cfg.width)
         self.dropout = nn.Dropout(cfg.dropout)
         self.classify = Linear(3 * cfg.width, cfg.num_classes)
+        self.detail = nn.Sequential(
+            nn.LayerNorm(2 * cfg.map_width),
+            Linear(2 * cfg.map_width, cfg.deep_width),
+            nn.GELU(),
+            nn.Dropout(cfg.dropout),
+        )
+        self.classify_detail = Linear(cfg.deep_width, cfg.num_classes)
 
-    def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
-        """Give logits (B, num_classes) of tokens (B, N, d) and deep maps (B, n, D)."""
+    def forward(self, maps: StageMaps, positions: Tensor) -> Tensor:
+        """Give logits (B, n, num_classes) at positions of the windows, (n,) or, each window its own, (B, n)."""
+        fine = torch.cat([_picked(part, positions) for part in maps.fine], dim=2)
+        logits: Tensor = self.window_logits(maps).unsqueeze(1) + self.classify_detail(self.detail(fine))
+        return logits
+
+    def window_logits(self, maps: StageMaps) -> Tensor:
+        """Give what the logits (B, num_classes) of all pixels of a window have in common."""
         pooled = [
-            project(pool(maps)) for project, pool, maps in zip(self.project, self.pool, (image, aux), strict=True)
+            project(pool(part))
+            for project, pool, part in zip(self.project, self.pool, (maps.image, maps.aux), strict=True)
         ]
-        sequence = torch.cat([tokens, torch.cat(pooled, dim=1) + self.position], dim=1)
+        sequence = torch.cat([maps.tokens, torch.cat(pooled, dim=1) + self.position], dim=1)
         if self.scan is not None:
             sequence = self.scan(sequence)
         means = [source.mean(dim=1) for source in torch.split(sequence, self.sizes, dim=1)]
@@ -324,7 +361,7 @@ class S2Fin(nn.Module):
         if x.shape[-2:] != (side, side):
             raise ValueError(f"patches must be {side} x {side} pixels, got {x.shape[-2]} x {x.shape[-1]}")
         maps = self.stem(x, a, border=self.cfg.patch_size // 2)
-        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux)
+        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, self.block(1))[:, 0]
 
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
@@ -351,7 +388,7 @@ class S2Fin(nn.Module):
         _check_bands("aux", aux, cfg.aux_channels)
         return x, _scaled(aux, self.aux_mean, self.aux_std)
 
-    def stem(self, x: Tensor, a: Tensor, *, border: int = 0) -> StemMaps:
+    def stem(self, x: Tensor, a: Tensor, *, border: int = 0, stride: int = 1) -> StemMaps:
         """Give each pixel's tokens and features, of standardised images (B, C, H, W); h = H - 2 halo, w = W - 2 halo.
 
         The maps are views of channels-last memory, so that one pixel's values lie together.
@@ -361,25 +398,35 @@ class S2Fin(nn.Module):
             a: the second image.
             border: tokens are most of the work and needed at windows' centres only; they are left out this close to
                 the maps' edges, so theirs is a map of (h - 2 border, w - 2 border).
+            stride: odd; of what is left, the central pixel of each `stride` x `stride` block gets tokens.
         """
-        tokens = self.tokens(_cropped(x, border + self.halo - 1)).permute(0, 3, 4, 1, 2)
-        return StemMaps(tokens, *self.maps(x, a))
+        around = border + self.halo - 1
+        centres = _cropped(x, around)[..., stride // 2 :, stride // 2 :]
+        return StemMaps(self.tokens(centres, stride=stride).permute(0, 3, 4, 1, 2), *self.maps(x, a))
 
     def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
         shape = standard_normal_variate(x[:, : self.cfg.in_channels])
         return self.image_stem(torch.cat([x, shape], dim=1)), self.aux_stem(a)
 
-    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
-        """Give logits (B, num_classes) of windows.
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
+        """Give logits (B, n, num_classes) of pixels of windows.
 
         Args:
             tokens: of the windows' centre pixels, (B, N, d).
             image: windows of the stem's map of the image, (B, D, P, P); fastest in channels-last memory.
             aux: windows of the stem's map of the second image, likewise.
+            positions: which pixels, row * P + column: the same of all windows (n,), see `block`, or each window its
+                own (B, n). Trained are those of the central `block_size` x `block_size`.
         """
-        logits: Tensor = self.head(*self.stages(tokens, _flat(image), _flat(aux)))
+        logits: Tensor = self.head(self.stages(tokens, _flat(image), _flat(aux)), positions)
         return logits
+
+    def block(self, size: int) -> Tensor:
+        """Positions (size * size,) of a window's central block of odd size, row by row, for `classify_windows`."""
+        side = self.cfg.patch_size
+        axis = torch.arange(size, device=self.image_mean.device) + (side - size) // 2
+        return (axis[:, None] * side + axis).flatten()
 
     @torch.no_grad()
     def set_statistics(
@@ -429,9 +476,12 @@ class S2Fin(nn.Module):
             tensor = torch.where(tensor == 0, torch.ones_like(tensor), tensor)
         return tensor.view_as(buffer)
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Give the tokens (B, h, w, N, d) of a standardised image (B, C + components, h + 2, w + 2)."""
-        embedded: Tensor = self.embedding(x[:, : self.cfg.in_channels])
+    def tokens(self, x: Tensor, *, stride: int = 1) -> Tensor:
+        """Give the tokens (B, h, w, N, d) of a standardised image (B, C + components, h + 2, w + 2).
+
+        With a stride they are those of every so many pixels, from the first one.
+        """
+        embedded: Tensor = self.embedding(x[:, : self.cfg.in_channels], stride=stride)
         if not len(self.hfset):
             return embedded
         chunks = torch.split(embedded.flatten(0, 2), TOKEN_CHUNK)
@@ -457,8 +507,9 @@ def initialise(model: S2Fin) -> None:
             _shrink(*module.out)
         elif isinstance(module, SelectiveScan):
             _shrink(module.out)
-    nn.init.normal_(model.head.classify.weight, std=0.02)
-    nn.init.zeros_(model.head.classify.bias)
+    for layer in (model.head.classify, model.head.classify_detail):
+        nn.init.normal_(layer.weight, std=0.02)
+        nn.init.zeros_(layer.bias)
 
 
 def _shrink(*layers: nn.Module) -> None:
@@ -487,6 +538,13 @@ def _cropped(planes: Tensor, border: int) -> Tensor:
 def _flat(planes: Tensor) -> Tensor:
     """(B, C, H, W) to (B, H * W, C); no copy from channels-last memory."""
     return planes.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _picked(maps: Tensor, positions: Tensor) -> Tensor:
+    """Values (B, n, C) of maps (B, m, C) at positions (n,), or at those of each map (B, n)."""
+    if positions.ndim == 1:
+        return maps[:, positions]
+    return maps[torch.arange(len(maps), device=maps.device)[:, None], positions]
 
 
 def _planes(maps: Tensor, shape: tuple[int, int]) -> Tensor:

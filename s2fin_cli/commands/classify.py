@@ -35,6 +35,12 @@ logger = logging.getLogger(__name__)
 @click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
 @overwrite_option
 @click.option(
+    "--stride",
+    type=int,
+    help="Pixels from one window to the next, odd; 1 gives each pixel a window of its own, which takes longer.  "
+    "[default: the largest that the model was trained for]",
+)
+@click.option(
     "--tile-size",
     default=ClassifyOptions.tile_size,
     show_default=True,

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Pixels a side of a cell, the unit of computing.
+#: Windows a side of a cell, the unit of computing.
 #: NOTE: every cell is computed with the same shapes wherever it lies, padded at the raster's edge if need be, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
-CELL_SIZE = 16
+CELL_WINDOWS = 16
 #: Cells computed at once on CUDA to begin with; halved when memory runs out.
 CUDA_CELLS = 64
 
@@ -27,17 +27,20 @@ CUDA_CELLS = 64
 class Engine:
     """Sliding-window inference with one network.
 
-    What depends on a pixel's closest neighbourhood (the network's stem) is computed once for a cell; the windows
-    around the cell's pixels are then gathered from its maps.
+    What depends on a pixel's closest neighbourhood (the network's stem) is computed once for a cell; the windows are
+    then gathered from its maps, and each gives the classes of a block of `stride` x `stride` pixels at its centre.
 
     Attributes:
+        stride: pixels from one window to the next, odd; with 1 each pixel has a window of its own.
+        cell_size: pixels a side of a cell; tiles are to start at multiples of it.
         margin: pixels that a tile needs beyond the pixels to classify, on each side.
     """
 
-    def __init__(self, network: S2Fin, device: torch.device) -> None:
+    def __init__(self, network: S2Fin, device: torch.device, *, stride: int) -> None:
         self.device = device
         self.network = network.to(device).eval()
         self.patch_size = network.cfg.patch_size
+        self.stride, self.cell_size = stride, stride * CELL_WINDOWS
         self.margin = network.input_size // 2
         self.cells_at_once = CUDA_CELLS if device.type == "cuda" else 1
 
@@ -56,12 +59,12 @@ class Engine:
         Raises:
             S2finError: the device has too little memory for the smallest piece of work.
         """
-        height, width = valid.shape
-        rows, cols = -(-height // CELL_SIZE), -(-width // CELL_SIZE)
-        padding = (0, cols * CELL_SIZE - width, 0, rows * CELL_SIZE - height)
+        (height, width), size = valid.shape, self.cell_size
+        rows, cols = -(-height // size), -(-width // size)
+        padding = (0, cols * size - width, 0, rows * size - height)
         images = [F.pad(part, padding, value=torch.nan) for part in (image, aux) if part is not None]
-        wanted = F.pad(valid, padding).view(rows, CELL_SIZE, cols, CELL_SIZE).any(dim=3).any(dim=1)
-        probs = torch.zeros(self.network.cfg.num_classes, rows * CELL_SIZE, cols * CELL_SIZE)
+        wanted = F.pad(valid, padding).view(rows, size, cols, size).any(dim=3).any(dim=1)
+        probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size)
         cells = wanted.nonzero().tolist()
         while cells:
             batch = cells[: self.cells_at_once]
@@ -72,33 +75,33 @@ class Engine:
                 self._use_less_memory()
                 continue
             for (row, col), result in zip(batch, results, strict=True):
-                probs[:, row * CELL_SIZE : (row + 1) * CELL_SIZE, col * CELL_SIZE : (col + 1) * CELL_SIZE] = result
+                probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
             cells = cells[len(batch) :]
         return probs[:, :height, :width]
 
     def _predict_cells(self, images: list[Tensor], cells: list[list[int]]) -> Tensor:
-        """Probabilities (cells, num_classes, CELL_SIZE, CELL_SIZE) of cells given by row and column."""
-        side = CELL_SIZE + 2 * self.margin
+        """Probabilities (cells, num_classes, cell_size, cell_size) of cells given by row and column."""
+        size, side, stride = self.cell_size, self.cell_size + 2 * self.margin, self.stride
         batches = [
             torch.stack(
-                [
-                    image[:, row * CELL_SIZE : row * CELL_SIZE + side, col * CELL_SIZE : col * CELL_SIZE + side]
-                    for row, col in cells
-                ]
+                [image[:, row * size : row * size + side, col * size : col * size + side] for row, col in cells]
             ).to(self.device)
             for image in images
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
-        maps = self.network.stem(x, a, border=self.patch_size // 2)
+        maps = self.network.stem(x, a, border=self.patch_size // 2, stride=stride)
         tokens = maps.tokens.permute(0, 3, 4, 1, 2).flatten(0, 2)
-        logits = self.network.classify_windows(tokens, self._windows(maps.image), self._windows(maps.aux))
-        probs = logits.float().softmax(dim=1)
-        return probs.view(len(cells), CELL_SIZE, CELL_SIZE, -1).permute(0, 3, 1, 2).cpu()
+        logits = self.network.classify_windows(
+            tokens, self._windows(maps.image), self._windows(maps.aux), self.network.block(stride)
+        )
+        probs = logits.float().softmax(dim=2).view(len(cells), CELL_WINDOWS, CELL_WINDOWS, stride, stride, -1)
+        return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size).cpu()
 
     def _windows(self, maps: Tensor) -> Tensor:
-        """All windows (n, D, P, P) of maps (B, D, h, w), row by row, in channels-last memory."""
-        size = self.patch_size
-        windows = maps.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)  # B, rows, cols, D, P, P
+        """The windows (n, D, P, P) of maps (B, D, h, w), row by row, in channels-last memory."""
+        size, stride = self.patch_size, self.stride
+        maps = maps.permute(0, 2, 3, 1)[:, stride // 2 :, stride // 2 :]
+        windows = maps.unfold(1, size, stride).unfold(2, size, stride)  # B, rows, cols, D, P, P
         return windows.permute(0, 1, 2, 4, 5, 3).flatten(0, 2).permute(0, 3, 1, 2)
 
     def _use_less_memory(self) -> None:

@@ -24,7 +24,7 @@ from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.infer.engine import CELL_SIZE, Engine
+from s2fin_cli.infer.engine import Engine
 from s2fin_cli.modelfile import ModelInfo, check_values, find_model, fit_stack, read_model
 from s2fin_cli.progress import Progress, silent
 
@@ -121,7 +121,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     model_path = find_model(options.model)
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
     network, info = read_model(model_path)
-    engine = Engine(network, pick_device(options.device))
+    stride = _check_stride(options.stride, network.cfg.block_size)
+    engine = Engine(network, pick_device(options.device), stride=stride)
     keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))
@@ -157,6 +158,17 @@ def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
     tmp = dict(zip(outputs.wanted, tmp_paths, strict=True))
     others = (outputs.polygons, outputs.confidence, outputs.probabilities)
     return Outputs(tmp[outputs.map], *(None if path is None else tmp[path] for path in others))
+
+
+def _check_stride(stride: int | None, largest: int) -> int:
+    """The stride to take, the largest that the model was trained for unless another is asked for.
+
+    Raises:
+        UsageError: the model was not trained for it.
+    """
+    if stride is not None and stride > largest:
+        raise UsageError(f"--stride is {stride}, and the model was trained for at most {largest}; take that or less")
+    return largest if stride is None else stride
 
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
@@ -207,7 +219,7 @@ def _fill(
     dtype, nodata = map_encoding(ids.tolist())
     counts = np.zeros(len(ids), dtype=np.int64)
     # NOTE: tiles made of whole cells keep the map independent of the tile size.
-    tiles = list(iter_tiles(stack.grid.shape, -(-tile_size // CELL_SIZE) * CELL_SIZE))
+    tiles = list(iter_tiles(stack.grid.shape, -(-tile_size // engine.cell_size) * engine.cell_size))
     progress("classifying", 0, len(tiles))
     with stack.open() as opened:
         for done, window in enumerate(tiles, start=1):

@@ -171,7 +171,19 @@ class _Run:
             places = torch.from_numpy(where.rows[pixels]), torch.from_numpy(where.cols[pixels])
             images, places = reorient(images, places, inner=CELL_SIZE, generator=self.draws.generator)
             x, a = (change_values(image, generator=self.draws.generator) for image in images)
-        return cell_logits(self.network, x, a, places)
+            centres = self._centres(places)
+        return cell_logits(self.network, x, a, places, centres)
+
+    def _centres(self, places: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Centres of windows that have pixels anywhere in their blocks, so that the head learns to tell all of them."""
+        reach = self.network.cfg.block_size // 2
+        rows, cols = (
+            (place + torch.randint(-reach, reach + 1, place.shape, generator=self.draws.generator)).clamp(
+                0, CELL_SIZE - 1
+            )
+            for place in places
+        )
+        return rows, cols
 
     def _targets(self, pixels: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.train.targets[pixels.ravel()]).to(self.device)
@@ -234,7 +246,7 @@ class _Pool:
 
 
 def predict_cells(network: S2Fin, cells: Cells) -> Tensor:
-    """Logits (n, classes) of the pixels of cells, on the CPU, by a network in evaluation mode."""
+    """Logits (n, classes) of the pixels of cells, on the CPU, by a network in evaluation mode; a window each."""
     device = next(network.parameters()).device
     logits = torch.empty(len(cells), network.cfg.num_classes)
     order = np.argsort(cells.index, kind="stable")
@@ -244,18 +256,29 @@ def predict_cells(network: S2Fin, cells: Cells) -> Tensor:
                 continue
             x, a = network.standardize(*_raw(cells, cells.index[part[:1]], device))
             places = torch.from_numpy(cells.rows[part])[None], torch.from_numpy(cells.cols[part])[None]
-            logits[torch.from_numpy(part)] = cell_logits(network, x, a, places).cpu()
+            logits[torch.from_numpy(part)] = cell_logits(network, x, a, places, places).cpu()
     return logits
 
 
-def cell_logits(network: S2Fin, x: Tensor, a: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
-    """Logits (B k, classes) of standardised cells (B, C, S, S) at the inner pixels of rows and columns (B, k)."""
-    rows, cols = places
+def cell_logits(
+    network: S2Fin, x: Tensor, a: Tensor, places: tuple[Tensor, Tensor], centres: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Logits (B k, classes) of pixels of standardised cells.
+
+    Args:
+        network: the network.
+        x: cells (B, C, S, S) of the image, with the margin of the network's windows.
+        a: likewise of the second image.
+        places: rows and columns (B, k) of the pixels within the margin.
+        centres: likewise of the centres of the windows that the pixels are told from.
+    """
+    side, (rows, cols) = network.cfg.patch_size, centres
     maps = network.maps(x, a)
-    around = network.halo + network.cfg.patch_size // 2 - 1  # tokens see 3 x 3 pixels, this far from a cell's edge
+    around = network.halo + side // 2 - 1  # tokens see 3 x 3 pixels, this far from a cell's edge
     tokens = network.tokens(_windows(x, rows + around, cols + around, 3))[:, 0, 0]
-    windows = (_windows(part, rows, cols, network.cfg.patch_size) for part in maps)
-    return network.classify_windows(tokens, *windows)
+    image, aux = (_windows(part, rows, cols, side) for part in maps)
+    positions = (places[0] - rows + side // 2) * side + places[1] - cols + side // 2
+    return network.classify_windows(tokens, image, aux, positions.flatten()[:, None].to(x.device))[:, 0]
 
 
 def _windows(maps: Tensor, rows: Tensor, cols: Tensor, size: int) -> Tensor:

@@ -119,22 +119,40 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
         assert mean == pytest.approx(confidence[inside].mean(), abs=1e-5)
 
 
-@pytest.mark.parametrize("tile_size", [16, 32, 48, 1000])
+@pytest.mark.parametrize(("stride", "tile_sizes"), [(1, (16, 32, 48, 1000)), (3, (16, 64))])
 def test_no_output_depends_on_the_tile_size(
-    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path, tile_size: int
+    scene: Scene, model: Path, tmp_path: Path, stride: int, tile_sizes: tuple[int, ...]
 ) -> None:
-    other = run_classify(
-        scene,
-        model,
-        tmp_path / "map.tif",
-        confidence=tmp_path / "confidence.tif",
-        probabilities=tmp_path / "probs.tif",
-        tile_size=tile_size,
+    one, *others = (
+        run_classify(
+            scene,
+            model,
+            tmp_path / f"{tile_size}.tif",
+            confidence=tmp_path / f"confidence_{tile_size}.tif",
+            probabilities=tmp_path / f"probs_{tile_size}.tif",
+            tile_size=tile_size,
+            stride=stride,
+        ).outputs
+        for tile_size in tile_sizes
     )
-    for name in ("map", "confidence", "probabilities"):
-        assert np.array_equal(read_tif(getattr(other.outputs, name)), read_tif(getattr(result.outputs, name)))
-    first, second = (gpd.read_file(each.outputs.polygons) for each in (result, other))
-    assert first.equals(second)
+    for other in others:
+        for name in ("map", "confidence", "probabilities"):
+            assert np.array_equal(read_tif(getattr(other, name)), read_tif(getattr(one, name)))
+        assert gpd.read_file(one.polygons).equals(gpd.read_file(other.polygons))
+
+
+def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    maps = {}
+    for stride in (1, 3, 5):
+        outputs = run_classify(scene, model, tmp_path / f"{stride}.tif", stride=stride, vector=False).outputs
+        maps[stride] = read_tif(outputs.map)[0]
+    assert np.array_equal(maps[5], read_tif(result.outputs.map)[0]), "the largest is the default"
+    for class_map in maps.values():
+        assert (class_map == scene.truth).mean() > 0.95
+    with pytest.raises(UsageError, match="--stride is 7, and the model was trained for at most 5"):
+        run_classify(scene, model, tmp_path / "map.tif", stride=7)
 
 
 def test_without_polygons_only_the_map_is_written(scene: Scene, model: Path, tmp_path: Path) -> None:
@@ -164,7 +182,7 @@ def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tm
     folder = tmp_path / "out"
     folder.mkdir()
     result = run_classify(
-        scene, model, folder / "map.tif", hsi=hsi, lidar=lidar, tile_size=16,
+        scene, model, folder / "map.tif", hsi=hsi, lidar=lidar, tile_size=16, stride=1,
         confidence=folder / "c.tif", probabilities=folder / "p.tif",
     )  # fmt: skip
     assert np.array_equal(read_tif(result.outputs.map)[0] == 0, expected)
@@ -353,7 +371,7 @@ def test_a_failure_midway_leaves_nothing(
 
     monkeypatch.setattr(Engine, "predict", fail_second)
     with pytest.raises(type(error)):
-        run_classify(scene, model, tmp_path / "map.tif", tile_size=16, probabilities=tmp_path / "p.tif")
+        run_classify(scene, model, tmp_path / "map.tif", tile_size=16, stride=1, probabilities=tmp_path / "p.tif")
     assert calls == 2
     assert not list(tmp_path.iterdir())
 

@@ -73,7 +73,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: S
     trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 2))
     for epoch in (1, 2):
         assert re.search(rf"^training: {epoch} of 2  loss \d\.\d{{3}}$", trained.stderr, re.MULTILINE)
-    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--tile-size", 16))
+    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--tile-size", 16, "--stride", 1))
     told = re.findall(r"^classifying: (\d+) of (\d+)$", mapped.stderr, re.MULTILINE)
     assert len(told) == 10
     assert told[-1][0] == told[-1][1]
@@ -199,6 +199,9 @@ def test_missing_options(run: Run, scene: Scene, tmp_path: Path) -> None:
     assert "Missing option '--labels'" in failed(run("train", *scene.arguments), code=2)
     assert "Missing option '-o'" in failed(run("classify", *scene.arguments), code=2)
     assert "No such command 'clasify'" in failed(run("clasify"), code=2)
+    assert "stride is 2; it must be odd" in failed(
+        run("classify", *scene.arguments, "-o", "m.tif", "--stride", 2), code=2
+    )
     assert "tile_size is 8" in failed(run("classify", *scene.arguments, "-o", "m.tif", "--tile-size", 8), code=2)
     assert not list(tmp_path.iterdir())
 

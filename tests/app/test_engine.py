@@ -20,8 +20,8 @@ from s2fin_cli.modelfile import read_model
 NUM_CLASSES = 7
 
 
-class CentreNetwork:
-    """Stands in for the network: the class is the value of the image's centre pixel.
+class PixelNetwork:
+    """Stands in for the network: the class of a pixel is the image's value there.
 
     It checks that the tokens and the second image's windows lie where the image's do.
     """
@@ -31,32 +31,37 @@ class CentreNetwork:
     def __init__(self, patch_size: int = 5) -> None:
         self.cfg = SimpleNamespace(patch_size=patch_size, num_classes=NUM_CLASSES)
         self.input_size = patch_size + 2
+        self.image_mean = torch.zeros(1)
 
-    def to(self, device: torch.device) -> CentreNetwork:
+    def to(self, device: torch.device) -> PixelNetwork:
         return self
 
-    def eval(self) -> CentreNetwork:
+    def eval(self) -> PixelNetwork:
         return self
 
     def standardize(self, image: Tensor, aux: Tensor | None) -> tuple[Tensor, Tensor]:
         assert aux is not None
         return image, aux
 
-    def stem(self, x: Tensor, a: Tensor, *, border: int) -> StemMaps:
-        inner = slice(1 + border, -1 - border)
-        return StemMaps(x[:, None, :, inner, inner], x[:, :, 1:-1, 1:-1], a[:, :, 1:-1, 1:-1])
+    def stem(self, x: Tensor, a: Tensor, *, border: int, stride: int) -> StemMaps:
+        centres = slice(1 + border + stride // 2, -1 - border, stride)
+        return StemMaps(x[:, None, :, centres, centres], x[:, :, 1:-1, 1:-1], a[:, :, 1:-1, 1:-1])
 
-    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor) -> Tensor:
+    def block(self, size: int) -> Tensor:
+        return S2Fin.block(cast("S2Fin", self), size)
+
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
         centre = self.cfg.patch_size // 2
-        values = image[:, 0, centre, centre]
+        there = image[:, 0, centre, centre].isfinite()
+        assert torch.equal(image[there, 0, centre, centre], tokens[there, 0, 0])
+        values, others = (part.flatten(2)[:, 0, positions] for part in (image, aux))
         there = values.isfinite()
-        assert torch.equal(values[there], tokens[:, 0, 0][there])
-        assert torch.equal(-values[there], aux[:, 0, centre, centre][there])
+        assert torch.equal(-values[there], others[there])
         return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
 
 
-def make_engine(network: object, device: str = "cpu") -> Engine:
-    return Engine(cast("S2Fin", network), torch.device(device))
+def make_engine(network: object, device: str = "cpu", *, stride: int = 1) -> Engine:
+    return Engine(cast("S2Fin", network), torch.device(device), stride=stride)
 
 
 def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: int) -> NDArray[np.int64]:
@@ -80,13 +85,14 @@ def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: in
     width=st.integers(1, 60),
     tile_size=st.integers(1, 70),
     patch_size=st.sampled_from([5, 11, 21]),
+    stride=st.sampled_from([1, 3, 5]),
     at_once=st.sampled_from([1, 3, 64]),
 )
-def test_a_network_that_sees_the_centre_gives_the_image_back(
-    height: int, width: int, tile_size: int, patch_size: int, at_once: int
+def test_a_network_that_sees_the_pixel_gives_the_image_back(  # noqa: PLR0917  (hypothesis names them)
+    height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int
 ) -> None:
     values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)
-    engine = make_engine(CentreNetwork(patch_size))
+    engine = make_engine(PixelNetwork(patch_size), stride=stride)
     engine.cells_at_once = at_once
     assert np.array_equal(classify_in_tiles(engine, values, max(tile_size, 8)), values)
 
@@ -94,11 +100,11 @@ def test_a_network_that_sees_the_centre_gives_the_image_back(
 @pytest.mark.parametrize("shape", [(1, 1), (1, 60), (60, 1), (16, 16), (17, 15)])
 def test_strips_and_single_pixels(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=shape).astype(np.float32)
-    assert np.array_equal(classify_in_tiles(make_engine(CentreNetwork()), values, 16), values)
+    assert np.array_equal(classify_in_tiles(make_engine(PixelNetwork()), values, 16), values)
 
 
 def test_cells_without_a_valid_pixel_are_left_out() -> None:
-    engine = make_engine(CentreNetwork())
+    engine = make_engine(PixelNetwork())
     computed: list[list[int]] = []
     predict_cells = engine._predict_cells
 
@@ -136,7 +142,7 @@ def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=(60, 60)).astype(np.float32)
-    engine = make_engine(CentreNetwork())
+    engine = make_engine(PixelNetwork())
     engine.cells_at_once = 8
     tried = run_out_of_memory(engine, above=2)
     assert np.array_equal(classify_in_tiles(engine, values, 64), values)
@@ -145,7 +151,7 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
 
 
 def test_too_little_memory_for_one_cell_is_an_error_for_the_user() -> None:
-    engine = make_engine(CentreNetwork())
+    engine = make_engine(PixelNetwork())
     run_out_of_memory(engine, above=0)
     values = torch.ones(1, 1 + 2 * engine.margin, 1 + 2 * engine.margin)
     with pytest.raises(S2finError, match=r"too little memory .* --device cpu"):
@@ -199,6 +205,30 @@ def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> 
     expected = patch_by_patch(network, image, aux)
     assert probs.std() > 0.01
     assert (probs - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("stride", "patch_size"), [(3, 5), (5, 7), (5, 5)])
+def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_block(
+    stride: int, patch_size: int
+) -> None:
+    network = make_network(patch_size=patch_size, in_channels=3)
+    network.set_statistics([150.0] * 3, [50.0] * 3, [0.0] * 2, [5.0] * 2)
+    for layer in (network.head.classify, network.head.classify_detail):  # so that pixels of a block differ clearly
+        for parameter in layer.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    side, half = 2 * stride, network.input_size // 2
+    image, aux = tile_for(network, side, side)
+    assert aux is not None
+    probs = make_engine(network, stride=stride).predict(image, aux, torch.ones(side, side, dtype=torch.bool))
+    with torch.inference_mode():
+        for row, col in ((0, 0), (stride, 0), (0, stride), (stride, stride)):
+            top, left = row + stride // 2, col + stride // 2
+            patch = (part[None, :, top : top + 2 * half + 1, left : left + 2 * half + 1] for part in (image, aux))
+            maps = network.stem(*network.standardize(*patch), border=patch_size // 2)
+            logits = network.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, network.block(stride))
+            expected = logits[0].softmax(dim=1).T.reshape(-1, stride, stride)
+            assert expected.std(dim=(1, 2)).max() > 1e-3
+            assert (probs[:, row : row + stride, col : col + stride] - expected).abs().max() < 1e-5
 
 
 def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -380,7 +381,7 @@ def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
         tile = opened.read(stack.grid.window, halo=margin)
     aux = None if tile.aux is None else torch.from_numpy(tile.aux)
     valid = torch.ones(60, 70, dtype=torch.bool)
-    probs = Engine(network, torch.device("cpu")).predict(torch.from_numpy(tile.image), aux, valid)
+    probs = Engine(network, torch.device("cpu"), stride=1).predict(torch.from_numpy(tile.image), aux, valid)
     assert probs.std() > 0.01
     assert (logits.softmax(dim=1) - probs[:, rows, cols].T).abs().max() < 1e-5
 
@@ -392,8 +393,36 @@ def test_several_cells_at_a_time_have_the_same_answers_as_patches() -> None:
     x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
     places = torch.from_numpy(cells.rows).view(6, 4), torch.from_numpy(cells.cols).view(6, 4)
     with torch.inference_mode():
-        logits = cell_logits(network, x, a, places)
+        logits = cell_logits(network, x, a, places, places)
     assert (logits - patch_by_patch(network, cells)).abs().max() < 1e-5
+
+
+def test_a_pixel_is_told_from_the_window_with_the_centre_that_is_given() -> None:
+    network = make_network().eval()
+    cells = make_cells(np.arange(6) % 2, seed=0, apart=3.0)
+    assert cells.aux is not None
+    x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
+    places = torch.from_numpy(cells.rows)[:, None], torch.from_numpy(cells.cols)[:, None]
+    centres = places[0].clamp(2, 13), (places[1] + 2).clamp(0, 15)
+    around = replace(cells, rows=centres[0][:, 0].numpy(), cols=centres[1][:, 0].numpy())
+    image, aux = patches_of(around, network.input_size)
+    with torch.inference_mode():
+        logits = cell_logits(network, x, a, places, centres)
+        maps = network.stem(*network.standardize(image, aux), border=2)
+        block = network.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, network.block(5))
+    positions = (places[0] - centres[0] + 2) * 5 + places[1] - centres[1] + 2
+    assert len(set(positions.flatten().tolist())) > 2
+    assert (logits - block[torch.arange(6), positions[:, 0]]).abs().max() < 1e-5
+
+
+def test_pixels_lie_anywhere_in_the_blocks_of_the_windows_they_are_learnt_from() -> None:
+    run = training._Run(make_network(), make_training(4), Hyperparameters(1, 8, 1e-3, 0))
+    places = torch.arange(CELL_SIZE).repeat(500, 1), torch.arange(CELL_SIZE).flip(0).repeat(500, 1)
+    for centre, place in zip(run._centres(places), places, strict=True):
+        assert (int(centre.min()), int(centre.max())) == (0, CELL_SIZE - 1), "windows stay in their cell"
+        offsets, counts = np.unique((place - centre)[:, 2:-2].numpy(), return_counts=True)
+        assert offsets.tolist() == [-2, -1, 0, 1, 2]
+        assert counts.min() > 0.8 * counts.max()
 
 
 def test_no_pixels_have_no_answers() -> None:
@@ -404,6 +433,7 @@ def test_no_pixels_have_no_answers() -> None:
 def test_a_step_sees_the_drawn_pixels_surroundings_in_any_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
     """With values left alone, each window's logits are those of its pixel's patch, turned or flipped."""
     monkeypatch.setattr(training, "change_values", lambda image, *, generator: image)
+    monkeypatch.setattr(training._Run, "_centres", lambda run, places: places)
     samples = make_training(12)
     run = training._Run(make_network(), samples, Hyperparameters(1, 64, 1e-3, 0))
     torch.nn.init.normal_(run.network.head.classify.weight, std=0.5)

@@ -104,7 +104,8 @@ def test_dense_evaluation_is_patchwise_evaluation(variant: str, patch_size: int)
                     maps.tokens[:, :, :, i + half, j + half],
                     maps.image[:, :, rowspan, colspan],
                     maps.aux[:, :, rowspan, colspan],
-                )
+                    model.block(1),
+                )[:, 0]
                 patch = image[:, :, i : i + side, j : j + side]
                 other = None if aux is None else aux[:, :, i : i + side, j : j + side]
                 torch.testing.assert_close(dense, model(patch, other), rtol=0, atol=1e-11)
@@ -172,7 +173,63 @@ def test_memory_layout_of_windows_does_not_matter() -> None:
     tokens = torch.randn(3, 10, 16).double()
     windows = torch.randn(2, 3, 8, 7, 7).double()
     last = [w.contiguous(memory_format=torch.channels_last) for w in windows]
-    torch.testing.assert_close(model.classify_windows(tokens, *last), model.classify_windows(tokens, *windows))
+    ours, plain = (model.classify_windows(tokens, maps[0], maps[1], model.block(3)) for maps in (last, windows))
+    torch.testing.assert_close(ours, plain)
+
+
+# ---- pixels of a window ------------------------------------------------------------------------------------------
+
+
+def windows_of(model: S2Fin, batch: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    cfg, generator = model.cfg, torch.Generator().manual_seed(3)
+    shapes = (cfg.num_tokens, cfg.width), *((cfg.map_width, cfg.patch_size, cfg.patch_size),) * 2
+    tokens, image, aux = (torch.randn(batch, *shape, generator=generator).double() for shape in shapes)
+    return tokens, image, aux
+
+
+@pytest.mark.parametrize(("patch_size", "size"), [(5, 1), (5, 5), (7, 3), (11, 5)])
+def test_the_block_is_in_the_middle_of_the_window(patch_size: int, size: int) -> None:
+    inside = torch.zeros(patch_size, patch_size, dtype=torch.bool)
+    border = (patch_size - size) // 2
+    inside[border : patch_size - border, border : patch_size - border] = True
+    assert torch.equal(seeded(config(patch_size=patch_size)).block(size), inside.flatten().nonzero()[:, 0])
+
+
+def test_pixels_may_be_the_same_of_all_windows_or_each_windows_own() -> None:
+    model = seeded(config()).double()
+    windows = windows_of(model)
+    block = model.classify_windows(*windows, model.block(5))
+    assert block.shape == (4, 25, 5)
+    own = torch.tensor([[0, 24], [12, 7], [3, 3], [20, 12]])
+    picked = model.classify_windows(*windows, model.block(5)[own])
+    torch.testing.assert_close(picked, block[torch.arange(4)[:, None], own])
+    torch.testing.assert_close(model.classify_windows(*windows, model.block(1))[:, 0], block[:, 12])
+
+
+def test_pixels_of_a_window_differ_by_what_their_fine_maps_hold() -> None:
+    model = seeded(config()).double()
+    maps = model.stages(*(part.flatten(2).mT if part.ndim == 4 else part for part in windows_of(model)))
+    logits, own = model.head(maps, model.block(7)), model.head.window_logits(maps)
+    assert (logits - logits[:, :1]).abs().amax(dim=(1, 2)).min() > 1e-4
+    changed = maps.fine[0].clone()
+    changed[:, 30] += 1
+    others = model.head(maps._replace(fine=(changed, maps.fine[1])), model.block(7))
+    assert [int(i) for i in (others - logits).abs().amax(dim=(0, 2)).nonzero()] == [30]
+    with torch.no_grad():
+        for parameter in model.head.classify_detail.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(model.head(maps, model.block(3)), own[:, None].expand(-1, 9, -1))
+
+
+@pytest.mark.parametrize("stride", [1, 3, 5])
+def test_with_a_stride_the_centres_of_blocks_have_tokens(stride: int) -> None:
+    model = seeded(config()).double()
+    x, a = model.standardize(*inputs(model, batch=1, side=15 + 6 + 2 * model.halo))
+    every, some = model.stem(x, a, border=3), model.stem(x, a, border=3, stride=stride)
+    first = stride // 2
+    assert some.tokens.shape[-2:] == (15 // stride,) * 2
+    torch.testing.assert_close(some.tokens, every.tokens[..., first::stride, first::stride], rtol=0, atol=1e-11)
+    assert torch.equal(some.image, every.image)
 
 
 # ---- values and statistics ---------------------------------------------------------------------------------------
@@ -350,7 +407,7 @@ def test_without_context_there_are_no_statistics(monkeypatch: pytest.MonkeyPatch
         with_context(*inputs(with_context))
 
 
-def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
+def test_dropout_is_in_hfset_and_before_the_classifiers_alone() -> None:
     model = seeded(config(dropout=0.5)).double()
     x, a = model.standardize(*inputs(model))
     exact, model = model.stem(x, a), model.train()
@@ -359,8 +416,12 @@ def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
     assert not torch.equal(noisy.tokens, exact.tokens)
     windows = noisy.image.flatten(2).mT, noisy.aux.flatten(2).mT
     once, twice = (model.stages(exact.tokens[..., 3, 3], *windows) for _ in range(2))
-    assert all(torch.equal(one, two) for one, two in zip(once, twice, strict=True))
-    assert not torch.equal(model.head(*once), model.head(*once))
+    assert all(
+        torch.equal(one, two) for one, two in zip((*once[:3], *once.fine), (*twice[:3], *twice.fine), strict=True)
+    )
+    assert not torch.equal(model.head.window_logits(once), model.head.window_logits(once))
+    fine = torch.cat(once.fine, dim=2)
+    assert not torch.equal(model.head.detail(fine), model.head.detail(fine))
 
 
 def test_every_switch_changes_the_result() -> None:
