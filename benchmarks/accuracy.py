@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import itertools
 import logging
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2fin import S2Fin
     from s2fin_cli.geo.labels import LabelledPixels
+    from s2fin_cli.modelfile import ModelInfo
     from scenes import LoadedScene
 
 #: Test pixels that a peer classifies at a time.
@@ -65,7 +68,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "hard masks": {"frequency_mask": "hard"},
     "spatial resonance": {"resonance": "spatial"},
     "one image": {},
+    "stride 1": {},
+    "stride 3": {},
 }
+#: Variants that classify with another stride than the default, the largest that the network is trained for.
+STRIDES = {"stride 1": 1, "stride 3": 3}
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,54 @@ def fit_peer(name: str, features: SceneFeatures, train: LabelledPixels, seed: in
     return Fitted(class_ids, predict_in_parts)
 
 
-def fit_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: int) -> Fitted:
+@dataclass(frozen=True)
+class Trained:
+    """What training s2fin gave.
+
+    Attributes:
+        paths: the images, by modality.
+        class_ids: the classes, in the order of the network's.
+        network: the network.
+        info: what the model file says beside it.
+    """
+
+    paths: dict[str, str]
+    class_ids: NDArray[np.int64]
+    network: S2Fin
+    info: ModelInfo
+
+    def predict(self, pixels: LabelledPixels, *, stride: int) -> NDArray[np.float64]:
+        """Probabilities (n, classes) of pixels of the scene."""
+        engine = Engine(self.network, pick_device("auto"), stride=stride)
+        stack = fit_stack(self.info, build_stack(InputOptions.from_kwargs(self.paths).src_paths))
+        with stack.open() as opened:
+            tile = opened.read(stack.grid.window, halo=engine.margin)
+        wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
+        wanted[pixels.rows, pixels.cols] = True
+        image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
+        assert image is not None
+        return np.asarray(engine.predict(image, aux, wanted)[:, pixels.rows, pixels.cols].T.double().numpy())
+
+
+class Subjects:
+    """Trains s2fin, and keeps the last one: it need not be trained again for another stride."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Run, Trained] | None = None
+
+    def fit(self, run: Run, loaded: LoadedScene, train: LabelledPixels) -> Fitted:
+        """Fit s2fin or a variant of it to pixels of a scene."""
+        variant = run.method.removeprefix(SUBJECT).strip()
+        trained_as = "" if variant in STRIDES else variant
+        key = replace(run, method=trained_as)
+        if self._last is None or self._last[0] != key:
+            self._last = key, train_subject(trained_as, loaded, train, run.seed)
+        trained = self._last[1]
+        stride = STRIDES.get(variant, trained.network.cfg.block_size)
+        return Fitted(trained.class_ids, functools.partial(trained.predict, stride=stride))
+
+
+def train_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: int) -> Trained:
     """Train s2fin on pixels of a scene as a user would: files in, a model file out, defaults throughout.
 
     Args:
@@ -123,19 +177,7 @@ def fit_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: 
         network, info = read_model(model)
     if overrides.items() - info.architecture.items():
         raise RuntimeError(f"training made its network without {overrides}; adapt changed_network")
-    engine = Engine(network, pick_device("auto"), stride=network.cfg.block_size)
-    stack = fit_stack(info, build_stack(InputOptions.from_kwargs(paths).src_paths))
-
-    def predict(pixels: LabelledPixels) -> NDArray[np.float64]:
-        with stack.open() as opened:
-            tile = opened.read(stack.grid.window, halo=engine.margin)
-        wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
-        wanted[pixels.rows, pixels.cols] = True
-        image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
-        assert image is not None
-        return np.asarray(engine.predict(image, aux, wanted)[:, pixels.rows, pixels.cols].T.double().numpy())
-
-    return Fitted(class_ids[[c.id - 1 for c in info.classes]], predict)
+    return Trained(paths, class_ids[[c.id - 1 for c in info.classes]], network, info)
 
 
 def _write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDArray[np.int64]:
@@ -166,7 +208,7 @@ def changed_network(overrides: dict[str, object]) -> Iterator[None]:
     """Let training make networks with other defaults of `S2FinConfig`.
 
     NOTE: the parts of the network are no options of s2fin, and a hook for the ablations alone would be one more way
-    through the code that users run; so the class is replaced from outside, and `fit_subject` checks the network made.
+    through the code that users run; so the class is replaced from outside, and `train_subject` checks the network made.
     """
     if not overrides:
         yield
@@ -210,7 +252,7 @@ def pending(runs: list[Run], results: Path, console: Console, *, refresh: bool) 
     return [run for run in runs if run not in kept]
 
 
-def perform(run: Run, features: SceneFeatures) -> Record:
+def perform(run: Run, features: SceneFeatures, subjects: Subjects) -> Record:
     """Fit and assess one method."""
     loaded = features.loaded
     case = draw(loaded, run.protocol, run.count, run.seed)
@@ -218,7 +260,7 @@ def perform(run: Run, features: SceneFeatures) -> Record:
         features.at(PEERS[run.method].kind, case.train)  # makes them for the whole scene, which is no part of fitting
     start = time.perf_counter()
     if is_subject(run.method):
-        fitted = fit_subject(run.method.removeprefix(SUBJECT).strip(), loaded, case.train, run.seed)
+        fitted = subjects.fit(run, loaded, case.train)
     else:
         fitted = fit_peer(run.method, features, case.train, run.seed)
     seconds = time.perf_counter() - start
@@ -239,7 +281,7 @@ def perform_all(runs: list[Run], results: Path, console: Console, *, refresh: bo
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     failed = 0
-    scenes = {scene.name: scene for scene in SCENES}
+    scenes, subjects = {scene.name: scene for scene in SCENES}, Subjects()
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as work:
         task = progress.add_task("", total=len(runs))
         for name, group in itertools.groupby(runs, key=lambda run: run.scene):
@@ -249,7 +291,7 @@ def perform_all(runs: list[Run], results: Path, console: Console, *, refresh: bo
                 progress.update(task, description=text)
                 if refresh or not run.path(results).exists():  # another process may have been faster
                     try:
-                        record = perform(run, features)
+                        record = perform(run, features, subjects)
                         record.write(results)
                         console.print(f"{text}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
                     except (S2finError, RuntimeError, ValueError) as error:
