@@ -1,0 +1,423 @@
+"""How fast s2fin classifies, on the same trained model: patch by patch as research code does it, and by the engine.
+
+python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
+
+All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
+a minute on two cores; `--large` adds a scene of 100 Mpx, and so the better part of an hour. OTB's classifiers are run
+beside ours where otbcli_ImageClassifier is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import numpy as np
+import torch
+from rasterio.windows import Window
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+import s2fin_cli
+from s2fin import S2Fin, S2FinConfig
+from s2fin_cli.config import InputOptions
+from s2fin_cli.device import keep_freed_memory, pick_device
+from s2fin_cli.geo.classmap import RasterWriter
+from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
+from s2fin_cli.infer import pipeline
+from s2fin_cli.infer.engine import Engine
+from s2fin_cli.modelfile import fit_stack, read_model
+from summary import table
+from synthetic import CLASSES, SyntheticScene, write_scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.rasters import WindowReader
+
+BANDS = (16, 64, 144, 224, 426)
+#: Patches that the naive loop gives to the network at a time.
+NAIVE_BATCH = 256
+GEMM_SIDE = 2048
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast something classifies.
+
+    Attributes:
+        px_s: pixels a second.
+        mflop_px: millions of multiplications and additions a pixel, in matrix products and convolutions.
+        gemm_share: of the measured peak of matrix products.
+    """
+
+    px_s: float
+    mflop_px: float
+    gemm_share: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Raw values of a square tile with its margin, (bands, side + 2 margin, side + 2 margin)."""
+
+    image: torch.Tensor
+    aux: torch.Tensor
+    side: int
+
+    @property
+    def pixels(self) -> int:
+        """To classify."""
+        return self.side**2
+
+
+# ---- what is compared ------------------------------------------------------------------------------------------------
+
+
+def classify_naively(network: S2Fin, tile: Tile, device: torch.device) -> NDArray[np.int64]:
+    """Classes (side, side) patch by patch: each is cut on the host, and goes through the whole network by itself."""
+    image, aux = tile.image.numpy(), tile.aux.numpy()
+    size, places = network.input_size, [divmod(number, tile.side) for number in range(tile.pixels)]
+    classes: list[NDArray[np.int64]] = []
+    with torch.inference_mode():
+        for start in range(0, len(places), NAIVE_BATCH):
+            batch = places[start : start + NAIVE_BATCH]
+            patches = (
+                torch.from_numpy(np.stack([part[:, row : row + size, col : col + size] for row, col in batch]))
+                for part in (image, aux)
+            )
+            classes.append(network(*(part.to(device) for part in patches)).argmax(dim=1).cpu().numpy())
+    return np.concatenate(classes).reshape(tile.side, tile.side)
+
+
+def classify_by_engine(engine: Engine, tile: Tile) -> NDArray[np.int64]:
+    """Classes (side, side) by the engine."""
+    probs = engine.predict(tile.image, tile.aux, torch.ones(tile.side, tile.side, dtype=torch.bool))
+    return np.asarray(probs.argmax(dim=0).numpy())
+
+
+def gemm_peak(device: torch.device) -> float:
+    """FLOP a second of a large matrix product in float32."""
+    left, right = (torch.randn(GEMM_SIDE, GEMM_SIDE, device=device) for _ in range(2))
+
+    def multiply() -> None:
+        torch.mm(left, right)
+        _wait_for(device)
+
+    return 2 * GEMM_SIDE**3 / fastest(multiply, times=10)
+
+
+def fastest(run: Callable[[], object], *, times: int) -> float:
+    """Seconds of the fastest of several runs."""
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def rate_of(run: Callable[[], object], pixels: int, peak: float, *, times: int) -> Rate:
+    """How fast something classifies so many pixels."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    flop, seconds = float(counter.get_total_flops()), fastest(run, times=times)
+    return Rate(pixels / seconds, flop / pixels / 1e6, flop / seconds / peak)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+# ---- one model in memory ---------------------------------------------------------------------------------------------
+
+
+def train(scene: SyntheticScene, folder: Path, *, epochs: int) -> Path:
+    """A trained model for a scene; of few epochs, as speed does not depend on how good it is."""
+    model = folder / "model.s2fin"
+    s2fin_cli.train(**scene.images, labels=scene.labels, output=model, epochs=epochs, validation=0)
+    return model
+
+
+def read_tile(scene: SyntheticScene, model: Path, *, side: int) -> Tile:
+    """The upper left tile of a scene."""
+    network, info = read_model(model)
+    stack = fit_stack(info, build_stack(InputOptions.from_kwargs(scene.images).src_paths))
+    with stack.open() as opened:
+        tile = opened.read(Window(0, 0, side, side), halo=network.input_size // 2)
+    assert tile.aux is not None
+    return Tile(torch.from_numpy(tile.image), torch.from_numpy(tile.aux), side)
+
+
+def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: bool) -> dict[str, Any]:
+    """The naive loop and the engine, on one tile each."""
+    network = read_model(model)[0].to(device).eval()
+    peak = gemm_peak(device)
+    small, large = (read_tile(scene, model, side=side) for side in ((48, 320) if quick else (160, 960)))
+    engines = {stride: Engine(network, device, stride=stride) for stride in (1, network.cfg.block_size)}
+    exact = engines[1]
+    naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
+    rates = {
+        "naive": naive,
+        "stride1": rate_of(lambda: classify_by_engine(exact, small), small.pixels, peak, times=3),
+        "default": rate_of(
+            lambda: classify_by_engine(engines[network.cfg.block_size], large), large.pixels, peak, times=3
+        ),
+    }
+    same = (classify_naively(network, small, device) == classify_by_engine(exact, small)).mean()
+    return {
+        "gemm_gflop_s": peak / 1e9,
+        **{f"{name}_{key}": value for name, rate in rates.items() for key, value in dataclasses.asdict(rate).items()},
+        "gemm_share": rates["default"].gemm_share,
+        "stride1_ratio": rates["stride1"].px_s / naive.px_s,
+        "default_ratio": rates["default"].px_s / naive.px_s,
+        "stride1_same_classes": float(same),
+        "compared_pixels": small.pixels,
+    }
+
+
+def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
+    """Pixels a second of the engine at its default stride, by number of bands; untrained networks do the same work."""
+    rates = {}
+    for bands in BANDS:
+        network = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=CLASSES))
+        engine = Engine(network, device, stride=network.cfg.block_size)
+        width = side + 2 * engine.margin
+        tile = Tile(torch.randn(bands, width, width), torch.randn(1, width, width), side)
+        classify_by_engine(engine, tile)
+        rates[str(bands)] = tile.pixels / fastest(functools.partial(classify_by_engine, engine, tile), times=2)
+    return rates
+
+
+# ---- the whole use case ----------------------------------------------------------------------------------------------
+
+
+class _Timed:
+    """A reader whose reading is timed."""
+
+    def __init__(self, reader: WindowReader, stage: str, seconds: dict[str, float]) -> None:
+        self.reader, self.stage, self.seconds = reader, stage, seconds
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        start = time.perf_counter()
+        values = self.reader.read(window)
+        self.seconds[self.stage] += time.perf_counter() - start
+        return values
+
+
+@contextlib.contextmanager
+def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
+    """Add up the seconds of each stage of a classification."""
+    open_stack = Stack.open
+
+    @contextlib.contextmanager
+    def open_timed(stack: Stack) -> Iterator[OpenStack]:
+        with open_stack(stack) as opened:
+            aux = [_Timed(reader, "warp", seconds) for reader in opened.aux]
+            yield dataclasses.replace(opened, image=_Timed(opened.image, "read", seconds), aux=aux)
+
+    def timed(function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            seconds[stage] += time.perf_counter() - start
+            return result
+
+        return run
+
+    with (
+        mock.patch.object(Stack, "open", open_timed),
+        mock.patch.object(Engine, "predict", timed(Engine.predict, "compute")),
+        mock.patch.object(RasterWriter, "write", timed(RasterWriter.write, "write")),
+        mock.patch.object(pipeline, "_vectorise", timed(pipeline._vectorise, "polygons")),
+    ):
+        yield
+
+
+def stage_shares(scene: SyntheticScene, model: Path, folder: Path) -> dict[str, float]:
+    """Share of each stage in the wall time of a classification, files in and files out."""
+    seconds = dict.fromkeys(("read", "warp", "compute", "write", "polygons"), 0.0)
+    with timed_stages(seconds):
+        start = time.perf_counter()
+        s2fin_cli.classify(**scene.images, model=model, output=folder / "stages.tif")
+        total = time.perf_counter() - start
+    return {**{stage: value / total for stage, value in seconds.items()}, "seconds": total}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took: wall time, and the most memory that it held."""
+
+    seconds: float
+    rss_mb: float
+
+
+#: Runs the command it is given and prints its seconds and peak memory (KiB on Linux) as JSON.
+#: NOTE: a process of its own, and a small one: a child's peak counts what its parent held when it was forked.
+LAUNCHER = """
+import json, os, sys, time
+start = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+print(json.dumps([time.perf_counter() - start, usage.ru_maxrss]), file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def command_cost(*arguments: str | Path) -> Cost:
+    """Run a Python command, and say what it took.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    command = [sys.executable, "-c", LAUNCHER, sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    *messages, cost = done.stderr.strip().splitlines()
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, arguments))} failed: {' '.join(messages)}")
+    seconds, peak = json.loads(cost)
+    return Cost(seconds, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+
+
+def classify_command(scene: SyntheticScene, model: Path, output: Path, *options: str) -> Cost:
+    """What `s2fin classify` takes, from the start of the process to its end."""
+    images = [part for name, path in scene.images.items() for part in (f"--{name}", path)]
+    return command_cost(
+        "-m", "s2fin_cli", "classify", "-q", "--overwrite", *images, "-m", model, "-o", output, *options
+    )
+
+
+def whole_commands(folder: Path, model: Path, *, bands: int, shapes: Sequence[tuple[int, int]]) -> dict[str, Cost]:
+    """What the command takes for scenes of several shapes (height, width)."""
+    costs = {}
+    for height, width in shapes:
+        work = folder / f"{height}-{width}"
+        work.mkdir()
+        scene = write_scene(work, height=height, width=width, bands=bands)
+        costs[_shape_name((height, width))] = classify_command(scene, model, work / "map.tif")
+        shutil.rmtree(work)
+    return costs
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[str, Any]:
+    """All figures."""
+    device = pick_device(args.device)
+    console.print("a scene, and a model trained on it")
+    size = 512 if args.quick else 1024
+    scene = write_scene(folder, height=size, width=size, bands=args.bands)
+    model = train(scene, folder, epochs=1 if args.quick else 5)
+    results: dict[str, Any] = {"device": _describe(device), "threads": torch.get_num_threads(), "bands": args.bands}
+    console.print("patch by patch, and by the engine")
+    results |= compare(scene, model, device, quick=args.quick)
+    console.print("stages of a classification")
+    results["stages"] = stage_shares(scene, model, folder)
+    console.print("other numbers of bands")
+    results["px_s_by_bands"] = rates_by_bands(device, side=160 if args.quick else 640)
+    console.print("whole commands")
+    # the height grows tenfold at the same width
+    low, high = [(320, 96), (3200, 96)] if args.quick else [(640, 640), (6400, 640)]
+    shapes = [(200, 200), low, high, *([] if args.quick else [(1280, 1280), (640, 6400)])]
+    if args.large:
+        shapes.append((10_240, 10_240))
+    costs = whole_commands(folder, model, bands=args.bands, shapes=shapes)
+    results["commands"] = {shape: dataclasses.asdict(cost) for shape, cost in costs.items()}
+    results["rss_ratio"] = costs[_shape_name(high)].rss_mb / costs[_shape_name(low)].rss_mb
+    results["help_seconds"] = command_cost("-m", "s2fin_cli", "--help").seconds
+    return results
+
+
+def _shape_name(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+def _describe(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {platform.machine()}"
+
+
+def tables(results: dict[str, Any]) -> str:
+    """The figures in Markdown."""
+    ways = {"patch by patch": "naive", "engine, stride 1": "stride1", "engine, default stride": "default"}
+    rates = [
+        [
+            label,
+            f"{results[f'{name}_px_s']:,.0f}",
+            f"{results[f'{name}_px_s'] / results['naive_px_s']:.1f}",
+            f"{results[f'{name}_mflop_px']:.2f}",
+            f"{100 * results[f'{name}_gemm_share']:.0f} %",
+        ]
+        for label, name in ways.items()
+    ]
+    stages = {name: share for name, share in results["stages"].items() if name != "seconds"}
+    commands = [
+        [shape, f"{cost['seconds']:.1f}", f"{_pixels(shape) / cost['seconds']:,.0f}", f"{cost['rss_mb']:.0f}"]
+        for shape, cost in results["commands"].items()
+    ]
+    return "\n".join(
+        [
+            f"{results['device']}, {results['threads']} threads, {results['bands']} + 1 bands; a matrix product of "
+            f"{GEMM_SIDE} x {GEMM_SIDE} takes {results['gemm_gflop_s']:.0f} GFLOP/s. At stride 1 the engine gives "
+            f"the patches' class on {100 * results['stride1_same_classes']:.3f} % of {results['compared_pixels']}.\n",
+            table(["Way", "px/s", "times patch by patch", "MFLOP/px", "share of the matrix product"], rates),
+            table(["Stage", *stages], [["share of the time", *(f"{100 * share:.0f} %" for share in stages.values())]]),
+            table(
+                ["Bands", *results["px_s_by_bands"]],
+                [["px/s", *(f"{rate:,.0f}" for rate in results["px_s_by_bands"].values())]],
+            ),
+            table(["s2fin classify, pixels", "s", "px/s", "peak memory, MB"], commands),
+            f"Ten times the rows take {results['rss_ratio']:.2f} times the memory; `s2fin --help` takes "
+            f"{results['help_seconds']:.2f} s.\n",
+        ]
+    )
+
+
+def _pixels(shape: str) -> int:
+    height, width = map(int, shape.split(" x "))
+    return height * width
+
+
+def main() -> int:
+    """The command; its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a minute instead of a quarter of an hour")
+    parser.add_argument("--large", action="store_true", help="also a scene of 100 Mpx")
+    parser.add_argument("--bands", type=int, default=144)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--table", type=Path, help="write the tables to this file instead of stdout")
+    args = parser.parse_args()
+    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(args, Path(folder), Console(stderr=True))
+    if args.json is not None:
+        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if args.table is None:
+        print(tables(results), end="")
+    else:
+        args.table.write_text(tables(results), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
