@@ -261,13 +261,11 @@ class WindowStages(nn.Module):
 
 
 class Head(nn.Module):
-    """Classifies a window, and tells the pixels around its centre apart.
+    """Classifies pixels of a window, by what they look like and by what the window is.
 
-    Equation (ours): both deep maps are pooled to tokens, the sequence of all tokens is scanned, and the three sources'
-    means m give the window's logits W_c LN(m). The logits of a pixel of the window are those plus
-    W_2 GELU(W_1 LN[X_1; X_2]) of the fine maps X_1, X_2 at that pixel.
-    NOTE: without the second term a window tells its centre's class alone. With it, a window serves a block of pixels,
-    and what a single pixel looks like reaches the logits on a short way.
+    Equation (ours): both deep maps are pooled to tokens, the sequence of all tokens is scanned, and m are the three
+    sources' means. The logits of a pixel are W GELU(W_x LN[X_1; X_2] + W_m LN(m)), X_1 and X_2 the fine maps there.
+    NOTE: so a window serves a block of pixels, and what a single pixel looks like reaches the logits on a short way.
     """
 
     def __init__(self, cfg: S2FinConfig) -> None:
@@ -280,25 +278,21 @@ class Head(nn.Module):
         )
         self.position = nn.Parameter(torch.randn(2 * cfg.map_tokens, cfg.width) * 0.02)
         self.scan = SelectiveScan(cfg.width, state_size=cfg.state_size, heads=cfg.heads) if cfg.scan else None
-        self.norm = nn.LayerNorm(3 * cfg.width)
+        self.of_window = nn.Sequential(nn.LayerNorm(3 * cfg.width), Linear(3 * cfg.width, cfg.deep_width))
+        self.of_pixel = nn.Sequential(nn.LayerNorm(2 * cfg.map_width), Linear(2 * cfg.map_width, cfg.deep_width))
+        self.act = nn.GELU()
         self.dropout = nn.Dropout(cfg.dropout)
-        self.classify = Linear(3 * cfg.width, cfg.num_classes)
-        self.detail = nn.Sequential(
-            nn.LayerNorm(2 * cfg.map_width),
-            Linear(2 * cfg.map_width, cfg.deep_width),
-            nn.GELU(),
-            nn.Dropout(cfg.dropout),
-        )
-        self.classify_detail = Linear(cfg.deep_width, cfg.num_classes)
+        self.classify = Linear(cfg.deep_width, cfg.num_classes)
 
     def forward(self, maps: StageMaps, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) at positions of the windows, (n,) or, each window its own, (B, n)."""
         fine = torch.cat([_picked(part, positions) for part in maps.fine], dim=2)
-        logits: Tensor = self.window_logits(maps).unsqueeze(1) + self.classify_detail(self.detail(fine))
+        hidden = self.of_pixel(fine) + self.of_window(self.sources(maps)).unsqueeze(1)
+        logits: Tensor = self.classify(self.dropout(self.act(hidden)))
         return logits
 
-    def window_logits(self, maps: StageMaps) -> Tensor:
-        """Give what the logits (B, num_classes) of all pixels of a window have in common."""
+    def sources(self, maps: StageMaps) -> Tensor:
+        """Give the means (B, 3 d) of the tokens of each source: spectrum, image, second image."""
         pooled = [
             project(pool(part))
             for project, pool, part in zip(self.project, self.pool, (maps.image, maps.aux), strict=True)
@@ -306,9 +300,7 @@ class Head(nn.Module):
         sequence = torch.cat([maps.tokens, torch.cat(pooled, dim=1) + self.position], dim=1)
         if self.scan is not None:
             sequence = self.scan(sequence)
-        means = [source.mean(dim=1) for source in torch.split(sequence, self.sizes, dim=1)]
-        logits: Tensor = self.classify(self.dropout(self.norm(torch.cat(means, dim=1))))
-        return logits
+        return torch.cat([source.mean(dim=1) for source in torch.split(sequence, self.sizes, dim=1)], dim=1)
 
 
 # ---- model -------------------------------------------------------------------------------------------------------
@@ -507,9 +499,8 @@ def initialise(model: S2Fin) -> None:
             _shrink(*module.out)
         elif isinstance(module, SelectiveScan):
             _shrink(module.out)
-    for layer in (model.head.classify, model.head.classify_detail):
-        nn.init.normal_(layer.weight, std=0.02)
-        nn.init.zeros_(layer.bias)
+    nn.init.normal_(model.head.classify.weight, std=0.02)
+    nn.init.zeros_(model.head.classify.bias)
 
 
 def _shrink(*layers: nn.Module) -> None:

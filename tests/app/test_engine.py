@@ -213,9 +213,8 @@ def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_bl
 ) -> None:
     network = make_network(patch_size=patch_size, in_channels=3)
     network.set_statistics([150.0] * 3, [50.0] * 3, [0.0] * 2, [5.0] * 2)
-    for layer in (network.head.classify, network.head.classify_detail):  # so that pixels of a block differ clearly
-        for parameter in layer.parameters():
-            torch.nn.init.normal_(parameter, std=0.2)
+    for parameter in network.head.of_pixel.parameters():  # so that pixels of a block differ clearly
+        torch.nn.init.normal_(parameter, std=0.5)
     side, half = 2 * stride, network.input_size // 2
     image, aux = tile_for(network, side, side)
     assert aux is not None

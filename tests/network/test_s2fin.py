@@ -209,16 +209,14 @@ def test_pixels_may_be_the_same_of_all_windows_or_each_windows_own() -> None:
 def test_pixels_of_a_window_differ_by_what_their_fine_maps_hold() -> None:
     model = seeded(config()).double()
     maps = model.stages(*(part.flatten(2).mT if part.ndim == 4 else part for part in windows_of(model)))
-    logits, own = model.head(maps, model.block(7)), model.head.window_logits(maps)
+    logits = model.head(maps, model.block(7))
     assert (logits - logits[:, :1]).abs().amax(dim=(1, 2)).min() > 1e-4
     changed = maps.fine[0].clone()
     changed[:, 30] += 1
     others = model.head(maps._replace(fine=(changed, maps.fine[1])), model.block(7))
     assert [int(i) for i in (others - logits).abs().amax(dim=(0, 2)).nonzero()] == [30]
-    with torch.no_grad():
-        for parameter in model.head.classify_detail.parameters():
-            parameter.zero_()
-    torch.testing.assert_close(model.head(maps, model.block(3)), own[:, None].expand(-1, 9, -1))
+    elsewhere = model.head(maps._replace(tokens=maps.tokens + torch.randn_like(maps.tokens)), model.block(7))
+    assert (elsewhere - logits).abs().amax(dim=2).min() > 1e-6, "what the window is counts for all of them"
 
 
 @pytest.mark.parametrize("stride", [1, 3, 5])
@@ -407,7 +405,7 @@ def test_without_context_there_are_no_statistics(monkeypatch: pytest.MonkeyPatch
         with_context(*inputs(with_context))
 
 
-def test_dropout_is_in_hfset_and_before_the_classifiers_alone() -> None:
+def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
     model = seeded(config(dropout=0.5)).double()
     x, a = model.standardize(*inputs(model))
     exact, model = model.stem(x, a), model.train()
@@ -419,9 +417,8 @@ def test_dropout_is_in_hfset_and_before_the_classifiers_alone() -> None:
     assert all(
         torch.equal(one, two) for one, two in zip((*once[:3], *once.fine), (*twice[:3], *twice.fine), strict=True)
     )
-    assert not torch.equal(model.head.window_logits(once), model.head.window_logits(once))
-    fine = torch.cat(once.fine, dim=2)
-    assert not torch.equal(model.head.detail(fine), model.head.detail(fine))
+    assert torch.equal(model.head.sources(once), model.head.sources(once))
+    assert not torch.equal(model.head(once, model.block(3)), model.head(once, model.block(3)))
 
 
 def test_every_switch_changes_the_result() -> None:
