@@ -35,7 +35,7 @@ from peers import PEERS, Samples, SceneFeatures
 from protocols import LABEL_COUNTS, PROTOCOLS, draw
 from records import RESULTS, SUBJECT, Record, Run, fingerprint, is_subject, make_record, read_record
 from s2fin import S2FinConfig
-from s2fin_cli.config import InputOptions
+from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import pick_device
 from s2fin_cli.errors import S2finError
 from s2fin_cli.geo.rasters import without_georeferencing_warning
@@ -69,10 +69,10 @@ VARIANTS: dict[str, dict[str, object]] = {
     "spatial resonance": {"resonance": "spatial"},
     "one image": {},
     "stride 1": {},
-    "stride 3": {},
+    "stride 5": {},
 }
-#: Variants that classify with another stride than the default, the largest that the network is trained for.
-STRIDES = {"stride 1": 1, "stride 3": 3}
+#: Variants that classify with another stride than the default.
+STRIDES = {"stride 1": 1, "stride 5": 5}
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Subjects:
         if self._last is None or self._last[0] != key:
             self._last = key, train_subject(trained_as, loaded, train, run.seed)
         trained = self._last[1]
-        stride = STRIDES.get(variant, trained.network.cfg.block_size)
+        stride = STRIDES.get(variant, ClassifyOptions.stride)
         return Fitted(trained.class_ids, functools.partial(trained.predict, stride=stride))
 
 

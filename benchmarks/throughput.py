@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import s2fin_cli
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.config import InputOptions
+from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.geo.classmap import RasterWriter
 from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
@@ -170,17 +170,14 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     network = read_model(model)[0].to(device).eval()
     peak = gemm_peak(device)
     small, large = (read_tile(scene, model, side=side) for side in ((48, 320) if quick else (160, 960)))
-    engines = {stride: Engine(network, device, stride=stride) for stride in (1, network.cfg.block_size)}
-    exact = engines[1]
+    strides = {"stride1": 1, "default": ClassifyOptions.stride, "largest": network.cfg.block_size}
+    engines = {name: Engine(network, device, stride=stride) for name, stride in strides.items()}
     naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
-    rates = {
-        "naive": naive,
-        "stride1": rate_of(lambda: classify_by_engine(exact, small), small.pixels, peak, times=3),
-        "default": rate_of(
-            lambda: classify_by_engine(engines[network.cfg.block_size], large), large.pixels, peak, times=3
-        ),
-    }
-    same = (classify_naively(network, small, device) == classify_by_engine(exact, small)).mean()
+    rates = {"naive": naive}
+    for name, engine in engines.items():
+        tile = small if name == "stride1" else large
+        rates[name] = rate_of(functools.partial(classify_by_engine, engine, tile), tile.pixels, peak, times=3)
+    same = (classify_naively(network, small, device) == classify_by_engine(engines["stride1"], small)).mean()
     return {
         "gemm_gflop_s": peak / 1e9,
         **{f"{name}_{key}": value for name, rate in rates.items() for key, value in dataclasses.asdict(rate).items()},
@@ -197,7 +194,7 @@ def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
     rates = {}
     for bands in BANDS:
         network = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=CLASSES))
-        engine = Engine(network, device, stride=network.cfg.block_size)
+        engine = Engine(network, device, stride=ClassifyOptions.stride)
         width = side + 2 * engine.margin
         tile = Tile(torch.randn(bands, width, width), torch.randn(1, width, width), side)
         classify_by_engine(engine, tile)
@@ -354,7 +351,12 @@ def _describe(device: torch.device) -> str:
 
 def tables(results: dict[str, Any]) -> str:
     """The figures in Markdown."""
-    ways = {"patch by patch": "naive", "engine, stride 1": "stride1", "engine, default stride": "default"}
+    ways = {
+        "patch by patch": "naive",
+        "engine, stride 1": "stride1",
+        "engine, default stride": "default",
+        "engine, largest stride": "largest",
+    }
     rates = [
         [
             label,

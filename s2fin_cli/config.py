@@ -142,7 +142,7 @@ class ClassifyOptions(InputOptions):
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
         overwrite: whether outputs may already be there.
-        stride: pixels from one window to the next, odd; None takes the largest that the model was trained for.
+        stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
         tile_size: pixels a side that are read and computed at a time.
     """
 
@@ -152,16 +152,15 @@ class ClassifyOptions(InputOptions):
     confidence: StrPath | None = None
     probabilities: StrPath | None = None
     overwrite: bool = False
-    stride: int | None = None
+    stride: int = 3
     tile_size: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stride is not None:
-            _check("stride", self.stride, _is_whole(self.stride) and self.stride % 2 == 1 and self.stride > 0, "odd")
-            _make_plain(self, int, "stride")
+        stride = self.stride
+        _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
         _check_whole("tile_size", self.tile_size, least=16)
-        _make_plain(self, int, "tile_size")
+        _make_plain(self, int, "stride", "tile_size")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 @overwrite_option
 @click.option(
     "--stride",
-    type=int,
-    help="Pixels from one window to the next, odd; 1 gives each pixel a window of its own, which takes longer.  "
-    "[default: the largest that the model was trained for]",
+    default=ClassifyOptions.stride,
+    show_default=True,
+    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.",
 )
 @click.option(
     "--tile-size",

@@ -121,8 +121,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     model_path = find_model(options.model)
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
     network, info = read_model(model_path)
-    stride = _check_stride(options.stride, network.cfg.block_size)
-    engine = Engine(network, pick_device(options.device), stride=stride)
+    _check_stride(options.stride, network.cfg.block_size)
+    engine = Engine(network, pick_device(options.device), stride=options.stride)
     keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))
@@ -160,15 +160,10 @@ def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
     return Outputs(tmp[outputs.map], *(None if path is None else tmp[path] for path in others))
 
 
-def _check_stride(stride: int | None, largest: int) -> int:
-    """The stride to take, the largest that the model was trained for unless another is asked for.
-
-    Raises:
-        UsageError: the model was not trained for it.
-    """
-    if stride is not None and stride > largest:
+def _check_stride(stride: int, largest: int) -> None:
+    """Refuse a stride that the model was not trained for."""
+    if stride > largest:
         raise UsageError(f"--stride is {stride}, and the model was trained for at most {largest}; take that or less")
-    return largest if stride is None else stride
 
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:

@@ -199,7 +199,7 @@ def test_missing_options(run: Run, scene: Scene, tmp_path: Path) -> None:
     assert "Missing option '--labels'" in failed(run("train", *scene.arguments), code=2)
     assert "Missing option '-o'" in failed(run("classify", *scene.arguments), code=2)
     assert "No such command 'clasify'" in failed(run("clasify"), code=2)
-    assert "stride is 2; it must be odd" in failed(
+    assert "stride is 2; it must be odd, at least 1" in failed(
         run("classify", *scene.arguments, "-o", "m.tif", "--stride", 2), code=2
     )
     assert "tile_size is 8" in failed(run("classify", *scene.arguments, "-o", "m.tif", "--tile-size", 8), code=2)
