@@ -25,7 +25,7 @@ def test_overfits_spectrum_and_texture() -> None:
     )
     model = S2Fin(cfg)
     model.set_statistics([0.0] * 12, [0.5] * 12, [100.0], [11.0])
-    image, aux, labels = problem(64, cfg, model.input_size)
+    image, aux, labels = problem(128, cfg, model.input_size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(40):
         optimiser.zero_grad()
