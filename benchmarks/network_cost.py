@@ -22,14 +22,14 @@ WINDOWS = 1024
 REPEATS = 7
 
 
-def rate(run: Callable[[], object], count: int) -> float:
-    """Items a second of the fastest of several runs."""
+def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
+    """Seconds of the fastest of several runs."""
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(times):
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
-    return count / min(seconds)
+    return min(seconds)
 
 
 def mflop(run: Callable[[], object]) -> float:
@@ -60,8 +60,8 @@ def measure(bands: int) -> str:
         f"{bands} + 1 bands: {sum(p.numel() for p in model.parameters())} parameters, "
         f"{mflop(lambda: model.stem(x, a)) / SIDE**2:.1f} MFLOP a pixel in the stem, "
         f"{mflop(lambda: classify(1)):.1f} MFLOP a window, "
-        f"{rate(lambda: model.stem(x, a), SIDE**2):.0f} pixels/s in the stem, "
-        f"{rate(lambda: classify(WINDOWS), WINDOWS):.0f} windows/s"
+        f"{SIDE**2 / fastest(lambda: model.stem(x, a)):.0f} pixels/s in the stem, "
+        f"{WINDOWS / fastest(lambda: classify(WINDOWS)):.0f} windows/s"
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CRS = "EPSG:32632"
 TRANSFORM = Affine(1, 0, 500_000, 0, -1, 5_000_000)
-#: Pixels a side of the files' tiles, and so of the strips that are written at a time.
+#: Pixels a side of the files' tiles, and so of what is made and written at a time.
 BLOCK = 256
 #: Pixels a side of the fields that the classes lie in.
 FIELD = 24

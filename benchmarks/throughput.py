@@ -3,8 +3,7 @@
 python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
 
 All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
-a minute on two cores; `--large` adds a scene of 100 Mpx, and so the better part of an hour. OTB's classifiers are run
-beside ours where otbcli_ImageClassifier is installed.
+two minutes on two cores; `--large` adds a scene of 100 Mpx, and so more than an hour.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ import numpy as np
 import torch
 from rasterio.windows import Window
 from rich.console import Console
-from torch.utils.flop_counter import FlopCounterMode
 
 import s2fin_cli
+from network_cost import fastest, mflop
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import keep_freed_memory, pick_device
@@ -122,22 +121,10 @@ def gemm_peak(device: torch.device) -> float:
     return 2 * GEMM_SIDE**3 / fastest(multiply, times=10)
 
 
-def fastest(run: Callable[[], object], *, times: int) -> float:
-    """Seconds of the fastest of several runs."""
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
 def rate_of(run: Callable[[], object], pixels: int, peak: float, *, times: int) -> Rate:
     """How fast something classifies so many pixels."""
-    with FlopCounterMode(display=False) as counter:
-        run()
-    flop, seconds = float(counter.get_total_flops()), fastest(run, times=times)
-    return Rate(pixels / seconds, flop / pixels / 1e6, flop / seconds / peak)
+    work, seconds = mflop(run), fastest(run, times=times)
+    return Rate(pixels / seconds, work / pixels, 1e6 * work / seconds / peak)
 
 
 def _wait_for(device: torch.device) -> None:
@@ -182,8 +169,6 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
         "gemm_gflop_s": peak / 1e9,
         **{f"{name}_{key}": value for name, rate in rates.items() for key, value in dataclasses.asdict(rate).items()},
         "gemm_share": rates["default"].gemm_share,
-        "stride1_ratio": rates["stride1"].px_s / naive.px_s,
-        "default_ratio": rates["default"].px_s / naive.px_s,
         "stride1_same_classes": float(same),
         "compared_pixels": small.pixels,
     }
@@ -291,12 +276,10 @@ def command_cost(*arguments: str | Path) -> Cost:
     return Cost(seconds, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
-def classify_command(scene: SyntheticScene, model: Path, output: Path, *options: str) -> Cost:
+def classify_command(scene: SyntheticScene, model: Path, output: Path) -> Cost:
     """What `s2fin classify` takes, from the start of the process to its end."""
     images = [part for name, path in scene.images.items() for part in (f"--{name}", path)]
-    return command_cost(
-        "-m", "s2fin_cli", "classify", "-q", "--overwrite", *images, "-m", model, "-o", output, *options
-    )
+    return command_cost("-m", "s2fin_cli", "classify", "-q", "--overwrite", *images, "-m", model, "-o", output)
 
 
 def whole_commands(folder: Path, model: Path, *, bands: int, shapes: Sequence[tuple[int, int]]) -> dict[str, Cost]:
@@ -398,7 +381,7 @@ def _pixels(shape: str) -> int:
 def main() -> int:
     """The command; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of a quarter of an hour")
+    parser.add_argument("--quick", action="store_true", help="smaller scenes and fewer runs: two minutes")
     parser.add_argument("--large", action="store_true", help="also a scene of 100 Mpx")
     parser.add_argument("--bands", type=int, default=144)
     parser.add_argument("--device", default="auto")
