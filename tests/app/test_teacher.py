@@ -217,6 +217,19 @@ def teach_known(
 TWO_CLASSES = np.tile(np.arange(2), 20)
 
 
+def voted(prob: float) -> float:
+    """What a member's probability of its likeliest class becomes with its vote."""
+    return teaching.VOTE + (1 - teaching.VOTE) * prob
+
+
+def test_timid_members_outvote_a_bold_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    timid = np.full(40, 0.55)
+    bold = np.where(np.arange(40) < 4, 0.01, 0.99)
+    teacher = teach_known(monkeypatch, TWO_CLASSES, timid, timid, timid, bold)
+    assert teacher.weights @ [0.55, 0.55, 0.55, 0.01] < 0.5, "their mean is wrong"
+    assert (teacher.predict(indexed(40)).argmax(axis=1) == TWO_CLASSES).all()
+
+
 def test_the_weight_falls_with_accuracy_and_the_faster_the_more_labels_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -251,13 +264,15 @@ def test_the_temperature_makes_the_probabilities_likely_within_its_bounds(
     assert teacher.calibration.temperatures == pytest.approx([temperature] * 2)
     probs = teacher.predict(indexed(40))
     odds = np.log(probs[-1, 1] / probs[-1, 0])
-    assert odds == pytest.approx(np.log(right / (1 - right)) / temperature, rel=1e-4), "exponents are divided by it"
+    told = voted(right)
+    assert odds == pytest.approx(np.log(told / (1 - told)) / temperature, rel=1e-4), "exponents are divided by it"
 
 
 def test_the_temperature_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine of ten are right that are told with 0.75: the likeliest T makes of it 0.9, log 3 / T = log 9."""
-    answers = np.where(np.arange(40) < 4, 0.25, 0.75)
-    expected = min(TEMPERATURES, key=lambda t: abs(np.log(t) - np.log(0.5)))
+    """Nine of ten are right that are told with 0.6, with the vote 0.8: the likeliest T makes of it 0.9."""
+    answers = np.where(np.arange(40) < 4, 0.4, 0.6)
+    likeliest = np.log(0.8 / 0.2) / np.log(0.9 / 0.1)
+    expected = min(TEMPERATURES, key=lambda t: abs(np.log(t / likeliest)))
     assert teach_known(monkeypatch, TWO_CLASSES, answers).calibration.temperatures == (expected, expected)
 
 
@@ -297,7 +312,7 @@ class _ByHeart:
 
     def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         certain = np.eye(self.count)[[self.seen.get(unit, 0) for unit in values[:, 0].tolist()]]
-        return 0.8 * certain + 0.2 / self.count
+        return 0.6 * certain + 0.4 / self.count
 
 
 @pytest.mark.parametrize("pixels", [1, 7])
