@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from s2fin.frequency import HighPass, full_precision, irdft, rdft
 from s2fin.pointwise import Linear
+from s2fin.selection import nth_largest
 
 
 def sparse_softmax(scores: Tensor, keep: int) -> Tensor:
     """Softmax over the last axis of the `keep` largest scores of each row; the others get weight 0."""
     if keep >= scores.shape[-1]:
         return scores.softmax(dim=-1)
-    smallest_kept = scores.detach().topk(keep, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
-    return scores.masked_fill(scores.detach() < smallest_kept, -math.inf).softmax(dim=-1)
+    return scores.masked_fill(scores.detach() < nth_largest(scores.detach(), keep), -math.inf).softmax(dim=-1)
 
 
 class SparseGain(nn.Module):

@@ -86,16 +86,17 @@ class TokenEmbedding(nn.Module):
 class MapStem(nn.Module):
     """Mixes the bands of each pixel, convolves over 3 x 3, and adds what the surroundings look like; no padding.
 
-    Equation (ours), for an image x: m = GELU(W_m x); c = W_n GELU[conv(m); mean(m); deviation(m)], mean and deviation
-    over the `context_size` square around each pixel; out = LN(c).
+    Equation (ours), for an image x: m = GELU(W_m [x; SNV(x)]); c = W_n GELU[conv(m); mean(m); deviation(m)], mean and
+    deviation over the `context_size` square around each pixel; out = LN(c). SNV is the standard normal variate of the
+    leading channels that are bands of a spectrum, if any.
     NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
     the default size; so the wide layers, and all that looks beyond the window, are here.
     """
 
-    def __init__(self, channels: int, width: int, *, context_size: int) -> None:
+    def __init__(self, channels: int, width: int, *, context_size: int, bands: int = 0) -> None:
         super().__init__()
-        self.context_size = context_size
-        self.mix = Linear(channels, width)
+        self.context_size, self.channels, self.bands = context_size, channels, bands
+        self.mix = Linear(channels + bands, width)
         self.act = nn.GELU()
         self.conv = nn.Conv2d(width, 2 * width, 3)
         wide = (4 if context_size > 1 else 2) * width
@@ -103,7 +104,7 @@ class MapStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give a map (B, D, h, w) of an image (B, C, h + 2 halo, w + 2 halo), stored channels last."""
-        mixed = self.act(self.mix(x.permute(0, 2, 3, 1)))
+        mixed = self.act(self.mixed(x))
         border = self.context_size // 2
         inner = _cropped(mixed.permute(0, 3, 1, 2), border).contiguous(memory_format=torch.channels_last)
         features = [self.conv(inner).permute(0, 2, 3, 1)]
@@ -112,6 +113,26 @@ class MapStem(nn.Module):
             features += [part[:, 1:-1, 1:-1] for part in statistics]
         narrowed: Tensor = self.narrow(torch.cat(features, dim=3))
         return narrowed.permute(0, 3, 1, 2)
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """Give W_m [x; SNV(x)], (B, H, W, D), of an image (B, C, H, W).
+
+        NOTE: x and its shape side by side are as large as two images. With s the deviation over the bands and m the
+        mean, W (x - m) / s is (W - mean of W) x / s, so one product with x itself gives both parts.
+        """
+        mixed: Tensor
+        if not self.bands:
+            mixed = self.mix(x.permute(0, 2, 3, 1))
+            return mixed
+        of_values, of_shape = torch.split(self.mix.weight, [self.channels, self.bands], dim=1)
+        of_shape = of_shape - of_shape.mean(dim=1, keepdim=True)
+        matrix = torch.cat([of_values, nn.functional.pad(of_shape, (0, self.channels - self.bands))])
+        with torch.autocast(x.device.type, enabled=False):  # the mean's part cancels, which half precision would not
+            x = full_precision(x)
+            both = torch.matmul(x.flatten(2).transpose(1, 2), matrix.to(x).t())
+            values, shape = both.view(len(x), *x.shape[2:], -1).chunk(2, dim=3)
+            mixed = torch.addcdiv(values + self.mix.bias, shape, _deviation(x[:, : self.bands]).permute(0, 2, 3, 1))
+            return mixed
 
 
 def standard_normal_variate(spectra: Tensor) -> Tensor:
@@ -129,8 +150,14 @@ def standard_normal_variate(spectra: Tensor) -> Tensor:
     """
     with torch.autocast(spectra.device.type, enabled=False):
         spectra = full_precision(spectra)
-        deviation, mean = torch.std_mean(spectra, dim=1, correction=0, keepdim=True)
-        return (spectra - mean) / deviation.clamp_min(FLATTEST)
+        return (spectra - spectra.mean(dim=1, keepdim=True)) / _deviation(spectra)
+
+
+def _deviation(spectra: Tensor) -> Tensor:
+    """(B, 1, ...): of each spectrum (B, C, ...), `FLATTEST` at least."""
+    # NOTE: on a CPU, torch's own deviation over an axis that is not the last one takes ten times as long
+    variance = (spectra - spectra.mean(dim=1, keepdim=True)).square().mean(dim=1, keepdim=True)
+    return variance.clamp_min(FLATTEST**2).sqrt()
 
 
 def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -336,8 +363,9 @@ class S2Fin(nn.Module):
         # NOTE: a single band has no spectral axis, so nothing that HFSET could filter or attend to
         layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
         self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
-        seen = 2 * cfg.in_channels + cfg.components  # bands, components, and the bands' standard normal variate
-        self.image_stem = MapStem(seen, cfg.map_width, context_size=cfg.context_size)
+        self.image_stem = MapStem(
+            cfg.in_channels + cfg.components, cfg.map_width, context_size=cfg.context_size, bands=cfg.in_channels
+        )
         self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width, context_size=cfg.context_size)
         self.stages = WindowStages(cfg)
         self.head = Head(cfg)
@@ -398,8 +426,7 @@ class S2Fin(nn.Module):
 
     def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
-        shape = standard_normal_variate(x[:, : self.cfg.in_channels])
-        return self.image_stem(torch.cat([x, shape], dim=1)), self.aux_stem(a)
+        return self.image_stem(x), self.aux_stem(a)
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) of pixels of windows.

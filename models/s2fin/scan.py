@@ -32,8 +32,9 @@ def scan_kernel(decay: Tensor, step: Tensor) -> Tensor:
     past = torch.ones(length, length, dtype=torch.bool, device=decay.device).tril()  # s <= t
     ahead_exponent = ahead.unsqueeze(-1) - ahead.unsqueeze(-2)
     back_exponent = back.unsqueeze(-2) - back.unsqueeze(-1)
-    weight = torch.where(past, step[0].unsqueeze(-2), 0.0) + torch.where(past.mT, step[1].unsqueeze(-2), 0.0)
-    return torch.exp(torch.where(past, ahead_exponent, back_exponent)) * weight
+    kernel = torch.where(past, ahead_exponent, back_exponent).exp()
+    kernel = kernel * torch.where(past, step[0].unsqueeze(-2), step[1].unsqueeze(-2))
+    return kernel + torch.diag_embed(step[1])  # a position takes from itself in both directions
 
 
 class SelectiveScan(nn.Module):

@@ -14,6 +14,7 @@ from s2fin.hfset import HFSET, SparseGain, sparse_softmax
 from s2fin.network import FLATTEST, CentredPooling, ConvBlock, MapStem, local_statistics, standard_normal_variate
 from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
+from s2fin.selection import nth_largest
 from s2fin.ssaf import SSAF
 
 
@@ -58,6 +59,23 @@ def test_apply_matrix_is_a_product() -> None:
     matrix, signal = torch.randn(6, 9), torch.randn(4, 9, 5)
     torch.testing.assert_close(apply_matrix(matrix, signal), matrix @ signal)
     torch.testing.assert_close(apply_matrix(matrix.double(), signal.double()), matrix.double() @ signal.double())
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 16, 20, 33, 70])
+def test_the_nth_largest_is_that_of_sorted_rows(length: int) -> None:
+    values = torch.randn(4, 3, length, generator=torch.Generator().manual_seed(length)).round(decimals=1)
+    in_order = values.sort(dim=-1, descending=True).values
+    for n in {1, 2, length // 2, length} - {0}:
+        if n <= length:
+            assert torch.equal(nth_largest(values, n), in_order[..., n - 1 : n])
+
+
+def test_the_stem_mixes_bands_and_their_shape() -> None:
+    stem = MapStem(7, 4, context_size=3, bands=5).double()
+    x = torch.randn(2, 7, 6, 5, dtype=torch.float64)
+    x[0, :, 0, 0] = 0.5  # no shape
+    both = torch.cat([x, standard_normal_variate(x[:, :5])], dim=1).permute(0, 2, 3, 1)
+    torch.testing.assert_close(stem.mixed(x), both @ stem.mix.weight.T + stem.mix.bias)
 
 
 def test_sparse_softmax_keeps_the_largest() -> None:
