@@ -21,7 +21,8 @@ def sparse_softmax(scores: Tensor, keep: int) -> Tensor:
     """Softmax over the last axis of the `keep` largest scores of each row; the others get weight 0."""
     if keep >= scores.shape[-1]:
         return scores.softmax(dim=-1)
-    return scores.masked_fill(scores.detach() < nth_largest(scores.detach(), keep), -math.inf).softmax(dim=-1)
+    known = scores.detach()
+    return scores.masked_fill(known < nth_largest(known, keep), -math.inf).softmax(dim=-1)
 
 
 class SparseGain(nn.Module):

@@ -95,7 +95,7 @@ class MapStem(nn.Module):
 
     def __init__(self, channels: int, width: int, *, context_size: int, bands: int = 0) -> None:
         super().__init__()
-        self.context_size, self.channels, self.bands = context_size, channels, bands
+        self.context_size, self.bands = context_size, bands
         self.mix = Linear(channels + bands, width)
         self.act = nn.GELU()
         self.conv = nn.Conv2d(width, 2 * width, 3)
@@ -120,19 +120,18 @@ class MapStem(nn.Module):
         NOTE: x and its shape side by side are as large as two images. With s the deviation over the bands and m the
         mean, W (x - m) / s is (W - mean of W) x / s, so one product with x itself gives both parts.
         """
-        mixed: Tensor
         if not self.bands:
-            mixed = self.mix(x.permute(0, 2, 3, 1))
+            mixed: Tensor = self.mix(x.permute(0, 2, 3, 1))
             return mixed
-        of_values, of_shape = torch.split(self.mix.weight, [self.channels, self.bands], dim=1)
+        of_values, of_shape = torch.split(self.mix.weight, [x.shape[1], self.bands], dim=1)
         of_shape = of_shape - of_shape.mean(dim=1, keepdim=True)
-        matrix = torch.cat([of_values, nn.functional.pad(of_shape, (0, self.channels - self.bands))])
-        with torch.autocast(x.device.type, enabled=False):  # the mean's part cancels, which half precision would not
+        matrix = torch.cat([of_values, nn.functional.pad(of_shape, (0, x.shape[1] - self.bands))])
+        with torch.autocast(x.device.type, enabled=False):  # half precision would lose what is left without the mean
             x = full_precision(x)
             both = torch.matmul(x.flatten(2).transpose(1, 2), matrix.to(x).t())
             values, shape = both.view(len(x), *x.shape[2:], -1).chunk(2, dim=3)
-            mixed = torch.addcdiv(values + self.mix.bias, shape, _deviation(x[:, : self.bands]).permute(0, 2, 3, 1))
-            return mixed
+            deviation = _deviation(_centred(x[:, : self.bands])).permute(0, 2, 3, 1)
+            return torch.addcdiv(values + self.mix.bias, shape, deviation)
 
 
 def standard_normal_variate(spectra: Tensor) -> Tensor:
@@ -150,14 +149,19 @@ def standard_normal_variate(spectra: Tensor) -> Tensor:
     """
     with torch.autocast(spectra.device.type, enabled=False):
         spectra = full_precision(spectra)
-        return (spectra - spectra.mean(dim=1, keepdim=True)) / _deviation(spectra)
+        centred = _centred(spectra)
+        return centred / _deviation(centred)
 
 
-def _deviation(spectra: Tensor) -> Tensor:
-    """(B, 1, ...): of each spectrum (B, C, ...), `FLATTEST` at least."""
+def _centred(spectra: Tensor) -> Tensor:
+    """Spectra (B, C, ...) without their means over the bands."""
+    return spectra - spectra.mean(dim=1, keepdim=True)
+
+
+def _deviation(centred: Tensor) -> Tensor:
+    """(B, 1, ...): of each centred spectrum (B, C, ...), `FLATTEST` at least."""
     # NOTE: on a CPU, torch's own deviation over an axis that is not the last one takes ten times as long
-    variance = (spectra - spectra.mean(dim=1, keepdim=True)).square().mean(dim=1, keepdim=True)
-    return variance.clamp_min(FLATTEST**2).sqrt()
+    return centred.square().mean(dim=1, keepdim=True).clamp_min(FLATTEST**2).sqrt()
 
 
 def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,8 @@ def nth_largest(values: Tensor, n: int) -> Tensor:
         return values.topk(n, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
     places = list(values.flatten(0, -2).t().contiguous().unbind())
     for low, high in exchanges_for(length, length - n):
-        places[low], places[high] = (choose(places[low], places[high]) for choose in (torch.minimum, torch.maximum))
+        pair = places[low], places[high]
+        places[low], places[high] = torch.minimum(*pair), torch.maximum(*pair)
     return places[length - n].view(*values.shape[:-1], 1)
 
 

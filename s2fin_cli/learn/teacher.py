@@ -199,7 +199,7 @@ class Teacher:
             for model, member in zip(self.models, MEMBERS, strict=True)
         ]
         distances = _nearest(self.positions, features["position"])
-        return self.calibration.apply(_mean(np.stack(probs), self.weights), distances).astype(np.float32)
+        return self.calibration.apply(_consensus(np.stack(probs), self.weights), distances).astype(np.float32)
 
 
 def train_teacher(
@@ -228,7 +228,7 @@ def train_teacher(
         (_fit_temperature(near, weights, targets), _fit_temperature(far, weights, targets)),
     )
     models = tuple(member.fitted(features, targets, TREES, seed) for member in MEMBERS)
-    return Teacher(models, weights, calibration, features["position"], _mean(far.probs, weights))
+    return Teacher(models, weights, calibration, features["position"], _consensus(far.probs, weights))
 
 
 def assign_folds(
@@ -314,7 +314,7 @@ def _select(features: Features, which: NDArray[np.bool_]) -> Features:
     return {name: values[which] for name, values in features.items()}
 
 
-def _mean(probs: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _consensus(probs: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """What members (members, n, classes) say together, each by vote and by probabilities."""
     votes = np.eye(probs.shape[2])[probs.argmax(axis=2)]
     return np.asarray(np.einsum("m,mnc->nc", weights, VOTE * votes + (1 - VOTE) * probs))
@@ -334,7 +334,7 @@ def _fit_temperature(validation: _CrossValidation, weights: NDArray[np.float64],
     known = validation.known
     if not known.any():
         return 1.0
-    probs = _mean(validation.probs[:, known], weights)
+    probs = _consensus(validation.probs[:, known], weights)
 
     def loss(temperature: float) -> float:
         of_target = _tempered(probs, temperature)[np.arange(len(probs)), targets[known]]
