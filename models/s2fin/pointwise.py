@@ -6,16 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: Whether this build of torch has oneDNN.
-ONEDNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+#: Whether convolutions are the faster way: this build of torch has oneDNN, and the CPU what oneDNN makes the most of.
+CONVOLVES = torch.backends.cpu.get_cpu_capability() == "AVX512" and bool(
+    torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+)
 
 
 class Linear(nn.Linear):
     """The linear layer of torch, over the last axis, computed as a 1 x 1 convolution on CPUs.
 
-    NOTE: torch computes a linear layer by its BLAS and a convolution by oneDNN. On the CPUs measured (x86 with AVX-512,
-    matrices of 48 to 360 columns), oneDNN took half to a quarter of the time, forward and backward. Weights and their
-    names are those of nn.Linear, so neither a state dict nor another device sees a difference.
+    NOTE: torch computes a linear layer by its BLAS and a convolution by oneDNN. On CPUs with AVX-512 (matrices of 48 to
+    360 columns), oneDNN took half to a quarter of the time, forward and backward; on one with AVX2 alone as much forward
+    and up to twice as much backward, so the BLAS serves there. Weights and their names are those of nn.Linear, so
+    neither a state dict nor another device sees a difference.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (the name that nn.Linear gives it)
@@ -36,4 +39,4 @@ def apply_matrix(matrix: Tensor, signal: Tensor) -> Tensor:
 
 def _onednn_serves(values: Tensor) -> bool:
     # float64 has no oneDNN kernel, and its convolution falls back to a slow one
-    return values.device.type == "cpu" and values.dtype != torch.float64 and ONEDNN
+    return values.device.type == "cpu" and values.dtype != torch.float64 and CONVOLVES

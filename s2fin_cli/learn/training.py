@@ -131,7 +131,7 @@ class _Run:
         total_steps = self.steps * hyperparameters.epochs
         self.draws = _Draws(train, torch.Generator().manual_seed(hyperparameters.seed))
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY
+            network.parameters(), lr=hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
