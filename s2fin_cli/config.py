@@ -143,7 +143,7 @@ class ClassifyOptions(InputOptions):
         probabilities: where to write the probabilities of all classes, if anywhere.
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
-        tile_size: pixels a side that are read and computed at a time.
+        tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
     """
 
     output: StrPath

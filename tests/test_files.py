@@ -246,7 +246,7 @@ values = np.random.default_rng(0).integers(1, 255, grid.shape).astype("uint8")
 classes = make_classes({number: f"class {number}" for number in range(1, 255)})
 try:
     with staged([Path(sys.argv[1])], overwrite=True) as (path,), create_class_map(path, grid, classes, tags={}) as dst:
-        for window in iter_tiles(grid.shape, 256):
+        for window in iter_tiles(grid.shape, (256, 256)):
             dst.write(values[window.toslices()][None], window)
 except OutputError as error:
     print("OutputError:", error)

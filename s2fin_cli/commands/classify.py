@@ -44,7 +44,8 @@ logger = logging.getLogger(__name__)
     "--tile-size",
     default=ClassifyOptions.tile_size,
     show_default=True,
-    help="Pixels a side that are read and computed at a time; the map does not depend on it.",
+    help="Pixels a side that are read and computed at a time, or as many in wide tiles where the image is stored in "
+    "strips; the map does not depend on it.",
 )
 @json_option
 @verbosity_options

@@ -114,7 +114,7 @@ def _create(dst_path: Path, grid: Grid, *, count: int, dtype: str, nodata: float
 def _check_whole(path: Path) -> None:
     """Read a written raster back: GDAL does not tell when its last blocks meet a full disk."""
     with open_raster(path) as src:
-        for window in iter_tiles(src.shape, 8 * BLOCK_SIZE):
+        for window in iter_tiles(src.shape, (8 * BLOCK_SIZE, 8 * BLOCK_SIZE)):
             src.read(window=window)
 
 

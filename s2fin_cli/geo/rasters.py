@@ -56,6 +56,7 @@ class RasterInfo:
         band_names: descriptions of the data bands, empty where there is none.
         wavelengths: centre wavelengths in nanometres of the data bands, or None where not all are known.
         driver: GDAL's short name of the format.
+        block_shape: (height, width) of what it is read by.
         has_gcps: whether it is placed by ground control points only.
     """
 
@@ -68,6 +69,7 @@ class RasterInfo:
     band_names: tuple[str, ...]
     wavelengths: tuple[float, ...] | None
     driver: str
+    block_shape: tuple[int, int]
     has_gcps: bool
 
     @property
@@ -160,6 +162,7 @@ def read_info(src_path: str | Path) -> RasterInfo:
             band_names=tuple(src.descriptions[i - 1] or "" for i in indexes),
             wavelengths=_wavelengths(src, indexes),
             driver=src.driver,
+            block_shape=src.block_shapes[indexes[0] - 1],
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
         )
 

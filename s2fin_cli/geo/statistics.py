@@ -76,7 +76,7 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
 
 def _spread_tiles(shape: tuple[int, int]) -> list[Window]:
     """At most `MAX_TILES` tiles, spread evenly over the raster's height and over its width."""
-    tiles = list(iter_tiles(shape, TILE_SIZE))
+    tiles = list(iter_tiles(shape, (TILE_SIZE, TILE_SIZE)))
     columns = -(-shape[1] // TILE_SIZE)
     rows = len(tiles) // columns
     side = math.isqrt(MAX_TILES)

@@ -62,7 +62,9 @@ class Engine:
         (height, width), size = valid.shape, self.cell_size
         rows, cols = -(-height // size), -(-width // size)
         padding = (0, cols * size - width, 0, rows * size - height)
-        images = [F.pad(part, padding, value=torch.nan) for part in (image, aux) if part is not None]
+        images = [part for part in (image, aux) if part is not None]
+        if any(padding):  # not otherwise, as it copies
+            images = [F.pad(part, padding, value=torch.nan) for part in images]
         wanted = F.pad(valid, padding).view(rows, size, cols, size).any(dim=3).any(dim=1)
         probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size)
         cells = wanted.nonzero().tolist()

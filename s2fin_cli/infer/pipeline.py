@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import tempfile
 from dataclasses import dataclass, replace
@@ -20,10 +21,11 @@ from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import RasterWriter, create_class_map, create_float_raster, iter_strips
-from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
+from s2fin_cli.geo.stack import Stack, Tile, build_stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.vectors import write_polygons
-from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.geo.windows import iter_tiles, tile_shape_for
+from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.modelfile import ModelInfo, check_values, find_model, fit_stack, read_model
 from s2fin_cli.progress import Progress, silent
@@ -213,27 +215,33 @@ def _fill(
     ids = np.array([c.id for c in info.classes])
     dtype, nodata = map_encoding(ids.tolist())
     counts = np.zeros(len(ids), dtype=np.int64)
-    # NOTE: tiles made of whole cells keep the map independent of the tile size.
-    tiles = list(iter_tiles(stack.grid.shape, -(-tile_size // engine.cell_size) * engine.cell_size))
-    progress("classifying", 0, len(tiles))
-    with stack.open() as opened:
-        for done, window in enumerate(tiles, start=1):
-            probs, valid = _predict_tile(engine, opened, window)
-            best = probs.argmax(axis=0)
-            counts += np.bincount(best[valid], minlength=len(ids))
-            writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
-            probs[:, ~valid] = np.nan
-            if writers.confidence is not None:
-                writers.confidence.write(probs.max(axis=0, keepdims=True), window)
-            if writers.probabilities is not None:
-                writers.probabilities.write(probs, window)
-            progress("classifying", done, len(tiles))
+
+    def write(window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        best = probs.argmax(axis=0)
+        counts[:] += np.bincount(best[valid], minlength=len(ids))
+        writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
+        probs[:, ~valid] = np.nan
+        if writers.confidence is not None:
+            writers.confidence.write(probs.max(axis=0, keepdims=True), window)
+        if writers.probabilities is not None:
+            writers.probabilities.write(probs, window)
+
+    # NOTE: tiles made of whole cells keep the map independent of their size.
+    shape, block_shape = stack.grid.shape, stack.image.info.block_shape
+    tile_shape = tile_shape_for(block_shape, shape, size=tile_size, unit=engine.cell_size)
+    windows = list(iter_tiles(shape, tile_shape))
+    progress("classifying", 0, len(windows))
+    with stack.open() as opened, behind() as writing:
+        read = functools.partial(opened.read, halo=engine.margin)
+        with contextlib.closing(ahead(read, windows)) as tiles:
+            for done, (window, tile) in enumerate(zip(windows, tiles, strict=True), start=1):
+                writing.call(functools.partial(write, window, *_predict(engine, tile)))
+                progress("classifying", done, len(windows))
     return {int(class_id): int(count) for class_id, count in zip(ids, counts, strict=True)}
 
 
-def _predict_tile(engine: Engine, opened: OpenStack, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Probabilities (classes, height, width) of a window, and where they are valid."""
-    tile = opened.read(window, halo=engine.margin)
+def _predict(engine: Engine, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Probabilities (classes, height, width) of a tile without its margin, and where they are valid."""
     inner = slice(engine.margin, -engine.margin)
     valid = tile.valid[inner, inner]
     aux = None if tile.aux is None else torch.from_numpy(tile.aux)

@@ -42,7 +42,7 @@ def write(path: Path, names: dict[int, str], grid: Grid = GRID) -> NDArray[Any]:
     classes = make_classes(names)
     values = ids_of(classes, grid)
     with create_class_map(path, grid, classes, tags={"S2FIN_MODEL": "é.s2fin"}) as dst:
-        for window in iter_tiles(grid.shape, 100):
+        for window in iter_tiles(grid.shape, (100, 100)):
             dst.write(values[window.toslices()][None], window)
     return values
 

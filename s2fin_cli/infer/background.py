@@ -1,0 +1,70 @@
+"""Reading ahead and writing behind: one thread each, so that neither makes the computing wait."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
+    """Give `function(item)` of each item in turn, that of the next one already under way in a thread.
+
+    What the function raises is raised where its result would have come. Close the generator when it is left early: that
+    waits for the call under way.
+    """
+    with _one_thread() as pool:
+        waiting: Future[R] | None = None
+        for item in items:
+            current, waiting = waiting, pool.submit(function, item)
+            if current is not None:
+                yield current.result()
+        if waiting is not None:
+            yield waiting.result()
+
+
+class Behind:
+    """Calls functions in order in a thread, one while the caller prepares the next."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._last: Future[None] | None = None
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Wait for the call before this one, and let the thread begin this one.
+
+        Raises:
+            Exception: whatever the call before this one raised.
+        """
+        self.wait()
+        self._last = self._pool.submit(function)
+
+    def wait(self) -> None:
+        """Wait for the last call; raises what it raised."""
+        if self._last is not None:
+            self._last.result()
+
+
+@contextlib.contextmanager
+def behind() -> Iterator[Behind]:
+    """A `Behind`, all of whose calls are done on leaving."""
+    with _one_thread() as pool:
+        calls = Behind(pool)
+        yield calls
+        calls.wait()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[ThreadPoolExecutor]:
+    """A pool of one thread; an error on the way does not wait for calls that have not begun."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
