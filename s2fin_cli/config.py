@@ -21,6 +21,7 @@ MODEL_VARIABLE = "S2FIN_MODEL"
 
 DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
+PRECISIONS = ("float32", "bfloat16")
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "med", "q1", "q3", "rms")
 
 
@@ -143,6 +144,7 @@ class ClassifyOptions(InputOptions):
         probabilities: where to write the probabilities of all classes, if anywhere.
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
+        precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
         tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
     """
 
@@ -153,12 +155,14 @@ class ClassifyOptions(InputOptions):
     probabilities: StrPath | None = None
     overwrite: bool = False
     stride: int = 3
+    precision: str = "float32"
     tile_size: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
         stride = self.stride
         _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
+        _check_choice("precision", self.precision, PRECISIONS)
         _check_whole("tile_size", self.tile_size, least=16)
         _make_plain(self, int, "stride", "tile_size")
 

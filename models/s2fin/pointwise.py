@@ -16,9 +16,9 @@ class Linear(nn.Linear):
     """The linear layer of torch, over the last axis, computed as a 1 x 1 convolution on CPUs.
 
     NOTE: torch computes a linear layer by its BLAS and a convolution by oneDNN. On CPUs with AVX-512 (matrices of 48 to
-    360 columns), oneDNN took half to a quarter of the time, forward and backward; on one with AVX2 alone as much forward
-    and up to twice as much backward, so the BLAS serves there. Weights and their names are those of nn.Linear, so
-    neither a state dict nor another device sees a difference.
+    360 columns), oneDNN took half to a quarter of the time, forward and backward; on one with AVX2 alone as much
+    forward and up to twice as much backward, so the BLAS serves there. Weights and their names are those of nn.Linear,
+    so neither a state dict nor another device sees a difference.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (the name that nn.Linear gives it)

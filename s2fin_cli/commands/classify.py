@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from s2fin_cli.config import ClassifyOptions
+from s2fin_cli.config import PRECISIONS, ClassifyOptions
 from s2fin_cli.options import (
     FilePath,
     input_options,
@@ -39,6 +39,13 @@ logger = logging.getLogger(__name__)
     default=ClassifyOptions.stride,
     show_default=True,
     help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=ClassifyOptions.precision,
+    show_default=True,
+    help="Of the network's products. bfloat16 is for devices that compute faster in it; others are slower with it.",
 )
 @click.option(
     "--tile-size",

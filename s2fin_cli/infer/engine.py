@@ -32,12 +32,15 @@ class Engine:
 
     Attributes:
         stride: pixels from one window to the next, odd; with 1 each pixel has a window of its own.
+        precision: of the network's products, torch.float32 or torch.bfloat16; what must be float32 is so with either.
         cell_size: pixels a side of a cell; tiles are to start at multiples of it.
         margin: pixels that a tile needs beyond the pixels to classify, on each side.
     """
 
-    def __init__(self, network: S2Fin, device: torch.device, *, stride: int) -> None:
-        self.device = device
+    def __init__(
+        self, network: S2Fin, device: torch.device, *, stride: int, precision: torch.dtype = torch.float32
+    ) -> None:
+        self.device, self.precision = device, precision
         self.network = network.to(device).eval()
         self.patch_size = network.cfg.patch_size
         self.stride, self.cell_size = stride, stride * CELL_WINDOWS
@@ -72,7 +75,8 @@ class Engine:
             batch = cells[: self.cells_at_once]
             filler = [batch[-1]] * (self.cells_at_once - len(batch))  # the last batch has the others' shape too
             try:
-                results = self._predict_cells(images, batch + filler)[: len(batch)]
+                with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                    results = self._predict_cells(images, batch + filler)[: len(batch)]
             except torch.OutOfMemoryError:
                 self._use_less_memory()
                 continue

@@ -124,7 +124,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
     network, info = read_model(model_path)
     _check_stride(options.stride, network.cfg.block_size)
-    engine = Engine(network, pick_device(options.device), stride=options.stride)
+    precision = getattr(torch, options.precision)
+    engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     keep_freed_memory()
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))

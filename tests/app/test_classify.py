@@ -155,6 +155,17 @@ def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
         run_classify(scene, model, tmp_path / "map.tif", stride=7)
 
 
+def test_half_precision_gives_nearly_the_same_map(
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    paths = {name: tmp_path / f"{name}.tif" for name in ("confidence", "probabilities")}
+    half = run_classify(scene, model, tmp_path / "map.tif", precision="bfloat16", **paths)
+    assert (read_tif(half.outputs.map) == read_tif(result.outputs.map)).mean() > 0.99
+    assert result.outputs.probabilities is not None
+    difference = np.abs(read_tif(paths["probabilities"]) - read_tif(result.outputs.probabilities))
+    assert 0 < difference.mean() < 0.01  # it is another precision, and a small step
+
+
 def test_without_polygons_only_the_map_is_written(scene: Scene, model: Path, tmp_path: Path) -> None:
     result = run_classify(scene, model, tmp_path / "map.tif", vector=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
