@@ -3,7 +3,9 @@
 python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
 
 All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
-two minutes on two cores; `--large` adds a scene of 100 Mpx, and so more than an hour.
+a minute on two cores; `--large` adds a scene of 100 Mpx at the largest stride, and so half an hour. OTB's classifiers
+are run beside where OTB is installed (Debian's otb-bin). Memory by height is measured in small tiles, of which even the
+lower scene has several, at the largest stride.
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ import functools
 import json
 import logging
 import platform
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +31,7 @@ from rasterio.windows import Window
 from rich.console import Console
 
 import s2fin_cli
+from commands import classify_cost, classify_costs, otb_costs, s2fin_cost, shape_name
 from network_cost import fastest, mflop
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.config import ClassifyOptions, InputOptions
@@ -44,7 +45,7 @@ from summary import table
 from synthetic import CLASSES, SyntheticScene, write_scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -156,7 +157,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     """The naive loop and the engine, on one tile each."""
     network = read_model(model)[0].to(device).eval()
     peak = gemm_peak(device)
-    small, large = (read_tile(scene, model, side=side) for side in ((48, 320) if quick else (160, 960)))
+    small, large = (read_tile(scene, model, side=side) for side in ((32, 192) if quick else (160, 960)))
     strides = {"stride1": 1, "default": ClassifyOptions.stride, "largest": network.cfg.block_size}
     engines = {name: Engine(network, device, stride=stride) for name, stride in strides.items()}
     naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
@@ -233,65 +234,16 @@ def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
 
 
 def stage_shares(scene: SyntheticScene, model: Path, folder: Path) -> dict[str, float]:
-    """Share of each stage in the wall time of a classification, files in and files out."""
+    """Share of each stage in the wall time of a classification, files in and files out.
+
+    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1.
+    """
     seconds = dict.fromkeys(("read", "warp", "compute", "write", "polygons"), 0.0)
     with timed_stages(seconds):
         start = time.perf_counter()
         s2fin_cli.classify(**scene.images, model=model, output=folder / "stages.tif")
         total = time.perf_counter() - start
     return {**{stage: value / total for stage, value in seconds.items()}, "seconds": total}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took: wall time, and the most memory that it held."""
-
-    seconds: float
-    rss_mb: float
-
-
-#: Runs the command it is given and prints its seconds and peak memory (KiB on Linux) as JSON.
-#: NOTE: a process of its own, and a small one: a child's peak counts what its parent held when it was forked.
-LAUNCHER = """
-import json, os, sys, time
-start = time.perf_counter()
-_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
-print(json.dumps([time.perf_counter() - start, usage.ru_maxrss]), file=sys.stderr)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
-
-def command_cost(*arguments: str | Path) -> Cost:
-    """Run a Python command, and say what it took.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    command = [sys.executable, "-c", LAUNCHER, sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    *messages, cost = done.stderr.strip().splitlines()
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, arguments))} failed: {' '.join(messages)}")
-    seconds, peak = json.loads(cost)
-    return Cost(seconds, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
-
-
-def classify_command(scene: SyntheticScene, model: Path, output: Path) -> Cost:
-    """What `s2fin classify` takes, from the start of the process to its end."""
-    images = [part for name, path in scene.images.items() for part in (f"--{name}", path)]
-    return command_cost("-m", "s2fin_cli", "classify", "-q", "--overwrite", *images, "-m", model, "-o", output)
-
-
-def whole_commands(folder: Path, model: Path, *, bands: int, shapes: Sequence[tuple[int, int]]) -> dict[str, Cost]:
-    """What the command takes for scenes of several shapes (height, width)."""
-    costs = {}
-    for height, width in shapes:
-        work = folder / f"{height}-{width}"
-        work.mkdir()
-        scene = write_scene(work, height=height, width=width, bands=bands)
-        costs[_shape_name((height, width))] = classify_command(scene, model, work / "map.tif")
-        shutil.rmtree(work)
-    return costs
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -301,7 +253,7 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
     """All figures."""
     device = pick_device(args.device)
     console.print("a scene, and a model trained on it")
-    size = 512 if args.quick else 1024
+    size = 256 if args.quick else 1024
     scene = write_scene(folder, height=size, width=size, bands=args.bands)
     model = train(scene, folder, epochs=1 if args.quick else 5)
     results: dict[str, Any] = {"device": _describe(device), "threads": torch.get_num_threads(), "bands": args.bands}
@@ -310,22 +262,31 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
     console.print("stages of a classification")
     results["stages"] = stage_shares(scene, model, folder)
     console.print("other numbers of bands")
-    results["px_s_by_bands"] = rates_by_bands(device, side=160 if args.quick else 640)
+    results["px_s_by_bands"] = rates_by_bands(device, side=96 if args.quick else 640)
     console.print("whole commands")
-    # the height grows tenfold at the same width
-    low, high = [(320, 96), (3200, 96)] if args.quick else [(640, 640), (6400, 640)]
-    shapes = [(200, 200), low, high, *([] if args.quick else [(1280, 1280), (640, 6400)])]
+    results["commands"] = whole_commands(scene, model, folder, pixels=size**2)
+    console.print("ever larger scenes")
+    costs = classify_costs(folder, model, bands=args.bands, shapes=[(200, 200)])
+    # the height grows tenfold at the same width, and the lower one is several tiles high already
+    low, high = [(480, 80), (4800, 80)] if args.quick else [(1280, 640), (12_800, 640)]
+    costs |= classify_costs(
+        folder, model, bands=args.bands, shapes=[low, high], options=["--stride", "5", "--tile-size", "80"]
+    )
+    if not args.quick:
+        costs |= classify_costs(folder, model, bands=args.bands, shapes=[(1280, 1280), (640, 6400)])
     if args.large:
-        shapes.append((10_240, 10_240))
-    costs = whole_commands(folder, model, bands=args.bands, shapes=shapes)
-    results["commands"] = {shape: dataclasses.asdict(cost) for shape, cost in costs.items()}
-    results["rss_ratio"] = costs[_shape_name(high)].rss_mb / costs[_shape_name(low)].rss_mb
-    results["help_seconds"] = command_cost("-m", "s2fin_cli", "--help").seconds
+        costs |= classify_costs(folder, model, bands=args.bands, shapes=[(10_240, 10_240)], options=["--stride", "5"])
+    results["scenes"] = {shape: dataclasses.asdict(cost) for shape, cost in costs.items()}
+    results["rss_ratio"] = costs[shape_name(high)].rss_mb / costs[shape_name(low)].rss_mb
+    results["help_seconds"] = s2fin_cost("--help").seconds
     return results
 
 
-def _shape_name(shape: tuple[int, int]) -> str:
-    return f"{shape[0]} x {shape[1]}"
+def whole_commands(scene: SyntheticScene, model: Path, folder: Path, *, pixels: int) -> dict[str, dict[str, float]]:
+    """Pixels a second of commands that classify one scene, process start included, and their peak memory."""
+    costs = {"s2fin classify": classify_cost(scene, model, folder / "map.tif")}
+    costs |= {f"OTB, {name}": cost for name, cost in otb_costs(scene, folder).items()}
+    return {name: {**dataclasses.asdict(cost), "px_s": pixels / cost.seconds} for name, cost in costs.items()}
 
 
 def _describe(device: torch.device) -> str:
@@ -352,8 +313,12 @@ def tables(results: dict[str, Any]) -> str:
     ]
     stages = {name: share for name, share in results["stages"].items() if name != "seconds"}
     commands = [
+        [name, f"{cost['seconds']:.1f}", f"{cost['px_s']:,.0f}", f"{cost['rss_mb']:.0f}"]
+        for name, cost in results["commands"].items()
+    ]
+    scenes = [
         [shape, f"{cost['seconds']:.1f}", f"{_pixels(shape) / cost['seconds']:,.0f}", f"{cost['rss_mb']:.0f}"]
-        for shape, cost in results["commands"].items()
+        for shape, cost in results["scenes"].items()
     ]
     return "\n".join(
         [
@@ -366,7 +331,8 @@ def tables(results: dict[str, Any]) -> str:
                 ["Bands", *results["px_s_by_bands"]],
                 [["px/s", *(f"{rate:,.0f}" for rate in results["px_s_by_bands"].values())]],
             ),
-            table(["s2fin classify, pixels", "s", "px/s", "peak memory, MB"], commands),
+            table(["Whole command", "s", "px/s", "peak memory, MB"], commands),
+            table(["s2fin classify, pixels", "s", "px/s", "peak memory, MB"], scenes),
             f"Ten times the rows take {results['rss_ratio']:.2f} times the memory; `s2fin --help` takes "
             f"{results['help_seconds']:.2f} s.\n",
         ]
@@ -381,7 +347,7 @@ def _pixels(shape: str) -> int:
 def main() -> int:
     """The command; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="smaller scenes and fewer runs: two minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller scenes and fewer runs: a minute")
     parser.add_argument("--large", action="store_true", help="also a scene of 100 Mpx")
     parser.add_argument("--bands", type=int, default=144)
     parser.add_argument("--device", default="auto")

@@ -109,7 +109,7 @@ class TrainOptions(InputOptions):
     output: StrPath = DEFAULT_MODEL
     overwrite: bool = False
     patch_size: int = 7
-    epochs: int = 25
+    epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 1e-3
     labels_per_class: int = 1000

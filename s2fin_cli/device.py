@@ -7,9 +7,9 @@ import torch
 
 from s2fin_cli.errors import UsageError
 
-# glibc's names of two limits of its allocator, from malloc.h, and what they are set to, in bytes
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-TRIM_THRESHOLD, MMAP_THRESHOLD = 1 << 30, 32 << 20
+# glibc's names of limits of its allocator, from malloc.h, and what they are set to: bytes, and arenas
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENAS = 1 << 30, 32 << 20, 1
 
 
 def pick_device(name: str) -> torch.device:
@@ -30,8 +30,10 @@ def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors for the next ones, where glibc there is.
 
     By default it gives tens of megabytes back to the system at each layer and gets them again as fresh pages, which
-    took a third of the time of a classification on two cores.
+    took a third of the time of a classification on two cores. All threads share what is kept: with arenas of their own
+    for those that read and write, a classification held 100 MB more.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
         libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+        libc.mallopt(M_ARENA_MAX, ARENAS)

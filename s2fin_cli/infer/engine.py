@@ -54,10 +54,10 @@ class Engine:
         Args:
             image: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data.
             aux: the second image likewise, or None for a network that derives it.
-            valid: (height, width), pixels to classify; cells without any are left out.
+            valid: (height, width), pixels to classify; cells and windows without any are left out.
 
         Returns:
-            float32 (num_classes, height, width) on the CPU; 0 in cells that were left out.
+            float32 (num_classes, height, width) on the CPU; 0 in what was left out.
 
         Raises:
             S2finError: the device has too little memory for the smallest piece of work.
@@ -68,15 +68,20 @@ class Engine:
         images = [part for part in (image, aux) if part is not None]
         if any(padding):  # not otherwise, as it copies
             images = [F.pad(part, padding, value=torch.nan) for part in images]
-        wanted = F.pad(valid, padding).view(rows, size, cols, size).any(dim=3).any(dim=1)
+        wanted = self._windows_of(F.pad(valid, padding), rows, cols)
         probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size)
-        cells = wanted.nonzero().tolist()
+        cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
+        # NOTE: on CUDA which cells are computed together depends on the tile, so all cells have all windows there
+        if self.device.type != "cpu":
+            wanted = torch.ones_like(wanted)
         while cells:
             batch = cells[: self.cells_at_once]
-            filler = [batch[-1]] * (self.cells_at_once - len(batch))  # the last batch has the others' shape too
+            # the last batch has the others' shape too
+            filled = batch + [batch[-1]] * (self.cells_at_once - len(batch))
+            needed = torch.stack([wanted[row, col] for row, col in filled])
             try:
                 with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                    results = self._predict_cells(images, batch + filler)[: len(batch)]
+                    results = self._predict_cells(images, filled, needed)[: len(batch)]
             except torch.OutOfMemoryError:
                 self._use_less_memory()
                 continue
@@ -85,8 +90,19 @@ class Engine:
             cells = cells[len(batch) :]
         return probs[:, :height, :width]
 
-    def _predict_cells(self, images: list[Tensor], cells: list[list[int]]) -> Tensor:
-        """Probabilities (cells, num_classes, cell_size, cell_size) of cells given by row and column."""
+    def _windows_of(self, valid: Tensor, rows: int, cols: int) -> Tensor:
+        """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that tell any of the cells' valid pixels."""
+        blocks = valid.view(rows, CELL_WINDOWS, self.stride, cols, CELL_WINDOWS, self.stride).any(dim=5).any(dim=2)
+        return blocks.transpose(1, 2)
+
+    def _predict_cells(self, images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
+        """Probabilities (cells, num_classes, cell_size, cell_size) of cells given by row and column.
+
+        Args:
+            images: the tile's.
+            cells: which.
+            wanted: (cells, CELL_WINDOWS, CELL_WINDOWS), windows to compute; the probabilities of others are 0.
+        """
         size, side, stride = self.cell_size, self.cell_size + 2 * self.margin, self.stride
         batches = [
             torch.stack(
@@ -96,19 +112,21 @@ class Engine:
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
         maps = self.network.stem(x, a, border=self.patch_size // 2, stride=stride)
-        tokens = maps.tokens.permute(0, 3, 4, 1, 2).flatten(0, 2)
-        logits = self.network.classify_windows(
-            tokens, self._windows(maps.image), self._windows(maps.aux), self.network.block(stride)
+        chosen = wanted.nonzero(as_tuple=True)
+        tokens = maps.tokens.permute(0, 3, 4, 1, 2)[chosen]
+        image_windows, aux_windows = (
+            self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux)
         )
-        probs = logits.float().softmax(dim=2).view(len(cells), CELL_WINDOWS, CELL_WINDOWS, stride, stride, -1)
-        return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size).cpu()
+        logits = self.network.classify_windows(tokens, image_windows, aux_windows, self.network.block(stride))
+        probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2])
+        probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2]).cpu()
+        return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size)
 
     def _windows(self, maps: Tensor) -> Tensor:
-        """The windows (n, D, P, P) of maps (B, D, h, w), row by row, in channels-last memory."""
+        """The windows (B, rows, cols, P, P, D) of maps (B, D, h, w), a view."""
         size, stride = self.patch_size, self.stride
         maps = maps.permute(0, 2, 3, 1)[:, stride // 2 :, stride // 2 :]
-        windows = maps.unfold(1, size, stride).unfold(2, size, stride)  # B, rows, cols, D, P, P
-        return windows.permute(0, 1, 2, 4, 5, 3).flatten(0, 2).permute(0, 3, 1, 2)
+        return maps.unfold(1, size, stride).unfold(2, size, stride).permute(0, 1, 2, 4, 5, 3)
 
     def _use_less_memory(self) -> None:
         if self.cells_at_once == 1:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.stack import OpenStack, Stack, Tile
 
 #: Pixels a side of a cell, without its margin.
-CELL_SIZE = 16
+CELL_SIZE = 8
 
 
 @dataclass(frozen=True)

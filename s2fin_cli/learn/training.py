@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: labels and with many.
 MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 40
 #: Windows that a step takes of one cell.
-WINDOWS_OF_CELL = 8
+WINDOWS_OF_CELL = 6
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.01
 WARMUP_SHARE = 0.1

@@ -103,25 +103,29 @@ def test_strips_and_single_pixels(shape: tuple[int, int]) -> None:
     assert np.array_equal(classify_in_tiles(make_engine(PixelNetwork()), values, 16), values)
 
 
-def test_cells_without_a_valid_pixel_are_left_out() -> None:
-    engine = make_engine(PixelNetwork())
+@pytest.mark.parametrize("stride", [1, 3])
+def test_cells_and_windows_without_a_valid_pixel_are_left_out(stride: int) -> None:
+    engine = make_engine(PixelNetwork(), stride=stride)
+    size = engine.cell_size
     computed: list[list[int]] = []
     predict_cells = engine._predict_cells
 
-    def watch(images: list[Tensor], cells: list[list[int]]) -> Tensor:
+    def watch(images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
         computed.extend(cells)
-        return predict_cells(images, cells)
+        return predict_cells(images, cells, wanted)
 
     engine._predict_cells = watch  # type: ignore[method-assign]
-    values = torch.ones(1, 40 + 2 * engine.margin, 40 + 2 * engine.margin)
-    valid = torch.zeros(40, 40, dtype=torch.bool)
-    valid[0, 0] = valid[39, 20] = True
+    side = 2 * size + 2 * stride
+    values = torch.ones(1, side + 2 * engine.margin, side + 2 * engine.margin)
+    valid = torch.zeros(side, side, dtype=torch.bool)
+    valid[0, 0] = valid[-1, size] = True
     probs = engine.predict(values, -values, valid)
     assert computed == [[0, 0], [2, 1]]
-    assert probs[:, :16, :16].sum(dim=0).allclose(torch.ones(16, 16))
-    assert (probs[:, :32, 16:] == 0).all()
+    expected = torch.zeros(side, side)
+    expected[:stride, :stride] = expected[-stride:, size : size + stride] = 1
+    assert probs.sum(dim=0).allclose(expected)
     nothing = engine.predict(values, -values, torch.zeros_like(valid))
-    assert nothing.shape == (NUM_CLASSES, 40, 40)
+    assert nothing.shape == (NUM_CLASSES, side, side)
     assert (nothing == 0).all()
 
 
@@ -130,11 +134,11 @@ def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
     tried: list[int] = []
     predict_cells = engine._predict_cells
 
-    def fail(images: list[Tensor], cells: list[list[int]]) -> Tensor:
+    def fail(images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
         tried.append(len(cells))
         if len(cells) > above:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return predict_cells(images, cells)
+        return predict_cells(images, cells, wanted)
 
     engine._predict_cells = fail  # type: ignore[method-assign]
     return tried

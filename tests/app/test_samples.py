@@ -61,10 +61,11 @@ def test_neighbourhoods_are_those_of_the_whole_image(scene: Scene, margin: int) 
     rows, cols = (places.ravel() for places in np.indices((60, 70)))
     order = np.random.default_rng(0).permutation(len(rows))
     cells = check_neighbourhoods(stack_of(**scene.images), rows[order], cols[order], margin=margin)
-    assert cells.image.shape == (4 * 5, 5, CELL_SIZE + 2 * margin, CELL_SIZE + 2 * margin)
+    count = -(-60 // CELL_SIZE) * -(-70 // CELL_SIZE)
+    assert cells.image.shape == (count, 5, CELL_SIZE + 2 * margin, CELL_SIZE + 2 * margin)
     assert cells.image.dtype == np.float32
     assert cells.aux is not None
-    assert cells.aux.shape[:2] == (4 * 5, 1)
+    assert cells.aux.shape[:2] == (count, 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (5, 3), (16, 16), (17, 33)])
@@ -178,7 +179,7 @@ def test_scattered_pixels(height: int, width: int, cells: int, pixels: int, seed
 def test_as_many_pixels_as_are_asked_for_spread_over_the_scene() -> None:
     rows, cols = scatter((800, 1600), cells=100, pixels=3000)
     assert len(rows) == 3000, "there is room for them"
-    number = rows // CELL_SIZE * 100 + cols // CELL_SIZE
+    number = rows // CELL_SIZE * 1600 + cols // CELL_SIZE
     assert np.unique(number, return_counts=True)[1].tolist() == [30] * 100
     for quarter in np.unique(rows // 400 * 2 + cols // 800, return_counts=True)[1]:
         assert quarter > 300, "at random, and far from all in one place"

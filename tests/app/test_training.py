@@ -403,7 +403,7 @@ def test_a_pixel_is_told_from_the_window_with_the_centre_that_is_given() -> None
     assert cells.aux is not None
     x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
     places = torch.from_numpy(cells.rows)[:, None], torch.from_numpy(cells.cols)[:, None]
-    centres = places[0].clamp(2, 13), (places[1] + 2).clamp(0, 15)
+    centres = places[0].clamp(2, CELL_SIZE - 3), (places[1] + 2).clamp(0, CELL_SIZE - 1)
     around = replace(cells, rows=centres[0][:, 0].numpy(), cols=centres[1][:, 0].numpy())
     image, aux = patches_of(around, network.input_size)
     with torch.inference_mode():
