@@ -7,13 +7,14 @@ import functools
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.config import ClassifyOptions, TrainOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,10 +175,18 @@ def fingerprint(method: str) -> str:
 @functools.cache  # once a process, as the code is read once
 def _fingerprint(*, subject: bool) -> str:
     digest = hashlib.sha256()
+    if subject:
+        digest.update(f"{_defaults()}\n".encode())
     for path in _sources(subject=subject):
         digest.update(f"{path.relative_to(ROOT)}\n".encode())
         digest.update(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))).encode())
     return digest.hexdigest()[:10]
+
+
+def _defaults() -> dict[str, object]:
+    """The defaults that decide what s2fin gives."""
+    options = {field.name: field.default for field in fields(TrainOptions) if field.default is not MISSING}
+    return {**options, "stride": ClassifyOptions.stride}
 
 
 def is_subject(method: str) -> bool:
@@ -192,7 +201,6 @@ def _sources(*, subject: bool) -> Iterator[Path]:
         yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
         yield ROOT / "s2fin_cli" / "geo" / "statistics.py"
         yield ROOT / "s2fin_cli" / "infer" / "engine.py"
-        yield ROOT / "s2fin_cli" / "config.py"  # the defaults
     else:
         yield benchmarks / "peers.py"
     yield from (benchmarks / "protocols.py", benchmarks / "scenes.py")

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
     for land_cover in result.classes:
         print(f"{100 * result.pixels[land_cover.id] / total:6.2f} %  {land_cover.name}")
 
-    polygons = gpd.read_file(result.outputs.polygons)
+    polygons = gpd.read_file(result.outputs.polygons, layer="landcover")
     largest = polygons.loc[polygons["area_m2"].idxmax()]
     print(f"{len(polygons)} polygons; the largest: {largest['class_name']}, {largest['area_m2'] / 1e6:.2f} km²")
 

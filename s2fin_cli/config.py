@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeGuard
 from s2fin_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 StrPath = str | PathLike[str]
 
@@ -22,6 +22,7 @@ MODEL_VARIABLE = "S2FIN_MODEL"
 DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
 PRECISIONS = ("float32", "bfloat16")
+RASTER_DRIVERS = ("GTiff", "COG")
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "med", "q1", "q3", "rms")
 
 
@@ -137,11 +138,18 @@ class ClassifyOptions(InputOptions):
     """Options of `s2fin classify`.
 
     Attributes:
-        output: the map to write, a GeoTIFF; polygons go beside it with the suffix `.gpkg`.
+        output: the map to write, a GeoTIFF; QGIS's style of it goes beside it with the suffix `.qml`.
         model: the model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         vector: whether to write polygons.
+        polygons: where to write them, in the format of the suffix: `.gpkg`, `.fgb`, `.geojson`, `.shp` or `.parquet`;
+            None is beside the map, with the suffix `.gpkg`.
+        mmu: minimum mapping unit of the polygons in pixels; smaller areas are given to their largest neighbours.
+        simplify: how far the polygons' borders may move, about, in CRS units, neighbours staying joined; None keeps
+            the pixels' borders.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        format: how the rasters are written, one of `RASTER_DRIVERS`.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
         precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
@@ -151,8 +159,13 @@ class ClassifyOptions(InputOptions):
     output: StrPath
     model: StrPath | None = None
     vector: bool = True
+    polygons: StrPath | None = None
+    mmu: int = 1
+    simplify: float | None = None
     confidence: StrPath | None = None
     probabilities: StrPath | None = None
+    format: str = "GTiff"
+    co: Sequence[str] = ()
     overwrite: bool = False
     stride: int = 3
     precision: str = "float32"
@@ -164,7 +177,16 @@ class ClassifyOptions(InputOptions):
         _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
         _check_choice("precision", self.precision, PRECISIONS)
         _check_whole("tile_size", self.tile_size, least=16)
-        _make_plain(self, int, "stride", "tile_size")
+        _check_choice("format", self.format, RASTER_DRIVERS)
+        for option in self.co:
+            _check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
+        _check_whole("mmu", self.mmu, least=1)
+        _make_plain(self, int, "stride", "tile_size", "mmu")
+        if self.simplify is not None:
+            _check("simplify", self.simplify, _is_real(self.simplify) and self.simplify > 0, "above 0")
+            _make_plain(self, float, "simplify")
+        if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
+            raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

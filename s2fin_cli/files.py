@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 FULL_BYTES = 1 << 16
 #: What GDAL may put beside a file under the file's own name.
 SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
+#: What a Shapefile consists of beside its `.shp`, and the indexes and metadata that a GIS may add.
+SHAPEFILE_SUFFIXES = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".shp.xml")
 
 
 def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterable[StrPath | None] = ()) -> None:
@@ -130,7 +132,10 @@ def _move_back(path: Path, former: Path) -> None:
 
 
 def _sidecars(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
+    beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
+    if path.suffix.lower() == ".shp":
+        beside += [path.with_suffix(suffix) for suffix in SHAPEFILE_SUFFIXES]
+    return beside
 
 
 def _names(paths: Sequence[Path]) -> str:

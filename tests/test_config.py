@@ -34,10 +34,28 @@ def test_bad_values_of_training_options(name: str, value: object) -> None:
     assert str(caught.value).startswith(f"{name} is {value!r}; it must be ")
 
 
-@pytest.mark.parametrize(("name", "value"), [("tile_size", 15), ("tile_size", "256"), ("device", None)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tile_size", 15), ("tile_size", "256"), ("device", None), ("format", "PNG"), ("precision", "float16"),
+        ("mmu", 0), ("mmu", 2.5), ("simplify", 0), ("simplify", "1"),
+    ],
+)  # fmt: skip
 def test_bad_values_of_classification_options(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{name} is {value!r}; it must be "):
         ClassifyOptions.from_kwargs({**CLASSIFY, name: value})
+
+
+@pytest.mark.parametrize("option", ["COMPRESS", "=LZW", 5])
+def test_a_creation_option_has_a_name_and_a_value(option: object) -> None:
+    with pytest.raises(UsageError, match=f"co is {option!r}; it must be NAME=VALUE"):
+        ClassifyOptions.from_kwargs({**CLASSIFY, "co": ["COMPRESS=LZW", option]})
+
+
+@pytest.mark.parametrize("option", [{"polygons": "a.gpkg"}, {"mmu": 5}, {"simplify": 2.0}])
+def test_options_of_polygons_that_are_not_wanted(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="polygons, which are not to be written"):
+        ClassifyOptions.from_kwargs({**CLASSIFY, "vector": False, **option})
 
 
 @pytest.mark.parametrize(

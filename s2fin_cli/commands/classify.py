@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from s2fin_cli.config import PRECISIONS, ClassifyOptions
+from s2fin_cli.config import PRECISIONS, RASTER_DRIVERS, ClassifyOptions
 from s2fin_cli.options import (
     FilePath,
     input_options,
@@ -29,10 +29,38 @@ logger = logging.getLogger(__name__)
     "--vector/--no-vector",
     default=ClassifyOptions.vector,
     show_default=True,
-    help="Write the map's polygons beside it, as .gpkg.",
+    help="Write the map's polygons.",
+)
+@click.option(
+    "--polygons",
+    type=FilePath(),
+    help="Where to write them: .gpkg, .fgb, .geojson, .shp or .parquet.  [default: beside the map, .gpkg]",
+)
+@click.option(
+    "--mmu",
+    default=ClassifyOptions.mmu,
+    show_default=True,
+    metavar="PIXELS",
+    help="Minimum mapping unit of the polygons: smaller areas are given to their largest neighbours. The raster keeps "
+    "them.",
+)
+@click.option(
+    "--simplify",
+    type=float,
+    metavar="DISTANCE",
+    help="Smooth the polygons' borders by about this much, in CRS units. Neighbours stay joined.",
 )
 @click.option("--confidence", type=FilePath(), help="Also write the probability of each pixel's class.")
 @click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
+@click.option(
+    "-f",
+    "--format",
+    type=click.Choice(RASTER_DRIVERS),
+    default=ClassifyOptions.format,
+    show_default=True,
+    help="How rasters are written: GeoTIFF, or cloud-optimised GeoTIFF.",
+)
+@click.option("--co", multiple=True, metavar="NAME=VALUE", help="Creation option of the rasters, as of gdal_translate.")
 @overwrite_option
 @click.option(
     "--stride",

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
+import rasterio.features
+import rasterio.shutil
 import rasterio.windows
+from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
-from s2fin_cli.errors import RasterError
+from s2fin_cli.errors import RasterError, UsageError
 from s2fin_cli.geo.classes import LandCoverClass, map_encoding
 from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
+from s2fin_cli.geo.styles import xml_text
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
@@ -33,15 +40,68 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 256
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
-# control characters, which odd DBF files hold, and which would make the sidecar unreadable
-_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Columns of the raster attribute table: name, and GDAL's numbers of their type (0 integer, 1 real, 2 text) and usage.
+_ATTRIBUTES = (
+    ("Value", 0, 5), ("Count", 1, 1), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8), ("Alpha", 0, 9),
+    ("Area_m2", 1, 0),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
+class RasterFormat:
+    """How rasters are written.
+
+    Attributes:
+        driver: "GTiff", or "COG" for cloud-optimised GeoTIFFs.
+        options: GDAL's creation options of that driver, by name; they come before our own.
+    """
+
+    driver: str = "GTiff"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+DEFAULT_FORMAT = RasterFormat()
+
+
+def check_format(fmt: RasterFormat) -> None:
+    """Refuse creation options that the driver does not have, which GDAL itself merely leaves aside.
+
+    Raises:
+        UsageError: there is one, or its value is impossible.
+    """
+    told = _Collected(logging.WARNING)
+    log = logging.getLogger("rasterio")
+    log.addHandler(told)
+    try:
+        with environment(), without_georeferencing_warning(), MemoryFile() as file:
+            profile = {"driver": "GTiff", "width": 16, "height": 16, "count": 1, "dtype": "uint8"}
+            with file.open(**profile) as dst, MemoryFile(ext=".tif") as copy:
+                rasterio.shutil.copy(dst, copy.name, driver=fmt.driver, **fmt.options)
+    except (RasterioError, CPLE_BaseError) as error:
+        told.messages.append(str(error))
+    finally:
+        log.removeHandler(told)
+    if told.messages:
+        raise UsageError(f"--co is not as the {fmt.driver} driver wants it: {'; '.join(told.messages)}")
+
+
+class _Collected(logging.Handler):
+    """Keeps the messages that are logged."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # rasterio puts GDAL's number of the error before its words
+        self.messages.append(re.sub(r"^CPLE_\w+ in ", "", record.getMessage()))
+
+
 class RasterWriter:
     """An open raster that is written window by window."""
 
-    dst: Any
+    def __init__(self, dst: Any) -> None:
+        self.dst = dst
 
     def write(self, values: NDArray[Any], window: Window) -> None:
         """Write values (bands, height, width) into a window.
@@ -53,34 +113,68 @@ class RasterWriter:
             self.dst.write(values, window=window)
 
 
+class ClassMapWriter(RasterWriter):
+    """An open class map, which counts what is written.
+
+    Attributes:
+        pixels: float64, number of pixels by class id.
+        areas: float64, square metres by class id; NaN where there is no CRS to tell.
+    """
+
+    def __init__(self, dst: Any, grid: Grid, *, size: int) -> None:
+        super().__init__(dst)
+        self._grid = grid
+        self.pixels, self.areas = np.zeros(size), np.zeros(size)
+
+    def write(self, values: NDArray[Any], window: Window) -> None:
+        """Write class ids (1, height, width) into a window that nothing was written to before."""
+        super().write(values, window)
+        ids, areas = values.ravel(), self._grid.row_areas(window.row_off, window.height)
+        self.pixels += np.bincount(ids, minlength=len(self.pixels))
+        self.areas += np.bincount(ids, np.repeat(areas, window.width), len(self.areas))
+
+
 @contextlib.contextmanager
 def create_class_map(
-    dst_path: Path, grid: Grid, classes: Sequence[LandCoverClass], *, tags: Mapping[str, str]
+    dst_path: Path,
+    grid: Grid,
+    classes: Sequence[LandCoverClass],
+    *,
+    tags: Mapping[str, str],
+    fmt: RasterFormat = DEFAULT_FORMAT,
 ) -> Iterator[RasterWriter]:
-    """Create a class map: one band of class ids with colour table, category names and tags.
+    """Create a class map: one band of class ids with colour table, overviews by mode, names and attributes of classes.
 
     Args:
-        dst_path: a GeoTIFF, with its category names in a sidecar beside it.
+        dst_path: a GeoTIFF, with a sidecar beside it that holds the classes' names and attributes.
         grid: the map's grid.
         classes: its classes.
         tags: of the dataset.
+        fmt: how it is written.
     """
     dtype, nodata = map_encoding([c.id for c in classes])
-    with _create(dst_path, grid, count=1, dtype=dtype, nodata=nodata) as dst:
+    with _create(dst_path, grid, fmt, count=1, dtype=dtype, nodata=nodata, overviews=Resampling.mode) as dst:
         with _as_os_error():
             dst.write_colormap(1, {nodata: (0, 0, 0, 0), **{c.id: (*c.color, 255) for c in classes}})
             dst.update_tags(**tags, **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)})
             dst.set_band_description(1, "class")
-        yield RasterWriter(dst)
-    _write_category_names(dst_path, classes)
+        writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
+        yield writer
+    _write_sidecar(dst_path, classes, writer)
 
 
 @contextlib.contextmanager
 def create_float_raster(
-    dst_path: Path, grid: Grid, band_names: Sequence[str], *, tags: Mapping[str, str]
+    dst_path: Path,
+    grid: Grid,
+    band_names: Sequence[str],
+    *,
+    tags: Mapping[str, str],
+    fmt: RasterFormat = DEFAULT_FORMAT,
 ) -> Iterator[RasterWriter]:
-    """Create a raster of float32 bands, NaN where there is no data."""
-    with _create(dst_path, grid, count=len(band_names), dtype="float32", nodata=np.nan) as dst:
+    """Create a raster of float32 bands with averages as overviews, NaN where there is no data."""
+    count = len(band_names)
+    with _create(dst_path, grid, fmt, count=count, dtype="float32", nodata=np.nan, overviews=Resampling.average) as dst:
         with _as_os_error():
             dst.update_tags(**tags)
             for index, name in enumerate(band_names, start=1):
@@ -89,26 +183,60 @@ def create_float_raster(
 
 
 @contextlib.contextmanager
-def _create(dst_path: Path, grid: Grid, *, count: int, dtype: str, nodata: float) -> Iterator[Any]:
+def _create(
+    dst_path: Path, grid: Grid, fmt: RasterFormat, *, count: int, dtype: str, nodata: float, overviews: Resampling
+) -> Iterator[Any]:
+    is_cog = fmt.driver == "COG"
+    own = {"compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer"}
     profile = {
         "driver": "GTiff", "count": count, "dtype": dtype, "nodata": nodata,
         "height": grid.height, "width": grid.width, "crs": grid.crs,
         # an image without georeferencing must not get one: a GIS would draw its map upside down
         **({"transform": grid.transform} if grid.is_georeferenced else {}),
         "tiled": True, "blockxsize": BLOCK_SIZE, "blockysize": BLOCK_SIZE, "interleave": "band",
-        "compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer",
+        **own, **({} if is_cog else fmt.options),
     }  # fmt: skip
-    with environment(), without_georeferencing_warning():
-        with _as_os_error():
-            dst = rasterio.open(dst_path, "w", **profile)
-        # NOTE: what fails in the caller's block, such as a raster that it reads, is no failure to write.
-        try:
-            yield dst
-        finally:
+    # NOTE: a COG is made from a whole raster only, as its overviews come before the pixels
+    path = dst_path.with_name(f"{dst_path.name}.plain.tif") if is_cog else dst_path
+    try:
+        with environment(), without_georeferencing_warning():
             with _as_os_error():
-                dst.close()
-        with _as_os_error():
-            _check_whole(dst_path)
+                dst = rasterio.open(path, "w", **profile)
+            # NOTE: what fails in the caller's block, such as a raster that it reads, is no failure to write.
+            try:
+                yield dst
+            finally:
+                with _as_os_error():
+                    dst.close()
+            with _as_os_error():
+                if is_cog:
+                    _copy_to_cog(path, dst_path, dtype, fmt, overviews)
+                else:
+                    _add_overviews(path, overviews)
+                _check_whole(dst_path)
+    finally:
+        if is_cog:
+            path.unlink(missing_ok=True)
+
+
+def _copy_to_cog(path: Path, dst_path: Path, dtype: str, fmt: RasterFormat, overviews: Resampling) -> None:
+    own = {
+        "compress": "deflate", "predictor": "yes" if dtype == "float32" else "no", "bigtiff": "if_safer",
+        "overview_resampling": overviews.name,
+    }  # fmt: skip
+    rasterio.shutil.copy(path, dst_path, driver="COG", **{**own, **fmt.options})
+
+
+def _add_overviews(path: Path, resampling: Resampling) -> None:
+    """Add overviews, each half as large as the last, down to one block, to a raster that is larger than that."""
+    with open_raster(path):  # which says in good order that it is not whole, where opening to write does not
+        pass
+    with rasterio.open(path, "r+") as dst:
+        factors: list[int] = []
+        while max(dst.shape) > BLOCK_SIZE * 2 ** len(factors):
+            factors.append(2 ** (len(factors) + 1))
+        if factors:
+            dst.build_overviews(factors, resampling)
 
 
 def _check_whole(path: Path) -> None:
@@ -122,19 +250,28 @@ def _check_whole(path: Path) -> None:
 def _as_os_error() -> Iterator[None]:
     try:
         yield
-    except (RasterioError, RasterError) as error:
+    except (RasterioError, CPLE_BaseError, RasterError) as error:
         raise OSError(f"{error.__cause__ or error}") from error
 
 
-def _write_category_names(map_path: Path, classes: Sequence[LandCoverClass]) -> None:
-    """GDAL's sidecar with a name for each class id; a TIFF itself has no place for them."""
+def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], written: ClassMapWriter) -> None:
+    """GDAL's sidecar with the names and attributes of the classes; a TIFF itself has no place for them."""
     names = {c.id: c.name for c in classes}
     root = ET.Element("PAMDataset")
-    categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
+    band = ET.SubElement(root, "PAMRasterBand", band="1")
+    categories = ET.SubElement(band, "CategoryNames")
     for class_id in range(max(names) + 1):
-        ET.SubElement(categories, "Category").text = _NOT_IN_XML.sub(
-            "\N{REPLACEMENT CHARACTER}", names.get(class_id, "")
-        )
+        ET.SubElement(categories, "Category").text = xml_text(names.get(class_id, ""))
+    table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(_ATTRIBUTES):
+        column = ET.SubElement(table, "FieldDefn", index=str(index))
+        for tag, value in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
+            ET.SubElement(column, tag).text = value
+    for index, c in enumerate(classes):
+        row = ET.SubElement(table, "Row", index=str(index))
+        values = (c.id, f"{written.pixels[c.id]:.0f}", xml_text(c.name), *c.color, 255, f"{written.areas[c.id]:.10g}")
+        for cell in values:
+            ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
     sidecar(map_path).write_bytes(ET.tostring(root, encoding="utf-8"))
 
@@ -160,11 +297,40 @@ def read_class_names(map_path: str | Path) -> dict[int, str]:
     return {class_id: node.text for class_id, node in enumerate(categories) if node.text}
 
 
-def iter_strips(map_path: Path, confidence_path: Path | None) -> Generator[Strip]:
-    """Full-width strips of a class map and its confidence, from top to bottom."""
+def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -> Generator[Strip]:
+    """Full-width strips of a class map and its confidence, from top to bottom.
+
+    Args:
+        map_path: the class map.
+        confidence_path: its confidence.
+        mmu: smaller areas than of so many pixels are given to their largest neighbour, see `sieved`; above 1 the map is
+            held in memory.
+    """
     with contextlib.ExitStack() as opened:
         src = opened.enter_context(open_raster(map_path))
         confidence = None if confidence_path is None else opened.enter_context(open_raster(confidence_path))
+        whole = sieved(src.read(1), nodata=int(src.nodata), mmu=mmu) if mmu > 1 else None
         for row_off in range(0, src.height, BLOCK_SIZE):
             window = rasterio.windows.Window(0, row_off, src.width, min(BLOCK_SIZE, src.height - row_off))
-            yield src.read(1, window=window), None if confidence is None else confidence.read(1, window=window)
+            classes = src.read(1, window=window) if whole is None else whole[window.toslices()]
+            yield classes, None if confidence is None else confidence.read(1, window=window)
+
+
+def sieved(class_map: NDArray[Any], *, nodata: int, mmu: int) -> NDArray[Any]:
+    """A class map without areas of fewer pixels than the minimum mapping unit.
+
+    Each is given to the largest area that it borders on. Nodata stays as it is, and so do islands in it that consist of
+    small areas alone. Areas are 4-connected.
+
+    Args:
+        class_map: class ids (height, width).
+        nodata: the class id that is no class.
+        mmu: pixels.
+    """
+    valid = class_map != nodata
+    while True:
+        # NOTE: GDAL merges small areas into large ones only, so a cluster of small ones takes a few passes
+        merged: NDArray[Any] = rasterio.features.sieve(class_map, mmu, mask=valid, connectivity=4)
+        if np.array_equal(merged, class_map):
+            return merged
+        class_map = merged

@@ -99,26 +99,41 @@ class Grid:
     def _proj_crs(self) -> ProjCRS | None:
         return None if self.crs is None else ProjCRS.from_user_input(self.crs.to_wkt())
 
-    def area_m2(self, geometries: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.float64]:
-        """Areas of geometries in this grid's CRS.
+    def measure(self, geometries: Sequence[Any] | NDArray[np.object_]) -> tuple[NDArray[np.float64], ...]:
+        """Areas and perimeters of geometries in this grid's CRS.
 
         Args:
             geometries: shapely polygons, coordinates in the grid's CRS.
 
         Returns:
-            float64 array of square metres: geodesic on the CRS's ellipsoid for a geographic CRS, planar times the
-            squared unit for a projected one, NaN where there is no CRS to tell how large anything is.
+            two float64 arrays, square metres and metres (holes' rings included): geodesic on the CRS's ellipsoid for a
+            geographic CRS, planar times the unit for a projected one, NaN where there is no CRS to tell how large
+            anything is.
         """
         geometries = np.asarray(geometries, dtype=object)
         crs = self._proj_crs
         if crs is None:
-            return np.full(geometries.shape, np.nan)
+            return np.full(geometries.shape, np.nan), np.full(geometries.shape, np.nan)
         if crs.is_geographic:
             geod = crs.get_geod() or Geod(ellps="WGS84")
-            # NOTE: orientation decides the sign in pyproj, holes are subtracted; the magnitude is the area.
-            return np.array([abs(geod.geometry_area_perimeter(g)[0]) for g in shapely.normalize(geometries)])
+            # NOTE: orientation decides the area's sign in pyproj, holes are subtracted; the magnitude is the area. Its
+            # perimeter leaves out the holes.
+            areas = [abs(geod.geometry_area_perimeter(g)[0]) for g in shapely.normalize(geometries)]
+            perimeters = [geod.geometry_length(rings) for rings in shapely.boundary(geometries)]
+            return np.array(areas, dtype=np.float64), np.array(perimeters, dtype=np.float64)
         metres = crs.axis_info[0].unit_conversion_factor
-        return np.asarray(shapely.area(geometries), dtype=np.float64) * metres**2
+        return shapely.area(geometries) * metres**2, shapely.length(geometries) * metres
+
+    def row_areas(self, row_off: int, height: int) -> NDArray[np.float64]:
+        """Square metres of one pixel in each of some rows, (height,), as `measure` has them."""
+        if self._proj_crs is None or not self._proj_crs.is_geographic:
+            area, _ = self.measure([self._pixel(0, 0)])
+            return np.repeat(area, height)
+        return self.measure([self._pixel(row, 0) for row in range(row_off, row_off + height)])[0]
+
+    def _pixel(self, row: int, col: int) -> shapely.Polygon:
+        corners = ((col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1))
+        return shapely.Polygon([self.transform * corner for corner in corners])
 
     def describe(self) -> str:
         """One line for messages: size, resolution, CRS and extent."""

@@ -1,35 +1,52 @@
-"""Write a class map's polygons to a GeoPackage, strip by strip."""
+"""Write a class map's polygons to a vector file, strip by strip where the format allows it."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import sqlite3
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
 import numpy as np
 import pyogrio
 import pyogrio.errors
 import pyogrio.raw
 import shapely
 
-from s2fin_cli.errors import InputError, OutputError
+from s2fin_cli.errors import InputError, OutputError, UsageError
 from s2fin_cli.geo.coverage import Regions, Strip, polygonize
+from s2fin_cli.geo.styles import polygon_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from s2fin_cli.geo.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
+
+    #: Polygons in the grid's CRS, and fields by name.
+    Features = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 
 #: Name of the layer that holds the polygons.
 LAYER = "landcover"
+
+#: GDAL's drivers by the suffix of the file; GeoParquet is written by geopandas, as few builds of GDAL have it.
+DRIVERS = {
+    ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON", ".parquet": "Parquet",
+}  # fmt: skip
+#: Those that can be added to, so that polygons need not be held in memory.
+_APPENDABLE = ("GPKG", "ESRI Shapefile")
 
 #: The GeoPackage standard's number for a Cartesian reference system that is not known.
 _UNDEFINED_CARTESIAN = "-1"
 
 _WRITE_ERRORS = (
     OSError,
+    sqlite3.Error,
     pyogrio.errors.DataSourceError,
     pyogrio.errors.DataLayerError,
     pyogrio.errors.FeatureError,
@@ -37,31 +54,63 @@ _WRITE_ERRORS = (
     pyogrio.errors.GeometryError,
 )
 
+#: The table in which QGIS keeps the styles of a GeoPackage's layers.
+_STYLE_TABLE = """
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+    f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+    useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+"""
+
+
+def check_vector_path(dst_path: Path) -> None:
+    """Refuse a file that polygons cannot be written to.
+
+    Raises:
+        UsageError: its suffix is that of no known format, or what writes the format is not installed.
+    """
+    if dst_path.suffix.lower() not in DRIVERS:
+        raise UsageError(f"{dst_path} cannot be written: give polygons a name that ends in {', '.join(DRIVERS)}")
+    if _driver_of(dst_path) == "Parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise UsageError(f"{dst_path} cannot be written: GeoParquet needs pyarrow; pip install pyarrow, or take .gpkg")
+
+
+def _driver_of(dst_path: Path) -> str:
+    return DRIVERS[dst_path.suffix.lower()]
+
 
 def write_polygons(
     dst_path: Path,
     strips: Iterable[Strip],
     *,
     grid: Grid,
-    class_names: Mapping[int, str],
+    classes: Sequence[LandCoverClass],
     nodata: int,
-    layer: str = LAYER,
+    simplify: float | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write the polygons of a class map's regions to a new GeoPackage, while the map is being read.
+    """Write the polygons of a class map's regions to a new vector file, while the map is being read.
 
     The layer has one polygon for each 4-connected area of one class, in the order in which they end on the map, which
-    does not depend on the strips' heights; and the fields class_id (integer), class_name (text), area_m2 (real, as
-    `Grid.area_m2` has it) and, where the strips have a confidence, confidence (real, mean over the pixels). A map
-    without any valid pixel gives an empty layer with the same fields.
+    does not depend on the strips' heights; and the fields class_id (integer), class_name (text), area_m2 and perim_m
+    (real, as `Grid.measure` has them) and, where the strips have a confidence, confidence and conf_min (real, mean and
+    least of the pixels). A map without any valid pixel gives an empty layer with the same fields. A GeoPackage also
+    holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard wants it.
+
+    Polygons of a GeoPackage or Shapefile are written as they end on the map; those of other formats, and simplified
+    ones, are held in memory first.
 
     Args:
-        dst_path: the file; one that is there is replaced. Nothing is removed on failure: write to a temporary name.
+        dst_path: the file, see `check_vector_path`; one that is there is replaced. Nothing is removed on failure: write
+            to a temporary name.
         strips: the map from top to bottom, as `polygonize` takes it; together of the grid's shape.
-        grid: where the map lies. Without a CRS the layer's reference system is "undefined Cartesian".
-        class_names: the name of each class id that occurs.
+        grid: where the map lies. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
+        classes: those that occur, and maybe more.
         nodata: the class id that is no class.
-        layer: name of the layer.
+        simplify: how far borders may move, about, in CRS units; neighbours stay joined, and the map's outer border
+            stays where it is. None keeps the pixels' borders.
         on_progress: called with the number of rows of each strip that has been dealt with.
 
     Returns:
@@ -72,13 +121,32 @@ def write_polygons(
         InputError: a class of the map has no name.
         OutputError: the file cannot be written.
     """
-    layer_file = _LayerFile(dst_path, layer, grid)
+    names = {c.id: c.name for c in classes}
+    batches: Iterator[Features] = (
+        _features(regions, grid, names) for regions in polygonize(_watched(strips, grid, on_progress), nodata=nodata)
+    )
+    if simplify is not None or _driver_of(dst_path) not in _APPENDABLE:
+        batches = iter([_all_together(batches, grid, simplify)])
+    file = _LayerFile(dst_path, grid)
     count = 0
-    for regions in polygonize(_watched(strips, grid, on_progress), nodata=nodata):
-        if len(regions) or layer_file.is_new:
-            layer_file.write(*_features(regions, grid, class_names))
-        count += len(regions)
+    for polygons, fields in batches:
+        if len(polygons) or file.is_new:
+            file.write(polygons, fields)
+        count += len(polygons)
+    if _driver_of(dst_path) == "GPKG":
+        file.add_style(polygon_style(classes, "class_id"))
     return count
+
+
+def _all_together(batches: Iterable[Features], grid: Grid, simplify: float | None) -> Features:
+    """Batches joined, and simplified as one coverage."""
+    parts = list(batches)
+    polygons = np.concatenate([part for part, _ in parts])
+    fields = {name: np.concatenate([values[name] for _, values in parts]) for name in parts[0][1]}
+    if simplify is not None and len(polygons):
+        polygons = shapely.coverage_simplify(polygons, simplify, simplify_boundary=False)
+        fields["area_m2"], fields["perim_m"] = grid.measure(polygons)
+    return polygons, fields
 
 
 def _watched(strips: Iterable[Strip], grid: Grid, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
@@ -95,10 +163,8 @@ def _watched(strips: Iterable[Strip], grid: Grid, on_progress: Callable[[int], N
         raise ValueError(f"the strips end after {rows} of {grid.height} rows")
 
 
-def _features(
-    regions: Regions, grid: Grid, class_names: Mapping[int, str]
-) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
-    """Geometries in the grid's CRS, and fields by name, of n regions."""
+def _features(regions: Regions, grid: Grid, class_names: dict[int, str]) -> Features:
+    """Features of n regions."""
     ids = np.unique(regions.class_id).tolist()
     unnamed = [class_id for class_id in ids if class_id not in class_names]
     if unnamed:
@@ -107,13 +173,15 @@ def _features(
             f"{', '.join(map(str, sorted(class_names))) or 'no class'}; give every class of the map a name"
         )
     polygons = _to_crs(regions.polygons, grid)
+    areas, perimeters = grid.measure(polygons)
     fields: dict[str, NDArray[Any]] = {
         "class_id": regions.class_id.astype(np.int32),
         "class_name": np.array([class_names[class_id] for class_id in regions.class_id.tolist()], dtype=object),
-        "area_m2": grid.area_m2(polygons),
+        "area_m2": areas,
+        "perim_m": perimeters,
     }
-    if regions.confidence_mean is not None:
-        fields["confidence"] = regions.confidence_mean
+    if regions.confidence_mean is not None and regions.confidence_min is not None:
+        fields |= {"confidence": regions.confidence_mean, "conf_min": regions.confidence_min}
     return polygons, fields
 
 
@@ -133,34 +201,69 @@ def _to_crs(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
 
 
 class _LayerFile:
-    """A GeoPackage with one layer of polygons that is written in batches."""
+    """A file with one layer of polygons that is written in batches, where its format allows more than one."""
 
-    def __init__(self, dst_path: Path, layer: str, grid: Grid) -> None:
-        self._dst_path = dst_path
-        self._layer = layer
+    def __init__(self, dst_path: Path, grid: Grid) -> None:
+        self._dst_path, self._driver = dst_path, _driver_of(dst_path)
         self._crs = None if grid.crs is None else grid.crs.to_wkt()
         self.is_new = True
 
     def write(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
         """Add features; the first call makes the file and the layer."""
-        try:
+        with self._writing():
             if self.is_new:
                 self._dst_path.unlink(missing_ok=True)
-            with warnings.catch_warnings():
-                # A map without CRS is a case of its own here, not an oversight.
-                warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-                pyogrio.raw.write(
-                    self._dst_path,
-                    shapely.to_wkb(polygons),
-                    list(fields.values()),
-                    list(fields),
-                    layer=self._layer,
-                    driver="GPKG",
-                    geometry_type="Polygon",
-                    crs=self._crs,
-                    append=not self.is_new,
-                    layer_options={"SRID": _UNDEFINED_CARTESIAN} if self.is_new and self._crs is None else None,
-                )
+            if self._driver == "Parquet":
+                gpd.GeoDataFrame(fields, geometry=polygons, crs=self._crs).to_parquet(self._dst_path)
+            else:
+                self._write_by_gdal(polygons, fields)
+        self.is_new = False
+
+    def _write_by_gdal(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
+        options = {}
+        if self.is_new and self._driver == "GPKG" and self._crs is None:
+            options["SRID"] = _UNDEFINED_CARTESIAN
+        if self._driver == "GeoJSON" and self._crs is not None:
+            options["RFC7946"] = "YES"
+        if self._driver == "ESRI Shapefile":
+            options["ENCODING"] = "UTF-8"
+        with warnings.catch_warnings():
+            # A map without CRS is a case of its own here, not an oversight.
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+            pyogrio.raw.write(
+                self._dst_path,
+                shapely.to_wkb(polygons),
+                list(fields.values()),
+                list(fields),
+                layer=None if self._driver == "ESRI Shapefile" else LAYER,  # a Shapefile's layer is named as the file
+                driver=self._driver,
+                geometry_type="Polygon",
+                crs=self._crs,
+                append=not self.is_new,
+                layer_options=options,
+                # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
+                dataset_options={"VERSION": "1.3"} if self._driver == "GPKG" and self.is_new else None,
+            )
+
+    def add_style(self, qml: bytes) -> None:
+        """Add QGIS's style of the layer to a GeoPackage, where QGIS itself keeps it."""
+        row = {
+            "f_table_catalog": "", "f_table_schema": "", "f_table_name": LAYER, "f_geometry_column": "geom",
+            "styleName": LAYER, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
+            "owner": "",
+        }  # fmt: skip
+        with self._writing(), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
+            database.execute(_STYLE_TABLE)
+            database.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+            )
+            names, places = ", ".join(row), ", ".join("?" * len(row))
+            database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except _WRITE_ERRORS as error:
             raise OutputError(f"cannot write polygons to {self._dst_path}: {error}") from error
-        self.is_new = False

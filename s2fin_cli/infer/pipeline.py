@@ -20,10 +20,18 @@ from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.classmap import RasterWriter, create_class_map, create_float_raster, iter_strips
+from s2fin_cli.geo.classmap import (
+    RasterFormat,
+    RasterWriter,
+    check_format,
+    create_class_map,
+    create_float_raster,
+    iter_strips,
+)
 from s2fin_cli.geo.stack import Stack, Tile, build_stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
-from s2fin_cli.geo.vectors import write_polygons
+from s2fin_cli.geo.styles import raster_style
+from s2fin_cli.geo.vectors import check_vector_path, write_polygons
 from s2fin_cli.geo.windows import iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
@@ -50,6 +58,7 @@ class Outputs:
     """The files of one classification, None for those that are not asked for."""
 
     map: Path
+    style: Path
     polygons: Path | None
     confidence: Path | None
     probabilities: Path | None
@@ -59,14 +68,17 @@ class Outputs:
         """The files that options ask for.
 
         Raises:
-            UsageError: a raster is not to be a GeoTIFF.
+            UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
         """
         class_map = Path(options.output)
+        polygons = (_path(options.polygons) or class_map.with_suffix(".gpkg")) if options.vector else None
+        if polygons is not None:
+            check_vector_path(polygons)
         rasters = (class_map, _path(options.confidence), _path(options.probabilities))
         for path in rasters:
             if path is not None and path.suffix.lower() not in (".tif", ".tiff"):
                 raise UsageError(f"{path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
-        return cls(class_map, class_map.with_suffix(".gpkg") if options.vector else None, *rasters[1:])
+        return cls(class_map, class_map.with_suffix(".qml"), polygons, *rasters[1:])
 
     @property
     def wanted(self) -> list[Path]:
@@ -120,6 +132,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
     """
     outputs = Outputs.of(options)
+    fmt = RasterFormat(options.format, dict(option.split("=", 1) for option in options.co))
+    check_format(fmt)
     model_path = find_model(options.model)
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
     network, info = read_model(model_path)
@@ -135,11 +149,12 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         tmp = _in_place_of(outputs, tmp_paths)
         if tmp.polygons is not None and tmp.confidence is None:
             tmp = replace(tmp, confidence=scratch / "confidence.tif")  # polygons need it
-        with _open_writers(tmp, stack, info, tags) as writers:
+        tmp.style.write_bytes(raster_style(info.classes))
+        with _open_writers(tmp, stack, info, tags, fmt) as writers:
             pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
         if tmp.polygons is not None:
             try:
-                _vectorise(tmp, stack, info, progress=progress)
+                _vectorise(tmp, stack, info, mmu=options.mmu, simplify=options.simplify, progress=progress)
             except OutputError as error:  # it knows the temporary name only
                 raise OutputError(
                     f"writing {outputs.polygons} failed: {error.__cause__ or error}; nothing is left"
@@ -160,7 +175,7 @@ def _scratch(map_path: Path) -> Iterator[Path]:
 def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
     tmp = dict(zip(outputs.wanted, tmp_paths, strict=True))
     others = (outputs.polygons, outputs.confidence, outputs.probabilities)
-    return Outputs(tmp[outputs.map], *(None if path is None else tmp[path] for path in others))
+    return Outputs(tmp[outputs.map], tmp[outputs.style], *(None if path is None else tmp[path] for path in others))
 
 
 def _check_stride(stride: int, largest: int) -> None:
@@ -193,17 +208,19 @@ class _Writers:
 
 
 @contextlib.contextmanager
-def _open_writers(tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str]) -> Iterator[_Writers]:
+def _open_writers(
+    tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str], fmt: RasterFormat
+) -> Iterator[_Writers]:
     grid, names = stack.grid, [c.name for c in info.classes]
     with contextlib.ExitStack() as opened:
 
         def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
             if dst_path is None:
                 return None
-            return opened.enter_context(create_float_raster(dst_path, grid, band_names, tags=tags))
+            return opened.enter_context(create_float_raster(dst_path, grid, band_names, tags=tags, fmt=fmt))
 
         yield _Writers(
-            opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags)),
+            opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags, fmt=fmt)),
             create(tmp.confidence, ["confidence"]),
             create(tmp.probabilities, names),
         )
@@ -250,7 +267,9 @@ def _predict(engine: Engine, tile: Tile) -> tuple[NDArray[np.float32], NDArray[n
     return probs.numpy(), valid
 
 
-def _vectorise(tmp: Outputs, stack: Stack, info: ModelInfo, *, progress: Progress) -> None:
+def _vectorise(
+    tmp: Outputs, stack: Stack, info: ModelInfo, *, mmu: int, simplify: float | None, progress: Progress
+) -> None:
     assert tmp.polygons is not None  # noqa: S101  the caller saw to it
     rows = 0
 
@@ -260,12 +279,13 @@ def _vectorise(tmp: Outputs, stack: Stack, info: ModelInfo, *, progress: Progres
         progress("polygons", rows, stack.grid.height)
 
     # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
-    with contextlib.closing(iter_strips(tmp.map, tmp.confidence)) as strips:
+    with contextlib.closing(iter_strips(tmp.map, tmp.confidence, mmu=mmu)) as strips:
         write_polygons(
             tmp.polygons,
             strips,
             grid=stack.grid,
-            class_names={c.id: c.name for c in info.classes},
+            classes=info.classes,
+            simplify=simplify,
             nodata=map_encoding([c.id for c in info.classes])[1],
             on_progress=report,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import filecmp
 import sqlite3
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import OutputError, S2finError, UsageError
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.infer.pipeline import ClassifyResult, classify
+from s2fin_cli.infer.pipeline import ClassifyResult, Outputs, classify
 from s2fin_cli.learn.pipeline import train
 from s2fin_cli.modelfile import read_info
 from tests.app.scenes import (
@@ -35,6 +36,10 @@ from tests.app.scenes import (
 
 def run_classify(scene: Scene, model: Path, output: Path, /, **changes: Any) -> ClassifyResult:
     return classify(ClassifyOptions(**{**scene.images, "model": model, "output": output, "device": "cpu", **changes}))
+
+
+def read_polygons(outputs: Outputs) -> gpd.GeoDataFrame:
+    return gpd.read_file(outputs.polygons, layer="landcover")
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +143,7 @@ def test_no_output_depends_on_the_tile_size(
     for other in others:
         for name in ("map", "confidence", "probabilities"):
             assert np.array_equal(read_tif(getattr(other, name)), read_tif(getattr(one, name)))
-        assert gpd.read_file(one.polygons).equals(gpd.read_file(other.polygons))
+        assert read_polygons(one).equals(read_polygons(other))
 
 
 def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
@@ -166,9 +171,49 @@ def test_half_precision_gives_nearly_the_same_map(
     assert 0 < difference.mean() < 0.01  # it is another precision, and a small step
 
 
+def test_outputs_in_other_formats(scene: Scene, model: Path, tmp_path: Path, result: ClassifyResult) -> None:
+    other = run_classify(
+        scene, model, tmp_path / "map.tif", format="COG", co=["COMPRESS=LZW", "BLOCKSIZE=128"],
+        polygons=tmp_path / "areas.shp", confidence=tmp_path / "c.tif",
+    )  # fmt: skip
+    for name in ("map.tif", "c.tif"):
+        with rasterio.open(tmp_path / name) as src:
+            assert src.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert src.compression == rasterio.enums.Compression.lzw
+    assert np.array_equal(read_tif(other.outputs.map), read_tif(result.outputs.map))
+    frame = gpd.read_file(tmp_path / "areas.shp")
+    assert frame.area.sum() == pytest.approx(read_polygons(result.outputs).area.sum())
+    expected = {
+        "map.tif",
+        "map.tif.aux.xml",
+        "map.qml",
+        "c.tif",
+        *(f"areas.{s}" for s in ("shp", "shx", "dbf", "prj", "cpg")),
+    }
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_generalised_polygons_and_the_whole_raster(
+    scene: Scene, model: Path, tmp_path: Path, result: ClassifyResult
+) -> None:
+    mmu, cell = 30, abs(TRANSFORM.a * TRANSFORM.e)
+    general = run_classify(scene, model, tmp_path / "map.tif", mmu=mmu, simplify=1.5 * TRANSFORM.a)
+    assert np.array_equal(read_tif(general.outputs.map), read_tif(result.outputs.map))
+    frame, full = read_polygons(general.outputs), read_polygons(result.outputs)
+    assert shapely.coverage_is_valid(frame.geometry.to_numpy())
+    assert frame.area.sum() == pytest.approx(full.area.sum()) == pytest.approx(cell * sum(result.pixels.values()))
+    vertices = [shapely.get_num_coordinates(part.geometry.to_numpy()).sum() for part in (frame, full)]
+    assert vertices[0] < 0.7 * vertices[1]
+
+
+def test_the_style_names_the_classes(result: ClassifyResult) -> None:
+    entries = ET.parse(result.outputs.style).findall(".//paletteEntry")  # noqa: S314  our own
+    assert {int(e.get("value", "")): e.get("label") for e in entries} == {1: "forest", 2: "meadow", 3: "water"}
+
+
 def test_without_polygons_only_the_map_is_written(scene: Scene, model: Path, tmp_path: Path) -> None:
     result = run_classify(scene, model, tmp_path / "map.tif", vector=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.qml", "map.tif", "map.tif.aux.xml"]
     assert result.outputs.polygons is None
     assert result.to_dict()["polygons"] is None
 
@@ -250,7 +295,7 @@ def test_a_pair_without_crs(scene: Scene, model: Path, tmp_path: Path, caplog: p
     result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, lidar=lidar)
     assert "has no CRS" in caplog.text
     assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.95
-    frame = gpd.read_file(result.outputs.polygons)
+    frame = read_polygons(result.outputs)
     assert frame.area.sum() == SHAPE[0] * SHAPE[1]
 
 
@@ -301,7 +346,7 @@ def test_class_numbers_are_kept(scene: Scene, tmp_path: Path, ids: tuple[int, ..
         class_map = dst.read(1)
     assert set(np.unique(class_map)) <= set(ids)
     assert set(result.pixels) == set(ids)
-    frame = gpd.read_file(result.outputs.polygons)
+    frame = read_polygons(result.outputs)
     assert set(frame["class_id"]) == set(np.unique(class_map))
 
 

@@ -65,7 +65,8 @@ def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> 
     assert mapped.stdout == ""
     assert "model: model.s2fin, found in the current directory" in mapped.stderr
     assert "forest" in mapped.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", "map.tif", "map.tif.aux.xml", "map.gpkg"}
+    written = {"map.tif", "map.tif.aux.xml", "map.qml", "map.gpkg"}
+    assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", *written}
 
 
 @pytest.mark.usefixtures("short_epochs")

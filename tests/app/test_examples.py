@@ -66,7 +66,7 @@ def test_batch_goes_on_after_a_bad_scene(script: Script, scene: Scene, model: Pa
     assert "bad: error: the model was trained on 5 bands of --hsi" in lines[-1]
     names = {path.name for path in (in_folder / "my maps").iterdir()}
     assert names == {
-        f"{name}.{suffix}" for name in ("north side", "zenith") for suffix in ("tif", "tif.aux.xml", "gpkg")
+        f"{name}.{suffix}" for name in ("north side", "zenith") for suffix in ("tif", "tif.aux.xml", "qml", "gpkg")
     }
     first, second = (read_tif(in_folder / "my maps" / f"{name}.tif") for name in ("north side", "zenith"))
     assert np.array_equal(first, second)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -12,12 +13,24 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+import scipy.ndimage
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from s2fin_cli.errors import RasterError
+from s2fin_cli.errors import RasterError, UsageError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding
-from s2fin_cli.geo.classmap import CLASSES_TAG, create_class_map, create_float_raster, iter_strips, read_class_names
+from s2fin_cli.geo.classmap import (
+    CLASSES_TAG,
+    RasterFormat,
+    check_format,
+    create_class_map,
+    create_float_raster,
+    iter_strips,
+    read_class_names,
+    sieved,
+)
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.rasters import open_on_grid, without_georeferencing_warning
 from s2fin_cli.geo.windows import iter_tiles
@@ -208,3 +221,160 @@ def test_an_image_without_georeferencing_gives_a_map_without(tmp_path: Path) -> 
     with create_class_map(tmp_path / "other.tif", georeferenced, make_classes({1: "a", 2: "b"}), tags={}):
         pass
     assert model_pixel_scale in (tmp_path / "other.tif").read_bytes()[:65536]
+
+
+# ---- formats, overviews and attributes -------------------------------------------------------------------------------
+
+LARGE = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 5_000_000), (700, 1100))
+
+
+def write_as(path: Path, fmt: RasterFormat, grid: Grid = LARGE) -> NDArray[Any]:
+    classes = make_classes(NAMES)
+    values = ids_of(classes, grid)
+    with create_class_map(path, grid, classes, tags={"S2FIN_MODEL": "m"}, fmt=fmt) as dst:
+        for window in iter_tiles(grid.shape, (100, 300)):
+            dst.write(values[window.toslices()][None], window)
+    return values
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_either_format_holds_the_map(tmp_path: Path, driver: str) -> None:
+    values = write_as(tmp_path / "map.tif", RasterFormat(driver))
+    with rasterio.open(tmp_path / "map.tif") as src:
+        assert np.array_equal(src.read(1), values)
+        assert (src.crs, src.transform, src.nodata, src.descriptions) == (LARGE.crs, LARGE.transform, 0, ("class",))
+        assert {c.id: src.colormap(1)[c.id][:3] for c in make_classes(NAMES)} == {
+            c.id: c.color for c in make_classes(NAMES)
+        }
+        assert src.tags()["S2FIN_MODEL"] == "m"
+        assert src.overviews(1)[0] == 2
+        assert src.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == ("COG" if driver == "COG" else None)
+    assert read_class_names(tmp_path / "map.tif") == NAMES
+    assert {path.name for path in tmp_path.iterdir()} == {"map.tif", "map.tif.aux.xml"}
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_overviews_have_the_commonest_class(tmp_path: Path, driver: str) -> None:
+    classes = make_classes({1: "a", 2: "b"})
+    values = np.ones((600, 600), np.uint8)
+    values[::2, ::2] = 2  # a quarter of each 2 x 2 pixels
+    grid = replace(LARGE, shape=(600, 600))
+    with create_class_map(tmp_path / "map.tif", grid, classes, tags={}, fmt=RasterFormat(driver)) as dst:
+        dst.write(values[None], grid.window)
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as src:
+        assert src.shape == (300, 300)
+        assert (src.read(1) == 1).all()
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_float_rasters_in_either_format(tmp_path: Path, driver: str) -> None:
+    values = np.random.default_rng(0).random((2, *LARGE.shape), dtype=np.float32)
+    values[:, :300] = np.nan
+    fmt = RasterFormat(driver, {"COMPRESS": "LZW"})
+    with create_float_raster(tmp_path / "p.tif", LARGE, ["a", "b"], tags={"x": "y"}, fmt=fmt) as dst:
+        dst.write(values, LARGE.window)
+    with rasterio.open(tmp_path / "p.tif") as src:
+        assert np.array_equal(src.read(), values, equal_nan=True)
+        assert src.descriptions == ("a", "b")
+        assert src.compression == rasterio.enums.Compression.lzw, "the user's option comes before ours"
+        assert np.isnan(src.nodata)
+        assert src.tags()["x"] == "y"
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+@pytest.mark.parametrize(
+    ("name", "value", "message"), [("COMPRES", "LZW", "COMPRES"), ("COMPRESS", "NONSENSE", "'NONSENSE'")]
+)
+def test_creation_options_that_gdal_would_leave_aside_are_refused(
+    driver: str, name: str, value: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"--co is not as the {driver} driver wants it: .*{message}"):
+        check_format(RasterFormat(driver, {name: value}))
+    check_format(RasterFormat(driver, {"COMPRESS": "LZW", "BIGTIFF": "YES"}))
+
+
+def test_a_failure_leaves_no_plain_raster_beside_a_cog(tmp_path: Path) -> None:
+    def fail() -> None:
+        with create_class_map(tmp_path / "map.tif", LARGE, make_classes(NAMES), tags={}, fmt=RasterFormat("COG")):
+            raise RasterError("no")
+
+    with pytest.raises(RasterError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        GRID,
+        Grid(None, GRID.transform, GRID.shape),
+        Grid(CRS.from_epsg(4326), Affine(0.1, 0, 5, 0, -0.1, 60), (300, 520)),
+    ],
+)
+def test_the_attribute_table_tells_pixels_and_areas(tmp_path: Path, grid: Grid) -> None:
+    values = write(tmp_path / "map.tif", NAMES, grid)
+    root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314  written a line above
+    table = root.find("./PAMRasterBand[@band='1']/GDALRasterAttributeTable")
+    assert table is not None
+    columns = [node.text for node in table.findall("./FieldDefn/Name")]
+    rows = [dict(zip(columns, [node.text for node in row], strict=True)) for row in table.findall("Row")]
+    assert [int(row["Value"] or 0) for row in rows] == list(NAMES)
+    areas = grid.row_areas(0, grid.height)
+    for row, c in zip(rows, make_classes(NAMES), strict=True):
+        own = values == c.id
+        assert row["Class"] == c.name
+        assert float(row["Count"] or 0) == own.sum()
+        assert float(row["Area_m2"] or 0) == pytest.approx((own.sum(axis=1) * areas).sum(), rel=1e-9, nan_ok=True)
+        assert [row[name] for name in ("Red", "Green", "Blue")] == [str(value) for value in c.color]
+
+
+@pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not at hand")
+def test_the_attribute_table_as_gdal_shows_it(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", NAMES)
+    command = ["gdalinfo", "-json", "-norat", str(tmp_path / "map.tif")]
+    assert "rat" not in json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    command.remove("-norat")
+    table = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["rat"]
+    assert table["tableType"] == "thematic"
+    usages = {field["name"]: field["usage"] for field in table["fieldDefn"]}
+    assert [usages[name] for name in ("Value", "Count", "Class", "Red", "Area_m2")] == [5, 1, 2, 6, 0]
+    assert [row["f"][2] for row in table["row"]] == list(NAMES.values())
+
+
+# ---- minimum mapping unit --------------------------------------------------------------------------------------------
+
+
+def areas_of(class_map: NDArray[Any]) -> list[NDArray[np.bool_]]:
+    """Mask of each 4-connected area."""
+    found = []
+    for class_id in np.unique(class_map[class_map > 0]):
+        labels, count = scipy.ndimage.label(class_map == class_id)
+        found += [labels == number for number in range(1, count + 1)]
+    return found
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), mmu=st.integers(2, 12))
+def test_no_area_below_the_minimum_mapping_unit_borders_on_a_larger_one(seed: int, mmu: int) -> None:
+    generator = np.random.default_rng(seed)
+    class_map = generator.integers(0, 4, (12, 14)).astype(np.uint8)
+    result = sieved(class_map, nodata=0, mmu=mmu)
+    assert np.array_equal(result == 0, class_map == 0), "nodata stays as it is"
+    areas = areas_of(result)
+    large = np.logical_or.reduce([area for area in areas if area.sum() >= mmu], initial=False)
+    for area in areas:
+        assert area.sum() >= mmu or not (scipy.ndimage.binary_dilation(area) & large).any()
+
+
+def test_large_areas_stay_as_they_are() -> None:
+    class_map = np.kron(np.array([[1, 2], [0, 3]], np.uint8), np.ones((5, 5), np.uint8))
+    assert np.array_equal(sieved(class_map, nodata=0, mmu=25), class_map)
+    class_map[2, 2] = 3
+    expected = np.where(class_map == 3, 1, class_map)[:5, :5]
+    assert np.array_equal(sieved(class_map, nodata=0, mmu=2)[:5, :5], expected)
+
+
+def test_strips_of_a_sieved_map(tmp_path: Path) -> None:
+    values = write(tmp_path / "map.tif", NAMES)
+    strips = [classes for classes, _ in iter_strips(tmp_path / "map.tif", None, mmu=6)]
+    assert np.array_equal(np.concatenate(strips), sieved(values, nodata=0, mmu=6))

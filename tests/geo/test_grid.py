@@ -79,23 +79,42 @@ def test_grids_without_crs_can_match() -> None:
     assert "no CRS" in grid.describe()
 
 
-def test_area_in_a_geographic_crs_is_geodesic() -> None:
+def test_measures_in_a_geographic_crs_are_geodesic() -> None:
     polygon = shapely.box(11, 48, 11.1, 48.1, ccw=False)
     hole = shapely.Polygon(polygon.exterior, [shapely.box(11.02, 48.02, 11.05, 48.05).exterior])
-    areas = Grid(CRS.from_epsg(4326), Affine(0.01, 0, 11, 0, -0.01, 48.1), (10, 10)).area_m2([polygon, hole])
+    grid = Grid(CRS.from_epsg(4326), Affine(0.01, 0, 11, 0, -0.01, 48.1), (10, 10))
+    areas, perimeters = grid.measure([polygon, hole])
     geod = Geod(ellps="WGS84")
-    outer = abs(geod.geometry_area_perimeter(polygon)[0])
-    inner = abs(geod.geometry_area_perimeter(shapely.box(11.02, 48.02, 11.05, 48.05))[0])
-    assert areas == pytest.approx([outer, outer - inner])
+    outer, around = geod.geometry_area_perimeter(polygon)
+    inner, within = geod.geometry_area_perimeter(shapely.box(11.02, 48.02, 11.05, 48.05))
+    assert areas == pytest.approx([abs(outer), abs(outer) - abs(inner)])
+    assert perimeters == pytest.approx([around, around + within])
 
 
-def test_area_in_feet_is_converted_to_square_metres() -> None:
+def test_measures_in_feet_are_converted_to_metres() -> None:
     grid = Grid(CRS.from_epsg(2263), Affine(1, 0, 0, 0, -1, 0), (10, 10))  # New York, US survey feet
-    assert grid.area_m2([shapely.box(0, 0, 100, 10)]) == pytest.approx([1000 * (1200 / 3937) ** 2])
+    areas, perimeters = grid.measure([shapely.box(0, 0, 100, 10)])
+    assert areas == pytest.approx([1000 * (1200 / 3937) ** 2])
+    assert perimeters == pytest.approx([220 * 1200 / 3937])
 
 
-def test_area_without_crs_is_not_known() -> None:
-    assert np.isnan(Grid(None, Affine.identity(), (10, 10)).area_m2([shapely.box(0, 0, 4, 2)])).tolist() == [True]
+def test_measures_without_crs_are_not_known() -> None:
+    grid = Grid(None, Affine.identity(), (10, 10))
+    assert np.isnan(grid.measure([shapely.box(0, 0, 4, 2)])).tolist() == [[True], [True]]
+    assert np.isnan(grid.row_areas(0, 3)).tolist() == [True] * 3
+
+
+@pytest.mark.parametrize("crs", [UTM, CRS.from_epsg(4326), CRS.from_epsg(2263)])
+def test_areas_of_rows_are_those_of_their_pixels(crs: CRS) -> None:
+    grid = Grid(crs, Affine(0.5, 0, 11, 0, -0.25, 48), (40, 7))
+    boxes = [shapely.box(11.5, 48 - 0.25 * (row + 1), 12, 48 - 0.25 * row) for row in range(3, 9)]
+    assert grid.row_areas(3, 6) == pytest.approx(grid.measure(boxes)[0])
+
+
+def test_no_geometries_have_no_measures() -> None:
+    for crs in (UTM, CRS.from_epsg(4326), None):
+        areas, perimeters = Grid(crs, Affine.identity(), (1, 1)).measure([])
+        assert len(areas) == len(perimeters) == 0
 
 
 def test_names_of_crs() -> None:

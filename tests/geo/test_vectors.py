@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import geopandas
 import numpy as np
@@ -17,10 +20,11 @@ from numpy.typing import NDArray
 from pyproj import Geod
 from rasterio.crs import CRS
 
-from s2fin_cli.errors import InputError, OutputError
+from s2fin_cli.errors import InputError, OutputError, UsageError
+from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.coverage import Regions, polygonize
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.vectors import write_polygons
+from s2fin_cli.geo.vectors import check_vector_path, write_polygons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +37,7 @@ Confidence = NDArray[np.float32]
 
 NODATA = 0
 NAMES = {1: "water", 2: "trees", 3: "grass", 4: "roofs"}
+CLASSES = make_classes(NAMES)
 UTM = CRS.from_epsg(32632)
 
 
@@ -261,7 +266,7 @@ def test_strips_must_go_together() -> None:
         list(polygonize([(row, values[:, :2])], nodata=NODATA))
 
 
-# The GeoPackage.
+# The file.
 
 NORTH_UP = Affine(2, 0, 500_000, 0, -2, 5_000_000)
 SOUTH_UP = Affine(2, 0, 500_000, 0, 2, 5_000_000)
@@ -281,10 +286,11 @@ def write(
     crs: CRS | None = UTM,
     transform: Affine = NORTH_UP,
     heights: list[int] | None = None,
+    simplify: float | None = None,
 ) -> int:
     grid = Grid(crs, transform, (classes.shape[0], classes.shape[1]))
     strips = cut(classes, confidence, heights or [7])
-    return write_polygons(dst_path, strips, grid=grid, class_names=NAMES, nodata=NODATA)
+    return write_polygons(dst_path, strips, grid=grid, classes=CLASSES, nodata=NODATA, simplify=simplify)
 
 
 @pytest.mark.parametrize("transform", [NORTH_UP, SOUTH_UP, ROTATED])
@@ -294,7 +300,7 @@ def test_written_polygons_give_the_map_back(tmp_path: Path, monkeypatch: pytest.
     dst_path = tmp_path / "map.gpkg"
     count = write(dst_path, classes, confidence, transform=transform)
 
-    frame = geopandas.read_file(dst_path)
+    frame = geopandas.read_file(dst_path, layer="landcover")
     assert len(frame) == count == len(oracle(classes))
     assert frame.crs.to_epsg() == 32632
     assert set(frame.geom_type) == {"Polygon"}
@@ -302,6 +308,7 @@ def test_written_polygons_give_the_map_back(tmp_path: Path, monkeypatch: pytest.
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
     assert frame.class_name.tolist() == [NAMES[i] for i in frame.class_id]
     np.testing.assert_allclose(frame.area_m2, frame.area, rtol=1e-12)
+    np.testing.assert_allclose(frame.perim_m, frame.length, rtol=1e-12)
     pixel_m2 = abs(transform.determinant)
     assert frame.area_m2.sum() == pytest.approx(np.count_nonzero(classes) * pixel_m2)
     assert (frame.confidence * frame.area_m2).sum() == pytest.approx(confidence[classes > 0].sum() * pixel_m2)
@@ -315,14 +322,16 @@ def test_the_file_is_one_layer_of_polygons_and_nothing_beside_it(tmp_path: Path)
     dst_path.write_bytes(b"")  # a temporary name may be taken by an empty file
     write(dst_path, *noise())
     assert [p.name for p in tmp_path.iterdir()] == ["map.gpkg"]
-    assert pyogrio.list_layers(dst_path).tolist() == [["landcover", "Polygon"]]
-    info = pyogrio.read_info(dst_path)
+    assert pyogrio.list_layers(dst_path).tolist() == [["landcover", "Polygon"], ["layer_styles", None]]
+    info = pyogrio.read_info(dst_path, layer="landcover")
     fields = dict(zip(info["fields"].tolist(), info["ogr_types"], strict=True))
     assert fields == {
         "class_id": "OFTInteger",
         "class_name": "OFTString",
         "area_m2": "OFTReal",
+        "perim_m": "OFTReal",
         "confidence": "OFTReal",
+        "conf_min": "OFTReal",
     }
 
 
@@ -331,7 +340,7 @@ def test_features_do_not_depend_on_the_strips(tmp_path: Path) -> None:
     frames = []
     for heights in ([1], [30], [4, 9]):
         write(tmp_path / "map.gpkg", classes, confidence, heights=heights)
-        frames.append(geopandas.read_file(tmp_path / "map.gpkg"))
+        frames.append(geopandas.read_file(tmp_path / "map.gpkg", layer="landcover"))
     assert frames[0].equals(frames[1])
     assert frames[0].equals(frames[2])
 
@@ -344,12 +353,12 @@ def test_a_map_without_valid_pixels_gives_an_empty_layer(
     classes = np.full((5, 4), NODATA, dtype=np.uint8)
     confidence = np.full((5, 4), np.nan, dtype=np.float32) if with_confidence else None
     assert write(tmp_path / "map.gpkg", classes, confidence, crs=crs) == 0
-    info = pyogrio.read_info(tmp_path / "map.gpkg")
+    info = pyogrio.read_info(tmp_path / "map.gpkg", layer="landcover")
     assert info["features"] == 0
     assert info["geometry_type"] == "Polygon"
-    types = {"class_id": "int32", "class_name": "object", "area_m2": "float64", "confidence": "float64"}
-    if not with_confidence:
-        del types["confidence"]
+    types = {"class_id": "int32", "class_name": "object", "area_m2": "float64", "perim_m": "float64"}
+    if with_confidence:
+        types |= {"confidence": "float64", "conf_min": "float64"}
     assert dict(zip(info["fields"].tolist(), info["dtypes"].tolist(), strict=True)) == types
 
 
@@ -357,7 +366,7 @@ def test_a_map_without_valid_pixels_gives_an_empty_layer(
 def test_a_single_row_or_column(tmp_path: Path, shape: tuple[int, int]) -> None:
     classes = np.resize(np.array([1, 1, 0, 2, 3, 3], dtype=np.uint8), shape)
     write(tmp_path / "map.gpkg", classes)
-    frame = geopandas.read_file(tmp_path / "map.gpkg")
+    frame = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     assert frame.area_m2.sum() == 4 * np.count_nonzero(classes)
     assert "confidence" not in frame
 
@@ -365,7 +374,7 @@ def test_a_single_row_or_column(tmp_path: Path, shape: tuple[int, int]) -> None:
 def test_without_a_crs(tmp_path: Path) -> None:
     classes, _ = noise()
     write(tmp_path / "map.gpkg", classes, crs=None)
-    frame = geopandas.read_file(tmp_path / "map.gpkg")
+    frame = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     assert frame.crs.name == "Undefined Cartesian SRS"
     assert frame.area.sum() == 4 * np.count_nonzero(classes)
     assert frame.area_m2.isna().all()
@@ -376,11 +385,103 @@ def test_geodesic_areas_add_up(tmp_path: Path, res: float) -> None:
     classes = noise(60, 80)[0] % 4 + 1
     transform = Affine(1e-4, 0, 11.5, 0, -res, 48.1)
     write(tmp_path / "map.gpkg", classes, crs=CRS.from_epsg(4326), transform=transform)
-    frame = geopandas.read_file(tmp_path / "map.gpkg")
+    frame = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     left, bottom, right, top = frame.total_bounds
     whole, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.box(left, bottom, right, top))
     assert frame.area_m2.sum() == pytest.approx(abs(whole), rel=1e-6)
     assert frame.area_m2.min() > 50
+
+
+# Other formats, and the style.
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".fgb", ".geojson", ".parquet", ".GPKG"])
+def test_every_format_holds_the_same_polygons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    monkeypatch.setattr(polygonize, "__kwdefaults__", {"block_px": 100})  # several batches
+    expected_path, dst_path = tmp_path / "map.gpkg", tmp_path / f"other{suffix}"
+    for path in (expected_path, dst_path):
+        write(path, *noise())
+    expected = geopandas.read_file(expected_path, layer="landcover")
+    layer = "landcover" if suffix == ".GPKG" else None
+    frame = geopandas.read_parquet(dst_path) if suffix == ".parquet" else geopandas.read_file(dst_path, layer=layer)
+    assert list(frame.columns) == list(expected.columns)
+    assert shapely.coverage_is_valid(frame.geometry.to_numpy())
+    if suffix == ".geojson":
+        assert frame.crs.to_epsg() == 4326, "as its standard wants it"
+        frame = frame.to_crs(expected.crs)
+    assert frame.crs == expected.crs
+    order = ["area_m2", "confidence"]
+    frame, expected = (part.sort_values(order, ignore_index=True) for part in (frame, expected))
+    assert frame.class_name.tolist() == expected.class_name.tolist()
+    for name in ("class_id", "area_m2", "perim_m", "confidence", "conf_min"):
+        np.testing.assert_allclose(frame[name], expected[name], rtol=1e-6)
+    distances = shapely.hausdorff_distance(frame.geometry.to_numpy(), expected.geometry.to_numpy())
+    assert distances.max() < 0.02 if suffix == ".geojson" else distances.max() == 0
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".fgb", ".geojson"])
+@pytest.mark.parametrize("crs", [UTM, None])
+def test_an_empty_map_in_every_format(tmp_path: Path, suffix: str, crs: CRS | None) -> None:
+    assert write(tmp_path / f"map{suffix}", np.full((5, 4), NODATA, dtype=np.uint8), crs=crs) == 0
+    assert len(geopandas.read_file(tmp_path / f"map{suffix}")) == 0
+
+
+def test_formats_that_are_not_known_or_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"map\.kml cannot be written: give polygons a name that ends in \.gpkg, "):
+        check_vector_path(tmp_path / "map.kml")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="GeoParquet needs pyarrow; pip install pyarrow"):
+        check_vector_path(tmp_path / "map.parquet")
+
+
+def fields_with_straight_borders() -> ClassMap:
+    """Four fields whose borders run obliquely, and nodata in a corner."""
+    row, col = np.indices((60, 80))
+    classes = 1 + (row > 0.4 * col + 12).astype(np.uint8) + 2 * (row + 2 * col > 90).astype(np.uint8)
+    classes[:9, :9] = NODATA
+    return classes
+
+
+def test_simplified_neighbours_stay_joined(tmp_path: Path) -> None:
+    classes = fields_with_straight_borders()
+    pixels, simple = tmp_path / "pixels.gpkg", tmp_path / "simple.gpkg"
+    count = write(pixels, classes)
+    assert write(simple, classes, simplify=4.0) == count == 4
+    before, after = (geopandas.read_file(path, layer="landcover") for path in (pixels, simple))
+    polygons = after.geometry.to_numpy()
+    assert shapely.coverage_is_valid(polygons)
+    assert after.area.sum() == pytest.approx(before.area.sum()), "the map's outer border stays"
+    assert shapely.get_num_coordinates(polygons).sum() < 0.3 * shapely.get_num_coordinates(before.geometry).sum()
+    assert shapely.hausdorff_distance(polygons, before.geometry.to_numpy()).max() < 8.0
+    np.testing.assert_allclose(after.area_m2, after.area, rtol=1e-12)
+    np.testing.assert_allclose(after.perim_m, after.length, rtol=1e-12)
+
+
+@settings(max_examples=50)
+@given(classes=maps(), simplify=st.floats(0.1, 30))
+def test_any_simplified_map_is_a_coverage(
+    tmp_path_factory: pytest.TempPathFactory, classes: ClassMap, simplify: float
+) -> None:
+    path = tmp_path_factory.mktemp("simple") / "map.fgb"
+    write(path, classes, simplify=simplify)
+    polygons = geopandas.read_file(path).geometry.to_numpy()
+    assert shapely.coverage_is_valid(polygons)
+    assert shapely.area(polygons).sum() == pytest.approx(4 * np.count_nonzero(classes))
+
+
+def test_the_style_stands_where_qgis_looks_for_it(tmp_path: Path) -> None:
+    write(tmp_path / "map.gpkg", *noise())
+    with contextlib.closing(sqlite3.connect(tmp_path / "map.gpkg")) as database:
+        rows = database.execute(
+            "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
+        ).fetchall()
+        columns = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchall()
+    ((table, column, is_default, qml),) = rows
+    assert (table, [(column,)], is_default) == ("landcover", columns, 1)
+    categories = ET.fromstring(qml).findall(".//category")  # noqa: S314  our own
+    assert {int(c.get("value", "")): c.get("label") for c in categories} == NAMES
 
 
 def test_progress_counts_rows(tmp_path: Path) -> None:
@@ -388,7 +489,7 @@ def test_progress_counts_rows(tmp_path: Path) -> None:
     classes, _ = noise()
     grid = Grid(UTM, NORTH_UP, (30, 20))
     strips = cut(classes, None, [8])
-    write_polygons(tmp_path / "map.gpkg", strips, grid=grid, class_names=NAMES, nodata=NODATA, on_progress=seen.append)
+    write_polygons(tmp_path / "map.gpkg", strips, grid=grid, classes=CLASSES, nodata=NODATA, on_progress=seen.append)
     assert seen == [8, 8, 8, 6]
 
 
@@ -405,7 +506,7 @@ def test_strips_of_another_shape_than_the_grid(tmp_path: Path, shape: tuple[int,
             tmp_path / "map.gpkg",
             cut(classes, None, [7]),
             grid=Grid(UTM, NORTH_UP, shape),
-            class_names=NAMES,
+            classes=CLASSES,
             nodata=NODATA,
         )
 
