@@ -157,7 +157,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     """The naive loop and the engine, on one tile each."""
     network = read_model(model)[0].to(device).eval()
     peak = gemm_peak(device)
-    small, large = (read_tile(scene, model, side=side) for side in ((32, 192) if quick else (160, 960)))
+    small, large = (read_tile(scene, model, side=side) for side in ((32, 240) if quick else (160, 960)))
     strides = {"stride1": 1, "default": ClassifyOptions.stride, "largest": network.cfg.block_size}
     engines = {name: Engine(network, device, stride=stride) for name, stride in strides.items()}
     naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
