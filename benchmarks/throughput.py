@@ -3,9 +3,9 @@
 python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
 
 All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
-a minute on two cores; `--large` adds a scene of 100 Mpx at the largest stride, and so half an hour. OTB's classifiers
-are run beside where OTB is installed (Debian's otb-bin). Memory by height is measured in small tiles, of which even the
-lower scene has several, at the largest stride.
+some two minutes on two cores; `--large` adds a scene of 100 Mpx at the largest stride. OTB's classifiers are run
+beside where OTB is installed (Debian's otb-bin). Memory by height is measured in small tiles, of which even the lower
+scene has several, at the largest stride.
 """
 
 from __future__ import annotations
@@ -347,7 +347,7 @@ def _pixels(shape: str) -> int:
 def main() -> int:
     """The command; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="smaller scenes and fewer runs: a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller scenes and fewer runs: two minutes")
     parser.add_argument("--large", action="store_true", help="also a scene of 100 Mpx")
     parser.add_argument("--bands", type=int, default=144)
     parser.add_argument("--device", default="auto")
