@@ -187,14 +187,14 @@ def _create(
     dst_path: Path, grid: Grid, fmt: RasterFormat, *, count: int, dtype: str, nodata: float, overviews: Resampling
 ) -> Iterator[Any]:
     is_cog = fmt.driver == "COG"
-    own = {"compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer"}
     profile = {
         "driver": "GTiff", "count": count, "dtype": dtype, "nodata": nodata,
         "height": grid.height, "width": grid.width, "crs": grid.crs,
         # an image without georeferencing must not get one: a GIS would draw its map upside down
         **({"transform": grid.transform} if grid.is_georeferenced else {}),
         "tiled": True, "blockxsize": BLOCK_SIZE, "blockysize": BLOCK_SIZE, "interleave": "band",
-        **own, **({} if is_cog else fmt.options),
+        "compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer",
+        **({} if is_cog else fmt.options),
     }  # fmt: skip
     # NOTE: a COG is made from a whole raster only, as its overviews come before the pixels
     path = dst_path.with_name(f"{dst_path.name}.plain.tif") if is_cog else dst_path
