@@ -39,10 +39,11 @@ from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import pick_device
 from s2fin_cli.errors import S2finError
 from s2fin_cli.geo.rasters import without_georeferencing_warning
-from s2fin_cli.geo.stack import build_stack
+from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.learn import pipeline
-from s2fin_cli.modelfile import fit_stack, read_model
+from s2fin_cli.modelfile import read_model
+from s2fin_cli.modelfit import fit_stack
 from scenes import SCENES, Scene, load
 from summary import write_tables
 
@@ -116,7 +117,7 @@ class Trained:
         info: what the model file says beside it.
     """
 
-    paths: dict[str, str]
+    paths: dict[str, str | list[str]]
     class_ids: NDArray[np.int64]
     network: S2Fin
     info: ModelInfo
@@ -124,7 +125,7 @@ class Trained:
     def predict(self, pixels: LabelledPixels, *, stride: int) -> NDArray[np.float64]:
         """Probabilities (n, classes) of pixels of the scene."""
         engine = Engine(self.network, pick_device("auto"), stride=stride)
-        stack = fit_stack(self.info, build_stack(InputOptions.from_kwargs(self.paths).src_paths))
+        stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window, halo=engine.margin)
         wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
@@ -193,7 +194,7 @@ def _write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDA
     return class_ids
 
 
-def _passive_only(paths: dict[str, str]) -> dict[str, str]:
+def _passive_only(paths: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
     passive = "hsi" if "hsi" in paths else "msi"
     return {passive: paths[passive]}
 
@@ -282,10 +283,10 @@ def perform_all(runs: list[Run], results: Path, console: Console, *, refresh: bo
     )  # fmt: skip
     failed = 0
     scenes, subjects = {scene.name: scene for scene in SCENES}, Subjects()
-    with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as work:
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=len(runs))
         for name, group in itertools.groupby(runs, key=lambda run: run.scene):
-            features = SceneFeatures(load(scenes[name], Path(work)))
+            features = SceneFeatures(load(scenes[name]))
             for run in group:
                 text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
                 progress.update(task, description=text)

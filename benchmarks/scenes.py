@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 from rasterio.windows import Window
 
 from s2fin_cli.config import InputOptions
 from s2fin_cli.geo.labels import read_labels
-from s2fin_cli.geo.stack import Stack, build_stack
+from s2fin_cli.geo.stack import Stack, stack_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +30,7 @@ class Scene:
         images: file by modality.
         labels: file of all labels.
         label_field: the class field of vector labels.
-        bands: for an image in single-band files, their pattern; they are stacked in the working folder.
+        bands: for a multispectral image in single-band files, their pattern.
         fixed: files of a published split, training and test, if there is one.
         tuned_on: whether hyper-parameters were chosen on it, so that its figures are not independent of them.
     """
@@ -49,11 +48,12 @@ class Scene:
         """Where its files are."""
         return DATA / self.name
 
-    def paths(self, work: Path) -> dict[str, str]:
-        """Path by modality; what has to be stacked first is written into the working folder."""
-        paths = {modality: str(self.folder / name) for modality, name in self.images.items()}
+    @property
+    def paths(self) -> dict[str, str | list[str]]:
+        """Path or paths by modality."""
+        paths: dict[str, str | list[str]] = {name: str(self.folder / file) for name, file in self.images.items()}
         if self.bands is not None:
-            paths["msi"] = str(_stacked(sorted(self.folder.glob(self.bands)), work / f"{self.name}.tif"))
+            paths["msi"] = sorted(map(str, self.folder.glob(self.bands)))
         return paths
 
 
@@ -71,24 +71,13 @@ SCENES = (
 )
 
 
-def _stacked(src_paths: list[Path], dst_path: Path) -> Path:
-    if not dst_path.exists():
-        with rasterio.open(src_paths[0]) as first:
-            profile = {**first.profile, "driver": "GTiff", "count": len(src_paths)}
-        with rasterio.open(dst_path, "w", **profile) as dst:
-            for index, src_path in enumerate(src_paths, start=1):
-                with rasterio.open(src_path) as src:
-                    dst.write(src.read(1), index)
-    return dst_path
-
-
 @dataclass(frozen=True)
 class LoadedScene:
     """A scene in memory.
 
     Attributes:
         scene: what it is.
-        paths: path by modality.
+        paths: path or paths by modality.
         stack: its images on one grid.
         image: float32 (bands, height, width), all bands of all images, 0 where there is no data.
         image_bands: how many of them are the passive image's.
@@ -97,7 +86,7 @@ class LoadedScene:
     """
 
     scene: Scene
-    paths: dict[str, str]
+    paths: dict[str, str | list[str]]
     stack: Stack
     image: NDArray[np.float32]
     image_bands: int
@@ -105,10 +94,9 @@ class LoadedScene:
     fixed: tuple[LabelledPixels, LabelledPixels] | None
 
 
-def load(scene: Scene, work: Path) -> LoadedScene:
-    """Read a scene; `work` is the folder for what has to be made first."""
-    paths = scene.paths(work)
-    stack = build_stack(InputOptions.from_kwargs(paths).src_paths)
+def load(scene: Scene) -> LoadedScene:
+    """Read a scene."""
+    stack = stack_of(InputOptions.from_kwargs(scene.paths))
     height, width = stack.grid.shape
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, width, height))
@@ -120,4 +108,4 @@ def load(scene: Scene, work: Path) -> LoadedScene:
         # NOTE: a published split may hold other pixels than the scene's labels, and number the classes otherwise.
         train, test = (read_labels(scene.folder / name, stack.grid) for name in scene.fixed)
         fixed = train, test
-    return LoadedScene(scene, paths, stack, np.nan_to_num(values, copy=False), len(tile.image), labels, fixed)
+    return LoadedScene(scene, scene.paths, stack, np.nan_to_num(values, copy=False), len(tile.image), labels, fixed)

@@ -37,10 +37,11 @@ from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.geo.classmap import RasterWriter
-from s2fin_cli.geo.stack import OpenStack, Stack, build_stack
+from s2fin_cli.geo.stack import OpenStack, Stack, stack_of
 from s2fin_cli.infer import pipeline
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.modelfile import fit_stack, read_model
+from s2fin_cli.modelfile import read_model
+from s2fin_cli.modelfit import fit_stack
 from summary import table
 from synthetic import CLASSES, SyntheticScene, write_scene
 
@@ -146,7 +147,7 @@ def train(scene: SyntheticScene, folder: Path, *, epochs: int) -> Path:
 def read_tile(scene: SyntheticScene, model: Path, *, side: int) -> Tile:
     """The upper left tile of a scene."""
     network, info = read_model(model)
-    stack = fit_stack(info, build_stack(InputOptions.from_kwargs(scene.images).src_paths))
+    stack = fit_stack(info, stack_of(InputOptions.from_kwargs(scene.images)))
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, side, side), halo=network.input_size // 2)
     assert tile.aux is not None

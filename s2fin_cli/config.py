@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -23,6 +24,8 @@ DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
 PRECISIONS = ("float32", "bfloat16")
 RASTER_DRIVERS = ("GTiff", "COG")
+#: More bands no raster has.
+MOST_BANDS = 65535
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "med", "q1", "q3", "rms")
 
 
@@ -37,19 +40,23 @@ class InputOptions:
     """The rasters of one place, and how they are brought together.
 
     Attributes:
-        hsi: hyperspectral image; the passive image, whose grid is the map's.
+        hsi: hyperspectral image; the passive image, whose grid is the map's (that of its finest file).
         msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
-        lidar, dsm, sar: LiDAR raster, surface or terrain heights, SAR image; together the second image.
+        lidar, dsm, sar: LiDAR raster, surface or terrain heights, SAR image; together the second image. Any of these
+            five is a path, or a sequence of paths whose bands are taken together.
+        bidx: which bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality it is of the
+            passive image. Bands are counted through all files of a modality, from 1.
         resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
             average for much finer rasters, else bilinear.
         device: "auto" takes CUDA where there is one.
     """
 
-    hsi: StrPath | None = None
-    msi: StrPath | None = None
-    lidar: StrPath | None = None
-    dsm: StrPath | None = None
-    sar: StrPath | None = None
+    hsi: StrPath | Sequence[StrPath] | None = None
+    msi: StrPath | Sequence[StrPath] | None = None
+    lidar: StrPath | Sequence[StrPath] | None = None
+    dsm: StrPath | Sequence[StrPath] | None = None
+    sar: StrPath | Sequence[StrPath] | None = None
+    bidx: str | Sequence[str] = ()
     resampling: str | None = None
     device: str = "auto"
 
@@ -57,14 +64,37 @@ class InputOptions:
         _check_choice("device", self.device, DEVICES)
         if self.resampling is not None:
             _check_choice("resampling", self.resampling, RESAMPLINGS)
-        if self.hsi is None and self.msi is None:
+        if not self.src_paths["hsi"] and not self.src_paths["msi"]:
             raise UsageError("no passive image was given; name it with --hsi or --msi")
+        _ = self.band_choice  # refuses what is wrong in it
 
     @property
-    def src_paths(self) -> dict[str, str | None]:
-        """Path by modality."""
+    def src_paths(self) -> dict[str, tuple[str, ...]]:
+        """Paths by modality, none for one that is not given."""
         given = {"hsi": self.hsi, "msi": self.msi, "lidar": self.lidar, "dsm": self.dsm, "sar": self.sar}
-        return {modality: None if path is None else str(path) for modality, path in given.items()}
+        return {modality: _paths(paths) for modality, paths in given.items()}
+
+    @property
+    def inputs(self) -> list[str]:
+        """Every raster."""
+        return [path for paths in self.src_paths.values() for path in paths]
+
+    @property
+    def band_choice(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of the bands to use by modality, of those that a choice was made for.
+
+        Raises:
+            UsageError: a choice cannot be understood, or is of an image that is not given.
+        """
+        passive = "hsi" if self.src_paths["hsi"] else "msi"
+        choice: dict[str, tuple[int, ...]] = {}
+        for text in [self.bidx] if isinstance(self.bidx, str) else self.bidx:
+            modality, _, numbers = text.rpartition(":")
+            modality = modality or passive
+            if not self.src_paths.get(modality):
+                raise UsageError(f"bidx is {text!r}, and no --{modality} was given; name an image that is")
+            choice[modality] = (*choice.get(modality, ()), *_band_numbers(numbers, text))
+        return choice
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any]) -> Self:
@@ -187,6 +217,24 @@ class ClassifyOptions(InputOptions):
             _make_plain(self, float, "simplify")
         if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
             raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
+
+
+def _paths(given: StrPath | Sequence[StrPath] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (str(given),) if isinstance(given, str | PathLike) else tuple(str(path) for path in given)
+
+
+def _band_numbers(text: str, option: str) -> list[int]:
+    """Numbers from a list like "1..5,8"."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:\.\.\s*(\d+)\s*)?", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        _check("bidx", option, 1 <= first <= last <= MOST_BANDS, "numbers of bands from 1, e.g. 1..5,8 or lidar:1")
+        numbers += range(first, last + 1)
+    _check("bidx", option, len(set(numbers)) == len(numbers), "numbers of bands, each once")
+    return numbers
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

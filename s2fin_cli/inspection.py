@@ -55,7 +55,7 @@ def _describe_model(src_path: str) -> dict[str, Any]:
 def _describe_raster(src_path: str) -> dict[str, Any]:
     info = read_info(src_path)
     grid = info.grid
-    layer = Layer("raster", info, info.indexes)
+    layer = Layer.of("raster", [info])
     pixels = sample_pixels(Stack(layer))
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
@@ -85,6 +85,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "bounds": list(grid.bounds),
         "dtype": info.dtype,
         "nodata": _plain(info.nodata),
+        "bad_bands": list(info.bad_indexes),
         "sampled_pixels": len(pixels),
         "bands": bands,
         "classes": {str(class_id): name for class_id, name in names.items()},
@@ -114,6 +115,8 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
         "extent": f"x {left} to {right}, y {bottom} to {top}",
         "nodata": "none declared" if raster["nodata"] is None else str(raster["nodata"]),
     }
+    if raster["bad_bands"]:
+        rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
     if raster["classes"]:
         rows["classes"] = ", ".join(f"{class_id} {name}" for class_id, name in raster["classes"].items())
     _print_rows(rows, console)

@@ -9,11 +9,10 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s2fin_cli.geo.grid import Grid
-    from s2fin_cli.geo.stack import Layer, Stack
 
 logger = logging.getLogger(__name__)
 
@@ -233,70 +231,3 @@ def _check_shapes(weights: Mapping[str, torch.Tensor], wanted: Mapping[str, torc
         given, own = (tuple(part[name].shape) if name in part else "nothing" for part in (weights, wanted))
         if given != own:
             raise ValueError(f"{name} is {given} in the file and {own} in the network")
-
-
-# ---- whether a model fits images -------------------------------------------------------------------------------------
-
-#: Images whose values differ by more than this factor from the training image's are in another unit.
-MAX_SCALE_FACTOR = 20.0
-#: Modalities whose values are physical heights: another place may well lie much higher.
-HEIGHT_MODALITIES = ("lidar", "dsm")
-
-
-def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
-    """The stack with the bands that a model wants.
-
-    Raises:
-        ModelFileError: a modality is missing or not known to the model, or its number of bands is another.
-    """
-    given = {layer.modality: layer for layer in stack.layers}
-    wanted = [bands.modality for bands in info.bands]
-    if sorted(given) != sorted(wanted):
-        raise ModelFileError(
-            f"the model was trained with {_options(wanted)}, and {_options(list(given))} was given; "
-            "give the same kinds of images"
-        )
-    layers = []
-    for bands in info.bands:
-        layer = given[bands.modality]
-        if layer.info.count != bands.count:
-            raise ModelFileError(
-                f"the model was trained on {bands.count} bands of --{bands.modality} ({bands.dtype}), and "
-                f"{layer.src_path} has {layer.info.count} ({layer.info.dtype}); give an image of the same sensor"
-            )
-        layers.append(replace(layer, indexes=tuple(layer.info.indexes[number - 1] for number in bands.indexes)))
-    return replace(stack, image=layers[0], aux=tuple(layers[1:]))
-
-
-def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:
-    """Refuse an image whose values are in another unit than the training image's; heights are only warned of.
-
-    Args:
-        bands: what the model was trained on.
-        layer: the image, for messages.
-        low: 2nd percentile of each of its bands, NaN where there is no data.
-        high: 98th percentile likewise.
-
-    Raises:
-        ModelFileError: the typical magnitude of the values differs by more than `MAX_SCALE_FACTOR`.
-    """
-    given = np.maximum(np.abs(low), np.abs(high))
-    trained = np.maximum(np.abs(bands.low), np.abs(bands.high))
-    comparable = np.isfinite(given) & (given > 0) & (trained > 0)
-    if not comparable.any():
-        return
-    factor = float(np.median(given[comparable] / trained[comparable]))
-    if 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
-        return
-    message = (
-        f"{layer.describe()} ({layer.info.dtype}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, "
-        f"and the model was trained on {bands.dtype} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
-    )
-    if bands.modality in HEIGHT_MODALITIES:
-        logger.warning("%s; are both in the same unit?", message)
-        return
-    raise ModelFileError(f"{message}; bring the image to the same unit and scale first")
-
-
-def _options(modalities: list[str]) -> str:
-    return " ".join(f"--{modality}" for modality in modalities)

@@ -29,6 +29,16 @@ else:
 logger = logging.getLogger(__name__)
 
 
+#: The kinds of images and what their help says; an image in several files is given by its option several times.
+IMAGES = {
+    "hsi": "Hyperspectral image; its grid is the map's.",
+    "msi": "Multispectral image; the passive image where no --hsi is.",
+    "lidar": "LiDAR raster, e.g. heights above ground.",
+    "dsm": "Surface or terrain heights.",
+    "sar": "SAR image. Any image in several files: its option for each of them.",
+}
+
+
 class FilePath(FileType):
     """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
 
@@ -43,11 +53,14 @@ def input_options(command: Command) -> Command:
     """The rasters of a scene and how they are brought together."""
     for option in reversed(
         [
-            click.option("--hsi", type=FilePath(), help="Hyperspectral image; its grid is the map's grid."),
-            click.option("--msi", type=FilePath(), help="Multispectral image; the passive image where no --hsi is."),
-            click.option("--lidar", type=FilePath(), help="LiDAR raster, e.g. heights above ground."),
-            click.option("--dsm", type=FilePath(), help="Surface or terrain heights."),
-            click.option("--sar", type=FilePath(), help="SAR image."),
+            *(click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()),
+            click.option(
+                "-b",
+                "--bidx",
+                multiple=True,
+                metavar="[MODALITY:]BANDS",
+                help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
+            ),
             click.option(
                 "--resampling",
                 type=click.Choice(RESAMPLINGS),

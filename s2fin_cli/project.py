@@ -63,9 +63,9 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     return defaults
 
 
-def _parameters(command: click.Command) -> dict[str, click.Parameter]:
+def _parameters(command: click.Command) -> dict[str, click.Option]:
     """A command's options by the name that a user knows them by."""
-    options = [p for p in command.params if p.param_type_name == "option" and p.name not in NOT_IN_PROJECT]
+    options = [p for p in command.params if isinstance(p, click.Option) and p.name not in NOT_IN_PROJECT]
     return {_to_name(max(option.opts, key=len).lstrip("-")): option for option in options}
 
 
@@ -75,19 +75,23 @@ def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> N
             raise UsageError(f"{where}: unknown key {key!r}; {nearest_name(_to_name(key), known)}")
 
 
-def _values(
-    given: Mapping[str, Any], known: Mapping[str, click.Parameter], *, folder: Path, where: str
-) -> dict[str, Any]:
+def _values(given: Mapping[str, Any], known: Mapping[str, click.Option], *, folder: Path, where: str) -> dict[str, Any]:
     """Values by parameter name, each of the type that its option takes."""
     values = {}
     for key, value in given.items():
         parameter = known[_to_name(key)]
-        kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
-        # NOTE: to Python true and false are numbers too.
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise UsageError(f"{where}: {key} is {value!r}; it must be {requirement}")
-        values[str(parameter.name)] = _resolve(value, parameter, folder)
+        is_list = parameter.multiple and isinstance(value, list)
+        parts = [_value(part, parameter, folder, where=f"{where}: {key}") for part in (value if is_list else [value])]
+        values[str(parameter.name)] = parts if parameter.multiple else parts[0]
     return values
+
+
+def _value(value: Any, parameter: click.Option, folder: Path, *, where: str) -> Any:
+    kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
+    # NOTE: to Python true and false are numbers too.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise UsageError(f"{where} is {value!r}; it must be {requirement}{', or a list' * parameter.multiple}")
+    return _resolve(value, parameter, folder)
 
 
 #: What a value in a file must be by the type of its option, texts apart.
@@ -102,7 +106,7 @@ def _to_name(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
+def _resolve(value: Any, parameter: click.Option, folder: Path) -> Any:
     """A path in a project file is relative to it; GDAL's names of datasets are left alone."""
     if not isinstance(parameter.type, FilePath):
         return value

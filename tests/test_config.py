@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,7 +99,41 @@ def test_numpy_numbers_become_plain_ones() -> None:
 
 
 def test_paths_by_modality() -> None:
-    options = ClassifyOptions(msi="b.tif", sar="c.tif", output="map.tif")
-    assert options.src_paths == {"hsi": None, "msi": "b.tif", "lidar": None, "dsm": None, "sar": "c.tif"}
+    options = ClassifyOptions(msi=["b2.tif", Path("b3.tif")], sar="c.tif", output="map.tif")
+    several = ("b2.tif", "b3.tif")
+    assert options.src_paths == {"hsi": (), "msi": several, "lidar": (), "dsm": (), "sar": ("c.tif",)}
+    assert options.inputs == ["b2.tif", "b3.tif", "c.tif"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.msi = "d.tif"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "choice"),
+    [
+        ("3", {"hsi": (3,)}),
+        (["1..3, 8", "lidar:2", "hsi:10"], {"hsi": (1, 2, 3, 8, 10), "lidar": (2,)}),
+        (["5,2..3"], {"hsi": (5, 2, 3)}),
+        ([], {}),
+    ],
+)
+def test_bands_are_chosen_by_modality(given: str | list[str], choice: dict[str, tuple[int, ...]]) -> None:
+    options = ClassifyOptions(hsi="a.tif", lidar="b.tif", output="map.tif", bidx=given)
+    assert options.band_choice == choice
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("0", "bidx is '0'; it must be numbers of bands from 1, e.g. 1..5,8 or lidar:1"),
+        ("3..1", "bidx is '3..1'; it must be numbers of bands from 1"),
+        ("a", "bidx is 'a'"),
+        ("1,,2", "bidx is '1,,2'"),
+        ("1..999999999", "bidx is '1..999999999'"),
+        ("1,1", "bidx is '1,1'; it must be numbers of bands, each once"),
+        ("sar:1", "bidx is 'sar:1', and no --sar was given"),
+        ("lidr:1", "bidx is 'lidr:1', and no --lidr was given"),
+    ],
+)
+def test_a_wrong_choice_of_bands_is_refused(given: str, message: str) -> None:
+    with pytest.raises(UsageError, match="^" + re.escape(message)):
+        ClassifyOptions(hsi="a.tif", lidar="b.tif", output="map.tif", bidx=given)

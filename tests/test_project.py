@@ -32,8 +32,8 @@ def run(*args: str) -> Result:
 def test_keys_at_the_top_hold_for_every_command_that_has_them(tmp_path: Path) -> None:
     values = defaults(tmp_path, 'hsi = "a.tif"\nepochs = 3\noverwrite = true\n')
     image = str(tmp_path / "a.tif")
-    assert values["train"] == {"hsi": image, "epochs": 3, "overwrite": True}
-    assert values["classify"] == {"hsi": image, "overwrite": True}
+    assert values["train"] == {"hsi": [image], "epochs": 3, "overwrite": True}
+    assert values["classify"] == {"hsi": [image], "overwrite": True}
     assert values["evaluate"] == {"overwrite": True}
     assert values["inspect"] == {}
 
@@ -92,14 +92,14 @@ def test_a_byte_order_mark_is_no_key(tmp_path: Path) -> None:
     ["/vsizip/a.zip/b.tif", "https://example.org/a.tif", "NETCDF:a.nc:ndvi", 'GPKG:"a b.gpkg":one', "/data/a.tif"],
 )
 def test_names_that_stand_for_themselves(tmp_path: Path, name: str) -> None:
-    assert defaults(tmp_path, f"hsi = {name!r}")["classify"] == {"hsi": name}
+    assert defaults(tmp_path, f"hsi = {name!r}")["classify"] == {"hsi": [name]}
 
 
 def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     values = defaults(tmp_path, 'labels = "labels/gt.shp"\nmsi = "../a, b.tif"\nlabel_field = "a"\ndevice = "cpu"')
     assert values["train"] == {
         "labels": str(tmp_path / "labels" / "gt.shp"),
-        "msi": str(tmp_path / ".." / "a, b.tif"),
+        "msi": [str(tmp_path / ".." / "a, b.tif")],
         "label_field": "a",
         "device": "cpu",
     }
@@ -179,7 +179,8 @@ def test_a_value_of_the_wrong_type_is_wrong_usage(scene: Path) -> None:
         ("validation = false", "validation is False; it must be a number"),
         ("refit = 1", "refit is 1; it must be true or false"),
         ("overwrite = 'yes'", "overwrite is 'yes'; it must be true or false"),
-        ('msi = ["a", "b"]', "msi is ['a', 'b']; it must be a text"),
+        ('msi = ["a", 2]', 'msi is 2; it must be a text in quotes, "...", or a list'),
+        ('labels = ["a"]', "labels is ['a']; it must be a text in quotes"),
         ("label_field = 3", "label_field is 3; it must be a text"),
         ("split = 2026-01-01", "split is datetime.date(2026, 1, 1); it must be a text"),
     ],
@@ -206,4 +207,11 @@ def test_help_does_not_need_a_right_file(scene: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", [r"C:\data\a.tif", "C:/data/a.tif", "flight 10:30.tif"])
 def test_a_drive_is_a_plain_path(tmp_path: Path, name: str) -> None:
-    assert defaults(tmp_path, f"hsi = {name!r}".replace("\\\\", "\\"))["classify"] == {"hsi": str(tmp_path / name)}
+    assert defaults(tmp_path, f"hsi = {name!r}".replace("\\\\", "\\"))["classify"] == {"hsi": [str(tmp_path / name)]}
+
+
+def test_lists_hold_the_files_of_an_image(tmp_path: Path) -> None:
+    values = defaults(tmp_path, 'msi = ["b 1.tif", "/vsizip/a.zip/b2.tif"]\nbidx = "1..2"\n[classify]\nco = ["A=1"]')
+    msi = [str(tmp_path / "b 1.tif"), "/vsizip/a.zip/b2.tif"]
+    assert values["train"] == {"msi": msi, "bidx": ["1..2"]}
+    assert values["classify"] == {"msi": msi, "bidx": ["1..2"], "co": ["A=1"]}

@@ -46,7 +46,7 @@ def test_shown_project_file_is_valid(tmp_path: Path) -> None:
     path.write_text(block, encoding="utf-8")
     defaults = read_defaults(path, cli.commands)
     assert defaults["train"]["epochs"] == 60
-    assert defaults["classify"]["hsi"] == str(tmp_path / "images" / "a.tif")
+    assert defaults["classify"]["hsi"] == [str(tmp_path / "images" / "a.tif")]
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ from rasterio.warp import transform as transform_points
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from rasterio.windows import Window
@@ -55,6 +56,7 @@ class RasterInfo:
         nodata: declared nodata value of the first data band, or None.
         band_names: descriptions of the data bands, empty where there is none.
         wavelengths: centre wavelengths in nanometres of the data bands, or None where not all are known.
+        bad_indexes: 1-based numbers of the data bands that the file declares bad.
         driver: GDAL's short name of the format.
         block_shape: (height, width) of what it is read by.
         has_gcps: whether it is placed by ground control points only.
@@ -68,6 +70,7 @@ class RasterInfo:
     nodata: float | None
     band_names: tuple[str, ...]
     wavelengths: tuple[float, ...] | None
+    bad_indexes: tuple[int, ...]
     driver: str
     block_shape: tuple[int, int]
     has_gcps: bool
@@ -160,7 +163,8 @@ def read_info(src_path: str | Path) -> RasterInfo:
             dtype=dtype,
             nodata=src.nodatavals[indexes[0] - 1],
             band_names=tuple(src.descriptions[i - 1] or "" for i in indexes),
-            wavelengths=_wavelengths(src, indexes),
+            wavelengths=read_wavelengths(src, indexes),
+            bad_indexes=read_bad_bands(src, indexes),
             driver=src.driver,
             block_shape=src.block_shapes[indexes[0] - 1],
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
@@ -178,23 +182,6 @@ def _grid_of(src: rasterio.DatasetReader) -> Grid:
             "assign the right extent with: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM"
         )
     return Grid(src.crs, src.transform, src.shape)
-
-
-def _wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[float, ...] | None:
-    """Centre wavelengths in nm from band tags: ENVI's `wavelength` or GDAL's IMAGERY domain."""
-    found = []
-    for index in indexes:
-        micrometres = src.tags(index, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")
-        tags = {key.lower(): value for key, value in src.tags(index).items()}
-        try:
-            if micrometres is not None:
-                found.append(float(micrometres) * 1000)
-            else:
-                unit = tags.get("wavelength_units", "nm").lower()
-                found.append(float(tags["wavelength"]) * (1000 if unit.startswith(("mic", "um")) else 1))
-        except (KeyError, ValueError):
-            return None
-    return tuple(found) if np.isfinite(found).all() else None
 
 
 @dataclass(frozen=True)

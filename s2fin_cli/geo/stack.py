@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
@@ -22,14 +23,16 @@ from s2fin_cli.geo.rasters import (
     check_without_crs,
     open_on_grid,
     read_info,
+    resolution_on,
     share_covered,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from rasterio.enums import Resampling
+
+    from s2fin_cli.config import InputOptions
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +45,111 @@ MOST_OF_IT = 0.99
 
 @dataclass(frozen=True)
 class Layer:
-    """The bands in use of one modality's raster."""
+    """The bands in use of one modality.
+
+    Attributes:
+        modality: one of `MODALITIES`.
+        rasters: its rasters; their data bands are counted through, from 1.
+        numbers: of the bands in use, in the order in which they are read.
+        is_chosen: whether the user chose them.
+    """
 
     modality: str
-    info: RasterInfo
-    indexes: tuple[int, ...]
+    rasters: tuple[RasterInfo, ...]
+    numbers: tuple[int, ...]
+    is_chosen: bool = False
+
+    @classmethod
+    def of(cls, modality: str, rasters: Sequence[RasterInfo]) -> Layer:
+        """All data bands of rasters."""
+        return cls(modality, tuple(rasters), tuple(range(1, sum(info.count for info in rasters) + 1)))
 
     @property
-    def src_path(self) -> str:
-        """Path of the raster."""
-        return self.info.src_path
+    def finest(self) -> RasterInfo:
+        """The raster with the smallest pixels, the first of equals."""
+        first = self.rasters[0]
+        if len(self.rasters) == 1 or any(info.grid.crs is None for info in self.rasters):
+            return first
+        return min(self.rasters, key=lambda info: round(float(np.prod(resolution_on(info.grid, first.grid))), 12))
+
+    @property
+    def count(self) -> int:
+        """Number of data bands of all rasters."""
+        return sum(info.count for info in self.rasters)
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the first raster."""
+        return self.rasters[0].dtype
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Descriptions of the bands in use, empty where there is none."""
+        names = [name for info in self.rasters for name in info.band_names]
+        return tuple(names[number - 1] for number in self.numbers)
+
+    @property
+    def wavelengths(self) -> tuple[float, ...] | None:
+        """Centre wavelengths in nanometres of the bands in use, or None where not all are known."""
+        places = [place for info in self.rasters for place in info.wavelengths or [None] * info.count]
+        found = tuple(place for number in self.numbers if (place := places[number - 1]) is not None)
+        return found if len(found) == len(self.numbers) else None
+
+    @property
+    def bad_numbers(self) -> tuple[int, ...]:
+        """Numbers of the bands in use that a file declares bad."""
+        declared = [index in info.bad_indexes for info in self.rasters for index in info.indexes]
+        return tuple(number for number in self.numbers if declared[number - 1])
+
+    def select(self, numbers: Sequence[int]) -> Layer:
+        """The same rasters with other bands in use."""
+        return replace(self, numbers=tuple(numbers))
+
+    def without(self, numbers: Collection[int]) -> Layer:
+        """The same rasters with fewer bands in use."""
+        return self.select([number for number in self.numbers if number not in numbers])
+
+    def sources(self) -> Iterator[tuple[RasterInfo, tuple[int, ...], list[int]]]:
+        """Each raster in use, the indexes of its bands in use, and their places among all bands in use."""
+        start = 0
+        for info in self.rasters:
+            places = [place for place, number in enumerate(self.numbers) if start < number <= start + info.count]
+            if places:
+                yield info, tuple(info.indexes[self.numbers[place] - start - 1] for place in places), places
+            start += info.count
 
     def describe(self) -> str:
         """Modality and path for messages."""
-        return f"--{self.modality} {self.src_path}"
+        more = f" (and {len(self.rasters) - 1} more)" if len(self.rasters) > 1 else ""
+        return f"--{self.modality} {self.rasters[0].src_path}{more}"
+
+    def describe_bands(self, numbers: Sequence[int]) -> str:
+        """Some bands for messages: their numbers, or their files too where there are several."""
+        if len(self.rasters) == 1:
+            return shortened(_runs(numbers))
+        files = [(info, index) for info in self.rasters for index in info.indexes]
+        found = [files[number - 1] for number in numbers]
+        return shortened(
+            [info.src_path if info.count == 1 else f"{info.src_path} band {index}" for info, index in found]
+        )
+
+
+def _runs(numbers: Sequence[int]) -> list[str]:
+    """Numbers as texts, three or more in a row as "first..last"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [
+        text for run in runs for text in ([f"{run[0]}..{run[-1]}"] if len(run) > 2 else [str(number) for number in run])
+    ]
+
+
+def shortened(values: Sequence[object]) -> str:
+    """The first ten values, and how many more there are."""
+    return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 @dataclass(frozen=True)
@@ -93,8 +187,8 @@ class Stack:
 
     @property
     def grid(self) -> Grid:
-        """The passive image's grid."""
-        return self.image.info.grid
+        """The passive image's grid, that of its finest raster."""
+        return self.image.finest.grid
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -105,20 +199,34 @@ class Stack:
         """Each modality with the place of its bands among the bands of all."""
         start = 0
         for layer in self.layers:
-            yield layer, slice(start, start + len(layer.indexes))
-            start += len(layer.indexes)
+            yield layer, slice(start, start + len(layer.numbers))
+            start += len(layer.numbers)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[OpenStack]:
         """Open all rasters and give what reads them window by window."""
         with contextlib.ExitStack() as opened:
-            readers = [
-                opened.enter_context(
-                    open_on_grid(layer.src_path, self.grid, indexes=layer.indexes, resampling=self.resampling)
-                )
-                for layer in self.layers
-            ]
+            readers = [self._open_layer(layer, opened) for layer in self.layers]
             yield OpenStack(self.grid, readers[0], readers[1:])
+
+    def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:
+        readers, places = [], []
+        for info, indexes, at in layer.sources():
+            context = open_on_grid(info.src_path, self.grid, indexes=indexes, resampling=self.resampling)
+            readers.append(opened.enter_context(context))
+            places += at
+        return readers[0] if len(readers) == 1 else _JoinedReader(readers, np.argsort(places))
+
+
+@dataclass(frozen=True)
+class _JoinedReader:
+    """Reads the bands of several rasters, in an order of their own."""
+
+    readers: Sequence[WindowReader]
+    order: NDArray[np.int64]
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        return np.concatenate([reader.read(window) for reader in self.readers])[self.order]
 
 
 @dataclass(frozen=True)
@@ -158,75 +266,117 @@ def _clip(window: Window, halo: int, grid: Grid) -> tuple[Window, tuple[tuple[in
     return inner, ((0, 0), rows, cols)
 
 
-def build_stack(src_paths: Mapping[str, str | None], *, resampling: Resampling | None = None) -> Stack:
+def build_stack(
+    src_paths: Mapping[str, Sequence[str]],
+    *,
+    choice: Mapping[str, Sequence[int]] | None = None,
+    resampling: Resampling | None = None,
+) -> Stack:
     """Put the given rasters into a stack and check that they go together.
 
     Args:
-        src_paths: path by modality, see `MODALITIES`; None for a modality that is not given.
+        src_paths: paths by modality, see `MODALITIES`.
+        choice: numbers of the bands to use by modality, counted through its rasters; all bands of others are used.
         resampling: method of the warp, None for the default by resolution.
 
     Raises:
-        RasterError: no passive image, or a raster that cannot be read.
+        RasterError: no passive image, a raster that cannot be read, or a band that is not there.
         GeoreferencingError: grids, CRS or extents that do not go together.
     """
-    given = {modality: src_paths[modality] for modality in MODALITIES if src_paths.get(modality) is not None}
+    given = {modality: src_paths[modality] for modality in MODALITIES if src_paths.get(modality)}
     if not any(modality in given for modality in PASSIVE_MODALITIES):
         raise RasterError("no passive image was given; name it with --hsi or --msi")
-    layers = []
-    for modality, src_path in given.items():
-        info = read_info(str(src_path))
-        layers.append(Layer(modality, info, info.indexes))
-        for index in info.alpha_indexes:
-            logger.warning(
-                "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
-                "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
-            )  # fmt: skip
+    layers = [
+        _choose(Layer.of(modality, [_read_info(path) for path in paths]), (choice or {}).get(modality))
+        for modality, paths in given.items()
+    ]
     image, *aux = layers
-    _check_passive(image)
-    for layer in aux:
-        _check_together(image, layer)
+    reference = image.finest
+    _check_passive(reference, f"--{image.modality} {reference.src_path}")
+    for layer in layers:
+        for info in layer.rasters:
+            if info is not reference:
+                _check_together(reference, info, names=(f"--{image.modality}", f"--{layer.modality}"))
     return Stack(image, tuple(aux), resampling)
 
 
-def _check_passive(image: Layer) -> None:
-    grid = image.info.grid
-    _check_placed(image)
+def stack_of(options: InputOptions) -> Stack:
+    """The stack that options describe.
+
+    Raises:
+        RasterError, GeoreferencingError: as `build_stack`.
+    """
+    resampling = None if options.resampling is None else Resampling[options.resampling]
+    return build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
+
+
+def _read_info(src_path: str) -> RasterInfo:
+    info = read_info(src_path)
+    for index in info.alpha_indexes:
+        logger.warning(
+            "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
+            "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
+        )  # fmt: skip
+    return info
+
+
+def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:
+    """The layer with the bands that the user chose, or all of them."""
+    if numbers is None:
+        return layer
+    missing = [number for number in numbers if number > layer.count]
+    if missing:
+        raise RasterError(
+            f"band {missing[0]} of {layer.describe()} was asked for, and there are {layer.count}; give others with -b"
+        )
+    return replace(layer, numbers=tuple(numbers), is_chosen=True)
+
+
+def _check_passive(info: RasterInfo, name: str) -> None:
+    _check_placed(info, name)
+    grid = info.grid
     if grid.is_rotated:
         a, b, _, d, e, _ = grid.transform[:6]
         raise GeoreferencingError(
-            f"{image.describe()} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}); "
+            f"{name} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}); "
             "make it north-up first with: gdalwarp -r near IN.tif OUT.tif"
         )
     if grid.crs is None:
-        logger.warning("%s has no CRS; the map will have none either", image.describe())
+        logger.warning("%s has no CRS; the map will have none either", name)
 
 
-def _check_placed(layer: Layer) -> None:
-    if layer.info.has_gcps:
-        raise GeoreferencingError(
-            f"{layer.describe()} is placed by ground control points only; rectify it first with gdalwarp"
-        )
+def _check_placed(info: RasterInfo, name: str) -> None:
+    if info.has_gcps:
+        raise GeoreferencingError(f"{name} is placed by ground control points only; rectify it first with gdalwarp")
 
 
-def _check_together(image: Layer, other: Layer) -> None:
-    """Refuse what cannot be co-registered; warn of what can be in part only."""
-    _check_placed(other)
-    grid, own = image.info.grid, other.info.grid
+def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:
+    """Refuse what cannot be co-registered; warn of what can be in part only.
+
+    Args:
+        image: the raster whose grid is the map's.
+        other: another one.
+        names: the options that they were given with, for messages.
+    """
+    image_name, other_name = f"{names[0]} {image.src_path}", f"{names[1]} {other.src_path}"
+    _check_placed(other, other_name)
+    grid, own = image.grid, other.grid
     if (grid.crs is None) != (own.crs is None):
-        with_crs, without = (image, other) if own.crs is None else (other, image)
+        parts = [(image_name, image), (other_name, other)]
+        (with_crs, first), (without, second) = parts if own.crs is None else parts[::-1]
         raise GeoreferencingError(
-            f"{without.describe()} has no CRS but {with_crs.describe()} has {crs_name(with_crs.info.grid.crs)}; "
-            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {without.src_path}"
+            f"{without} has no CRS but {with_crs} has {crs_name(first.grid.crs)}; "
+            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {second.src_path}"
         )
     if grid.crs is None:
-        check_without_crs(image.info.grid, other.info.grid, names=(image.describe(), other.describe()))
+        check_without_crs(grid, own, names=(image_name, other_name))
         return
     covered = share_covered(grid, own)
     if covered == 0:
         left, bottom, right, top = bounds_on(own, grid)
         target = grid.bounds
         raise GeoreferencingError(
-            f"{other.describe()} does not overlap {image.describe()}: in {crs_name(grid.crs)} it covers "
+            f"{other_name} does not overlap {image_name}: in {crs_name(grid.crs)} it covers "
             f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}, and the image "
             f"x {target.left:.10g} to {target.right:.10g}, y {target.bottom:.10g} to {target.top:.10g}"
         )
@@ -234,5 +384,5 @@ def _check_together(image: Layer, other: Layer) -> None:
         logger.log(
             logging.WARNING if covered < MOST_OF_IT else logging.INFO,
             "%s covers %.1f %% of %s; the rest of the map will have no data",
-            other.describe(), 100 * covered, image.describe(),
+            other_name, 100 * covered, image_name,
         )  # fmt: skip

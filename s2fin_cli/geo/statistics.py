@@ -60,7 +60,7 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
         float32 (n, bands of all layers), NaN where a band has no data.
     """
     chosen = _spread_tiles(stack.grid.shape)
-    bands = sum(len(layer.indexes) for layer in stack.layers)
+    bands = sum(len(layer.numbers) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
     wanted = max(min(MAX_PIXELS, MAX_VALUES // bands), 1)
     # NOTE: an odd step does not fall into line with the rows of an even-sized tile.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 
 from s2fin_cli import __version__
 from s2fin_cli.device import keep_freed_memory, pick_device
@@ -28,14 +27,15 @@ from s2fin_cli.geo.classmap import (
     create_float_raster,
     iter_strips,
 )
-from s2fin_cli.geo.stack import Stack, Tile, build_stack
+from s2fin_cli.geo.stack import Stack, Tile, stack_of
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import check_vector_path, write_polygons
 from s2fin_cli.geo.windows import iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.modelfile import ModelInfo, check_values, find_model, fit_stack, read_model
+from s2fin_cli.modelfile import ModelInfo, find_model, read_model
+from s2fin_cli.modelfit import check_values, fit_stack
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -135,14 +135,13 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     fmt = RasterFormat(options.format, dict(option.split("=", 1) for option in options.co))
     check_format(fmt)
     model_path = find_model(options.model)
-    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.src_paths.values(), model_path])
+    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.inputs, model_path])
     network, info = read_model(model_path)
     _check_stride(options.stride, network.cfg.block_size)
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     keep_freed_memory()
-    resampling = None if options.resampling is None else Resampling[options.resampling]
-    stack = fit_stack(info, build_stack(options.src_paths, resampling=resampling))
+    stack = fit_stack(info, stack_of(options))
     _check_scene(info, stack)
     tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
@@ -245,7 +244,7 @@ def _fill(
             writers.probabilities.write(probs, window)
 
     # NOTE: tiles made of whole cells keep the map independent of their size.
-    shape, block_shape = stack.grid.shape, stack.image.info.block_shape
+    shape, block_shape = stack.grid.shape, stack.image.finest.block_shape
     tile_shape = tile_shape_for(block_shape, shape, size=tile_size, unit=engine.cell_size)
     windows = list(iter_tiles(shape, tile_shape))
     progress("classifying", 0, len(windows))

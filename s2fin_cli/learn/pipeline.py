@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from rasterio.enums import Resampling
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.assess.metrics import Accuracy
@@ -19,7 +18,8 @@ from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
-from s2fin_cli.geo.stack import Stack, build_stack
+from s2fin_cli.geo.spectra import implausible_bands
+from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
 from s2fin_cli.learn.features import pixel_features
 from s2fin_cli.learn.samples import CELL_SIZE, count_cells, have_data, read_cells, scatter_pixels, thin_out
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.config import TrainOptions
     from s2fin_cli.geo.classes import LandCoverClass
-    from s2fin_cli.geo.stack import Layer
+    from s2fin_cli.geo.stack import Layer, Stack
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +141,10 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
 
 def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     dst_path = Path(options.output)
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.src_paths.values(), options.labels])
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.inputs, options.labels])
     device = pick_device(options.device)
     keep_freed_memory()
-    resampling = None if options.resampling is None else Resampling[options.resampling]
-    stack = build_stack(options.src_paths, resampling=resampling)
+    stack = stack_of(options)
     labels = read_labels(str(options.labels), stack.grid, label_field=options.label_field)
     stack, statistics = _prepare(stack)
     labels = _with_data(labels, stack)
@@ -312,12 +311,37 @@ def _check_classes(labels: LabelledPixels) -> None:
 
 
 def _prepare(stack: Stack) -> tuple[Stack, BandStatistics]:
-    """The stack without bands that have no data at all, and statistics of its bands."""
+    """The stack without bands that are of no use, and statistics of its bands."""
     statistics = band_statistics(sample_pixels(stack))
+    layers, kept = [], []
     for layer, bands in stack.slices():
-        _warn_of_constant_bands(layer, statistics.select(bands).is_constant)
-    layers = [_without_empty_bands(layer, statistics.select(bands).is_empty) for layer, bands in stack.slices()]
-    return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(~statistics.is_empty)
+        useless = _useless_bands(layer, statistics.select(bands))
+        for reason, numbers in useless.items():
+            logger.warning("%s: bands %s, left out: %s", layer.describe(), reason, layer.describe_bands(numbers))
+        layers.append(layer.without({number for numbers in useless.values() for number in numbers}))
+        kept += [number in layers[-1].numbers for number in layer.numbers]
+        if not layers[-1].numbers:
+            raise RasterError(
+                f"{layer.describe()} has no band of any use where the image lies; check its nodata value and extent"
+            )
+    return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(np.array(kept))
+
+
+def _useless_bands(layer: Layer, statistics: BandStatistics) -> dict[str, list[int]]:
+    """Numbers of the bands that tell nothing, by why. What the user chose is taken to have a use if it can."""
+    found = {"without any data": statistics.is_empty, "with one value throughout": statistics.is_constant}
+    if not layer.is_chosen:
+        found["that the file declares bad"] = np.isin(layer.numbers, layer.bad_numbers)
+        if layer.modality == "hsi":
+            found["of noise, as where water vapour absorbs"] = implausible_bands(statistics.high, layer.wavelengths)
+    seen: set[int] = set()
+    result = {}
+    for reason, mask in found.items():
+        numbers = [number for number, hit in zip(layer.numbers, mask, strict=True) if hit and number not in seen]
+        seen.update(numbers)
+        if numbers:
+            result[reason] = numbers
+    return result
 
 
 def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) -> _Scene:
@@ -327,7 +351,7 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
     rows, cols = scatter_pixels(stack.grid.shape, cells=cells, pixels=SCENE_PIXELS, generator=generator)
     valid = have_data(stack, rows, cols)
     rows, cols = rows[valid], cols[valid]
-    image_bands = len(stack.image.indexes)
+    image_bands = len(stack.image.numbers)
     some = thin_out(rows, cols, cells=NOISE_CELLS)
     components = noise_adjusted_components(
         read_cells(stack, rows[some], cols[some], margin=1).image,
@@ -337,27 +361,6 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
     if not stack.aux:
         logger.info("one image alone: its %d spectral components serve as the second image", len(components))
     return _Scene(stack, statistics, components, rows, cols)
-
-
-def _without_empty_bands(layer: Layer, is_empty: NDArray[np.bool_]) -> Layer:
-    if is_empty.all():
-        raise RasterError(f"{layer.describe()} has no data where the image lies; check its nodata value and extent")
-    if is_empty.any():
-        gone = [index for index, empty in zip(layer.indexes, is_empty, strict=True) if empty]
-        logger.warning("%s: bands without any data are left out: %s", layer.describe(), _numbers(gone))
-    return replace(
-        layer, indexes=tuple(index for index, empty in zip(layer.indexes, is_empty, strict=True) if not empty)
-    )
-
-
-def _warn_of_constant_bands(layer: Layer, is_constant: NDArray[np.bool_]) -> None:
-    if is_constant.any():
-        constant = [index for index, same in zip(layer.indexes, is_constant, strict=True) if same]
-        logger.warning("%s: bands with one value throughout tell nothing: %s", layer.describe(), _numbers(constant))
-
-
-def _numbers(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
 
 
 def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
@@ -376,7 +379,7 @@ def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
 
 
 def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions) -> S2Fin:
-    bands = len(scene.stack.image.indexes)
+    bands = len(scene.stack.image.numbers)
     mean, std = scene.statistics.mean.tolist(), scene.statistics.std.tolist()
     alone = not scene.stack.aux
     config = S2FinConfig(
@@ -455,14 +458,12 @@ def _make_info(scene: _Scene, network: S2Fin, labels: LabelledPixels, training: 
 
 
 def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
-    info = layer.info
-    positions = [info.indexes.index(index) for index in layer.indexes]
     return BandSet(
         modality=layer.modality,
-        count=info.count,
-        indexes=tuple(position + 1 for position in positions),
-        dtype=info.dtype,
-        band_names=tuple(info.band_names[i] for i in positions),
-        wavelengths=None if info.wavelengths is None else tuple(info.wavelengths[i] for i in positions),
+        count=layer.count,
+        indexes=layer.numbers,
+        dtype=layer.dtype,
+        band_names=layer.band_names,
+        wavelengths=layer.wavelengths,
         **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
     )

@@ -72,7 +72,7 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
     tops, lefts = unique // (1 << 32) * CELL_SIZE, unique % (1 << 32) * CELL_SIZE
     side = CELL_SIZE + 2 * margin
-    bands = [len(stack.image.indexes), sum(len(layer.indexes) for layer in stack.aux)]
+    bands = [len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux)]
     image = np.empty((len(unique), bands[0], side, side), np.float32)
     aux = np.empty((len(unique), bands[1], side, side), np.float32) if stack.aux else None
     with stack.open() as opened:

@@ -57,7 +57,7 @@ def stack(image: NDArray[np.float32], heights: NDArray[np.float32], tmp_path_fac
     folder = tmp_path_factory.mktemp("features")
     write_tif(folder / "a.tif", image)
     write_tif(folder / "b.tif", heights)
-    return build_stack({"hsi": str(folder / "a.tif"), "dsm": str(folder / "b.tif")})
+    return build_stack({"hsi": [str(folder / "a.tif")], "dsm": [str(folder / "b.tif")]})
 
 
 def all_pixels() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -172,7 +172,7 @@ def test_a_scene_of_one_pixel(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "pixel.tif", np.array([120.0, 40.0, 7.0], np.float32).reshape(3, 1, 1))
     network = make_network(alone=True)
     zero = np.zeros(1, np.int64)
-    stack = build_stack({"msi": str(path)})
+    stack = build_stack({"msi": [str(path)]})
     found = pixel_features(network, read_cells(stack, zero, zero, margin=network.input_size // 2))
     for scale in SCALES:
         assert found[f"bands mean {scale}"] == pytest.approx(np.array([[1.0, -1.0, 0.0]]), abs=1e-5)

@@ -47,7 +47,7 @@ def test_the_sample_does_not_hold_whole_tiles(tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "count": 8, "dtype": "uint8", "height": 2048, "width": 2048, "tiled": True}
     with rasterio.open(path, "w", crs="EPSG:32633", transform=rasterio.Affine(10, 0, 0, 0, -10, 0), **profile) as dst:
         dst.write(np.arange(2048, dtype=np.uint8)[None, None].repeat(8, 0).repeat(2048, 1))
-    stack = build_stack({"msi": str(path)})
+    stack = build_stack({"msi": [str(path)]})
     tracemalloc.start()
     pixels = sample_pixels(stack)
     peak = tracemalloc.get_traced_memory()[1]

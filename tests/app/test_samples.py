@@ -14,7 +14,7 @@ from tests.app.scenes import Scene, write_tif
 
 
 def stack_of(**images: Path) -> Stack:
-    return build_stack({name: str(path) for name, path in images.items()})
+    return build_stack({name: [str(path)] for name, path in images.items()})
 
 
 def whole(stack: Stack, *, halo: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -368,7 +368,7 @@ def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
 ) -> None:
     """At the raster's edges too, where cells are cut and the margin is mirrored."""
     network = scene_network(alone=alone, patch_size=patch_size)
-    images = {"hsi": str(scene.hsi)} if alone else {name: str(path) for name, path in scene.images.items()}
+    images = {"hsi": [str(scene.hsi)]} if alone else {name: [str(path)] for name, path in scene.images.items()}
     stack = build_stack(images)
     margin = network.input_size // 2
     generator = np.random.default_rng(0)

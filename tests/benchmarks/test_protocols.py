@@ -34,7 +34,7 @@ def made_scene(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRast
     ids[np.random.default_rng(4).choice(len(ids), 9, replace=False)] = 40
     names = {int(class_id): str(class_id) for class_id in np.unique(ids)}
     labels = LabelledPixels(rows, cols, ids, np.zeros_like(rows), make_classes(names), "raster")
-    paths = {"msi": str(path)}
+    paths: dict[str, str | list[str]] = {"msi": str(path)}
     stack = build_stack(InputOptions.from_kwargs(paths).src_paths)
     return LoadedScene(Scene("made", {}, ""), paths, stack, np.ones((2, *SHAPE), np.float32), 2, labels, None)
 

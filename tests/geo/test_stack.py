@@ -38,7 +38,7 @@ def image(tmp_path: Path, write_raster: WriteRaster) -> Path:
 
 
 def stack_of(**src_paths: Path) -> Stack:
-    return build_stack({modality: str(path) for modality, path in src_paths.items()})
+    return build_stack({modality: [str(path)] for modality, path in src_paths.items()})
 
 
 def read(stack: Stack, window: Window | None = None, *, halo: int = 0) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -140,7 +140,7 @@ def test_a_south_up_image_keeps_its_grid(tmp_path: Path, write_raster: WriteRast
 def test_the_method_of_the_warp_can_be_chosen(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
     ids = np.random.default_rng(0).integers(0, 2, (1, 80, 100)).astype("uint8") * 100
     lidar = write_raster(tmp_path / "lidar.tif", ids, transform=CORNER @ Affine.scale(0.5))
-    stack = build_stack({"hsi": str(image), "lidar": str(lidar)}, resampling=Resampling.nearest)
+    stack = build_stack({"hsi": [str(image)], "lidar": [str(lidar)]}, resampling=Resampling.nearest)
     _, aux = read(stack)
     assert set(np.unique(np.asarray(aux))) == {0, 100}
 
@@ -272,8 +272,55 @@ def test_a_fourth_band_that_gdal_takes_for_alpha_is_told_once(tmp_path: Path, ca
         dst.write(values)
     stack = stack_of(msi=path)
     read(stack)
-    assert stack.image.indexes == (1, 2, 3)
+    assert stack.image.numbers == (1, 2, 3)
     assert [record.getMessage() for record in caplog.records] == [
         f"band 4 of {path} is marked as alpha and is taken as a mask; if it is data: "
         f"gdal_edit.py -colorinterp_4 undefined {path}"
     ]
+
+
+def test_the_files_of_a_modality_are_read_as_one_image_on_the_finest_grid(
+    tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    """Names with spaces and commas, another resolution, several bands in one of them."""
+    coarse = random_values(1, 20, 25)
+    first = write_raster(tmp_path / "2018, B01 (60 m).tif", coarse, transform=CORNER @ Affine.scale(2))
+    second = write_raster(tmp_path / "2018, B02.tif", random_values(2))
+    third = write_raster(tmp_path / "2018, B03.tif", random_values(1))
+    stack = build_stack({"msi": [str(first), str(second), str(third)]})
+    assert stack.grid.shape == (40, 50)
+    assert stack.image.count == 4
+    values, aux = read(stack)
+    assert aux is None
+    assert np.array_equal(values[1:3], random_values(2))
+    assert np.array_equal(values[3], random_values(1)[0])
+    np.testing.assert_allclose(values[0, 2:-2, 2:-2].mean(), coarse[0, 1:-1, 1:-1].mean(), rtol=0.05)
+    chosen = build_stack({"msi": [str(first), str(second), str(third)]}, choice={"msi": [4, 2]})
+    assert np.array_equal(read(chosen)[0], values[[3, 1]])
+    assert chosen.image.describe_bands([2, 4]) == f"{second} band 1, {third}"
+    # window by window it is the same
+    part = read(stack, Window(7, 5, 11, 13))[0]
+    np.testing.assert_allclose(part, values[:, 5:18, 7:18], rtol=1e-6)
+
+
+def test_files_of_a_modality_must_go_together(tmp_path: Path, write_raster: WriteRaster) -> None:
+    first = write_raster(tmp_path / "b1.tif", random_values(1))
+    elsewhere = write_raster(tmp_path / "b2.tif", random_values(1), transform=CORNER @ Affine.translation(500, 0))
+    bare = write_raster(tmp_path / "b3.tif", random_values(1), crs=None)
+    with pytest.raises(GeoreferencingError, match=r"--msi .*b2.tif does not overlap --msi .*b1.tif"):
+        build_stack({"msi": [str(first), str(elsewhere)]})
+    with pytest.raises(GeoreferencingError, match=r"--msi .*b3.tif has no CRS but --msi .*b1.tif has EPSG:32632"):
+        build_stack({"msi": [str(first), str(bare)]})
+    with pytest.raises(RasterError, match=r"band 3 of --msi .*b1.tif \(and 1 more\) was asked for, and there are 2"):
+        build_stack({"msi": [str(first), str(first)]}, choice={"msi": [1, 3]})
+
+
+def test_real_bands_in_files_with_awkward_names(real_scenes: Path) -> None:
+    paths = sorted(str(path) for path in (real_scenes / "beaufort_s2").glob("*.tiff"))
+    stack = build_stack({"msi": paths})
+    assert stack.grid.shape == (2201, 2629)
+    window = Window(1000, 900, 64, 32)
+    values, _ = read(stack, window)
+    for position, path in enumerate(paths):
+        with rasterio.open(path) as src:
+            assert np.array_equal(values[position], src.read(1, window=window))

@@ -24,7 +24,10 @@ def test_a_small_raster_is_sampled_whole(tmp_path: Path, write_raster: WriteRast
     values = np.random.default_rng(0).random((3, 300, 270)).astype("float32")
     heights = np.random.default_rng(1).random((1, 300, 270)).astype("float32")
     stack = build_stack(
-        {"hsi": str(write_raster(tmp_path / "a.tif", values)), "dsm": str(write_raster(tmp_path / "b.tif", heights))}
+        {
+            "hsi": [str(write_raster(tmp_path / "a.tif", values))],
+            "dsm": [str(write_raster(tmp_path / "b.tif", heights))],
+        }
     )
     sample = sample_pixels(stack)
     whole = np.concatenate([values, heights]).reshape(4, -1).T
@@ -39,7 +42,7 @@ def test_a_large_raster_is_sampled_evenly(
     monkeypatch.setattr(module, "MAX_TILES", 4)
     rows, cols = np.indices((700, 600))
     values = np.stack([rows, cols]).astype("float32")
-    sample = sample_pixels(build_stack({"hsi": str(write_raster(tmp_path / "a.tif", values))}))
+    sample = sample_pixels(build_stack({"hsi": [str(write_raster(tmp_path / "a.tif", values))]}))
     assert 1000 < len(sample) <= 2000 + 4
     share = np.bincount((sample[:, 0] // 256).astype(int)) / len(sample)
     assert share[0] > share[2]  # full tiles weigh more than those that the lower edge cuts

@@ -1,0 +1,158 @@
+"""Images of another order, number or file of bands: matched to the model's, or refused with what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import s2fin_cli
+from s2fin_cli.errors import LabelError, ModelFileError
+from s2fin_cli.geo.stack import build_stack
+from s2fin_cli.modelfile import ModelInfo, read_info
+from s2fin_cli.modelfit import fit_stack
+from tests.app.scenes import make_image, read_tif, tiny_options, write_tif
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.app.scenes import Scene
+
+PLACES = (443.0, 560.0, 665.0, 842.0, 1610.0)
+
+
+def write_bands(path: Path, values: NDArray[Any], *, places: Sequence[float] = (), names: Sequence[str] = ()) -> Path:
+    """A GeoTIFF whose bands have wavelengths in nm or names."""
+    write_tif(path, values)
+    with rasterio.open(path, "r+") as dst:
+        for index, place in enumerate(places, start=1):
+            dst.update_tags(index, wavelength=str(place), wavelength_units="nm")
+        for index, name in enumerate(names, start=1):
+            dst.set_band_description(index, name)
+    return path
+
+
+def trained_on(scene: Scene, folder: Path, hsi: Path | list[Path], **options: Any) -> ModelInfo:
+    defaults = tiny_options(scene, folder / "m.s2fin", epochs=1, batch_size=8, validation=0.0)
+    given = {**vars(defaults), "hsi": hsi, "lidar": scene.lidar, **options}
+    return s2fin_cli.train(**given).info
+
+
+def classified(scene: Scene, folder: Path, hsi: Path | list[Path], name: str, **options: Any) -> NDArray[Any]:
+    output = folder / f"map_{name}.tif"
+    s2fin_cli.classify(hsi=hsi, lidar=scene.lidar, model=folder / "m.s2fin", output=output, vector=False, **options)
+    return read_tif(output)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_bands_are_found_by_wavelength_whatever_their_order_and_number(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = make_image(scene.truth)
+    hsi = write_bands(tmp_path / "hsi.tif", values, places=PLACES)
+    info = trained_on(scene, tmp_path, hsi)
+    assert info.bands[0].wavelengths == PLACES
+    expected = classified(scene, tmp_path, hsi, "same")
+    # another sensor: two more bands, another order, wavelengths a little off
+    order = [4, 2, 0, 3, 1]
+    more = np.concatenate([values[order[:2]], np.full_like(values[:1], 7), values[order[2:]], values[:1]])
+    places = [PLACES[i] + 3 for i in order]
+    other = write_bands(tmp_path / "other.tif", more, places=[*places[:2], 700.0, *places[2:], 2200.0])
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert np.array_equal(classified(scene, tmp_path, other, "other"), expected)
+    assert "bands matched by wavelength: 4, 6, 2, 5, 1" in caplog.text
+    # each band in a file of its own
+    singles = [write_bands(tmp_path / f"b, {i}.tif", values[i : i + 1], places=PLACES[i : i + 1]) for i in order]
+    assert np.array_equal(classified(scene, tmp_path, singles, "singles"), expected)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_bands_that_are_missing_are_refused_with_a_table(scene: Scene, tmp_path: Path) -> None:
+    values = make_image(scene.truth)
+    trained_on(scene, tmp_path, write_bands(tmp_path / "hsi.tif", values, places=PLACES))
+    other = write_bands(tmp_path / "other.tif", values, places=(443.0, 500.0, 665.0, 900.0, 1610.0))
+    with pytest.raises(ModelFileError) as caught:
+        classified(scene, tmp_path, other, "map")
+    first, header, *rows = str(caught.value).splitlines()
+    assert "lacks 2 of the 5 bands that the model was trained on; give an image of the same sensor:" in first
+    assert header.split() == ["model", "nearest", "in", "the", "image"]
+    assert [row.split() for row in rows] == [
+        ["2:", "560.0", "nm", "2:", "500.0", "nm"],
+        ["4:", "842.0", "nm", "4:", "900.0", "nm"],
+    ]
+    assert not list(tmp_path.glob("map*"))
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_bands_are_found_by_name(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values, names = make_image(scene.truth), ("B02", "B03", "B04", "B08", "B11")
+    hsi = write_bands(tmp_path / "hsi.tif", values, names=names)
+    trained_on(scene, tmp_path, hsi)
+    expected = classified(scene, tmp_path, hsi, "same")
+    reverse = write_bands(tmp_path / "reverse.tif", values[::-1], names=names[::-1])
+    with caplog.at_level("INFO"):
+        assert np.array_equal(classified(scene, tmp_path, reverse, "reverse"), expected)
+    assert "bands matched by name: 5, 4, 3, 2, 1" in caplog.text
+    caplog.clear()
+    renamed = write_bands(tmp_path / "renamed.tif", values, names=("B02", "B03", "B04", "B8A", "B11"))
+    assert np.array_equal(classified(scene, tmp_path, renamed, "renamed"), expected)
+    assert "bands are taken by number, and band 4 is named 'B8A' where the model had 'B08'" in caplog.text
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_chosen_bands_are_the_models(scene: Scene, tmp_path: Path) -> None:
+    values = make_image(scene.truth)
+    hsi = write_tif(tmp_path / "hsi.tif", np.concatenate([values, values[:1] * 0 + 9]))
+    info = trained_on(scene, tmp_path, hsi, bidx=["1..3,5"])
+    assert (info.bands[0].count, info.bands[0].indexes) == (6, (1, 2, 3, 5))
+    expected = classified(scene, tmp_path, hsi, "same")
+    # the model knows them; another file's are chosen again
+    other = write_tif(tmp_path / "other.tif", values[[4, 2, 1, 0]])
+    assert np.array_equal(classified(scene, tmp_path, other, "other", bidx="4,3,2,1"), expected)
+    with pytest.raises(
+        ModelFileError, match=r"6 bands of --hsi \(uint16\), 4 of them in use, and .* has 4 \(uint16\),"
+    ):
+        classified(scene, tmp_path, other, "map")
+    with pytest.raises(ModelFileError, match=r"has 4 \(uint16\), 2 of them chosen,"):
+        classified(scene, tmp_path, other, "map", bidx="1,2")
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_declared_bad_bands_are_left_out_unless_they_are_chosen(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hsi = write_bands(tmp_path / "hsi.tif", make_image(scene.truth), places=PLACES)
+    with rasterio.open(hsi, "r+") as dst:
+        dst.update_tags(bbl="{1, 1, 0, 1, 0}")
+    assert trained_on(scene, tmp_path, hsi).bands[0].indexes == (1, 2, 4)
+    assert "bands that the file declares bad, left out: 3, 5" in caplog.text
+    assert classified(scene, tmp_path, hsi, "map").shape == (1, *scene.truth.shape)
+    (tmp_path / "m.s2fin").unlink()
+    assert trained_on(scene, tmp_path, hsi, bidx="2..4").bands[0].indexes == (2, 3, 4)
+
+
+def test_two_detectors_at_one_wavelength_keep_their_order(scene: Scene, model: Path, tmp_path: Path) -> None:
+    info = read_info(model)
+    places = (443.0, 900.0, 900.0, 1610.0, 2200.0)
+    bands = info.bands[0]
+    known = ModelInfo(**{**vars(info), "bands": (type(bands)(**{**vars(bands), "wavelengths": places}), info.bands[1])})
+    hsi = write_bands(tmp_path / "hsi.tif", make_image(scene.truth), places=places)
+    stack = build_stack({"hsi": [str(hsi)], "lidar": [str(scene.lidar)]})
+    assert fit_stack(known, stack).image.numbers == (1, 2, 3, 4, 5)
+
+
+def test_the_real_bands_of_noise_are_left_out(
+    real_scenes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The scene has labels of one class only, so training goes as far as that."""
+    folder = real_scenes / "neon_sjer"
+    options = {"hsi": folder / "sjer_hsi426.tif", "lidar": folder / "SJER_052_CHM.tif"}
+    with pytest.raises(LabelError, match="all labels are of one class"):
+        s2fin_cli.train(**options, labels=folder / "sjer_tree_boxes.gpkg", output=tmp_path / "m.s2fin")
+    assert "bands of noise, as where water vapour absorbs, left out: 197, 198, 201, 291..299, 305, 306" in caplog.text

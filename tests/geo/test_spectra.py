@@ -1,0 +1,166 @@
+"""Wavelengths and bad bands as headers give them, bands of noise, and bands matched by wavelength."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.shutil import copy
+
+from s2fin_cli.geo.rasters import read_info
+from s2fin_cli.geo.spectra import implausible_bands, match_wavelengths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import WriteRaster
+
+PLACES = (450.5, 550.0, 1400.0, 2100.0)
+
+
+def write_envi(path: Path, *lines: str, bands: int = 4) -> Path:
+    values = np.random.default_rng(0).random((bands, 5, 6)).astype("float32")
+    profile = {"driver": "ENVI", "count": bands, "height": 5, "width": 6, "dtype": "float32", "crs": "EPSG:32633"}
+    with rasterio.open(path, "w", **profile, transform=Affine(1, 0, 0, 0, -1, 10)) as dst:
+        dst.write(values)
+    header = path.with_suffix(".hdr")
+    header.write_text(header.read_text() + "\n".join(lines) + "\n")
+    return path
+
+
+def test_an_envi_header_tells_wavelengths_and_bad_bands(tmp_path: Path) -> None:
+    path = write_envi(
+        tmp_path / "a.dat",
+        "wavelength units = Nanometers",
+        "wavelength = {450.5, 550, 1400.0, 2100}",
+        "fwhm = {5, 5, 6, 6}",
+        "bbl = {1, 1, 0, 1}",
+    )
+    info = read_info(path)
+    assert info.wavelengths == PLACES
+    assert info.bad_indexes == (3,)
+    copy(path, tmp_path / "b.tif", driver="GTiff")
+    assert read_info(tmp_path / "b.tif").wavelengths == PLACES
+    vrt = tmp_path / "c.vrt"
+    copy(path, vrt, driver="VRT")
+    assert read_info(vrt).wavelengths == PLACES
+
+
+def test_wavelengths_in_micrometres_and_without_a_unit(tmp_path: Path) -> None:
+    for name, lines in (("a", ["wavelength units = Micrometers"]), ("b", ["wavelength units = Unknown"]), ("c", [])):
+        path = write_envi(tmp_path / f"{name}.dat", *lines, "wavelength = {0.4505, 0.55, 1.4, 2.1}")
+        assert read_info(path).wavelengths == pytest.approx(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["B1 (450.5 nm)", "550nm", "1400.0 Nanometers", "band at 2.1 um"], PLACES),
+        (["0.4505 µm", "0.55 micrometers", "1.4 microns", "2100 nm"], PLACES),
+        (["450.5 nm", "550 nm", "SWIR", "2100 nm"], None),
+        (["B1", "B2", "B11", "B12"], None),
+    ],
+)
+def test_descriptions_tell_wavelengths(
+    tmp_path: Path, write_raster: WriteRaster, names: list[str], found: tuple[float, ...] | None
+) -> None:
+    path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
+    with rasterio.open(path, "r+") as dst:
+        dst.descriptions = names
+    assert read_info(path).wavelengths == (None if found is None else pytest.approx(found))
+
+
+def test_tags_tell_wavelengths(tmp_path: Path, write_raster: WriteRaster) -> None:
+    by_band, imagery, listed = (
+        write_raster(tmp_path / f"{name}.tif", np.ones((2, 3, 3), np.float32)) for name in ("a", "b", "c")
+    )
+    with rasterio.open(by_band, "r+") as dst:
+        dst.update_tags(1, wavelength="450.5", wavelength_units="nm")
+        dst.update_tags(2, Wavelength="0.55", Wavelength_Units="um")
+    with rasterio.open(imagery, "r+") as dst:
+        dst.update_tags(1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM="0.4505")
+        dst.update_tags(2, ns="IMAGERY", CENTRAL_WAVELENGTH_UM="0.55")
+    with rasterio.open(listed, "r+") as dst:
+        dst.update_tags(wavelength="{450.5, 550}", wavelength_units="nm", bbl="0 1")
+    for path in (by_band, imagery, listed):
+        assert read_info(path).wavelengths == pytest.approx(PLACES[:2])
+    assert read_info(listed).bad_indexes == (1,)
+
+
+@pytest.mark.parametrize("line", ["wavelength = {450, 550, x, 2100}", "wavelength = {450, 550}", "bbl = {0, a}"])
+def test_a_header_that_makes_no_sense_tells_nothing(tmp_path: Path, line: str) -> None:
+    info = read_info(write_envi(tmp_path / "a.dat", line))
+    assert info.wavelengths is None
+    assert info.bad_indexes == ()
+
+
+def spectrum(bands: int = 200) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    places = np.linspace(400, 2500, bands)
+    return places, 3000 + 800 * np.sin(places / 300)
+
+
+def test_absorption_windows_go_as_a_whole_where_values_are_implausible() -> None:
+    places, high = spectrum()
+    inside = (places > 1340) & (places < 1460)
+    spoilt = high.copy()
+    spoilt[np.flatnonzero(inside)[3]] = 14998
+    assert np.array_equal(implausible_bands(spoilt, places.tolist()), inside)
+    assert not implausible_bands(high, places.tolist()).any()
+    # outside of the windows what is known to be light is left alone
+    elsewhere = high.copy()
+    elsewhere[10] = 14998
+    assert not implausible_bands(elsewhere, places.tolist()).any()
+    assert np.flatnonzero(implausible_bands(elsewhere, None)).tolist() == [10]
+
+
+def test_few_bands_and_bands_without_data_are_never_implausible() -> None:
+    assert not implausible_bands(np.array([1.0, 1, 1, 90]), None).any()
+    assert not implausible_bands(np.full(80, np.nan), None).any()
+    values = np.ones(80)
+    values[[3, 4]] = np.nan, 5.0
+    assert np.flatnonzero(implausible_bands(values, None)).tolist() == [4]
+
+
+def test_real_bands_where_water_vapour_absorbs_are_found(real_scenes: Path) -> None:
+    """NEON's bands lie 5 nm apart from 381 nm on, which this file does not say."""
+    with rasterio.open(real_scenes / "neon_sjer" / "sjer_hsi426.tif") as src:
+        high = np.percentile(src.read().reshape(src.count, -1), 98, axis=1).astype(float)
+    places = 381.4 + 5.008 * np.arange(426)
+    absorbing = ((places > 1340) & (places < 1460)) | ((places > 1790) & (places < 1970))
+    found = implausible_bands(high, None)
+    assert found.sum() >= 8
+    assert absorbing[found].all()
+    assert np.array_equal(implausible_bands(high, places.tolist()), absorbing)
+
+
+def test_bands_are_matched_by_wavelength() -> None:
+    assert match_wavelengths([450, 550, 665], [665.2, 449, 552, 700]) == [1, 2, 0]
+    assert match_wavelengths([450, 550, 665], [450, 665]) == [0, None, 1]
+    assert match_wavelengths([842, 865], [864, 833]) == [1, 0]
+    assert match_wavelengths([2202], [2186]) == [None]  # alone: within 2 nm only
+    assert match_wavelengths([1610, 2202], [1614, 2186]) == [0, 1]
+    assert match_wavelengths([1610, 2202], [1614, 2150]) == [0, None]  # farther than 30 nm
+    assert match_wavelengths([500, 500], [500.1, 500.2]) in ([0, 1], [1, 0])
+    assert match_wavelengths([500, 505], [505]) == [None, 0]
+
+
+@given(st.lists(st.floats(400, 2500), min_size=2, max_size=40, unique=True), st.randoms())
+def test_the_same_wavelengths_in_any_order_are_found(places: list[float], chance: Any) -> None:
+    order = list(range(len(places)))
+    chance.shuffle(order)
+    found = match_wavelengths(places, [places[index] for index in order])
+    assert [order[position] for position in found if position is not None] == list(range(len(places)))
+
+
+def test_zipped_rasters_and_subdatasets_are_read(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path, "a.tif")
+    assert read_info(f"/vsizip/{tmp_path}/b.zip/a.tif").count == 2
+    copy(path, tmp_path / "c.nc", driver="netCDF")
+    assert read_info(f"NETCDF:{tmp_path}/c.nc:Band2").count == 1
