@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -46,6 +47,9 @@ class InputOptions:
             five is a path, or a sequence of paths whose bands are taken together.
         bidx: which bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality it is of the
             passive image. Bands are counted through all files of a modality, from 1.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons; with `bounds`, the part of them inside these. Pixels are
+            inside whose centre is.
         resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
             average for much finer rasters, else bilinear.
         device: "auto" takes CUDA where there is one.
@@ -57,6 +61,8 @@ class InputOptions:
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
     bidx: str | Sequence[str] = ()
+    bounds: Sequence[float] | None = None
+    aoi: StrPath | None = None
     resampling: str | None = None
     device: str = "auto"
 
@@ -67,6 +73,14 @@ class InputOptions:
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
             raise UsageError("no passive image was given; name it with --hsi or --msi")
         _ = self.band_choice  # refuses what is wrong in it
+        if self.bounds is not None:
+            _check(
+                "bounds",
+                self.bounds,
+                _are_bounds(self.bounds),
+                "left, bottom, right and top, left below right and bottom below top",
+            )
+            object.__setattr__(self, "bounds", tuple(float(value) for value in self.bounds))
 
     @property
     def src_paths(self) -> dict[str, tuple[str, ...]]:
@@ -76,8 +90,9 @@ class InputOptions:
 
     @property
     def inputs(self) -> list[str]:
-        """Every raster."""
-        return [path for paths in self.src_paths.values() for path in paths]
+        """Every file that is read: the rasters and the area of interest."""
+        rasters = [path for paths in self.src_paths.values() for path in paths]
+        return rasters if self.aoi is None else [*rasters, str(self.aoi)]
 
     @property
     def band_choice(self) -> dict[str, tuple[int, ...]]:
@@ -235,6 +250,13 @@ def _band_numbers(text: str, option: str) -> list[int]:
         numbers += range(first, last + 1)
     _check("bidx", option, len(set(numbers)) == len(numbers), "numbers of bands, each once")
     return numbers
+
+
+def _are_bounds(values: Sequence[float]) -> bool:
+    if len(values) != 4 or not all(_is_real(value) and math.isfinite(value) for value in values):
+        return False
+    left, bottom, right, top = values
+    return left < right and bottom < top
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -27,6 +27,10 @@ class LabelError(InputError):
     """Labels are missing, empty, ambiguous or outside the image."""
 
 
+class AreaError(InputError):
+    """An area of interest holds no pixel of the image, or cannot be understood."""
+
+
 class ModelFileError(InputError):
     """A model file is missing, damaged, foreign or does not fit the given images."""
 

@@ -62,6 +62,14 @@ def input_options(command: Command) -> Command:
                 help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
             ),
             click.option(
+                "--bounds",
+                type=float,
+                nargs=4,
+                metavar="LEFT BOTTOM RIGHT TOP",
+                help="Area of interest in the passive image's CRS.",
+            ),
+            click.option("--aoi", type=FilePath(), help="Area of interest: polygons, in any CRS."),
+            click.option(
                 "--resampling",
                 type=click.Choice(RESAMPLINGS),
                 help="How the other images are warped onto the passive image's grid.  "

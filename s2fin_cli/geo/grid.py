@@ -57,6 +57,23 @@ class Grid:
         """The window of the whole grid."""
         return Window(0, 0, self.width, self.height)
 
+    def window_of(self, bounds: Sequence[float]) -> Window | None:
+        """The window of the pixels that bounds (left, bottom, right, top) touch, or None where they lie outside."""
+        left, bottom, right, top = bounds
+        if not np.isfinite([left, bottom, right, top]).all():
+            return None
+        (col_a, row_a), (col_b, row_b) = (~self.transform * corner for corner in ((left, top), (right, bottom)))
+        col_off, row_off = max(math.floor(min(col_a, col_b)), 0), max(math.floor(min(row_a, row_b)), 0)
+        col_end, row_end = min(math.ceil(max(col_a, col_b)), self.width), min(math.ceil(max(row_a, row_b)), self.height)
+        if col_end <= col_off or row_end <= row_off:
+            return None
+        return Window(col_off, row_off, col_end - col_off, row_end - row_off)
+
+    def crop(self, window: Window) -> Grid:
+        """The grid of a window."""
+        offset = Affine.translation(window.col_off, window.row_off)
+        return Grid(self.crs, self.transform * offset, (window.height, window.width))
+
     @property
     def res(self) -> tuple[float, float]:
         """Pixel width and height in CRS units, both positive."""

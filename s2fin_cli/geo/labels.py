@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
-import pyogrio
 import rasterio.features
 import rasterio.windows
 import shapely
-from pyproj.exceptions import ProjError
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes
-from s2fin_cli.geo.classfield import class_field, is_text, number_classes, strip_texts
-from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.classfield import class_field, is_text, number_classes
+from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
 from s2fin_cli.geo.rasters import (
     RasterInfo,
     check_without_crs,
-    is_dataset_name,
     open_on_grid,
     open_raster,
     read_info,
 )
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POINT_TYPES = {"Point", "MultiPoint"}
-POLYGON_TYPES = {"Polygon", "MultiPolygon"}
 #: Pixels of a label raster that are read at a time.
 STRIP_PIXELS = 1 << 20
 
@@ -99,8 +94,6 @@ def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = N
         RasterError: a raster of values that are no class numbers.
         GeoreferencingError: labels and grid do not go together.
     """
-    if not is_dataset_name(src_path) and not Path(src_path).exists():
-        raise LabelError(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
     try:
         with open_raster(src_path):
             pass
@@ -110,11 +103,11 @@ def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = N
 
 
 def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | None) -> LabelledPixels:
-    frame = _read_vector(src_path)
+    frame = read_features(src_path, error=LabelError)
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=label_field)
     frame, class_ids, names = number_classes(frame, field, src_path)
-    geometries = _on_grid_crs(frame, grid, src_path).to_numpy()
+    geometries = on_grid_crs(frame, grid, src_path).to_numpy()
     burnt = _burn_points(geometries, grid) if kind == "points" else _burn_polygons(geometries, grid)
     rows, cols, groups = burnt
     if not len(rows):
@@ -123,31 +116,6 @@ def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | 
         logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, len(geometries))
     pixels = _without_conflicts(rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path)
     return replace(pixels, ids_are_given=not is_text(frame[field]))
-
-
-def _read_vector(src_path: str | Path) -> gpd.GeoDataFrame:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
-            layers = [name for name, geometry_type in pyogrio.list_layers(src_path) if geometry_type is not None]
-            # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
-            layers = [name for name in layers if str(src_path).endswith(f":{name}")][:1] or layers
-            frame = gpd.read_file(src_path, layer=layers[0] if layers else None)
-    except Exception as error:
-        raise LabelError(f"{src_path} is neither a vector file nor a raster that GDAL can read ({error})") from error
-    if len(layers) > 1:
-        raise LabelError(
-            f"{src_path} holds several layers ({', '.join(layers)}); export the labels to a file of their own"
-        )
-    if not isinstance(frame, gpd.GeoDataFrame):
-        raise LabelError(f"{src_path} holds a table without geometries; give a layer of polygons or points")
-    usable = ~(frame.geometry.isna() | frame.geometry.is_empty)
-    if not usable.all():
-        logger.warning("%s: %d features without a geometry are left out", src_path, (~usable).sum())
-    frame = frame[usable].reset_index(drop=True)
-    if frame.empty:
-        raise LabelError(f"{src_path} holds no features; draw some labelled polygons or points first")
-    return strip_texts(frame)
 
 
 def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
@@ -160,31 +128,6 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
         f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons or a layer of points "
         "(lines can be buffered to polygons in a GIS)"
     )
-
-
-def _on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path) -> gpd.GeoSeries:
-    if (frame.crs is None) != (grid.crs is None):
-        lacking, having = (
-            ("the labels", "the image's pixels") if frame.crs is None else ("the image's pixels", "the labels")
-        )
-        raise GeoreferencingError(
-            f"{src_path}: {having} have a CRS but {lacking} have none; assign it first (e.g. in QGIS)"
-        )
-    if grid.crs is None:
-        logger.warning("%s has no CRS; its coordinates are taken to be the image's", src_path)
-        return frame.geometry
-    target = grid.crs.to_wkt()
-    if frame.crs == target:
-        return frame.geometry
-    own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
-    try:
-        geometries = frame.geometry.to_crs(target)
-    except ProjError as error:
-        raise GeoreferencingError(
-            f"{src_path} cannot be reprojected from {own_name} to {grid_name}; check that both CRS are the right ones"
-        ) from error
-    logger.info("labels: reprojected from %s to %s", own_name, grid_name)
-    return geometries
 
 
 Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
@@ -207,7 +150,7 @@ def _burn_polygons(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
     """
     found: list[Burnt] = []
     for number, geometry in enumerate(geometries):
-        window = _window_of(geometry, grid)
+        window = grid.window_of(geometry.bounds)
         if window is None:
             continue
         rows, cols = np.nonzero(
@@ -223,21 +166,6 @@ def _burn_polygons(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
         return (np.empty(0, np.int64),) * 3
     rows, cols, groups = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
     return rows, cols, groups
-
-
-def _window_of(geometry: Any, grid: Grid) -> Window | None:
-    """The window of the pixels that a geometry may touch, or None where it lies outside the grid."""
-    left, bottom, right, top = geometry.bounds
-    if not np.isfinite([left, bottom, right, top]).all():
-        return None
-    corners = [~grid.transform * corner for corner in ((left, top), (right, bottom))]
-    (col_a, row_a), (col_b, row_b) = corners
-    col_off, row_off = max(int(np.floor(min(col_a, col_b))), 0), max(int(np.floor(min(row_a, row_b))), 0)
-    col_end = min(int(np.ceil(max(col_a, col_b))), grid.width)
-    row_end = min(int(np.ceil(max(row_a, row_b))), grid.height)
-    if col_end <= col_off or row_end <= row_off:
-        return None
-    return Window(col_off, row_off, col_end - col_off, row_end - row_off)
 
 
 def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:

@@ -15,6 +15,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
     RasterInfo,
@@ -159,16 +160,19 @@ class Tile:
     Attributes:
         image: passive image, float32 (bands, height, width), NaN where it has no data.
         aux: second image likewise, all its modalities' bands stacked, or None where there is none.
+        inside: mask (height, width) of the area of interest, or None where all is of interest.
     """
 
     image: NDArray[np.float32]
     aux: NDArray[np.float32] | None
+    inside: NDArray[np.bool_] | None = None
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Mask (height, width), True where every band of every modality has data."""
+        """Mask (height, width), True inside the area of interest where every band of every modality has data."""
         parts = [self.image] if self.aux is None else [self.image, self.aux]
-        return np.asarray(np.logical_and.reduce([np.isfinite(part).all(axis=0) for part in parts]))
+        masks = [np.isfinite(part).all(axis=0) for part in parts]
+        return np.asarray(np.logical_and.reduce(masks if self.inside is None else [*masks, self.inside]))
 
 
 @dataclass(frozen=True)
@@ -179,16 +183,23 @@ class Stack:
         image: the passive image, which is never resampled.
         aux: the other modalities, warped onto the passive image's grid.
         resampling: method of the warp, None for the default by resolution.
+        area: the area of interest, None where it is all of the grid. The modalities can be read beyond it.
     """
 
     image: Layer
     aux: tuple[Layer, ...] = ()
     resampling: Resampling | None = None
+    area: Area | None = None
 
     @property
     def grid(self) -> Grid:
         """The passive image's grid, that of its finest raster."""
         return self.image.finest.grid
+
+    @property
+    def extent(self) -> Window:
+        """The window of the grid that holds the area of interest."""
+        return self.grid.window if self.area is None else self.area.window
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -207,7 +218,7 @@ class Stack:
         """Open all rasters and give what reads them window by window."""
         with contextlib.ExitStack() as opened:
             readers = [self._open_layer(layer, opened) for layer in self.layers]
-            yield OpenStack(self.grid, readers[0], readers[1:])
+            yield OpenStack(self.grid, readers[0], readers[1:], self.area)
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:
         readers, places = [], []
@@ -236,6 +247,7 @@ class OpenStack:
     grid: Grid
     image: WindowReader
     aux: Sequence[WindowReader]
+    area: Area | None = None
 
     def read(self, window: Window, *, halo: int = 0) -> Tile:
         """Read a window with a halo around it.
@@ -248,11 +260,12 @@ class OpenStack:
             halo: pixels to add on each side.
 
         Returns:
-            arrays (bands, height + 2 halo, width + 2 halo).
+            arrays (bands, height + 2 halo, width + 2 halo); nothing beyond the edge is inside the area of interest.
         """
         inner, padding = _clip(window, halo, self.grid)
         parts = [np.pad(reader.read(inner), padding, mode="symmetric") for reader in (self.image, *self.aux)]
-        return Tile(parts[0], np.concatenate(parts[1:]) if parts[1:] else None)
+        inside = None if self.area is None else np.pad(self.area.mask(inner), padding[1:])
+        return Tile(parts[0], np.concatenate(parts[1:]) if parts[1:] else None, inside)
 
 
 def _clip(window: Window, halo: int, grid: Grid) -> tuple[Window, tuple[tuple[int, int], ...]]:
@@ -305,9 +318,12 @@ def stack_of(options: InputOptions) -> Stack:
 
     Raises:
         RasterError, GeoreferencingError: as `build_stack`.
+        AreaError: as `read_area`.
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
-    return build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
+    stack = build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
+    aoi = None if options.aoi is None else str(options.aoi)
+    return replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
 
 
 def _read_info(src_path: str) -> RasterInfo:

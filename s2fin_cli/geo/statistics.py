@@ -54,12 +54,12 @@ class BandStatistics:
 
 
 def sample_pixels(stack: Stack) -> NDArray[np.float32]:
-    """An even sample of a stack's pixels, whether they have data or not.
+    """An even sample of a stack's pixels in the area of interest, whether they have data or not.
 
     Returns:
         float32 (n, bands of all layers), NaN where a band has no data.
     """
-    chosen = _spread_tiles(stack.grid.shape)
+    chosen = _spread_tiles(stack.extent)
     bands = sum(len(layer.numbers) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
     wanted = max(min(MAX_PIXELS, MAX_VALUES // bands), 1)
@@ -70,14 +70,16 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
         for window in chosen:
             tile = opened.read(window)
             values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
-            parts.append(values.reshape(bands, -1)[:, ::step].T.copy())  # a view would keep the whole tile
+            some = values.reshape(bands, -1)[:, ::step].T.copy()  # a view would keep the whole tile
+            parts.append(some if tile.inside is None else some[tile.inside.ravel()[::step]])
     return np.concatenate(parts)
 
 
-def _spread_tiles(shape: tuple[int, int]) -> list[Window]:
-    """At most `MAX_TILES` tiles, spread evenly over the raster's height and over its width."""
-    tiles = list(iter_tiles(shape, (TILE_SIZE, TILE_SIZE)))
-    columns = -(-shape[1] // TILE_SIZE)
+def _spread_tiles(extent: Window) -> list[Window]:
+    """At most `MAX_TILES` tiles of a window, spread evenly over its height and over its width."""
+    shape, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
+    tiles = list(iter_tiles(shape, (TILE_SIZE, TILE_SIZE), offset=offset))
+    columns = -(-extent.width // TILE_SIZE)
     rows = len(tiles) // columns
     side = math.isqrt(MAX_TILES)
     chosen_rows = _spread(rows, max(side, MAX_TILES // columns))

@@ -16,17 +16,46 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 256
 
 
-def iter_tiles(shape: tuple[int, int], tile_shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows that cover a raster once, row by row.
+def iter_tiles(
+    shape: tuple[int, int], tile_shape: tuple[int, int], *, offset: tuple[int, int] = (0, 0)
+) -> Iterator[Window]:
+    """Windows that cover a raster, or a part of it, once, row by row.
 
     Args:
-        shape: (height, width) of the raster.
+        shape: (height, width) of the raster or the part.
         tile_shape: likewise of a window; those at the right and lower edge are cut to the raster.
+        offset: row and column where the part begins.
     """
-    (height, width), (rows, cols) = shape, tile_shape
-    for row_off in range(0, height, rows):
-        for col_off in range(0, width, cols):
-            yield Window(col_off, row_off, min(cols, width - col_off), min(rows, height - row_off))
+    (height, width), (rows, cols), (top, left) = shape, tile_shape, offset
+    for row in range(0, height, rows):
+        for col in range(0, width, cols):
+            yield Window(left + col, top + row, min(cols, width - col), min(rows, height - row))
+
+
+def aligned(extent: Window, shape: tuple[int, int], *, unit: int) -> Window:
+    """The smallest window that holds another one and is made of whole units, but for a raster's edges.
+
+    Args:
+        extent: the window.
+        shape: (height, width) of the raster.
+        unit: pixels; units are aligned to the raster.
+    """
+    row_off, col_off = extent.row_off // unit * unit, extent.col_off // unit * unit
+    row_end = min(-(-(extent.row_off + extent.height) // unit) * unit, shape[0])
+    col_end = min(-(-(extent.col_off + extent.width) // unit) * unit, shape[1])
+    return Window(col_off, row_off, col_end - col_off, row_end - row_off)
+
+
+def clip(window: Window, extent: Window) -> tuple[Window, tuple[slice, slice]]:
+    """What a window shares with another one.
+
+    Returns:
+        the common window, counted from the other's corner, and its rows and columns in the first.
+    """
+    common = window.intersection(extent)
+    row, col = common.row_off - window.row_off, common.col_off - window.col_off
+    placed = Window(common.col_off - extent.col_off, common.row_off - extent.row_off, common.width, common.height)
+    return placed, (slice(row, row + common.height), slice(col, col + common.width))
 
 
 def tile_shape_for(block_shape: tuple[int, int], shape: tuple[int, int], *, size: int, unit: int) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from s2fin_cli.geo.stack import Stack, Tile, stack_of
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import check_vector_path, write_polygons
-from s2fin_cli.geo.windows import iter_tiles, tile_shape_for
+from s2fin_cli.geo.windows import aligned, clip, iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.modelfile import ModelInfo, find_model, read_model
@@ -160,7 +160,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
                 ) from error
     if not any(pixels.values()):
         logger.warning("no pixel has data in all images, so the map is empty")
-    nodata_pixels = stack.grid.height * stack.grid.width - sum(pixels.values())
+    nodata_pixels = stack.extent.height * stack.extent.width - sum(pixels.values())
     return ClassifyResult(outputs, model_path, pixels, nodata_pixels, info.classes)
 
 
@@ -210,7 +210,7 @@ class _Writers:
 def _open_writers(
     tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str], fmt: RasterFormat
 ) -> Iterator[_Writers]:
-    grid, names = stack.grid, [c.name for c in info.classes]
+    grid, names = stack.grid.crop(stack.extent), [c.name for c in info.classes]
     with contextlib.ExitStack() as opened:
 
         def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
@@ -233,7 +233,9 @@ def _fill(
     dtype, nodata = map_encoding(ids.tolist())
     counts = np.zeros(len(ids), dtype=np.int64)
 
-    def write(window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(tile_window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        window, (rows, cols) = clip(tile_window, stack.extent)
+        probs, valid = probs[:, rows, cols], valid[rows, cols]
         best = probs.argmax(axis=0)
         counts[:] += np.bincount(best[valid], minlength=len(ids))
         writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
@@ -243,10 +245,7 @@ def _fill(
         if writers.probabilities is not None:
             writers.probabilities.write(probs, window)
 
-    # NOTE: tiles made of whole cells keep the map independent of their size.
-    shape, block_shape = stack.grid.shape, stack.image.finest.block_shape
-    tile_shape = tile_shape_for(block_shape, shape, size=tile_size, unit=engine.cell_size)
-    windows = list(iter_tiles(shape, tile_shape))
+    windows = _tiles(stack, tile_size=tile_size, unit=engine.cell_size)
     progress("classifying", 0, len(windows))
     with stack.open() as opened, behind() as writing:
         read = functools.partial(opened.read, halo=engine.margin)
@@ -255,6 +254,18 @@ def _fill(
                 writing.call(functools.partial(write, window, *_predict(engine, tile)))
                 progress("classifying", done, len(windows))
     return {int(class_id): int(count) for class_id, count in zip(ids, counts, strict=True)}
+
+
+def _tiles(stack: Stack, *, tile_size: int, unit: int) -> list[Window]:
+    """Tiles that cover the area of interest, made of whole cells of the raster.
+
+    So the map depends neither on their size nor on the area.
+    """
+    extent = aligned(stack.extent, stack.grid.shape, unit=unit)
+    shape, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
+    tile_shape = tile_shape_for(stack.image.finest.block_shape, shape, size=tile_size, unit=unit)
+    tiles = iter_tiles(shape, tile_shape, offset=offset)
+    return [tile for tile in tiles if stack.area is None or stack.area.mask(tile).any()]
 
 
 def _predict(engine: Engine, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -275,14 +286,14 @@ def _vectorise(
     def report(strip_rows: int) -> None:
         nonlocal rows
         rows += strip_rows
-        progress("polygons", rows, stack.grid.height)
+        progress("polygons", rows, stack.extent.height)
 
     # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
     with contextlib.closing(iter_strips(tmp.map, tmp.confidence, mmu=mmu)) as strips:
         write_polygons(
             tmp.polygons,
             strips,
-            grid=stack.grid,
+            grid=stack.grid.crop(stack.extent),
             classes=info.classes,
             simplify=simplify,
             nodata=map_encoding([c.id for c in info.classes])[1],

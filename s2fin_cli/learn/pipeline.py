@@ -321,8 +321,10 @@ def _prepare(stack: Stack) -> tuple[Stack, BandStatistics]:
         layers.append(layer.without({number for numbers in useless.values() for number in numbers}))
         kept += [number in layers[-1].numbers for number in layer.numbers]
         if not layers[-1].numbers:
+            empty = statistics.select(bands).is_empty.all()
             raise RasterError(
-                f"{layer.describe()} has no band of any use where the image lies; check its nodata value and extent"
+                f"{layer.describe()} has {'no data' if empty else 'no band that tells anything'} where the image lies; "
+                "check its nodata value and extent"
             )
     return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(np.array(kept))
 
@@ -348,7 +350,9 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
     """Choose pixels all over the scene, and find the components of its spectra."""
     generator = np.random.default_rng(options.seed)
     cells = min(SCENE_CELLS, max(SCENE_BYTES // _cell_bytes(statistics, options.patch_size), 1))
-    rows, cols = scatter_pixels(stack.grid.shape, cells=cells, pixels=SCENE_PIXELS, generator=generator)
+    rows, cols = scatter_pixels(
+        stack.grid.shape, cells=cells, pixels=SCENE_PIXELS, generator=generator, area=stack.area
+    )
     valid = have_data(stack, rows, cols)
     rows, cols = rows[valid], cols[valid]
     image_bands = len(stack.image.numbers)
@@ -364,12 +368,14 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
 
 
 def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
-    """The labelled pixels where all images have data."""
+    """The labelled pixels in the area of interest where all images have data."""
     keep = have_data(stack, labels.rows, labels.cols)
+    where = "in all images" if stack.area is None else "in all images inside the area of interest"
     if not keep.any():
-        raise LabelError("no labelled pixel has data in all images; label pixels where every image has some")
+        raise LabelError(f"no labelled pixel has data {where}; label pixels where every image has some")
     if not keep.all():
-        logger.warning("%d labelled pixels have no data in some image and are left out", (~keep).sum())
+        outside = "" if stack.area is None else ", or lie outside the area of interest,"
+        logger.warning("%d labelled pixels have no data in some image%s and are left out", (~keep).sum(), outside)
     kept = labels.select(keep)
     present = set(np.unique(kept.class_ids).tolist())
     gone = [c.name for c in labels.classes if c.id not in present]

@@ -18,6 +18,7 @@ from s2fin_cli.geo.windows import iter_blocks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from s2fin_cli.geo.area import Area
     from s2fin_cli.geo.stack import OpenStack, Stack, Tile
 
 #: Pixels a side of a cell, without its margin.
@@ -51,7 +52,7 @@ class Cells:
 
 
 def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell, for each of (n,) pixels, whether every band of every modality has data there."""
+    """Tell, for each of (n,) pixels, whether it is of interest and every band of every modality has data there."""
     result = np.empty(len(rows), dtype=bool)
     with stack.open() as opened:
         for positions, window in iter_blocks(rows, cols):
@@ -114,18 +115,20 @@ def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
 
 
 def scatter_pixels(
-    shape: tuple[int, int], *, cells: int, pixels: int, generator: np.random.Generator
+    shape: tuple[int, int], *, cells: int, pixels: int, generator: np.random.Generator, area: Area | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns of pixels that lie at random in cells that lie at random in a raster.
 
     Args:
         shape: (height, width) of the raster.
+        area: only cells that it touches are taken.
         cells: how many cells at most.
         pixels: how many pixels in all, as nearly as whole cells allow; each at most once.
         generator: source of chance.
     """
     grid = [-(-side // CELL_SIZE) for side in shape]
-    chosen = generator.choice(grid[0] * grid[1], min(cells, grid[0] * grid[1]), replace=False)
+    candidates = np.arange(grid[0] * grid[1]) if area is None else np.flatnonzero(area.touched(CELL_SIZE))
+    chosen = candidates[generator.choice(len(candidates), min(cells, len(candidates)), replace=False)]
     each = min(-(-pixels // len(chosen)), CELL_SIZE**2)
     places = generator.permuted(np.tile(np.arange(CELL_SIZE**2), (len(chosen), 1)), axis=1)[:, :each]
     rows = (chosen // grid[1])[:, None] * CELL_SIZE + places // CELL_SIZE
