@@ -90,13 +90,13 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
         raise AreaError(f"--aoi {src_path} holds {', '.join(sorted(types))}; give polygons")
-    return _parts(shapely.make_valid(on_grid_crs(frame, grid, src_path, name="area of interest").to_numpy()))
+    return _parts(shapely.make_valid(on_grid_crs(frame, grid, src_path, name="polygons").to_numpy()))
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:
     """The polygons in geometries; lines and points, which may be left of a border, hold no pixel's centre."""
     parts = shapely.get_parts(shapely.get_parts(geometries))
-    return list(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+    return list(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)])
 
 
 def _describe(bounds: Sequence[float]) -> str:
