@@ -234,6 +234,31 @@ class ClassifyOptions(InputOptions):
             raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Options of `s2fin sample`.
+
+    Attributes:
+        map: the class map.
+        output: the points to write: `.gpkg`, `.shp`, `.fgb` or `.geojson`.
+        size: points in all, more if `least` asks for more.
+        least: points of each class at least, or all pixels that it has.
+        seed: of the draw.
+        overwrite: whether `output` may already be there.
+    """
+
+    map: StrPath
+    output: StrPath
+    size: int = 500
+    least: int = 50
+    seed: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("size", 1), ("least", 1), ("seed", 0)):
+            _check_whole(name, getattr(self, name), least=least)
+
+
 def _paths(given: StrPath | Sequence[StrPath] | None) -> tuple[str, ...]:
     if given is None:
         return ()

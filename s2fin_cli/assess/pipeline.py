@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import LabelError, RasterError
-from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.classmap import read_class_names, tally_classes
 from s2fin_cli.geo.labels import LabelledPixels, read_labels
-from s2fin_cli.geo.rasters import open_raster, read_info
+from s2fin_cli.geo.rasters import RasterInfo, open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
@@ -40,12 +41,7 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         RasterError: the map is not a class map.
         LabelError: the reference holds classes that the map does not know.
     """
-    info = read_info(str(map_path))
-    if not np.issubdtype(np.dtype(info.dtype), np.integer) or info.count != 1:
-        raise RasterError(
-            f"{map_path} is not a class map: it has {info.count} bands of {info.dtype}; "
-            "give a raster with one band of whole numbers"
-        )
+    info = read_map_info(map_path)
     labels = read_labels(str(reference), info.grid, label_field=label_field)
     mapped = _read_pixels(str(map_path), labels)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a map goes without names.
@@ -58,6 +54,49 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
     return Accuracy.from_labels(
         class_ids, mapped, class_ids=known, class_names=[own_names.get(i, str(i)) for i in known]
     )
+
+
+def evaluate_stratified(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> AreaAdjusted:
+    """Estimate accuracies and class areas from a sample that was drawn at random within each class of the map.
+
+    Args:
+        map_path: the map that the sample was drawn from.
+        reference: the sample with its classes, as for `evaluate`.
+        label_field: likewise.
+
+    Raises:
+        RasterError, LabelError: as for `evaluate`; a class of the map has no pixel in the sample.
+    """
+    sample = evaluate(map_path, reference, label_field=label_field)
+    pixels, areas = tally_classes(str(map_path), read_map_info(map_path).grid)
+    names = read_class_names(str(map_path))
+    drawn = dict(zip(sample.class_ids, sample.matrix.sum(axis=0).tolist(), strict=True))
+    missing = [names.get(i, str(i)) for i in pixels if not drawn.get(i)]
+    if missing:
+        raise LabelError(
+            f"{reference} has no pixel where the map has {', '.join(missing)}; a stratified sample has some of each "
+            "class of the map, as s2fin sample draws it"
+        )
+    if sample.unmapped.any():
+        logger.warning("%d sampled pixels lie where the map has no class and are left out", sample.unmapped.sum())
+    has_areas = not np.isnan(list(areas.values())).any()
+    map_areas = [float((areas if has_areas else pixels).get(i, 0)) for i in sample.class_ids]
+    return AreaAdjusted(sample, np.array(map_areas), "m2" if has_areas else "pixels")
+
+
+def read_map_info(map_path: StrPath) -> RasterInfo:
+    """What a class map says about itself.
+
+    Raises:
+        RasterError: it is not one.
+    """
+    info = read_info(str(map_path))
+    if not np.issubdtype(np.dtype(info.dtype), np.integer) or info.count != 1:
+        raise RasterError(
+            f"{map_path} is not a class map: it has {info.count} bands of {info.dtype}; "
+            "give a raster with one band of whole numbers"
+        )
+    return info
 
 
 def _read_pixels(map_path: str, labels: LabelledPixels) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.config import StrPath
 
@@ -31,7 +32,12 @@ _NAME_WIDTH = range(8, 25)
 _MATRIX_TITLE = "Confusion matrix in pixels (rows: reference, columns: map, by class id)"
 
 
-def print_report(accuracy: Accuracy, console: Console) -> None:
+def to_dict(accuracy: Accuracy, adjusted: AreaAdjusted | None = None) -> dict[str, Any]:
+    """Plain JSON values: `Accuracy.to_dict`, and `AreaAdjusted.to_dict` under the key "area_adjusted"."""
+    return accuracy.to_dict() | ({} if adjusted is None else {"area_adjusted": adjusted.to_dict()})
+
+
+def print_report(accuracy: Accuracy, console: Console, adjusted: AreaAdjusted | None = None) -> None:
     """Print the summary, the per-class accuracies and the confusion matrix.
 
     From 60 columns on nothing is cut off but names beside the matrix, which the per-class table gives in full. Where
@@ -41,7 +47,15 @@ def print_report(accuracy: Accuracy, console: Console) -> None:
     Args:
         accuracy: what to print.
         console: where to; its width decides the layout.
+        adjusted: estimates for the whole map to print first, if the reference is a stratified sample.
     """
+    if adjusted is not None:
+        console.print(Text(_adjusted_summary(adjusted)))
+        console.print()
+        console.print(_text_table(*_adjusted_cells(adjusted)))
+        console.print(Text(_ADJUSTED_LEGEND, style="dim"))
+        console.print()
+        console.print(Text("Of the sample itself:"))
     for line in _summary(accuracy):
         console.print(Text(line))
     console.print()
@@ -54,19 +68,22 @@ def print_report(accuracy: Accuracy, console: Console) -> None:
         console.print(table)
 
 
-def write_report(accuracy: Accuracy, dst_path: StrPath) -> None:
+def write_report(accuracy: Accuracy, dst_path: StrPath, adjusted: AreaAdjusted | None = None) -> None:
     """Write a report in the form that the suffix names; an existing file is replaced, and only by a whole one.
 
-    - `.json`: the object described at `Accuracy.to_dict`.
+    - `.json`: the object described at `to_dict`.
     - `.csv`: UTF-8, one header and one row per reference class: `class_id`, `class_name`, `producers_accuracy`,
       `users_accuracy`, `f1`, `support`, `unmapped`; then `overall_accuracy`, `average_accuracy` and `kappa` of the
       whole map, the same in each row; then one column `map_<class id>` per class with that row of the confusion matrix.
-      Ratios run from 0 to 1; an undefined one is an empty cell.
-    - `.md`: three tables: summary, classes, confusion matrix. Accuracies and F1 in percent, `-` where undefined.
+      Ratios run from 0 to 1; an undefined one is an empty cell. Estimates for the whole map come last: `map_area`, and
+      `adjusted_` with `users_accuracy`, `producers_accuracy`, `area` and `overall_accuracy`, each with `_margin_95`.
+    - `.md`: tables of the summary, the classes and the confusion matrix, and of estimates for the whole map where there
+      are any. Accuracies and F1 in percent, `-` where undefined.
 
     Args:
         accuracy: what to write.
         dst_path: the file to write, in an existing folder.
+        adjusted: estimates for the whole map, if the reference is a stratified sample.
 
     Raises:
         UsageError: the suffix is none of the above.
@@ -74,7 +91,7 @@ def write_report(accuracy: Accuracy, dst_path: StrPath) -> None:
     """
     dst = Path(dst_path)
     check_suffix(dst)
-    text = _FORMS[dst.suffix.lower()](accuracy)
+    text = _FORMS[dst.suffix.lower()](accuracy, adjusted)
     with staged([dst], overwrite=True) as (tmp_path,):
         # NOTE: names from a table in a wrong encoding may hold lone surrogates, which UTF-8 cannot carry.
         tmp_path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
@@ -101,11 +118,50 @@ def _summary(accuracy: Accuracy) -> Iterator[str]:
     yield f"{accuracy.n} reference pixels assessed" + (f", {unmapped} unmapped and left out" if unmapped else "")
 
 
+def _adjusted_summary(adjusted: AreaAdjusted) -> str:
+    return f"Estimated for the whole map: OA {_with_margin(adjusted.overall_accuracy, 100)[0]} %"
+
+
+_ADJUSTED_LEGEND = "± margins of 95 % confidence (Olofsson et al. 2014); - undefined: a class with a single point"
+
+
+def _adjusted_cells(adjusted: AreaAdjusted) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of estimates for the whole map; areas in hectares where there are any."""
+    unit, factor = ("ha", 1e-4) if adjusted.unit == "m2" else ("px", 1.0)
+    header = ["id", "class", f"map {unit}", f"area {unit}", "PA %", "UA %"]
+    columns = (
+        map(str, adjusted.sample.class_ids),
+        map(_one_line, adjusted.sample.class_names),
+        (_area(area * factor) for area in adjusted.map_areas.tolist()),
+        _with_margin(adjusted.areas, factor, _area),
+        _with_margin(adjusted.producers_accuracy, 100),
+        _with_margin(adjusted.users_accuracy, 100),
+    )
+    return header, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _with_margin(
+    estimate: Estimate, factor: float, form: Callable[[float], str] = lambda value: f"{value:.1f}"
+) -> list[str]:
+    pairs = zip((estimate.value * factor).ravel().tolist(), (estimate.margin * factor).ravel().tolist(), strict=True)
+    return [
+        "-" if math.isnan(value) else f"{form(value)} ± {'-' if math.isnan(margin) else form(margin)}"
+        for value, margin in pairs
+    ]
+
+
+def _area(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _class_table(accuracy: Accuracy) -> Table:
+    return _text_table(*_class_cells(accuracy))
+
+
+def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = _table()
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("class", overflow="fold")
-    header, rows = _class_cells(accuracy)
     for name in header[2:]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
@@ -168,19 +224,21 @@ def _table(*, gap: int = 1) -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
 
 
-def _json(accuracy: Accuracy) -> str:
-    return json.dumps(accuracy.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _json(accuracy: Accuracy, adjusted: AreaAdjusted | None) -> str:
+    return json.dumps(to_dict(accuracy, adjusted), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _csv(accuracy: Accuracy) -> str:
+def _csv(accuracy: Accuracy, adjusted: AreaAdjusted | None) -> str:
     report = accuracy.to_dict()
     overall = {key: report[key] for key in ("overall_accuracy", "average_accuracy", "kappa")}
     stream = io.StringIO()
     writer: csv.DictWriter[str] | None = None
-    for entry, counts in zip(report["classes"], report["confusion_matrix"]["counts"], strict=True):
+    estimates = [{}] * len(accuracy.class_ids) if adjusted is None else _flat(adjusted.to_dict())
+    for entry, counts, more in zip(report["classes"], report["confusion_matrix"]["counts"], estimates, strict=True):
         row = {("class_" + key if key in {"id", "name"} else key): value for key, value in entry.items()}
         row |= overall
         row |= {f"map_{class_id}": count for class_id, count in zip(accuracy.class_ids, counts, strict=True)}
+        row |= more
         if writer is None:
             writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
             writer.writeheader()
@@ -188,7 +246,19 @@ def _csv(accuracy: Accuracy) -> str:
     return stream.getvalue()
 
 
-def _markdown(accuracy: Accuracy) -> str:
+def _flat(adjusted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Estimates for the whole map as cells of a table, a row for each class."""
+    rows = []
+    for entry in adjusted["classes"]:
+        row = {"map_area": entry["map_area"], "area_unit": adjusted["area_unit"]}
+        for key in ("users_accuracy", "producers_accuracy", "area", "overall_accuracy"):
+            estimate = (adjusted if key == "overall_accuracy" else entry)[key]
+            row |= {f"adjusted_{key}": estimate["estimate"], f"adjusted_{key}_margin_95": estimate["margin_95"]}
+        rows.append(row)
+    return rows
+
+
+def _markdown(accuracy: Accuracy, adjusted: AreaAdjusted | None) -> str:
     overall = [
         ["Overall accuracy (OA) %", _percent(accuracy.overall_accuracy)],
         ["Average accuracy (AA) %", _percent(accuracy.average_accuracy)],
@@ -210,6 +280,13 @@ def _markdown(accuracy: Accuracy) -> str:
         "Pixels. Rows: reference. Columns: map, by class id.",
         _markdown_table(["id", "class", *ids], counts, text_column=1),
     ]
+    if adjusted is not None:
+        estimates = [
+            "## Estimates for the whole map",
+            _adjusted_summary(adjusted) + ". " + _ADJUSTED_LEGEND + ".",
+            _markdown_table(*_adjusted_cells(adjusted), text_column=1),
+        ]
+        parts[1:1] = [*estimates, "## Sample"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -238,4 +315,4 @@ def _decimal(value: float) -> str:
 
 
 #: The forms of a report, by suffix.
-_FORMS: dict[str, Callable[[Accuracy], str]] = {".json": _json, ".csv": _csv, ".md": _markdown}
+_FORMS: dict[str, Callable[[Accuracy, AreaAdjusted | None], str]] = {".json": _json, ".csv": _csv, ".md": _markdown}

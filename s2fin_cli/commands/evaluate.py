@@ -16,28 +16,43 @@ logger = logging.getLogger(__name__)
 @click.option("--map", "map_path", type=FilePath(), required=True, help="Class map to assess.")
 @click.option("--reference", type=FilePath(), required=True, help="Polygons, points, or a raster of class numbers.")
 @click.option("--label-field", help="The reference's class field.  [default: the only one that can be it]")
+@click.option(
+    "--stratified",
+    is_flag=True,
+    help="The reference is a random sample within each class of the map, as s2fin sample draws it: estimate accuracies "
+    "and class areas of the whole map, with margins of 95 % confidence.",
+)
 @click.option("-o", "--output", type=FilePath(), help="Also write the report: .json, .csv or .md.")
 @overwrite_option
 @json_option
 @verbosity_options
 def evaluate(
-    *, map_path: str, reference: str, label_field: str | None, output: str | None, overwrite: bool, as_json: bool
+    *,
+    map_path: str,
+    reference: str,
+    label_field: str | None,
+    stratified: bool,
+    output: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Assess a map's accuracy against reference labels that it was not trained on."""
     from rich.console import Console
 
     from s2fin_cli.assess.pipeline import evaluate as run
-    from s2fin_cli.assess.reports import check_suffix, print_report, write_report
+    from s2fin_cli.assess.pipeline import evaluate_stratified
+    from s2fin_cli.assess.reports import check_suffix, print_report, to_dict, write_report
     from s2fin_cli.files import check_outputs
 
     if output is not None:
         check_suffix(Path(output))
         check_outputs([Path(output)], overwrite=overwrite, inputs=[map_path, reference])
-    accuracy = run(map_path, reference, label_field=label_field)
+    adjusted = evaluate_stratified(map_path, reference, label_field=label_field) if stratified else None
+    accuracy = run(map_path, reference, label_field=label_field) if adjusted is None else adjusted.sample
     if output is not None:
-        write_report(accuracy, Path(output))
+        write_report(accuracy, Path(output), adjusted)
         logger.info("report: %s", output)
     if as_json:
-        print_json(accuracy.to_dict())
+        print_json(to_dict(accuracy, adjusted))
     else:
-        print_report(accuracy, Console())
+        print_report(accuracy, Console(), adjusted)

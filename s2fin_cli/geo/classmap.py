@@ -22,7 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from s2fin_cli.errors import RasterError, UsageError
-from s2fin_cli.geo.classes import LandCoverClass, map_encoding
+from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
 from s2fin_cli.geo.windows import iter_tiles
@@ -113,25 +113,40 @@ class RasterWriter:
             self.dst.write(values, window=window)
 
 
-class ClassMapWriter(RasterWriter):
-    """An open class map, which counts what is written.
+class ClassTally:
+    """How much of a map each class has.
 
     Attributes:
         pixels: float64, number of pixels by class id.
         areas: float64, square metres by class id; NaN where there is no CRS to tell.
     """
 
-    def __init__(self, dst: Any, grid: Grid, *, size: int) -> None:
-        super().__init__(dst)
+    def __init__(self, grid: Grid, *, size: int) -> None:
         self._grid = grid
         self.pixels, self.areas = np.zeros(size), np.zeros(size)
+
+    def add(self, values: NDArray[Any], window: Window) -> None:
+        """Add class ids (..., height, width) of a window that was not added before."""
+        ids, areas = values.ravel(), self._grid.row_areas(window.row_off, window.height)
+        self.pixels += np.bincount(ids, minlength=len(self.pixels))
+        self.areas += np.bincount(ids, np.repeat(areas, window.width), len(self.areas))
+
+
+class ClassMapWriter(RasterWriter):
+    """An open class map, which counts what is written.
+
+    Attributes:
+        tally: of the pixels written.
+    """
+
+    def __init__(self, dst: Any, grid: Grid, *, size: int) -> None:
+        super().__init__(dst)
+        self.tally = ClassTally(grid, size=size)
 
     def write(self, values: NDArray[Any], window: Window) -> None:
         """Write class ids (1, height, width) into a window that nothing was written to before."""
         super().write(values, window)
-        ids, areas = values.ravel(), self._grid.row_areas(window.row_off, window.height)
-        self.pixels += np.bincount(ids, minlength=len(self.pixels))
-        self.areas += np.bincount(ids, np.repeat(areas, window.width), len(self.areas))
+        self.tally.add(values, window)
 
 
 @contextlib.contextmanager
@@ -160,7 +175,7 @@ def create_class_map(
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
-    _write_sidecar(dst_path, classes, writer)
+    _write_sidecar(dst_path, classes, writer.tally)
 
 
 @contextlib.contextmanager
@@ -254,7 +269,7 @@ def _as_os_error() -> Iterator[None]:
         raise OSError(f"{error.__cause__ or error}") from error
 
 
-def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], written: ClassMapWriter) -> None:
+def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: ClassTally) -> None:
     """GDAL's sidecar with the names and attributes of the classes; a TIFF itself has no place for them."""
     names = {c.id: c.name for c in classes}
     root = ET.Element("PAMDataset")
@@ -269,11 +284,43 @@ def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], written: C
             ET.SubElement(column, tag).text = value
     for index, c in enumerate(classes):
         row = ET.SubElement(table, "Row", index=str(index))
-        values = (c.id, f"{written.pixels[c.id]:.0f}", xml_text(c.name), *c.color, 255, f"{written.areas[c.id]:.10g}")
+        values = (c.id, f"{tally.pixels[c.id]:.0f}", xml_text(c.name), *c.color, 255, f"{tally.areas[c.id]:.10g}")
         for cell in values:
             ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
     sidecar(map_path).write_bytes(ET.tostring(root, encoding="utf-8"))
+
+
+def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dict[int, float]]:
+    """Pixels and square metres of each class of a map by class id, nodata left out.
+
+    Args:
+        map_path: the map, of any integers.
+        grid: where it lies.
+
+    Raises:
+        LabelError: it holds numbers that no class has.
+    """
+    nothing = MAX_CLASS_ID + 1
+    tally = ClassTally(grid, size=nothing + 1)
+    for window, values in iter_class_strips(map_path, nothing):
+        check_class_ids(np.unique(values[values != nothing]))
+        tally.add(values, window)
+    present = [int(i) for i in np.flatnonzero(tally.pixels[:nothing])]
+    return {i: int(tally.pixels[i]) for i in present}, {i: float(tally.areas[i]) for i in present}
+
+
+def iter_class_strips(map_path: str | Path, nothing: int) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+    """Full-width windows of a class map with their class ids, from top to bottom.
+
+    Args:
+        map_path: the map, of any integers.
+        nothing: what stands for nodata.
+    """
+    with open_raster(map_path) as src:
+        for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
+            values = src.read(1, window=window).astype(np.int64)
+            yield window, values if src.nodata is None else np.where(values == src.nodata, nothing, values)
 
 
 def sidecar(map_path: Path) -> Path:

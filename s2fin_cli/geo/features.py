@@ -58,6 +58,8 @@ def read_features(src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDa
     frame = frame[usable].reset_index(drop=True)
     if frame.empty:
         raise error(f"{src_path} holds no features; draw some polygons or points first")
+    if frame.crs is not None and frame.crs.name.startswith("Undefined"):  # a GeoPackage's word for none
+        frame = frame.set_crs(None, allow_override=True)
     return strip_texts(frame)
 
 

@@ -200,6 +200,59 @@ def _to_crs(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
     return np.asarray(shapely.transform(polygons, place), dtype=object)
 
 
+def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> None:
+    """Write features to a new vector file.
+
+    Args:
+        dst_path: the file, see `check_vector_path`; one that is there is replaced.
+        frame: the features, in their CRS if they have one.
+        layer: the layer's name, in formats that have names.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    driver = _driver_of(dst_path)
+    with _writing(dst_path), _without_crs_warning():
+        dst_path.unlink(missing_ok=True)
+        if driver == "Parquet":
+            frame.to_parquet(dst_path)
+            return
+        frame.to_file(
+            dst_path,
+            driver=driver,
+            layer=_layer_name(driver, layer),
+            layer_options=_layer_options(driver, has_crs=frame.crs is not None),
+        )
+
+
+def _layer_name(driver: str, layer: str) -> str | None:
+    return None if driver == "ESRI Shapefile" else layer  # a Shapefile's layer is named as the file
+
+
+def _layer_options(driver: str, *, has_crs: bool) -> dict[str, str]:
+    if driver == "GPKG" and not has_crs:
+        return {"SRID": _UNDEFINED_CARTESIAN}
+    if driver == "GeoJSON" and has_crs:
+        return {"RFC7946": "YES"}
+    return {"ENCODING": "UTF-8"} if driver == "ESRI Shapefile" else {}
+
+
+@contextlib.contextmanager
+def _without_crs_warning() -> Iterator[None]:
+    """A map without CRS is a case of its own here, not an oversight."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        yield
+
+
+@contextlib.contextmanager
+def _writing(dst_path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _WRITE_ERRORS as error:
+        raise OutputError(f"cannot write features to {dst_path}: {error}") from error
+
+
 class _LayerFile:
     """A file with one layer of polygons that is written in batches, where its format allows more than one."""
 
@@ -210,7 +263,7 @@ class _LayerFile:
 
     def write(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
         """Add features; the first call makes the file and the layer."""
-        with self._writing():
+        with _writing(self._dst_path):
             if self.is_new:
                 self._dst_path.unlink(missing_ok=True)
             if self._driver == "Parquet":
@@ -220,27 +273,18 @@ class _LayerFile:
         self.is_new = False
 
     def _write_by_gdal(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
-        options = {}
-        if self.is_new and self._driver == "GPKG" and self._crs is None:
-            options["SRID"] = _UNDEFINED_CARTESIAN
-        if self._driver == "GeoJSON" and self._crs is not None:
-            options["RFC7946"] = "YES"
-        if self._driver == "ESRI Shapefile":
-            options["ENCODING"] = "UTF-8"
-        with warnings.catch_warnings():
-            # A map without CRS is a case of its own here, not an oversight.
-            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        with _without_crs_warning():
             pyogrio.raw.write(
                 self._dst_path,
                 shapely.to_wkb(polygons),
                 list(fields.values()),
                 list(fields),
-                layer=None if self._driver == "ESRI Shapefile" else LAYER,  # a Shapefile's layer is named as the file
+                layer=_layer_name(self._driver, LAYER),
                 driver=self._driver,
                 geometry_type="Polygon",
                 crs=self._crs,
                 append=not self.is_new,
-                layer_options=options,
+                layer_options=_layer_options(self._driver, has_crs=self._crs is not None) if self.is_new else {},
                 # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
                 dataset_options={"VERSION": "1.3"} if self._driver == "GPKG" and self.is_new else None,
             )
@@ -252,7 +296,7 @@ class _LayerFile:
             "styleName": LAYER, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
             "owner": "",
         }  # fmt: skip
-        with self._writing(), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
+        with _writing(self._dst_path), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
             database.execute(_STYLE_TABLE)
             database.execute(
                 "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
@@ -260,10 +304,3 @@ class _LayerFile:
             )
             names, places = ", ".join(row), ", ".join("?" * len(row))
             database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except _WRITE_ERRORS as error:
-            raise OutputError(f"cannot write polygons to {self._dst_path}: {error}") from error

@@ -512,5 +512,5 @@ def test_strips_of_another_shape_than_the_grid(tmp_path: Path, shape: tuple[int,
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot write polygons to .*map\.gpkg"):
+    with pytest.raises(OutputError, match=r"cannot write features to .*map\.gpkg"):
         write(tmp_path / "missing" / "map.gpkg", class_map("12"))
