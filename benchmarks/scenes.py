@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.config import InputOptions
-from s2fin_cli.geo.labels import read_labels
+from s2fin_cli.geo.labels import LabelRules, read_labels
 from s2fin_cli.geo.stack import Stack, stack_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def load(scene: Scene) -> LoadedScene:
     height, width = stack.grid.shape
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, width, height))
-    labels = read_labels(scene.folder / scene.labels, stack.grid, label_field=scene.label_field)
+    labels = read_labels(scene.folder / scene.labels, stack.grid, LabelRules(scene.label_field))
     labels = labels.select(tile.valid[labels.rows, labels.cols])
     values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
     fixed = None

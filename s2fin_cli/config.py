@@ -23,6 +23,7 @@ MODEL_VARIABLE = "S2FIN_MODEL"
 
 DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
+CONFLICTS = ("drop", "error", "first", "last")
 PRECISIONS = ("float32", "bfloat16")
 RASTER_DRIVERS = ("GTiff", "COG")
 #: More bands no raster has.
@@ -129,12 +130,46 @@ class InputOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(InputOptions):
-    """Options of `s2fin train`.
+class LabelOptions:
+    """Labels, and how they become pixels.
 
     Attributes:
-        labels: vector file of polygons or points, or an integer raster.
+        labels: vector file of polygons, lines or points, or an integer raster.
         label_field: the vector's class field; None takes the only one that can be it.
+        label_buffer: what belongs to a point or line around it, in CRS units of the grid; None is the pixel of a point
+            and half a pixel around a line.
+        classes: a CSV table of the classes with the columns id, name and color; labels of others are left out.
+        on_conflict: what becomes of pixels that different classes claim, one of `CONFLICTS`.
+    """
+
+    labels: StrPath
+    label_field: str | None = None
+    label_buffer: float | None = None
+    classes: StrPath | None = None
+    on_conflict: str = "drop"
+
+    def check_labels(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UsageError: there is one.
+        """
+        _check_choice("on_conflict", self.on_conflict, CONFLICTS)
+        if self.label_buffer is not None:
+            _check("label_buffer", self.label_buffer, _is_real(self.label_buffer) and self.label_buffer > 0, "above 0")
+            object.__setattr__(self, "label_buffer", float(self.label_buffer))
+
+    @property
+    def label_inputs(self) -> list[str]:
+        """Every file that is read."""
+        return [str(path) for path in (self.labels, self.classes) if path is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(LabelOptions, InputOptions):
+    """Options of `s2fin train`, besides those of inputs and labels.
+
+    Attributes:
         output: the model file to write.
         overwrite: whether `output` may already be there.
         patch_size: pixels a side of the window that is classified, odd, 5 to 21.
@@ -150,8 +185,6 @@ class TrainOptions(InputOptions):
         seed: of every random choice.
     """
 
-    labels: StrPath
-    label_field: str | None = None
     output: StrPath = DEFAULT_MODEL
     overwrite: bool = False
     patch_size: int = 7
@@ -166,6 +199,7 @@ class TrainOptions(InputOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_labels()
         _check_choice("split", self.split, SPLITS)
         size, rate, share, seed = self.patch_size, self.learning_rate, self.validation, self.seed
         _check("patch_size", size, _is_whole(size) and size % 2 == 1 and 5 <= size <= 21, "odd, 5 to 21")
@@ -232,6 +266,40 @@ class ClassifyOptions(InputOptions):
             _make_plain(self, float, "simplify")
         if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
             raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(LabelOptions):
+    """Options of `s2fin split`, besides those of labels.
+
+    Attributes:
+        like: the image whose pixels the labels are for.
+        train, test: the label rasters to write, GeoTIFFs.
+        picture: a PNG of both to write, if any.
+        method: what is kept together, as `TrainOptions.split`.
+        share: of each class's pixels to test on, as nearly as whole polygons or blocks allow.
+        distance: in pixels; training pixels nearer than this to a test pixel are left out. The default is farther
+            than the network sees with its default patch size.
+        seed: of the choice.
+        overwrite: whether outputs may already be there.
+    """
+
+    like: StrPath
+    train: StrPath
+    test: StrPath
+    picture: StrPath | None = None
+    method: str = "auto"
+    share: float = 0.5
+    distance: int = 10
+    seed: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        self.check_labels()
+        _check_choice("method", self.method, SPLITS)
+        _check("share", self.share, _is_real(self.share) and 0 < self.share < 1, "above 0 and below 1")
+        for name in ("distance", "seed"):
+            _check_whole(name, getattr(self, name), least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

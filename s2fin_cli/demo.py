@@ -10,7 +10,7 @@ from s2fin_cli.assess.pipeline import evaluate
 from s2fin_cli.config import ClassifyOptions, TrainOptions
 from s2fin_cli.errors import InputError, OutputError
 from s2fin_cli.files import check_outputs, staged
-from s2fin_cli.geo.picture import write_picture
+from s2fin_cli.geo.picture import image_panel, map_panel, write_picture
 from s2fin_cli.infer.pipeline import classify
 from s2fin_cli.learn.pipeline import train
 from s2fin_cli.progress import Progress, silent
@@ -73,5 +73,5 @@ def run_demo(output: str, *, overwrite: bool = False, progress: Progress = silen
         progress=progress,
     )
     with staged([paths["picture"]], overwrite=overwrite) as (tmp_path,):
-        write_picture(tmp_path, image_path=msi, indexes=RGB_INDEXES, map_path=paths["map"])
+        write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), map_panel(paths["map"])])
     return DemoResult(paths, evaluate(paths["map"], example / "validation.shp"))

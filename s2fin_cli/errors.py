@@ -4,6 +4,13 @@ Each message is one sentence or two: what was found, where, and what to do about
 exits with `exit_code`; any other exception is a defect of the program.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class S2finError(Exception):
     """Root of all errors that are meant for the user."""
@@ -43,3 +50,8 @@ class UsageError(S2finError, ValueError):
     """Options, or keys of the project file, are wrong or contradict each other."""
 
     exit_code = 2
+
+
+def shortened(values: Sequence[object]) -> str:
+    """For messages: the first ten values, and how many more there are."""
+    return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")

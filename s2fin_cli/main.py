@@ -19,6 +19,7 @@ from s2fin_cli.commands.demo import demo
 from s2fin_cli.commands.evaluate import evaluate
 from s2fin_cli.commands.inspect import inspect
 from s2fin_cli.commands.sample import sample
+from s2fin_cli.commands.split import split
 from s2fin_cli.commands.train import train
 from s2fin_cli.errors import S2finError, UsageError
 from s2fin_cli.project import DEFAULT_PROJECT, read_defaults
@@ -85,7 +86,7 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (train, classify, sample, evaluate, inspect, demo):
+for _command in (split, train, classify, sample, evaluate, inspect, demo):
     cli.add_command(_command)
 
 

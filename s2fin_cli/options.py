@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s2fin_cli.config import DEVICES, RESAMPLINGS
+from s2fin_cli.config import CONFLICTS, DEVICES, RESAMPLINGS
 from s2fin_cli.progress import silent
 
 if TYPE_CHECKING:
@@ -77,6 +77,33 @@ def input_options(command: Command) -> Command:
             ),
             click.option(
                 "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def label_options(command: Command) -> Command:
+    """Labels and how they become pixels."""
+    for option in reversed(
+        [
+            click.option("--labels", type=FilePath(), required=True, help="Polygons, lines, points, or a raster."),
+            click.option("--label-field", help="The labels' class field.  [default: the only one that can be it]"),
+            click.option(
+                "--label-buffer",
+                type=float,
+                metavar="DISTANCE",
+                help="What belongs to points and lines around them, in CRS units.  "
+                "[default: the pixel of a point, half a pixel around a line]",
+            ),
+            click.option("--classes", type=FilePath(), help="Class table, a CSV file with columns id, name, color."),
+            click.option(
+                "--on-conflict",
+                type=click.Choice(CONFLICTS),
+                default="drop",
+                show_default=True,
+                help="Pixels that different classes claim: left out, refused, or given to the first or last feature.",
             ),
         ]
     ):

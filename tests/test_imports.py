@@ -34,8 +34,9 @@ ALLOWED = {
     "learn": BASE | {"geo", "device", "modelfile", "assess"},  # training reports the accuracy that it reached
     "inspection": BASE | {"geo", "modelfile"},
     "demo": BASE | {"geo"} | USE_CASES,
+    "partition": BASE | {"geo", "learn"},
     "options": {"config", "progress"},
-    "commands": BASE | {"options", "inspection", "demo"} | USE_CASES,
+    "commands": BASE | {"options", "inspection", "demo", "partition"} | USE_CASES,
     "project": {"config", "errors", "options"},
     "main": {"errors", "project", "commands", "__version__"},
     "__main__": {"main"},

@@ -10,8 +10,9 @@ import numpy as np
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import LabelError, RasterError
+from s2fin_cli.geo.classfield import find_name
 from s2fin_cli.geo.classmap import read_class_names, tally_classes
-from s2fin_cli.geo.labels import LabelledPixels, read_labels
+from s2fin_cli.geo.labels import LabelledPixels, LabelRules, read_labels
 from s2fin_cli.geo.rasters import RasterInfo, open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
@@ -42,7 +43,7 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         LabelError: the reference holds classes that the map does not know.
     """
     info = read_map_info(map_path)
-    labels = read_labels(str(reference), info.grid, label_field=label_field)
+    labels = read_labels(str(reference), info.grid, LabelRules(label_field))
     mapped = _read_pixels(str(map_path), labels)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a map goes without names.
     names = read_class_names(str(map_path))
@@ -111,7 +112,7 @@ def _read_pixels(map_path: str, labels: LabelledPixels) -> NDArray[np.int64]:
 
 def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) -> NDArray[np.int64]:
     """The reference's class ids in the map's numbering: all by name, else all by number."""
-    by_name = {c.id: _find(c.name, names) for c in labels.classes}
+    by_name = {c.id: find_name(c.name, names) for c in labels.classes}
     unknown = [c.name for c in labels.classes if by_name[c.id] is None]
     if not unknown:
         return np.array([by_name[class_id] for class_id in labels.class_ids.tolist()], dtype=np.int64)
@@ -128,10 +129,3 @@ def _match(labels: LabelledPixels, names: dict[int, str], reference: StrPath) ->
         f"{reference} holds classes that the map does not know: {', '.join(unknown)}; the map has {has}; "
         "name the classes alike, or take another field with --label-field"
     )
-
-
-def _find(name: str, names: dict[int, str]) -> int | None:
-    """The map's number for a name: spelt alike, else the only one that is alike but for the case."""
-    alike = [class_id for class_id, own in names.items() if own.strip() == name.strip()]
-    alike = alike or [class_id for class_id, own in names.items() if own.strip().lower() == name.strip().lower()]
-    return alike[0] if len(alike) == 1 else None

@@ -13,6 +13,7 @@ from s2fin_cli.options import (
     console,
     input_options,
     json_option,
+    label_options,
     overwrite_option,
     print_json,
     shown_progress,
@@ -24,8 +25,7 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @input_options
-@click.option("--labels", type=FilePath(), required=True, help="Polygons, points, or a raster of class numbers.")
-@click.option("--label-field", help="The labels' class field.  [default: the only one that can be it]")
+@label_options
 @click.option("-o", "--output", type=FilePath(), default=TrainOptions.output, show_default=True, help="Model to write.")
 @overwrite_option
 @click.option(

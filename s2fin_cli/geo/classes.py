@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import colorsys
+import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2fin_cli.errors import LabelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from os import PathLike
 
 #: The largest class number that a 16-bit map can hold.
 MAX_CLASS_ID = 65535
@@ -62,6 +65,50 @@ def check_class_ids(class_ids: Iterable[float]) -> None:
                 f"{class_id:.0f} means unlabelled, empty the field or declare it as the label raster's nodata value "
                 f"(gdal_edit.py -a_nodata {class_id:.0f} LABELS.tif)"
             )
+
+
+def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...]:
+    """Classes from a table with the columns id, name and, if wanted, color ("#rrggbb"), in the order of their numbers.
+
+    Args:
+        src_path: a CSV file in UTF-8, separated by commas or semicolons.
+
+    Raises:
+        LabelError: it cannot be read, or a row makes no sense.
+    """
+    try:
+        text = Path(src_path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(f"the class table {src_path} cannot be read ({error}); give a CSV file in UTF-8") from error
+    lines = text.splitlines()
+    reader = csv.DictReader(lines, delimiter=";" if ";" in (lines or [""])[0] else ",", skipinitialspace=True)
+    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    if not {"id", "name"} <= set(columns):
+        raise LabelError(f"the class table {src_path} has no columns id and name but {', '.join(columns) or 'nothing'}")
+    reader.fieldnames = columns
+    names: dict[int, str] = {}
+    colors: dict[int, tuple[int, int, int]] = {}
+    for row in reader:
+        where = f"the class table {src_path}, line {reader.line_num}"
+        class_id, name, color = _parse_row(row, where)
+        if class_id in names or name.casefold() in (other.casefold() for other in names.values()):
+            raise LabelError(f"{where}: class {class_id} {name!r} is there twice; give each number and name once")
+        names[class_id] = name
+        if color is not None:
+            colors[class_id] = color
+    if not names:
+        raise LabelError(f"the class table {src_path} holds no classes; write one a line")
+    return tuple(replace(c, color=colors.get(c.id, c.color)) for c in make_classes(names))
+
+
+def _parse_row(row: Mapping[str, str | None], where: str) -> tuple[int, str, tuple[int, int, int] | None]:
+    number, name, color = ((row.get(key) or "").strip() for key in ("id", "name", "color"))
+    if not number.isdecimal() or not name:
+        raise LabelError(f"{where}: id is {number!r} and name {name!r}; give a whole number and a name")
+    if color and not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise LabelError(f"{where}: color is {color!r}; write it as #rrggbb, or leave it empty")
+    parts = [int(color[start : start + 2], 16) for start in (1, 3, 5)] if color else None
+    return int(number), name, None if parts is None else (parts[0], parts[1], parts[2])
 
 
 def make_classes(names: dict[int, str]) -> tuple[LandCoverClass, ...]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2fin_cli.errors import LabelError
+from s2fin_cli.errors import LabelError, shortened
 from s2fin_cli.geo.classes import check_class_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import geopandas as gpd
     from numpy.typing import NDArray
+
+    from s2fin_cli.geo.classes import LandCoverClass
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +111,19 @@ def _names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
 
 
 def number_classes(
-    frame: gpd.GeoDataFrame, field: str, src_path: str | Path
+    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass] | None = None
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 
     Whole numbers stay as they are; text is numbered from 1 in alphabetical order, capitals first only
     where names differ in nothing else.
+
+    Args:
+        frame: the features.
+        field: the one that holds the class.
+        src_path: where they come from, for messages.
+        table: the classes that there are; features of others are left out, and it numbers the names, whose case counts
+            only if it has names that differ in nothing else.
 
     Returns:
         the features, int64 (n,) class numbers, and names by class number.
@@ -124,6 +134,8 @@ def number_classes(
     frame = frame[known].reset_index(drop=True)
     if frame.empty:
         raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+    if table is not None:
+        return _number_by_table(frame, field, src_path, table)
     if not is_text(frame[field]):
         check_class_ids(frame[field].unique())
         class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
@@ -137,3 +149,34 @@ def number_classes(
     ordered = sorted(set(texts), key=lambda name: (name.casefold(), name))
     numbers = {name: number for number, name in enumerate(ordered, start=1)}
     return frame, texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}
+
+
+def _number_by_table(
+    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass]
+) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
+    names = {c.id: c.name for c in table}
+    if is_text(frame[field]):
+        found = {text: find_name(text, names) for text in frame[field].astype(str).unique()}
+        class_ids = frame[field].astype(str).map(found)
+    else:
+        class_ids = frame[field].where(frame[field].isin(list(names)))
+    known = class_ids.notna()
+    if not known.all():
+        strange = shortened(sorted(frame.loc[~known, field].astype(str).unique()))
+        logger.warning(
+            "%s: %d features of classes that the class table does not have are left out: %s",
+            src_path, (~known).sum(), strange,
+        )  # fmt: skip
+    if not known.any():
+        raise LabelError(
+            f"{src_path}: no class in field {field!r} is in the class table ({', '.join(names.values())}); "
+            "name another field with --label-field, or mend the table"
+        )
+    return frame[known].reset_index(drop=True), class_ids[known].to_numpy(np.int64), names
+
+
+def find_name(name: str, names: Mapping[int, str]) -> int | None:
+    """The number of a name: of the one spelt alike, else of the only one that is alike but for the case."""
+    alike = [class_id for class_id, own in names.items() if own.strip() == name.strip()]
+    alike = alike or [class_id for class_id, own in names.items() if own.strip().lower() == name.strip().lower()]
+    return alike[0] if len(alike) == 1 else None

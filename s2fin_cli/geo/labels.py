@@ -14,9 +14,10 @@ import shapely
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
-from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes
+from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError, shortened
+from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes, read_class_table
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
+from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
 from s2fin_cli.geo.rasters import (
     RasterInfo,
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
+    from s2fin_cli.config import LabelOptions
     from s2fin_cli.geo.grid import Grid
 
 logger = logging.getLogger(__name__)
 
 POINT_TYPES = {"Point", "MultiPoint"}
+LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
 #: Pixels of a label raster that are read at a time.
 STRIP_PIXELS = 1 << 20
 
@@ -48,7 +51,7 @@ class LabelledPixels:
         class_ids: int64 (n,), their classes.
         groups: int64 (n,), the number of the polygon or point that each came from; 0 throughout for a raster.
         classes: every class that occurs, in the order of the ids.
-        kind: "polygons", "points" or "raster".
+        kind: "polygons", "lines", "points" or "raster".
         ids_are_given: whether the numbers are the labels' own, and not ours for names in alphabetical order.
     """
 
@@ -78,16 +81,45 @@ class LabelledPixels:
         return {c.id: int((self.class_ids == c.id).sum()) for c in self.classes}
 
 
-def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = None) -> LabelledPixels:
+@dataclass(frozen=True)
+class LabelRules:
+    """How labels become pixels.
+
+    Attributes:
+        field: the class field of a vector file; None takes the only one that can be it.
+        classes: those that there are, with names and colours; labels of others are left out. None takes all that occur.
+        buffer: CRS units of the grid around points and lines that are theirs; None is half a pixel around a line, and
+            of a point the pixel that it lies in.
+        on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
+            "first" and "last" give them to the feature that comes first or last in the file.
+    """
+
+    field: str | None = None
+    classes: tuple[LandCoverClass, ...] | None = None
+    buffer: float | None = None
+    on_conflict: str = "drop"
+
+
+def rules_of(options: LabelOptions) -> LabelRules:
+    """The rules that options describe.
+
+    Raises:
+        LabelError: the class table cannot be read.
+    """
+    classes = None if options.classes is None else read_class_table(options.classes)
+    return LabelRules(options.label_field, classes, options.label_buffer, options.on_conflict)
+
+
+def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = None) -> LabelledPixels:
     """Read labels as pixels of a grid.
 
-    A pixel belongs to a polygon if its centre lies inside, and to a point if the point lies in it. Pixels that
-    different classes claim are left out.
+    A pixel belongs to a polygon, or to what lies around a point or line, if its centre lies inside, and to a point
+    alone if the point lies in it.
 
     Args:
-        src_path: a vector file (polygons or points), or an integer raster of class numbers.
+        src_path: a vector file (polygons, lines or points), or an integer raster of class numbers.
         grid: the grid to put them on; labels in another CRS are reprojected.
-        label_field: the vector's class field; None takes the only one that can be it.
+        rules: how; None for the defaults.
 
     Raises:
         LabelError: no usable label, or the class field is not clear.
@@ -98,24 +130,46 @@ def read_labels(src_path: str | Path, grid: Grid, *, label_field: str | None = N
         with open_raster(src_path):
             pass
     except RasterError:
-        return _read_vector_labels(src_path, grid, label_field=label_field)
-    return _read_raster_labels(read_info(src_path), grid)
+        return _read_vector_labels(src_path, grid, rules or LabelRules())
+    return _read_raster_labels(read_info(src_path), grid, rules or LabelRules())
 
 
-def _read_vector_labels(src_path: str | Path, grid: Grid, *, label_field: str | None) -> LabelledPixels:
+def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> LabelledPixels:
     frame = read_features(src_path, error=LabelError)
     kind = _kind(frame, src_path)
-    field = class_field(frame, src_path, label_field=label_field)
-    frame, class_ids, names = number_classes(frame, field, src_path)
-    geometries = on_grid_crs(frame, grid, src_path).to_numpy()
-    burnt = _burn_points(geometries, grid) if kind == "points" else _burn_polygons(geometries, grid)
-    rows, cols, groups = burnt
+    field = class_field(frame, src_path, label_field=rules.field)
+    frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
+    geometries = _buffered(on_grid_crs(frame, grid, src_path).to_numpy(), grid, kind, rules.buffer)
+    as_points = kind == "points" and rules.buffer is None
+    rows, cols, groups = _burn_points(geometries, grid) if as_points else _burn_polygons(geometries, grid)
     if not len(rows):
         _raise_outside(geometries, grid, src_path)
     if lost := len(geometries) - len(np.unique(groups)):
         logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, len(geometries))
-    pixels = _without_conflicts(rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path)
-    return replace(pixels, ids_are_given=not is_text(frame[field]))
+    pixels = _without_conflicts(
+        rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path, on_conflict=rules.on_conflict
+    )
+    ids_are_given = rules.classes is not None or not is_text(frame[field])
+    return replace(pixels, classes=_in_colors(pixels.classes, rules.classes), ids_are_given=ids_are_given)
+
+
+def _in_colors(
+    classes: tuple[LandCoverClass, ...], table: tuple[LandCoverClass, ...] | None
+) -> tuple[LandCoverClass, ...]:
+    """The classes as a table has them."""
+    known = {c.id: c for c in table or ()}
+    return tuple(known.get(c.id, c) for c in classes)
+
+
+def _buffered(geometries: NDArray[np.object_], grid: Grid, kind: str, buffer: float | None) -> NDArray[np.object_]:
+    """Points and lines with what lies around them."""
+    if kind == "polygons":
+        if buffer is not None:
+            raise LabelError("a buffer is for points and lines, and the labels are polygons; leave it out")
+        return geometries
+    if kind == "points" and buffer is None:
+        return geometries
+    return np.asarray(shapely.buffer(geometries, max(grid.res) / 2 if buffer is None else buffer), dtype=object)
 
 
 def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
@@ -124,9 +178,10 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
         return "points"
     if types <= POLYGON_TYPES:
         return "polygons"
+    if types <= LINE_TYPES:
+        return "lines"
     raise LabelError(
-        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons or a layer of points "
-        "(lines can be buffered to polygons in a GIS)"
+        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons, of lines or of points alone"
     )
 
 
@@ -185,9 +240,12 @@ def _without_conflicts(
     names: dict[int, str],
     kind: str,
     src_path: str | Path,
+    on_conflict: str,
 ) -> LabelledPixels:
-    """One entry a pixel, in row-major order; pixels that different classes claim are left out."""
-    order = np.lexsort((class_ids, cols, rows))
+    """One entry a pixel, in row-major order; of pixels that different classes claim, what the rule makes of them."""
+    order = np.lexsort((groups if on_conflict == "first" else -groups, cols, rows))
+    if on_conflict in ("drop", "error"):
+        order = np.lexsort((class_ids, cols, rows))
     rows, cols, class_ids, groups = rows[order], cols[order], class_ids[order], groups[order]
     same_pixel = (np.diff(rows) == 0) & (np.diff(cols) == 0)
     first = np.concatenate([[True], ~same_pixel])
@@ -195,8 +253,9 @@ def _without_conflicts(
     clash = np.zeros(first.sum(), dtype=bool)
     clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
     if clash.any():
-        logger.warning("%s: %d pixels that different classes claim are left out", src_path, clash.sum())
-    keep = first & ~clash[pixel]
+        claimed = [names[class_id] for class_id in np.unique(class_ids[clash[pixel]]).tolist()]
+        _tell_of_conflict(src_path, int(clash.sum()), claimed, on_conflict)
+    keep = first & ~clash[pixel] if on_conflict in ("drop", "error") else first
     if not keep.any():
         raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
     present = np.unique(class_ids[keep])
@@ -207,7 +266,18 @@ def _without_conflicts(
     return LabelledPixels(rows[keep], cols[keep], class_ids[keep], groups[keep], classes, kind)
 
 
-def _read_raster_labels(info: RasterInfo, grid: Grid) -> LabelledPixels:
+def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_conflict: str) -> None:
+    """Say what happens to pixels that different classes claim, or refuse them."""
+    if on_conflict == "error":
+        raise LabelError(
+            f"{src_path}: different classes claim {count} pixels ({shortened(claimed)}); mend the features that "
+            "overlap, or say what to do with them by --on-conflict"
+        )
+    done = "are left out" if on_conflict == "drop" else f"are given to the {on_conflict} feature"
+    logger.warning("%s: %d pixels that different classes claim %s (%s)", src_path, count, done, shortened(claimed))
+
+
+def _read_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> LabelledPixels:
     """Labels from an integer raster; its nodata value, or 0 where it has none, means unlabelled."""
     _check_label_raster(info, grid)
     unlabelled = 0 if info.nodata is None else info.nodata
@@ -224,8 +294,27 @@ def _read_raster_labels(info: RasterInfo, grid: Grid) -> LabelledPixels:
     rows, cols, class_ids = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
     if not len(rows):
         raise LabelError(f"{info.src_path}: no labelled pixel lies in the image ({grid.describe()})")
-    classes = make_classes({int(class_id): str(class_id) for class_id in np.unique(class_ids)})
-    return LabelledPixels(rows, cols, class_ids, np.zeros_like(rows), classes, "raster")
+    names = read_class_names(info.src_path)
+    classes = make_classes(
+        {int(class_id): names.get(int(class_id), str(class_id)) for class_id in np.unique(class_ids)}
+    )
+    labels = LabelledPixels(rows, cols, class_ids, np.zeros_like(rows), classes, "raster")
+    return labels if rules.classes is None else _of_table(labels, rules.classes, info.src_path)
+
+
+def _of_table(labels: LabelledPixels, table: tuple[LandCoverClass, ...], src_path: str) -> LabelledPixels:
+    """The labels of those classes that a table has."""
+    known = np.isin(labels.class_ids, [c.id for c in table])
+    strange = np.unique(labels.class_ids[~known]).tolist()
+    if strange:
+        logger.warning(
+            "%s: %d pixels of classes that the class table does not have are left out: %s",
+            src_path, (~known).sum(), shortened(strange),
+        )  # fmt: skip
+    if not known.any():
+        raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
+    present = set(labels.class_ids[known].tolist())
+    return replace(labels.select(known), classes=tuple(c for c in table if c.id in present))
 
 
 def _check_label_raster(info: RasterInfo, grid: Grid) -> None:

@@ -1,4 +1,4 @@
-"""A picture of a map beside its image, for eyes rather than for a GIS."""
+"""Pictures of images, maps and labels side by side, for eyes rather than for a GIS."""
 
 from __future__ import annotations
 
@@ -17,34 +17,49 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Pixels of the longer side of each half at most.
+#: Pixels of the longer side of each panel at most.
 MAX_SIZE = 1000
-#: White pixels between the two halves.
+#: Grey pixels between two panels.
 GAP = 8
 
 
-def write_picture(dst_path: Path, *, image_path: Path, indexes: Sequence[int], map_path: Path) -> None:
-    """Draw an image and, right of it, its class map in the map's own colours.
+def image_panel(image_path: Path, indexes: Sequence[int]) -> NDArray[np.uint8]:
+    """An image in colours (3, height, width), each band stretched from its 2nd to its 98th percentile.
 
     Args:
-        dst_path: a PNG.
-        image_path: the image; each band is stretched from its 2nd to its 98th percentile.
+        image_path: the image.
         indexes: 1-based numbers of the bands to show as red, green and blue.
-        map_path: a class map of the same size with a colour table.
     """
     with open_raster(image_path) as src, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a band without data is black
-        shape = _drawn_shape(src.shape)
-        values = src.read(list(indexes), out_shape=(3, *shape), resampling=Resampling.average, masked=True)
-        image = _stretch(values.astype("float32").filled(np.nan))
+        values = src.read(
+            list(indexes), out_shape=(3, *_drawn_shape(src.shape)), resampling=Resampling.average, masked=True
+        )
+        return _stretch(values.astype("float32").filled(np.nan))
+
+
+def map_panel(map_path: Path) -> NDArray[np.uint8]:
+    """A class map, or a label raster, in the colours of its colour table (3, height, width); nodata is white."""
     with open_raster(map_path) as src:
-        class_ids = src.read(1, out_shape=shape, resampling=Resampling.nearest)
+        # of several pixels that become one, the most frequent class that is not nodata, so that few labels are seen
+        class_ids = src.read(1, out_shape=_drawn_shape(src.shape), resampling=Resampling.mode)
         colors = np.full((class_ids.max() + 1, 3), 255, dtype=np.uint8)
         for class_id, color in src.colormap(1).items():
             if class_id < len(colors) and class_id != src.nodata:
                 colors[class_id] = color[:3]
-    gap = np.full((3, shape[0], GAP), 255, dtype=np.uint8)
-    picture = np.concatenate([image, gap, colors[class_ids].transpose(2, 0, 1)], axis=2)
+    return np.asarray(colors[class_ids].transpose(2, 0, 1))
+
+
+def write_picture(dst_path: Path, panels: Sequence[NDArray[np.uint8]]) -> None:
+    """Write panels (3, height, width) of one height side by side.
+
+    Args:
+        dst_path: a PNG.
+        panels: from left to right.
+    """
+    gap = np.full((3, panels[0].shape[1], GAP), 128, dtype=np.uint8)
+    parts = [part for panel in panels for part in (panel, gap)][:-1]
+    picture = np.concatenate(parts, axis=2)
     with (
         without_georeferencing_warning(),
         rasterio.open(

@@ -14,7 +14,7 @@ import numpy as np
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.errors import GeoreferencingError, RasterError, shortened
 from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
@@ -146,11 +146,6 @@ def _runs(numbers: Sequence[int]) -> list[str]:
     return [
         text for run in runs for text in ([f"{run[0]}..{run[-1]}"] if len(run) > 2 else [str(number) for number in run])
     ]
-
-
-def shortened(values: Sequence[object]) -> str:
-    """The first ten values, and how many more there are."""
-    return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.labels import LabelledPixels, read_labels
+from s2fin_cli.geo.labels import LabelledPixels, read_labels, rules_of
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
@@ -141,11 +141,11 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
 
 def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     dst_path = Path(options.output)
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.inputs, options.labels])
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.inputs, *options.label_inputs])
     device = pick_device(options.device)
     keep_freed_memory()
     stack = stack_of(options)
-    labels = read_labels(str(options.labels), stack.grid, label_field=options.label_field)
+    labels = read_labels(str(options.labels), stack.grid, rules_of(options))
     stack, statistics = _prepare(stack)
     labels = _with_data(labels, stack)
     _check_classes(labels)

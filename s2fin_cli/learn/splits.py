@@ -81,7 +81,7 @@ def _resolved(method: str, labels: LabelledPixels) -> str:
     if method == "auto":
         return "polygons" if labels.kind == "polygons" else "blocks"
     if method == "polygons" and labels.kind == "raster":
-        raise LabelError("a label raster has no polygons to split by; take --split blocks")
+        raise LabelError("a label raster has no polygons to split by; take blocks")
     return method
 
 

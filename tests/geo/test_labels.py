@@ -19,10 +19,11 @@ from rasterio.crs import CRS
 from shapely import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
-from s2fin_cli.geo.classes import make_classes, map_encoding
+from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding, read_class_table
 from s2fin_cli.geo.classfield import class_field, is_text
+from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import LabelledPixels, _burn_polygons, read_labels
+from s2fin_cli.geo.labels import LabelledPixels, LabelRules, _burn_polygons, read_labels
 from s2fin_cli.geo.rasters import read_info
 
 if TYPE_CHECKING:
@@ -114,15 +115,15 @@ def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path, write_vector: W
         tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[12, 5, 12], kind=["sea", "sand", "sea"]
     )
     assert [(c.id, c.name) for c in read_labels(path, GRID).classes] == [(5, "sand"), (12, "sea")]
-    assert [(c.id, c.name) for c in read_labels(path, GRID, label_field="kind").classes] == [(1, "sand"), (2, "sea")]
+    assert [(c.id, c.name) for c in read_labels(path, GRID, LabelRules("kind")).classes] == [(1, "sand"), (2, "sea")]
 
 
 def test_blanks_around_names_make_no_other_class(tmp_path: Path, write_vector: WriteVector) -> None:
     shapes = [at(0, 0), at(9, 0), at(19, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, code=[1, 2, 2], kind=["Road", "Road ", "Road"])
-    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["1", "2"]
+    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
     path = write_vector(tmp_path / "pair.gpkg", shapes, code=[1, 1, 2], kind=["Road", " Road ", "Sea"])
-    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["Road", "Sea"]
+    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["Road", "Sea"]
 
 
 def test_alphabetical_order_does_not_part_capitals(tmp_path: Path, write_vector: WriteVector) -> None:
@@ -141,7 +142,7 @@ def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path, write_vec
     )
     with pytest.raises(LabelError, match=r"gt\.gpkg: which field .* could be any of code, kind; .*--label-field"):
         read_labels(path, GRID)
-    assert [c.name for c in read_labels(path, GRID, label_field="code").classes] == ["1", "2"]
+    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
 
 
 def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
@@ -207,7 +208,7 @@ def test_numbers_with_gaps(tmp_path: Path, write_vector: WriteVector) -> None:
 def test_a_field_that_is_empty_throughout(tmp_path: Path, write_vector: WriteVector) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0)], land=["", " "])
     with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
-        read_labels(path, GRID, label_field="land")
+        read_labels(path, GRID, LabelRules("land"))
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -249,11 +250,131 @@ def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
         read_labels(path, GRID)
 
 
-@pytest.mark.parametrize("shapes", [[LineString([(LEFT, TOP), (LEFT + 90, TOP - 90)])], [at(0, 0), point(3, 3)]])
-def test_lines_and_mixtures_are_refused(tmp_path: Path, write_vector: WriteVector, shapes: list[Any]) -> None:
-    path = write_vector(tmp_path / "gt.geojson", shapes, land=["a"] * len(shapes))
-    with pytest.raises(LabelError, match=r"holds (LineString|Point, Polygon); give a layer of polygons or .* points"):
+def test_mixtures_are_refused(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.geojson", [at(0, 0), point(3, 3)], land=["a", "b"])
+    with pytest.raises(LabelError, match="holds Point, Polygon; give a layer of polygons, of lines or of points alone"):
         read_labels(path, GRID)
+
+
+def test_lines_hold_the_pixels_whose_centres_are_near(tmp_path: Path, write_vector: WriteVector) -> None:
+    """A road along the middle of a row and one along the edge between two."""
+    lines = [
+        LineString([(LEFT + 5, TOP - 35), (LEFT + 45, TOP - 35)]),
+        LineString([(LEFT + 205, TOP - 100.1), (LEFT + 245, TOP - 100.1)]),
+    ]
+    path = write_vector(tmp_path / "gt.gpkg", lines, land=["a", "b"])
+    labels = read_labels(path, GRID)
+    assert labels.kind == "lines"
+    assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 1} == {(3, col) for col in range(5)}
+    assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 2} == {
+        (10, col) for col in range(20, 25)
+    }
+    wide = read_labels(path, GRID, LabelRules(buffer=15.0))
+    assert {row for row, _, class_id in pixels(wide) if class_id == 1} == {2, 3, 4}
+    assert {row for row, _, class_id in pixels(wide) if class_id == 2} == {9, 10, 11}
+
+
+def test_points_with_a_buffer_are_circles(tmp_path: Path, write_vector: WriteVector) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [point(5.5, 5.5), point(20.5, 20.5)], land=["a", "b"])
+    labels = read_labels(path, GRID, LabelRules(buffer=11.0))
+    cross = {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6)}
+    assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 1} == cross
+    polygons = write_vector(tmp_path / "polygons.gpkg", [at(0, 0), at(9, 9)], land=["a", "b"])
+    with pytest.raises(LabelError, match="a buffer is for points and lines"):
+        read_labels(polygons, GRID, LabelRules(buffer=11.0))
+
+
+@pytest.mark.parametrize(("rule", "columns"), [("first", {4, 5}), ("last", {2, 3, 4, 5})])
+def test_a_rule_for_pixels_that_different_classes_claim(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture, rule: str, columns: set[int]
+) -> None:
+    path = write_vector(tmp_path / "gt.gpkg", [at(0, 0, 4, 1), at(2, 0, 4, 1)], land=["a", "b"])
+    labels = read_labels(path, GRID, LabelRules(on_conflict=rule))
+    assert {entry for entry in pixels(labels) if entry[2] == 2} == {(0, col, 2) for col in columns}
+    assert len(labels) == 6
+    assert f"2 pixels that different classes claim are given to the {rule} feature (a, b)" in caplog.text
+    with pytest.raises(LabelError, match=r"different classes claim 2 pixels \(a, b\); mend the features that overlap"):
+        read_labels(path, GRID, LabelRules(on_conflict="error"))
+    apart = write_vector(tmp_path / "apart.gpkg", [at(0, 0), at(9, 0)], land=["a", "b"])
+    assert len(read_labels(apart, GRID, LabelRules(on_conflict="error"))) == 12
+
+
+def write_table(path: Path, text: str) -> tuple[LandCoverClass, ...]:
+    path.write_text(text, encoding="utf-8")
+    return read_class_table(path)
+
+
+def test_a_class_table_numbers_names_and_colours(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = write_table(
+        tmp_path / "t.csv", '\ufeffid,Name,color\n30, Forêt ,#1e6e32\n10,"Water, deep",\n20,Road,#010203\n'
+    )
+    assert [(c.id, c.name) for c in table] == [(10, "Water, deep"), (20, "Road"), (30, "Forêt")]
+    assert [c.color for c in table[1:]] == [(1, 2, 3), (30, 110, 50)]
+    shapes = [at(0, 0), at(9, 0), at(18, 0), at(27, 0)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forêt", "Road ", "swamp", None])
+    labels = read_labels(path, GRID, LabelRules(classes=table))
+    assert labels.counts() == {20: 6, 30: 6}
+    assert labels.classes == table[1:]
+    assert "1 features of classes that the class table does not have are left out: swamp" in caplog.text
+    assert "1 features whose 'land' is empty are left out" in caplog.text
+    numbers = write_vector(tmp_path / "numbers.gpkg", shapes, code=[10, 20, 99, 20])
+    labels = read_labels(numbers, GRID, LabelRules(classes=table))
+    assert labels.counts() == {10: 6, 20: 12}
+    assert "left out: 99" in caplog.text
+    with pytest.raises(LabelError, match=r"no class in field 'land' is in the class table \(x\)"):
+        read_labels(path, GRID, LabelRules(classes=write_table(tmp_path / "x.csv", "id;name\n1;x\n")))
+
+
+def test_a_class_table_names_the_numbers_of_a_raster(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = np.zeros((40, 50), np.uint8)
+    values[0, :3], values[1, :4], values[2, :5] = 1, 2, 3
+    path = write_raster(tmp_path / "gt.tif", values)
+    table = write_table(tmp_path / "t.csv", "id,name\n1,sea\n2,reef\n9,sand")
+    labels = read_labels(path, GRID, LabelRules(classes=table))
+    assert counts(labels) == {"sea": 3, "reef": 4}
+    assert "5 pixels of classes that the class table does not have are left out: 3" in caplog.text
+    with pytest.raises(LabelError, match="none of its classes is in the class table"):
+        read_labels(path, GRID, LabelRules(classes=table[2:]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("number,name\n1,a\n", "has no columns id and name but number, name"),
+        ("", "has no columns id and name but nothing"),
+        ("id,name\n", "holds no classes"),
+        ("id,name\n1,a\nx,b\n", "line 3: id is 'x' and name 'b'; give a whole number and a name"),
+        ("id,name\n1,\n", "line 2: id is '1' and name ''"),
+        ("id,name\n1\n", "line 2: id is '1' and name ''"),
+        ("id,name,color\n1,a,red\n", "line 2: color is 'red'; write it as #rrggbb"),
+        ("id,name\n1,a\n1,b\n", "line 3: class 1 'b' is there twice"),
+        ("id,name\n1,a\n2,A\n", "line 3: class 2 'A' is there twice"),
+        ("id,name\n70000,a\n", "class 70000 cannot stand in a map"),
+    ],
+)
+def test_a_class_table_that_makes_no_sense(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        write_table(tmp_path / "t.csv", text)
+    assert message in str(caught.value)
+
+
+def test_a_class_table_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"the class table .* cannot be read"):
+        read_class_table(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes("id,name\n1,Forêt".encode("latin-1"))
+    with pytest.raises(LabelError, match="give a CSV file in UTF-8"):
+        read_class_table(tmp_path / "latin.csv")
+
+
+def test_a_map_of_ours_as_labels_has_its_names(tmp_path: Path) -> None:
+    classes = make_classes({4: "sea", 7: "reef"})
+    with create_class_map(tmp_path / "map.tif", GRID, classes, tags={}) as writer:
+        writer.write(np.where(np.arange(2000).reshape(1, 40, 50) < 5, 7, 4).astype("uint8"), GRID.window)
+    assert counts(read_labels(tmp_path / "map.tif", GRID)) == {"sea": 1995, "reef": 5}
 
 
 def test_labels_outside_name_both_extents(tmp_path: Path, write_vector: WriteVector) -> None:
@@ -546,7 +667,7 @@ def test_real_polygons_with_several_candidates(real_scenes: Path) -> None:
     grid = read_info(scene / "eo_ndvi68.tif").grid
     with pytest.raises(LabelError, match="could be any of RABA_ID, DATE, LULC_ID, LULC_NAME"):
         read_labels(scene / "lulc.gpkg", grid)
-    names = counts(read_labels(scene / "lulc.gpkg", grid, label_field="LULC_NAME"))
+    names = counts(read_labels(scene / "lulc.gpkg", grid, LabelRules("LULC_NAME")))
     raster = read_labels(scene / "eo_lulc.tif", grid).counts()
     assert raster == {1: 11, 2: 7601, 3: 1777, 4: 358, 8: 198}
     assert sorted(names.values()) == sorted(raster.values())
