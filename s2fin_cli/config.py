@@ -23,6 +23,7 @@ MODEL_VARIABLE = "S2FIN_MODEL"
 
 DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
+COREGISTRATIONS = ("off", "shift")
 CONFLICTS = ("drop", "error", "first", "last")
 PRECISIONS = ("float32", "bfloat16")
 RASTER_DRIVERS = ("GTiff", "COG")
@@ -53,6 +54,8 @@ class InputOptions:
             inside whose centre is.
         resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
             average for much finer rasters, else bilinear.
+        coregister: "shift" finds how far the other images lie off the passive one, and shifts those for which that is
+            certain; "off" trusts the georeferencing.
         device: "auto" takes CUDA where there is one.
     """
 
@@ -65,10 +68,12 @@ class InputOptions:
     bounds: Sequence[float] | None = None
     aoi: StrPath | None = None
     resampling: str | None = None
+    coregister: str = "off"
     device: str = "auto"
 
     def __post_init__(self) -> None:
         _check_choice("device", self.device, DEVICES)
+        _check_choice("coregister", self.coregister, COREGISTRATIONS)
         if self.resampling is not None:
             _check_choice("resampling", self.resampling, RESAMPLINGS)
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
@@ -300,6 +305,19 @@ class SplitOptions(LabelOptions):
         _check("share", self.share, _is_real(self.share) and 0 < self.share < 1, "above 0 and below 1")
         for name in ("distance", "seed"):
             _check_whole(name, getattr(self, name), least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignOptions(InputOptions):
+    """Options of `s2fin align`, besides those of inputs, of which one image is to be aligned.
+
+    Attributes:
+        output: the aligned image to write, a GeoTIFF.
+        overwrite: whether it may already be there.
+    """
+
+    output: StrPath
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

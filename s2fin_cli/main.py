@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from s2fin_cli import __version__
+from s2fin_cli.commands.align import align
 from s2fin_cli.commands.classify import classify
 from s2fin_cli.commands.demo import demo
 from s2fin_cli.commands.evaluate import evaluate
@@ -86,7 +87,7 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (split, train, classify, sample, evaluate, inspect, demo):
+for _command in (align, split, train, classify, sample, evaluate, inspect, demo):
     cli.add_command(_command)
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s2fin_cli.config import CONFLICTS, DEVICES, RESAMPLINGS
+from s2fin_cli.config import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS
 from s2fin_cli.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -49,39 +49,59 @@ class FilePath(FileType):
         return "FILE"
 
 
-def input_options(command: Command) -> Command:
-    """The rasters of a scene and how they are brought together."""
-    for option in reversed(
-        [
-            *(click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()),
-            click.option(
-                "-b",
-                "--bidx",
-                multiple=True,
-                metavar="[MODALITY:]BANDS",
-                help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
-            ),
-            click.option(
-                "--bounds",
-                type=float,
-                nargs=4,
-                metavar="LEFT BOTTOM RIGHT TOP",
-                help="Area of interest in the passive image's CRS.",
-            ),
-            click.option("--aoi", type=FilePath(), help="Area of interest: polygons, in any CRS."),
-            click.option(
-                "--resampling",
-                type=click.Choice(RESAMPLINGS),
-                help="How the other images are warped onto the passive image's grid.  "
-                "[default: average for much finer ones, else bilinear]",
-            ),
-            click.option(
-                "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+def input_options(*, without: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """The rasters of a scene and how they are brought together.
+
+    Args:
+        without: names of options that a command does not have.
+    """
+
+    def add(command: Command) -> Command:
+        for option in reversed([made for name, made in _input_options().items() if name not in without]):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _input_options() -> dict[str, Callable[[Command], Command]]:
+    images = {
+        name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()
+    }
+    return {
+        **images,
+        "bidx": click.option(
+            "-b",
+            "--bidx",
+            multiple=True,
+            metavar="[MODALITY:]BANDS",
+            help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
+        ),
+        "bounds": click.option(
+            "--bounds",
+            type=float,
+            nargs=4,
+            metavar="LEFT BOTTOM RIGHT TOP",
+            help="Area of interest in the passive image's CRS.",
+        ),
+        "aoi": click.option("--aoi", type=FilePath(), help="Area of interest: polygons, in any CRS."),
+        "resampling": click.option(
+            "--resampling",
+            type=click.Choice(RESAMPLINGS),
+            help="How the other images are warped onto the passive image's grid.  "
+            "[default: average for much finer ones, else bilinear]",
+        ),
+        "coregister": click.option(
+            "--coregister",
+            type=click.Choice(COREGISTRATIONS),
+            default="off",
+            show_default=True,
+            help="Whether to find by how many pixels the other images lie off the passive one, and to shift them.",
+        ),
+        "device": click.option(
+            "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
+        ),
+    }
 
 
 def label_options(command: Command) -> Command:

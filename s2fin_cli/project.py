@@ -44,12 +44,18 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the project file {src_path} is not valid TOML: {error}") from error
     parameters = {name: _parameters(command) for name, command in commands.items()}
-    tables = {name: table for name, table in values.items() if name in parameters}
+    options = {key for known in parameters.values() for key in known}
+    # NOTE: "split" is a command and an option of another one.
+    tables = {
+        name: table
+        for name, table in values.items()
+        if name in parameters and (isinstance(table, dict) or name not in options)
+    }
     common = {key: value for key, value in values.items() if key not in tables}
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{src_path}: {name!r} is a command; write its options below a line [{name}]")
-    every_name = sorted({key for known in parameters.values() for key in known} | set(parameters))
+    every_name = sorted(options | set(parameters))
     _check_keys(common, every_name, where=str(src_path))
     defaults = {}
     for name, known in parameters.items():

@@ -34,9 +34,10 @@ ALLOWED = {
     "learn": BASE | {"geo", "device", "modelfile", "assess"},  # training reports the accuracy that it reached
     "inspection": BASE | {"geo", "modelfile"},
     "demo": BASE | {"geo"} | USE_CASES,
+    "alignment": BASE | {"geo"},
     "partition": BASE | {"geo", "learn"},
     "options": {"config", "progress"},
-    "commands": BASE | {"options", "inspection", "demo", "partition"} | USE_CASES,
+    "commands": BASE | {"options", "inspection", "demo", "alignment", "partition"} | USE_CASES,
     "project": {"config", "errors", "options"},
     "main": {"errors", "project", "commands", "__version__"},
     "__main__": {"main"},

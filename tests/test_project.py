@@ -64,7 +64,7 @@ def test_keys_are_the_names_of_options(tmp_path: Path) -> None:
         ("[classify]\nepochs = 3", r"table \[classify\]: unknown key 'epochs'"),
         ("json = true", "unknown key 'json'"),
         ("quiet = true", "unknown key 'quiet'"),
-        ("train = 3", r"s2fin\.toml: 'train' is a command; write its options below a line \[train\]"),
+        ("classify = 3", r"s2fin\.toml: 'classify' is a command; write its options below a line \[classify\]"),
         ("epochs = ", "is not valid TOML: Invalid value"),
         ("epochs = 3\nepochs = 4", "is not valid TOML"),
     ],
@@ -215,3 +215,12 @@ def test_lists_hold_the_files_of_an_image(tmp_path: Path) -> None:
     msi = [str(tmp_path / "b 1.tif"), "/vsizip/a.zip/b2.tif"]
     assert values["train"] == {"msi": msi, "bidx": ["1..2"]}
     assert values["classify"] == {"msi": msi, "bidx": ["1..2"], "co": ["A=1"]}
+
+
+def test_split_is_a_command_and_an_option(tmp_path: Path) -> None:
+    values = defaults(tmp_path, 'split = "blocks"\n')
+    assert values["train"] == {"split": "blocks"}
+    assert values["split"] == {}
+    values = defaults(tmp_path, 'labels = "gt.shp"\n[split]\nshare = 0.3\n[train]\nsplit = "random"\n')
+    assert values["split"] == {"labels": str(tmp_path / "gt.shp"), "share": 0.3}
+    assert values["train"] == {"labels": str(tmp_path / "gt.shp"), "split": "random"}

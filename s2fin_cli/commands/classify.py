@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@input_options
+@input_options()
 @click.option("-o", "--output", type=FilePath(), required=True, help="Class map to write, a GeoTIFF.")
 @click.option("-m", "--model", type=FilePath(), help="Model file.  [default: ./model.s2fin, else $S2FIN_MODEL]")
 @click.option(

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@input_options
+@input_options()
 @label_options
 @click.option("-o", "--output", type=FilePath(), default=TrainOptions.output, show_default=True, help="Model to write.")
 @overwrite_option

@@ -74,6 +74,10 @@ class Grid:
         offset = Affine.translation(window.col_off, window.row_off)
         return Grid(self.crs, self.transform * offset, (window.height, window.width))
 
+    def moved(self, cols: float, rows: float) -> Grid:
+        """The same grid, moved by pixels to the right and downwards."""
+        return Grid(self.crs, self.transform * Affine.translation(cols, rows), self.shape)
+
     @property
     def res(self) -> tuple[float, float]:
         """Pixel width and height in CRS units, both positive."""

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError, shortened
 from s2fin_cli.geo.area import Area, read_area
+from s2fin_cli.geo.coregistration import Displacement, check_installed, find_displacement
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
     RasterInfo,
@@ -53,12 +54,15 @@ class Layer:
         rasters: its rasters; their data bands are counted through, from 1.
         numbers: of the bands in use, in the order in which they are read.
         is_chosen: whether the user chose them.
+        shift: columns and rows of the passive image's grid by which what it shows lies right of and below what the
+            passive image does; it is read from there.
     """
 
     modality: str
     rasters: tuple[RasterInfo, ...]
     numbers: tuple[int, ...]
     is_chosen: bool = False
+    shift: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, modality: str, rasters: Sequence[RasterInfo]) -> Layer:
@@ -208,6 +212,10 @@ class Stack:
             yield layer, slice(start, start + len(layer.numbers))
             start += len(layer.numbers)
 
+    def shifted(self, cols: float, rows: float) -> Stack:
+        """The stack with all other modalities shifted."""
+        return replace(self, aux=tuple(replace(layer, shift=(cols, rows)) for layer in self.aux))
+
     @contextlib.contextmanager
     def open(self) -> Iterator[OpenStack]:
         """Open all rasters and give what reads them window by window."""
@@ -217,8 +225,9 @@ class Stack:
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:
         readers, places = [], []
+        grid = self.grid.moved(*layer.shift) if any(layer.shift) else self.grid
         for info, indexes, at in layer.sources():
-            context = open_on_grid(info.src_path, self.grid, indexes=indexes, resampling=self.resampling)
+            context = open_on_grid(info.src_path, grid, indexes=indexes, resampling=self.resampling)
             readers.append(opened.enter_context(context))
             places += at
         return readers[0] if len(readers) == 1 else _JoinedReader(readers, np.argsort(places))
@@ -314,11 +323,55 @@ def stack_of(options: InputOptions) -> Stack:
     Raises:
         RasterError, GeoreferencingError: as `build_stack`.
         AreaError: as `read_area`.
+        UsageError: as `coregister`.
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
     aoi = None if options.aoi is None else str(options.aoi)
-    return replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
+    stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
+    return coregister(stack)[0] if options.coregister == "shift" else stack
+
+
+def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
+    """Find how far each other modality lies off the passive image, and shift those for which that is certain.
+
+    Returns:
+        the stack, and what was found, one entry a modality.
+
+    Raises:
+        UsageError: scikit-image is not installed.
+        GeoreferencingError: the images have no CRS, so that none can be warped.
+    """
+    check_installed()
+    if stack.aux and stack.grid.crs is None:
+        raise GeoreferencingError(
+            f"{stack.image.describe()} has no CRS, so no image can be shifted onto it; assign one first"
+        )
+    layers, found = [], []
+    for layer in stack.aux:
+        alone = replace(stack, aux=(layer,), area=None)
+        displacement = find_displacement(lambda *shift, alone=alone: alone.shifted(*shift).open())
+        layers.append(
+            replace(layer, shift=(displacement.cols, displacement.rows)) if displacement.is_certain else layer
+        )
+        found.append(displacement)
+        _tell_of_displacement(layer, displacement)
+    return replace(stack, aux=tuple(layers)), found
+
+
+def _tell_of_displacement(layer: Layer, found: Displacement) -> None:
+    share, windows = 100 * found.confidence, len(found.agrees)
+    if found.is_certain:
+        logger.info(
+            "%s: shifted by %+.2f columns and %+.2f rows, as %.0f %% of %d windows agree; the edges' correlation goes "
+            "from %.2f to %.2f",
+            layer.describe(), -found.cols, -found.rows, share, windows, found.before, found.after,
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "%s: not shifted, as no displacement is certain: %.0f %% of %d windows agree on the most likely one",
+            layer.describe(), share, windows,
+        )  # fmt: skip
 
 
 def _read_info(src_path: str) -> RasterInfo:
