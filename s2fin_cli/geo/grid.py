@@ -17,9 +17,13 @@ from rasterio.coords import BoundingBox
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
+from s2fin_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: A longer distance in a geographic CRS was meant in another unit; and how long a degree of latitude is, about.
+LARGEST_DEGREES, METRES_OF_DEGREE = 1.0, 111_320
 #: How far two transforms may differ, in pixels over the whole raster, and still be one grid.
 GRID_TOLERANCE_PX = 0.01
 
@@ -155,6 +159,23 @@ class Grid:
     def _pixel(self, row: int, col: int) -> shapely.Polygon:
         corners = ((col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1))
         return shapely.Polygon([self.transform * corner for corner in corners])
+
+    def check_distance(self, distance: float, name: str) -> None:
+        """Refuse a distance that was meant in metres where the CRS counts degrees.
+
+        Args:
+            distance: in CRS units.
+            name: what it is, for the message.
+
+        Raises:
+            UsageError: the CRS is geographic, and the distance is more than a degree.
+        """
+        crs = self._proj_crs
+        if self.crs is not None and crs is not None and crs.is_geographic and distance > LARGEST_DEGREES:
+            raise UsageError(
+                f"{name} is {distance:g} degrees, as {crs_name(self.crs)} is geographic; "
+                f"{distance:g} metres are about {distance / METRES_OF_DEGREE:.3g} degrees here"
+            )
 
     def describe(self) -> str:
         """One line for messages: size, resolution, CRS and extent."""

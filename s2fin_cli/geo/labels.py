@@ -169,6 +169,8 @@ def _buffered(geometries: NDArray[np.object_], grid: Grid, kind: str, buffer: fl
         return geometries
     if kind == "points" and buffer is None:
         return geometries
+    if buffer is not None:
+        grid.check_distance(buffer, "the labels' buffer")
     return np.asarray(shapely.buffer(geometries, max(grid.res) / 2 if buffer is None else buffer), dtype=object)
 
 

@@ -142,6 +142,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     keep_freed_memory()
     stack = fit_stack(info, stack_of(options))
+    if options.simplify is not None:
+        stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)
     tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:

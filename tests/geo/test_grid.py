@@ -12,6 +12,7 @@ from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 
+from s2fin_cli.errors import UsageError
 from s2fin_cli.geo.grid import Grid, crs_name
 
 UTM = CRS.from_epsg(32632)
@@ -121,3 +122,27 @@ def test_names_of_crs() -> None:
     assert crs_name(UTM) == "EPSG:32632"
     local = CRS.from_proj4("+proj=tmerc +lat_0=12 +lon_0=34 +k=0.9 +x_0=7 +ellps=GRS80 +units=m +type=crs")
     assert crs_name(local) == "unknown"
+
+
+def test_metres_where_the_crs_counts_degrees_are_refused_and_converted() -> None:
+    degrees = Grid(CRS.from_epsg(4326), Affine(0.0001, 0, 10, 0, -0.0001, 50), (10, 10))
+    with pytest.raises(
+        UsageError, match=r"simplify is 20 degrees, as EPSG:4326 is geographic; 20 metres are about 0.00018"
+    ):
+        degrees.check_distance(20, "simplify")
+    degrees.check_distance(0.0002, "simplify")
+    Grid(UTM, NORTH_UP, (10, 10)).check_distance(20, "simplify")
+    Grid(None, NORTH_UP, (10, 10)).check_distance(20, "simplify")
+
+
+def test_windows_of_bounds_and_crops() -> None:
+    grid = Grid(UTM, NORTH_UP, (30, 40))
+    window = grid.window_of((500_015, 4_999_810, 500_031, 4_999_990))
+    assert window is not None
+    assert window.flatten() == (1, 0, 3, 10)
+    crop = grid.crop(window)
+    assert (crop.shape, crop.bounds) == ((10, 3), (500_010, 4_999_800, 500_040, 5_000_000))
+    assert grid.window_of((0, 0, 10, 10)) is None
+    assert grid.window_of((np.nan, 0, 10, 10)) is None
+    assert grid.window_of(grid.bounds) == grid.window
+    assert grid.moved(1, 2).bounds == (500_010, 4_999_360, 500_410, 4_999_960)

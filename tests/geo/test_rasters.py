@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +33,6 @@ from s2fin_cli.geo.rasters import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from tests.conftest import WriteRaster
@@ -413,3 +414,69 @@ def test_share_covered_by_another_crs() -> None:
     assert share_covered(UTM_100, degrees) == 1.0
     assert 0 < share_covered(degrees, UTM_100) < 0.01
     assert share_covered(UTM_100, Grid(degrees.crs, Affine(0.01, 0, -170, 0, -0.01, 46), (200, 200))) == 0.0
+
+
+#: Gives parts of files, as servers of large rasters do and Python's own does not.
+RANGE_SERVER = """
+import http.server, pathlib, re
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        path = pathlib.Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        content = path.read_bytes()
+        first, last = 0, len(content) - 1
+        if found := re.fullmatch(r"bytes=(\\d+)-(\\d*)", self.headers.get("Range", "")):
+            first, last = int(found[1]), min(int(found[2] or last), last)
+        self.send_response(206 if found else 200)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        self.wfile.write(content[first : last + 1])
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_raster_over_http_is_read_as_from_a_file(
+    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a server on this machine, as the suite needs no network, in a process of its own, as GDAL keeps the GIL."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "10")
+    values = random_values("uint16", (3, 300, 200))
+    write_raster(tmp_path / "a.tif", values)
+    command = [sys.executable, "-c", RANGE_SERVER]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            name = f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}/a.tif"
+            info = read_info(name)
+            assert (info.count, info.grid.shape) == (3, (300, 200))
+            with open_on_grid(name, info.grid, indexes=(3, 1)) as reader:
+                assert np.array_equal(reader.read(Window(10, 20, 50, 60)), values[[2, 0], 20:80, 10:60])
+            with pytest.raises(RasterError, match="is not a raster that GDAL can read"):
+                read_info(name.replace("a.tif", "b.tif"))
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "int32", "float64"])
+def test_a_nodata_value_is_found_in_every_data_type(tmp_path: Path, write_raster: WriteRaster, dtype: str) -> None:
+    """Those that float32 holds exactly are compared here, the others by GDAL."""
+    values = np.arange(1, 2 * 20 * 30 + 1).reshape(2, 20, 30).astype(dtype)
+    nodata = 7 if dtype != "float32" else -3.4028234663852886e38
+    values[:, 3, 4] = nodata
+    path = write_raster(tmp_path / "a.tif", values, nodata=nodata)
+    info = read_info(path)
+    with open_on_grid(path, info.grid, indexes=(1, 2)) as reader:
+        read = reader.read(info.grid.window)
+    expected = values.astype("float32")
+    expected[values == np.array(nodata, dtype)] = np.nan
+    assert np.array_equal(read, expected, equal_nan=True)
+    assert np.isnan(read[:, 3, 4]).all()
