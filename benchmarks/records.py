@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import os
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,11 @@ RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
 #: The method that is measured; its variants' names begin with it and a space.
 SUBJECT = "s2fin"
 CALIBRATION_BINS = 15
+#: Options of training whose defaults decide what it gives.
+DECIDING = (
+    "resampling", "coregister", "on_conflict", "patch_size", "epochs", "batch_size", "learning_rate",
+    "labels_per_class", "split", "validation", "refit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,9 +189,9 @@ def _fingerprint(*, subject: bool) -> str:
 
 
 def _defaults() -> dict[str, object]:
-    """The defaults that decide what s2fin gives."""
-    options = {field.name: field.default for field in fields(TrainOptions) if field.default is not MISSING}
-    return {**options, "stride": ClassifyOptions.stride}
+    """The defaults that decide what s2fin gives; other options are given to each run, or say where files are."""
+    options = {field.name: field.default for field in fields(TrainOptions)}
+    return {name: options[name] for name in DECIDING} | {"stride": ClassifyOptions.stride}
 
 
 def is_subject(method: str) -> bool:
