@@ -11,7 +11,7 @@ import numpy as np
 from s2fin_cli import __version__
 from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
-from s2fin_cli.geo.classmap import create_float_raster
+from s2fin_cli.geo.classmap import create_image
 from s2fin_cli.geo.stack import coregister, stack_of
 from s2fin_cli.geo.windows import clip, iter_tiles
 from s2fin_cli.progress import Progress, silent
@@ -71,7 +71,7 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     with (
         staged([dst_path], overwrite=options.overwrite) as (tmp_path,),
         stack.open() as opened,
-        create_float_raster(tmp_path, grid, names, tags=tags) as writer,
+        create_image(tmp_path, grid, names, tags=tags) as writer,
     ):
         for done, window in enumerate(windows, start=1):
             tile = opened.read(window)

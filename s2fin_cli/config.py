@@ -321,6 +321,36 @@ class AlignOptions(InputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """Options of `s2fin convert`.
+
+    Attributes:
+        src: the MATLAB file, version 5 or 7.3.
+        output: the GeoTIFF to write.
+        variable: the array, with dots between the fields of structures; None takes the only one that can be it.
+        crs: its CRS, as a code or WKT; None for none.
+        transform: of the grid as rasterio has it: a, b, c, d, e, f.
+        wavelengths: of its bands: a text file of numbers in nanometres, or a variable of the file.
+        classes: a CSV table of classes: the array holds labels, and becomes a label raster with names and colours.
+        overwrite: whether `output` may already be there.
+    """
+
+    src: StrPath
+    output: StrPath
+    variable: str | None = None
+    crs: str | None = None
+    transform: Sequence[float] | None = None
+    wavelengths: StrPath | None = None
+    classes: StrPath | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.transform is not None:
+            whole = len(self.transform) == 6 and all(_is_real(v) and math.isfinite(v) for v in self.transform)
+            _check("transform", self.transform, whole, "six numbers: a, b, c, d, e, f")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleOptions:
     """Options of `s2fin sample`.
 

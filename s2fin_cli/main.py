@@ -16,6 +16,7 @@ import click
 from s2fin_cli import __version__
 from s2fin_cli.commands.align import align
 from s2fin_cli.commands.classify import classify
+from s2fin_cli.commands.convert import convert
 from s2fin_cli.commands.demo import demo
 from s2fin_cli.commands.evaluate import evaluate
 from s2fin_cli.commands.inspect import inspect
@@ -87,7 +88,7 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (align, split, train, classify, sample, evaluate, inspect, demo):
+for _command in (convert, align, split, train, classify, sample, evaluate, inspect, demo):
     cli.add_command(_command)
 
 

@@ -179,27 +179,50 @@ def create_class_map(
 
 
 @contextlib.contextmanager
-def create_float_raster(
+def create_image(
     dst_path: Path,
     grid: Grid,
     band_names: Sequence[str],
     *,
     tags: Mapping[str, str],
     fmt: RasterFormat = DEFAULT_FORMAT,
+    dtype: str = "float32",
+    nodata: float | None = np.nan,
+    wavelengths: Sequence[float] | None = None,
 ) -> Iterator[RasterWriter]:
-    """Create a raster of float32 bands with averages as overviews, NaN where there is no data."""
+    """Create a raster of values with averages as overviews.
+
+    Args:
+        dst_path: a GeoTIFF.
+        grid: its grid.
+        band_names: descriptions of its bands.
+        tags: of the dataset.
+        fmt: how it is written.
+        dtype: its data type.
+        nodata: what stands for no data, or None.
+        wavelengths: of its bands in nanometres, if they are known.
+    """
     count = len(band_names)
-    with _create(dst_path, grid, fmt, count=count, dtype="float32", nodata=np.nan, overviews=Resampling.average) as dst:
+    with _create(dst_path, grid, fmt, count=count, dtype=dtype, nodata=nodata, overviews=Resampling.average) as dst:
         with _as_os_error():
             dst.update_tags(**tags)
             for index, name in enumerate(band_names, start=1):
                 dst.set_band_description(index, name)
+            for index, place in enumerate(wavelengths or (), start=1):
+                dst.update_tags(index, wavelength=f"{place:g}", wavelength_units="Nanometers")
         yield RasterWriter(dst)
 
 
 @contextlib.contextmanager
 def _create(
-    dst_path: Path, grid: Grid, fmt: RasterFormat, *, count: int, dtype: str, nodata: float, overviews: Resampling
+    dst_path: Path,
+    grid: Grid,
+    fmt: RasterFormat,
+    *,
+    count: int,
+    dtype: str,
+    nodata: float | None,
+    overviews: Resampling,
 ) -> Iterator[Any]:
     is_cog = fmt.driver == "COG"
     profile = {

@@ -24,7 +24,7 @@ from s2fin_cli.geo.classmap import (
     RasterWriter,
     check_format,
     create_class_map,
-    create_float_raster,
+    create_image,
     iter_strips,
 )
 from s2fin_cli.geo.stack import Stack, Tile, stack_of
@@ -218,7 +218,7 @@ def _open_writers(
         def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
             if dst_path is None:
                 return None
-            return opened.enter_context(create_float_raster(dst_path, grid, band_names, tags=tags, fmt=fmt))
+            return opened.enter_context(create_image(dst_path, grid, band_names, tags=tags, fmt=fmt))
 
         yield _Writers(
             opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags, fmt=fmt)),

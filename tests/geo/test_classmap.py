@@ -26,7 +26,7 @@ from s2fin_cli.geo.classmap import (
     RasterFormat,
     check_format,
     create_class_map,
-    create_float_raster,
+    create_image,
     iter_strips,
     read_class_names,
     sieved,
@@ -174,7 +174,7 @@ def test_the_grid_is_kept(tmp_path: Path, grid: Grid) -> None:
 def test_bands_of_floats(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((2, *GRID.shape)).astype("float32")
     values[:, :5] = np.nan
-    with create_float_raster(tmp_path / "p.tif", GRID, ["water", "Ödland"], tags={"A": "b"}) as dst:
+    with create_image(tmp_path / "p.tif", GRID, ["water", "Ödland"], tags={"A": "b"}) as dst:
         dst.write(values, GRID.window)
     with rasterio.open(tmp_path / "p.tif") as src:
         assert np.array_equal(src.read(), values, equal_nan=True)
@@ -191,7 +191,7 @@ def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_r
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with (
         pytest.raises(RasterError, match=r"input\.tif cannot be read"),
-        create_float_raster(tmp_path / "p.tif", GRID, ["a"], tags={}) as dst,
+        create_image(tmp_path / "p.tif", GRID, ["a"], tags={}) as dst,
         open_on_grid(path, GRID, indexes=(1,)) as reader,
     ):
         dst.write(reader.read(GRID.window), GRID.window)
@@ -200,7 +200,7 @@ def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_r
 def test_strips_cover_the_map(tmp_path: Path) -> None:
     values = write(tmp_path / "map.tif", NAMES)
     confidence = np.random.default_rng(0).random((1, *GRID.shape)).astype("float32")
-    with create_float_raster(tmp_path / "c.tif", GRID, ["confidence"], tags={}) as dst:
+    with create_image(tmp_path / "c.tif", GRID, ["confidence"], tags={}) as dst:
         dst.write(confidence, GRID.window)
     strips = list(iter_strips(tmp_path / "map.tif", tmp_path / "c.tif"))
     assert len(strips) == 2
@@ -271,7 +271,7 @@ def test_float_rasters_in_either_format(tmp_path: Path, driver: str) -> None:
     values = np.random.default_rng(0).random((2, *LARGE.shape), dtype=np.float32)
     values[:, :300] = np.nan
     fmt = RasterFormat(driver, {"COMPRESS": "LZW"})
-    with create_float_raster(tmp_path / "p.tif", LARGE, ["a", "b"], tags={"x": "y"}, fmt=fmt) as dst:
+    with create_image(tmp_path / "p.tif", LARGE, ["a", "b"], tags={"x": "y"}, fmt=fmt) as dst:
         dst.write(values, LARGE.window)
     with rasterio.open(tmp_path / "p.tif") as src:
         assert np.array_equal(src.read(), values, equal_nan=True)
