@@ -86,9 +86,12 @@ def _values(given: Mapping[str, Any], known: Mapping[str, click.Option], *, fold
     values = {}
     for key, value in given.items():
         parameter = known[_to_name(key)]
-        is_list = parameter.multiple and isinstance(value, list)
+        takes_list, size = parameter.multiple or parameter.nargs > 1, parameter.nargs
+        if size > 1 and (not isinstance(value, list) or len(value) != size):
+            raise UsageError(f"{where}: {key} is {value!r}; it must be a list of {size} numbers")
+        is_list = takes_list and isinstance(value, list)
         parts = [_value(part, parameter, folder, where=f"{where}: {key}") for part in (value if is_list else [value])]
-        values[str(parameter.name)] = parts if parameter.multiple else parts[0]
+        values[str(parameter.name)] = parts if takes_list else parts[0]
     return values
 
 

@@ -224,3 +224,16 @@ def test_split_is_a_command_and_an_option(tmp_path: Path) -> None:
     values = defaults(tmp_path, 'labels = "gt.shp"\n[split]\nshare = 0.3\n[train]\nsplit = "random"\n')
     assert values["split"] == {"labels": str(tmp_path / "gt.shp"), "share": 0.3}
     assert values["train"] == {"labels": str(tmp_path / "gt.shp"), "split": "random"}
+
+
+def test_bounds_are_a_list_of_four_numbers(tmp_path: Path) -> None:
+    values = defaults(tmp_path, "bounds = [1, 2.5, 3, 4]\n")
+    assert values["train"] == {"bounds": [1, 2.5, 3, 4]}
+    for text, message in (
+        ("bounds = [1, 2, 3]", "bounds is [1, 2, 3]; it must be a list of 4 numbers"),
+        ("bounds = 1", "bounds is 1; it must be a list of 4 numbers"),
+        ('bounds = [1, 2, 3, "4"]', "bounds is '4'; it must be a number"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            defaults(tmp_path, text)
+        assert message in str(caught.value)
