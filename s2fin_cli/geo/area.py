@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import rasterio.features
 import rasterio.windows
 import shapely
 from affine import Affine
+from rasterio.windows import Window
 
 from s2fin_cli.errors import AreaError
 from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from rasterio.windows import Window
 
     from s2fin_cli.geo.grid import Grid
 
@@ -31,7 +31,7 @@ class Area:
     Attributes:
         grid: the grid.
         geometries: shapely polygons in the grid's CRS.
-        window: the smallest one that holds all pixels that they may touch.
+        window: the smallest one that holds all pixels whose centres lie in them.
     """
 
     grid: Grid
@@ -76,13 +76,23 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
     if src_path is not None:
         polygons = _read_polygons(src_path, grid)
         geometries = _parts(shapely.intersection(polygons, geometries[0])) if geometries else polygons
-    window = grid.window_of(shapely.total_bounds(geometries)) if geometries else None
-    area = None if window is None else Area(grid, tuple(geometries), window)
-    if area is None or not area.mask(area.window).any():
+    touched = grid.window_of(shapely.total_bounds(geometries)) if geometries else None
+    area = None if touched is None else _tight(Area(grid, tuple(geometries), touched))
+    if area is None:
         name = "--aoi and --bounds" if bounds and src_path else "--bounds" if bounds else f"--aoi {src_path}"
         where = "nothing in common" if not geometries else _describe(shapely.total_bounds(geometries))
         raise AreaError(f"{name}: no pixel's centre lies inside ({where}); the image is {grid.describe()}")
     return area
+
+
+def _tight(area: Area) -> Area | None:
+    """The area with its window cut to the pixels inside, or None where there are none."""
+    mask = area.mask(area.window)
+    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    row_off, col_off = area.window.row_off + int(rows[0]), area.window.col_off + int(cols[0])
+    return replace(area, window=Window(col_off, row_off, int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1))
 
 
 def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:

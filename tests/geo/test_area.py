@@ -66,6 +66,13 @@ def test_bounds_hold_the_pixels_whose_centres_lie_inside(numbers: tuple[float, .
         assert np.array_equal(whole_mask(read_area(GRID, bounds=bounds)), expected)
 
 
+def test_the_window_holds_no_empty_row_or_column() -> None:
+    area = read_area(GRID, bounds=(500_006, 4_999_806, 500_094, 4_999_994))
+    assert area is not None
+    assert area.window.flatten() == (1, 1, 8, 18)
+    assert area.mask(area.window).all()
+
+
 def test_polygons_of_another_crs(tmp_path: Path) -> None:
     circle = shapely.Point(500_221, 4_999_783).buffer(137)
     other = shapely.box(500_400, 4_999_900, 500_433, 4_999_922)
