@@ -199,7 +199,7 @@ class _DirectReader:
         """Positions of bands and those nodata values that values are compared with here.
 
         They are those that GDAL's masks leave out, as they do where a mask exists; and those of data types that float32
-        holds exactly, as a mask made by GDAL takes ten times as long.
+        holds exactly, as a mask made by GDAL takes much longer.
         """
         found = []
         for position, index in enumerate(self.indexes):
