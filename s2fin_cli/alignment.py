@@ -11,7 +11,7 @@ import numpy as np
 from s2fin_cli import __version__
 from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
-from s2fin_cli.geo.classmap import create_image
+from s2fin_cli.geo.classmap import check_raster_path, create_image
 from s2fin_cli.geo.stack import coregister, stack_of
 from s2fin_cli.geo.windows import clip, iter_tiles
 from s2fin_cli.progress import Progress, silent
@@ -54,8 +54,7 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
         S2finError: something is wrong with the inputs, options or output; nothing is written.
     """
     dst_path = Path(options.output)
-    if dst_path.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"{dst_path} cannot be written: it is a GeoTIFF; give a name that ends in .tif")
+    check_raster_path(dst_path)
     check_outputs([dst_path], overwrite=options.overwrite, inputs=options.inputs)
     stack = stack_of(replace(options, coregister="off"))
     if len(stack.aux) != 1:

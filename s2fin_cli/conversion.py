@@ -15,7 +15,7 @@ from s2fin_cli import __version__
 from s2fin_cli.errors import LabelError, RasterError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding, read_class_table
-from s2fin_cli.geo.classmap import create_class_map, create_image
+from s2fin_cli.geo.classmap import check_raster_path, create_class_map, create_image
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.matlab import read_arrays
 
@@ -47,8 +47,7 @@ def convert(options: ConvertOptions) -> tuple[int, ...]:
         S2finError: something is wrong with the file, the options or the output; nothing is written.
     """
     dst_path = Path(options.output)
-    if dst_path.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"{dst_path} cannot be written: it is a GeoTIFF; give a name that ends in .tif")
+    check_raster_path(dst_path)
     inputs = [path for path in (options.src, options.classes) if path is not None]
     check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
     arrays = read_arrays(options.src)

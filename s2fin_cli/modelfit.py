@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.errors import ModelFileError
-from s2fin_cli.geo.spectra import match_wavelengths
+from s2fin_cli.geo.spectra import are_same_wavelengths, match_wavelengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,9 +87,7 @@ def _by_wavelength(
     by_number: list[int] | None,
 ) -> list[int]:
     places = dict(zip(layer.numbers, given, strict=True))
-    if by_number is not None and match_wavelengths(wanted, [places[number] for number in by_number]) == list(
-        range(len(wanted))
-    ):
+    if by_number is not None and are_same_wavelengths(wanted, [places[number] for number in by_number]):
         return by_number  # bands of two detectors may share a wavelength, and then their order tells them apart
     found = match_wavelengths(wanted, given)
     numbers = [layer.numbers[place] for place in found if place is not None]

@@ -14,7 +14,7 @@ from s2fin_cli import __version__
 from s2fin_cli.errors import LabelError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.classmap import create_class_map
+from s2fin_cli.geo.classmap import check_raster_path, create_class_map
 from s2fin_cli.geo.labels import LabelledPixels, read_labels, rules_of
 from s2fin_cli.geo.picture import map_panel, write_picture
 from s2fin_cli.geo.rasters import read_info
@@ -73,8 +73,8 @@ def split(options: SplitOptions) -> SplitResult:
         S2finError: something is wrong with the inputs, options or outputs; nothing is written.
     """
     wanted = [Path(options.train), Path(options.test)]
-    if any(path.suffix.lower() not in (".tif", ".tiff") for path in wanted):
-        raise UsageError("training and test labels are written as rasters; give names that end in .tif")
+    for path in wanted:
+        check_raster_path(path)
     if options.picture is not None:
         wanted.append(Path(options.picture))
         if wanted[-1].suffix.lower() != ".png":

@@ -85,6 +85,16 @@ def check_format(fmt: RasterFormat) -> None:
         raise UsageError(f"--co is not as the {fmt.driver} driver wants it: {'; '.join(told.messages)}")
 
 
+def check_raster_path(dst_path: Path) -> None:
+    """Refuse a file that a raster cannot be written to.
+
+    Raises:
+        UsageError: its name is not that of a GeoTIFF.
+    """
+    if dst_path.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError(f"{dst_path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
+
+
 class _Collected(logging.Handler):
     """Keeps the messages that are logged."""
 

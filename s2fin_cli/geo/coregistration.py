@@ -131,6 +131,8 @@ def find_displacement(open_moved: Callable[[float, float], AbstractContextManage
             break
         cols, rows = cols + step.cols, rows + step.rows
     assert found is not None  # noqa: S101  there is a first round
+    if not (cols or rows):
+        return found
     with open_moved(cols, rows) as opened:
         return replace(found, cols=cols, rows=rows, after=_edge_similarity(opened))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import rasterio
     from numpy.typing import NDArray
@@ -123,14 +124,27 @@ def implausible_bands(high: NDArray[np.float64], wavelengths: Sequence[float] | 
 
 
 def _running_median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    half = width // 2
-    return np.array([np.nanmedian(part) for part in _around(values, half)])
+    """Median of so many values around each, those there are; NaN where there are none."""
+    padded = np.pad(values, width // 2, constant_values=np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing but NaN gives NaN
+        return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1))
 
 
-def _around(values: NDArray[np.float64], half: int) -> Iterator[NDArray[np.float64]]:
-    for position, value in enumerate(values):
-        part = values[max(position - half, 0) : position + half + 1]
-        yield np.array([value]) if np.isnan(part).all() else part
+def are_same_wavelengths(wanted: Sequence[float], given: Sequence[float]) -> bool:
+    """Whether each wavelength is that of the band in the same place.
+
+    Args:
+        wanted: nm, in any order.
+        given: nm, as many.
+    """
+    wanted_nm = np.asarray(wanted, dtype=float)
+    return bool((np.abs(wanted_nm - np.asarray(given, dtype=float)) <= _tolerance(wanted_nm)).all())
+
+
+def _tolerance(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far off each band may be and still be the same, in nm."""
+    return np.asarray(np.clip(SAME_SHARE * _distance_to_next(places), *SAME_NM))
 
 
 def match_wavelengths(wanted: Sequence[float], given: Sequence[float]) -> list[int | None]:
@@ -142,10 +156,10 @@ def match_wavelengths(wanted: Sequence[float], given: Sequence[float]) -> list[i
         wanted: nm, in any order.
         given: nm, in any order.
     """
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  takes half a second, and is seldom needed
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  takes half a second, and most images have the model's order
 
     wanted_nm, given_nm = np.asarray(wanted, dtype=float), np.asarray(given, dtype=float)
-    tolerance = np.clip(SAME_SHARE * _distance_to_next(wanted_nm), *SAME_NM)[:, None]
+    tolerance = _tolerance(wanted_nm)[:, None]
     distances = np.abs(wanted_nm[:, None] - given_nm[None])
     near = distances <= tolerance
     # what is too far costs more than all that is near together

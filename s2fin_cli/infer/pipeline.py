@@ -23,6 +23,7 @@ from s2fin_cli.geo.classmap import (
     RasterFormat,
     RasterWriter,
     check_format,
+    check_raster_path,
     create_class_map,
     create_image,
     iter_strips,
@@ -76,8 +77,8 @@ class Outputs:
             check_vector_path(polygons)
         rasters = (class_map, _path(options.confidence), _path(options.probabilities))
         for path in rasters:
-            if path is not None and path.suffix.lower() not in (".tif", ".tiff"):
-                raise UsageError(f"{path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
+            if path is not None:
+                check_raster_path(path)
         return cls(class_map, class_map.with_suffix(".qml"), polygons, *rasters[1:])
 
     @property

@@ -117,7 +117,7 @@ def test_the_default_distance_is_farther_than_the_network_sees() -> None:
 def test_splits_that_cannot_be_made(run: Run, scene: Path) -> None:
     given = ("split", "--labels", "gt.gpkg", "--like", "image.tif", "--train", "train.tif")
     for arguments, code, message in (
-        (("--test", "test.gpkg"), 2, "written as rasters; give names that end in .tif"),
+        (("--test", "test.gpkg"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("--test", "test.tif", "--picture", "a.jpg"), 2, "a picture is a PNG"),
         (("--test", "test.tif", "--share", 1), 2, "share is 1.0; it must be above 0 and below 1"),
         (("--test", "test.tif", "--distance", 100), 1, "take a"),

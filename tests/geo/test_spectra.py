@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rasterio.shutil import copy
 
 from s2fin_cli.geo.rasters import read_info
-from s2fin_cli.geo.spectra import implausible_bands, match_wavelengths
+from s2fin_cli.geo.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +148,12 @@ def test_bands_are_matched_by_wavelength() -> None:
     assert match_wavelengths([1610, 2202], [1614, 2150]) == [0, None]  # farther than 30 nm
     assert match_wavelengths([500, 500], [500.1, 500.2]) in ([0, 1], [1, 0])
     assert match_wavelengths([500, 505], [505]) == [None, 0]
+
+
+def test_bands_in_the_same_order_are_told_without_a_match() -> None:
+    assert are_same_wavelengths([450, 900, 900, 1600], [449, 901, 899, 1620])
+    assert not are_same_wavelengths([450, 900, 900, 1600], [449, 903, 899, 1620])
+    assert not are_same_wavelengths([450, 550], [550, 450])
 
 
 @given(st.lists(st.floats(400, 2500), min_size=2, max_size=40, unique=True), st.randoms())
