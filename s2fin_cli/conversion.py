@@ -107,12 +107,13 @@ def _wavelengths(
 ) -> list[float] | None:
     if options.wavelengths is None:
         return None
-    name, bands = str(options.wavelengths), values.shape[2] if values.ndim == 3 else 1
-    if name in arrays:
+    path, bands = Path(options.wavelengths), values.shape[2] if values.ndim == 3 else 1
+    name = path.name  # a project file's folder comes before a variable's name too
+    if name in arrays and not path.is_file():
         found = arrays[name].astype(float).ravel().tolist()
     else:
         try:
-            found = [float(part) for part in Path(name).read_text(encoding="utf-8").replace(",", " ").split()]
+            found = [float(part) for part in path.read_text(encoding="utf-8").replace(",", " ").split()]
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"wavelengths is {name!r}, which is neither a variable of {options.src} nor a file of numbers ({error})"
@@ -144,7 +145,7 @@ def _write_labels(dst_path: Path, values: NDArray[Any], grid: Grid, options: Con
         )
     dtype, nodata = map_encoding([c.id for c in classes])
     known = np.isin(values, [c.id for c in classes])
-    strange = np.setdiff1d(values[~known], [0]).tolist()
+    strange = np.unique(values[~known & (values > 0)]).tolist()
     if strange:
         raise LabelError(f"{options.src} holds class {strange[0]:g}, which the class table does not have; add it there")
     with create_class_map(dst_path, grid, classes, tags={"TIFFTAG_SOFTWARE": f"s2fin {__version__}"}) as writer:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from s2fin_cli import __version__
 from s2fin_cli.commands.align import align
@@ -24,7 +25,7 @@ from s2fin_cli.commands.sample import sample
 from s2fin_cli.commands.split import split
 from s2fin_cli.commands.train import train
 from s2fin_cli.errors import S2finError, UsageError
-from s2fin_cli.project import DEFAULT_PROJECT, read_defaults
+from s2fin_cli.project import DEFAULT_PROJECT, Defaults, read_defaults
 
 logger = logging.getLogger("s2fin_cli")
 
@@ -40,6 +41,34 @@ class _Failure(click.ClickException):
         click.echo(f"error: {self.format_message()}", err=True)
 
 
+class _EachTable(click.Command):
+    """A command that the project file has several tables of: it is run once for each.
+
+    Where the command line says what to write, it is run that once, without them.
+    """
+
+    def __init__(self, command: click.Command, runs: list[dict[str, Any]]) -> None:
+        super().__init__(command.name)
+        self._command, self._runs = command, runs
+        self._contexts: list[click.Context] = []
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        typed = self._command.make_context(info_name, [*args], parent, resilient_parsing=True)
+        if typed.get_parameter_source("output") is ParameterSource.COMMANDLINE:
+            return self._command.make_context(info_name, args, parent, **extra)
+        self._contexts = [
+            self._command.make_context(info_name, [*args], parent, default_map=run, **extra) for run in self._runs
+        ]
+        return click.Context(self, info_name=info_name, parent=parent)
+
+    def invoke(self, ctx: click.Context) -> None:
+        for context in self._contexts:
+            with context:
+                self._command.invoke(context)
+
+
 class _Boundary(click.Group):
     """Takes defaults from the project file, and turns errors into one message and an exit code."""
 
@@ -47,11 +76,16 @@ class _Boundary(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         path = ctx.params.get("config") or (DEFAULT_PROJECT if Path(DEFAULT_PROJECT).is_file() else None)
+        wants_help = not set(args).isdisjoint(ctx.help_option_names)
+        defaults: dict[str, Defaults] = {}
         if path is not None and not ctx.resilient_parsing:
-            wants_help = not set(args).isdisjoint(ctx.help_option_names)
             with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
-                ctx.default_map = read_defaults(Path(path), self.commands)
-        return super().resolve_command(ctx, args)
+                defaults = read_defaults(Path(path), self.commands)
+        ctx.default_map = {name: of.runs[0] if len(of.runs) == 1 else of.shared for name, of in defaults.items()}
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and name in defaults and len(defaults[name].runs) > 1 and not wants_help:
+            command = _EachTable(command, defaults[name].runs)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

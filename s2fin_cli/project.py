@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,31 @@ DEFAULT_PROJECT = "s2fin.toml"
 NOT_IN_PROJECT = ("as_json", "quiet", "verbose", "help", "version", "config")
 
 
-def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict[str, dict[str, Any]]:
-    """Defaults of the commands' options from a project file.
+@dataclass(frozen=True)
+class Defaults:
+    """What a project file says of a command.
+
+    Attributes:
+        shared: values by parameter name from the keys at the top; paths relative to the file's folder.
+        runs: the same with those of the command's own table besides, once for each such table; one where it has none.
+    """
+
+    shared: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+
+def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict[str, Defaults]:
+    """Defaults of the commands' options and arguments from a project file.
 
     Keys at the top hold for every command that has such an option; those in a table named like a command hold for it
-    alone and come first.
+    alone and come first. Of several tables for one command, `[[convert]]`, each is a run of it.
 
     Args:
         src_path: the project file.
         commands: the commands by name.
 
     Returns:
-        by command, values by parameter name; paths relative to the file's folder.
+        the defaults by command.
 
     Raises:
         UsageError: the file cannot be read, or holds a key that no option has, or a value of the wrong type.
@@ -44,35 +58,38 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the project file {src_path} is not valid TOML: {error}") from error
     parameters = {name: _parameters(command) for name, command in commands.items()}
-    options = {key for known in parameters.values() for key in known}
+    every_name = sorted({key for known in parameters.values() for key in known} | set(parameters))
+    tables = {name: _tables(values[name]) for name in parameters if name in values}
     # NOTE: "split" is a command and an option of another one.
-    tables = {
-        name: table
-        for name, table in values.items()
-        if name in parameters and (isinstance(table, dict) or name not in options)
-    }
-    common = {key: value for key, value in values.items() if key not in tables}
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise UsageError(f"{src_path}: {name!r} is a command; write its options below a line [{name}]")
-    every_name = sorted(options | set(parameters))
+    own = {name: found for name, found in tables.items() if found is not None}
+    common = {key: value for key, value in values.items() if key not in own}
+    for key in common:
+        if key in parameters and not any(key in known for known in parameters.values()):
+            raise UsageError(f"{src_path}: {key!r} is a command; write its options below a line [{key}]")
     _check_keys(common, every_name, where=str(src_path))
     defaults = {}
     for name, known in parameters.items():
-        own, where = tables.get(name, {}), f"{src_path}, table [{name}]"
-        _check_keys(own, sorted(known), where=where)
-        shared = {key: value for key, value in common.items() if _to_name(key) in known}
-        defaults[name] = {
-            **_values(shared, known, folder=src_path.parent, where=str(src_path)),
-            **_values(own, known, folder=src_path.parent, where=where),
-        }
+        given = {key: value for key, value in common.items() if _to_name(key) in known}
+        shared = _values(given, known, folder=src_path.parent, where=str(src_path))
+        where = f"{src_path}, table [{name}]"
+        runs = []
+        for table in own.get(name, [{}]):
+            _check_keys(table, sorted(known), where=where)
+            runs.append(shared | _values(table, known, folder=src_path.parent, where=where))
+        defaults[name] = Defaults(shared, runs)
     return defaults
 
 
-def _parameters(command: click.Command) -> dict[str, click.Option]:
-    """A command's options by the name that a user knows them by."""
-    options = [p for p in command.params if isinstance(p, click.Option) and p.name not in NOT_IN_PROJECT]
-    return {_to_name(max(option.opts, key=len).lstrip("-")): option for option in options}
+def _tables(value: Any) -> list[dict[str, Any]] | None:
+    """The tables that a value consists of, None for another kind of value."""
+    tables = value if isinstance(value, list) else [value]
+    return tables if tables and all(isinstance(table, dict) for table in tables) else None
+
+
+def _parameters(command: click.Command) -> dict[str, click.Parameter]:
+    """A command's options and arguments by the name that a user knows them by."""
+    known = [parameter for parameter in command.params if parameter.name not in NOT_IN_PROJECT]
+    return {_to_name(max(parameter.opts, key=len).lstrip("-")): parameter for parameter in known}
 
 
 def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> None:
@@ -81,7 +98,9 @@ def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> N
             raise UsageError(f"{where}: unknown key {key!r}; {nearest_name(_to_name(key), known)}")
 
 
-def _values(given: Mapping[str, Any], known: Mapping[str, click.Option], *, folder: Path, where: str) -> dict[str, Any]:
+def _values(
+    given: Mapping[str, Any], known: Mapping[str, click.Parameter], *, folder: Path, where: str
+) -> dict[str, Any]:
     """Values by parameter name, each of the type that its option takes."""
     values = {}
     for key, value in given.items():
@@ -95,7 +114,7 @@ def _values(given: Mapping[str, Any], known: Mapping[str, click.Option], *, fold
     return values
 
 
-def _value(value: Any, parameter: click.Option, folder: Path, *, where: str) -> Any:
+def _value(value: Any, parameter: click.Parameter, folder: Path, *, where: str) -> Any:
     kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
     # NOTE: to Python true and false are numbers too.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -115,7 +134,7 @@ def _to_name(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _resolve(value: Any, parameter: click.Option, folder: Path) -> Any:
+def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
     """A path in a project file is relative to it; GDAL's names of datasets are left alone."""
     if not isinstance(parameter.type, FilePath):
         return value

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def defaults(folder: Path, text: str) -> dict[str, dict[str, Any]]:
     (folder / "s2fin.toml").write_text(text, encoding="utf-8")
-    return read_defaults(folder / "s2fin.toml", cli.commands)
+    found = read_defaults(folder / "s2fin.toml", cli.commands)
+    return {name: of.runs[0] for name, of in found.items()}
 
 
 def run(*args: str) -> Result:
@@ -84,7 +85,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "s2fin.toml").write_text("epochs = 3", encoding="utf-8-sig")
-    assert read_defaults(tmp_path / "s2fin.toml", cli.commands)["train"] == {"epochs": 3}
+    assert read_defaults(tmp_path / "s2fin.toml", cli.commands)["train"].runs == [{"epochs": 3}]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +238,70 @@ def test_bounds_are_a_list_of_four_numbers(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             defaults(tmp_path, text)
         assert message in str(caught.value)
+
+
+def runs_of(folder: Path, text: str, command: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    (folder / "s2fin.toml").write_text(text, encoding="utf-8")
+    found = read_defaults(folder / "s2fin.toml", cli.commands)[command]
+    return found.shared, found.runs
+
+
+def test_several_tables_are_several_runs(tmp_path: Path) -> None:
+    text = 'crs = "EPSG:32615"\n[[convert]]\nsrc = "a.mat"\n[[convert]]\nsrc = "b.mat"\ncrs = "EPSG:32616"\n'
+    shared, runs = runs_of(tmp_path, text, "convert")
+    assert shared == {"crs": "EPSG:32615"}
+    assert runs == [
+        {"crs": "EPSG:32615", "src": str(tmp_path / "a.mat")},
+        {"crs": "EPSG:32616", "src": str(tmp_path / "b.mat")},
+    ]
+    assert runs_of(tmp_path, text, "train") == ({}, [{}])
+    with pytest.raises(UsageError, match=r"table \[convert\]: unknown key 'scr'; did you mean 'src'\?"):
+        runs_of(tmp_path, text.replace('src = "b', 'scr = "b'), "convert")
+    with pytest.raises(UsageError, match=r"'convert' is a command; write its options below a line \[convert\]"):
+        runs_of(tmp_path, "convert = [1, 2]", "convert")
+
+
+@pytest.fixture
+def two_reports(scene: Path) -> Path:
+    """A project with two evaluations, right and wrong."""
+    tables = [
+        f'[[evaluate]]\nmap = "map.tif"\nreference = "gt.gpkg"\nlabel-field = "{field}"\noutput = "{field}.json"\n'
+        for field in ("right", "wrong")
+    ]
+    (scene / "s2fin.toml").write_text("\n".join(tables))
+    return scene
+
+
+def test_a_command_runs_once_for_each_table(two_reports: Path) -> None:
+    result = run("--config", str(two_reports / "s2fin.toml"), "evaluate", "-q")
+    assert result.exit_code == 0, result.output
+    figures = [json.loads((two_reports / f"{name}.json").read_text()) for name in ("right", "wrong")]
+    assert [f["overall_accuracy"] for f in figures] == [1, 0]
+
+
+def test_the_command_line_holds_for_each_table(two_reports: Path) -> None:
+    config = ("--config", str(two_reports / "s2fin.toml"))
+    assert run(*config, "evaluate", "--label-field", "right").exit_code == 0
+    again = run(*config, "evaluate", "--label-field", "right")
+    assert (again.exit_code, "right.json is already there" in again.stderr) == (1, True)
+    assert run(*config, "evaluate", "--label-field", "right", "--overwrite").exit_code == 0
+    assert json.loads((two_reports / "wrong.json").read_text())["overall_accuracy"] == 1
+
+
+def test_an_output_on_the_command_line_is_a_run_of_its_own(two_reports: Path) -> None:
+    config, own = ("--config", str(two_reports / "s2fin.toml")), ("-o", str(two_reports / "own.json"))
+    result = run(*config, "evaluate", *own)
+    assert (result.exit_code, "--map" in result.stderr) == (2, True)
+    inputs = ("--map", str(two_reports / "map.tif"), "--reference", str(two_reports / "gt.gpkg"))
+    result = run(*config, "evaluate", *own, *inputs, "--label-field", "right")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in two_reports.glob("*.json")) == ["own.json"]
+
+
+def test_nothing_runs_where_one_table_is_wrong(two_reports: Path) -> None:
+    with (two_reports / "s2fin.toml").open("a") as file:
+        file.write("[[evaluate]]\noutput = 'third.json'\n")
+    result = run("--config", str(two_reports / "s2fin.toml"), "evaluate")
+    assert (result.exit_code, "--map" in result.stderr) == (2, True)
+    assert not list(two_reports.glob("*.json"))
+    assert run("--config", str(two_reports / "s2fin.toml"), "evaluate", "--help").exit_code == 0

@@ -45,12 +45,20 @@ def test_shown_project_file_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "s2fin.toml"
     path.write_text(block, encoding="utf-8")
     defaults = read_defaults(path, cli.commands)
-    assert defaults["train"]["epochs"] == 60
-    assert defaults["classify"]["hsi"] == [str(tmp_path / "images" / "a.tif")]
+    assert defaults["train"].runs[0]["epochs"] == 60
+    assert defaults["classify"].runs[0]["hsi"] == [str(tmp_path / "images" / "a.tif")]
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/network.md", "docs/benchmarks.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/network.md",
+        "docs/benchmarks.md",
+        "examples/benchmarks/README.md",
+    ],
 )
 def test_links_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")

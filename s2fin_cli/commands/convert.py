@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
     metavar="A B C D E F",
     help="Where its pixels lie: pixel width, 0, left edge, 0, minus pixel height, top edge.  [default: nowhere]",
 )
-@click.option("--wavelengths", help="Of its bands in nm: a file of numbers, or a variable.")
+@click.option("--wavelengths", type=FilePath(), help="Of its bands in nm: a file of numbers, or a variable.")
 @click.option("--classes", type=FilePath(), help="Class table (id, name, color): the array holds labels.")
 @overwrite_option
 @verbosity_options
@@ -33,7 +33,7 @@ def convert(**options: Any) -> None:
     """Turn an array of a MATLAB file into a GeoTIFF.
 
     Images have rows, columns and bands in this order. With --classes, the result is a label raster with names and
-    colours, in which 0 is unlabelled.
+    colours, in which what was 0 or below is unlabelled. Each table [[convert]] of a project file is a file to write.
     """
     from s2fin_cli.conversion import convert as run
 
