@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from s2fin import S2Fin
     from s2fin_cli.geo.labels import LabelledPixels
-    from s2fin_cli.modelfile import ModelInfo
+    from s2fin_cli.modelinfo import ModelInfo
     from scenes import LoadedScene
 
 #: Test pixels that a peer classifies at a time.

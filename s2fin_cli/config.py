@@ -232,6 +232,8 @@ class ClassifyOptions(InputOptions):
             the pixels' borders.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of `RASTER_DRIVERS`.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether outputs may already be there.
@@ -248,6 +250,8 @@ class ClassifyOptions(InputOptions):
     simplify: float | None = None
     confidence: StrPath | None = None
     probabilities: StrPath | None = None
+    scaled: bool = False
+    stac: bool = False
     format: str = "GTiff"
     co: Sequence[str] = ()
     overwrite: bool = False
@@ -269,6 +273,8 @@ class ClassifyOptions(InputOptions):
         if self.simplify is not None:
             _check("simplify", self.simplify, _is_real(self.simplify) and self.simplify > 0, "above 0")
             _make_plain(self, float, "simplify")
+        if self.scaled and self.confidence is None and self.probabilities is None:
+            raise UsageError("scaled is of confidence and probabilities, neither of which is to be written")
         if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
             raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 from safetensors import SafetensorError, safe_open
 
+from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.stack import Layer, Stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.modelfile import read_info as read_model_info
+from s2fin_cli.modelfile import read_item
+from s2fin_cli.stac import model_item_beside
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +41,20 @@ def describe(src_path: StrPath) -> dict[str, Any]:
     """
     path = str(src_path)
     return _describe_model(path) if _is_model(path) else _describe_raster(path)
+
+
+def write_item(src_path: StrPath, dst_path: StrPath, *, overwrite: bool = False) -> None:
+    """Write the STAC item of a model file, with the way to that file, its size and its checksum.
+
+    Raises:
+        ModelFileError: it is no model file, or damaged.
+        OutputError: the item cannot or must not be written.
+    """
+    target, model = Path(dst_path), Path(src_path)
+    check_outputs([target], overwrite=overwrite, inputs=[src_path])
+    item = model_item_beside(read_item(model), model, target.absolute().parent)
+    with staged([target], overwrite=overwrite) as (tmp_path,):
+        tmp_path.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
 
 
 def _is_model(src_path: str) -> bool:

@@ -9,9 +9,8 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +20,8 @@ from s2fin import S2Fin, S2FinConfig
 from s2fin_cli import __version__
 from s2fin_cli.config import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.errors import ModelFileError
-from s2fin_cli.geo.classes import LandCoverClass
+from s2fin_cli.modelinfo import ModelInfo
+from s2fin_cli.stac import model_item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,88 +34,9 @@ logger = logging.getLogger(__name__)
 METADATA_KEY = "s2fin"
 #: Key in that text of the checksum of all else in it and of the weights: a wrong bit could change a map unnoticed.
 CHECKSUM_KEY = "sha256"
+#: Key in that text of the model's STAC item.
+ITEM_KEY = "stac_item"
 FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class BandSet:
-    """The bands of one modality that a model was trained on.
-
-    Attributes:
-        modality: "hsi", "msi", "lidar", "dsm" or "sar".
-        count: data bands in the training raster.
-        indexes: 1-based numbers, among the data bands, of those in use.
-        dtype: the training raster's data type.
-        band_names: descriptions of the bands in use, empty where there is none.
-        wavelengths: centre wavelengths in nm of the bands in use, or None.
-        mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
-    """
-
-    modality: str
-    count: int
-    indexes: tuple[int, ...]
-    dtype: str
-    band_names: tuple[str, ...]
-    wavelengths: tuple[float, ...] | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from what `dataclasses.asdict` and JSON made of it."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return cls(**fields)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """Everything about a model but its weights.
-
-    Attributes:
-        architecture: configuration of the network, as `S2FinConfig.to_dict` gives it.
-        bands: the modalities it was trained on, the passive image first.
-        classes: its classes, in the order of the logits.
-        training: how it was trained and validated, plain JSON values.
-        crs: WKT of the training grid's CRS, or None.
-        res: pixel width and height of the training grid in CRS units.
-        versions: of s2fin and torch.
-    """
-
-    architecture: dict[str, Any]
-    bands: tuple[BandSet, ...]
-    classes: tuple[LandCoverClass, ...]
-    training: dict[str, Any]
-    crs: str | None
-    res: tuple[float, float]
-    versions: dict[str, str]
-
-    @property
-    def patch_size(self) -> int:
-        """Pixels a side of the window that is classified."""
-        return int(self.architecture["patch_size"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"format": FORMAT_VERSION, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from what `to_dict` gave.
-
-        Raises:
-            KeyError, TypeError: something is missing or unknown.
-        """
-        return cls(
-            architecture=dict(values["architecture"]),
-            bands=tuple(BandSet.from_dict(bands) for bands in values["bands"]),
-            classes=tuple(LandCoverClass(c["id"], c["name"], tuple(c["color"])) for c in values["classes"]),
-            training=dict(values["training"]),
-            crs=values["crs"],
-            res=(values["res"][0], values["res"][1]),
-            versions=dict(values["versions"]),
-        )
 
 
 def current_versions() -> dict[str, str]:
@@ -123,9 +44,9 @@ def current_versions() -> dict[str, str]:
     return {"s2fin": __version__, "torch": torch.__version__}
 
 
-def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float]]:
-    """WKT and resolution of a grid, as a model keeps them."""
-    return (None if grid.crs is None else grid.crs.to_wkt()), grid.res
+def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float], dict[str, Any] | None]:
+    """WKT, resolution and footprint of a grid, as a model keeps them."""
+    return (None if grid.crs is None else grid.crs.to_wkt()), grid.res, grid.footprint()
 
 
 def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
@@ -135,7 +56,9 @@ def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
         OSError: it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    values = info.to_dict()
+    values = {"format": FORMAT_VERSION, **info.to_dict()}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    values[ITEM_KEY] = model_item(info, parameters=parameters, digest=_checksum(values, weights))
     # NOTE: one key of metadata, as safetensors writes several in no fixed order.
     description = json.dumps({**values, CHECKSUM_KEY: _checksum(values, weights)})
     dst_path.write_bytes(save(weights, metadata={METADATA_KEY: description}))
@@ -175,6 +98,20 @@ def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
     Raises:
         ModelFileError: it is missing, damaged, foreign or of a later format.
     """
+    return _read_description(src_path)[0]
+
+
+def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the STAC item that a model file carries.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    return dict(_read_description(src_path)[1][ITEM_KEY])
+
+
+def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict[str, Any]]:
+    """What a model file says about its model, and the JSON values that it is made of."""
     if not Path(src_path).is_file():
         raise ModelFileError(f"there is no model file {src_path}; check the path")
     try:
@@ -193,7 +130,9 @@ def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
                 f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, and this "
                 f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
             )
-        return ModelInfo.from_dict(values)
+        if not isinstance(values[ITEM_KEY], dict):
+            raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")
+        return ModelInfo.from_dict(values), values
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, ModelFileError):
             raise

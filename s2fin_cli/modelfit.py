@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2fin_cli.geo.stack import Layer, Stack
-    from s2fin_cli.modelfile import BandSet, ModelInfo
+    from s2fin_cli.modelinfo import BandSet, ModelInfo
 
 logger = logging.getLogger(__name__)
 

@@ -52,6 +52,8 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--confidence", type=FilePath(), help="Also write the probability of each pixel's class.")
 @click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
+@click.option("--scaled", is_flag=True, help="Store both as bytes, 250 for a probability of 1: a fraction of the size.")
+@click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json.")
 @click.option(
     "-f",
     "--format",

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 256
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
+#: What a scaled probability of 1 is stored as, and what stands for none; steps of 0.004, which GDAL is told.
+SCALED_ONE, SCALED_NODATA = 250, 255
 #: Columns of the raster attribute table: name, and GDAL's numbers of their type (0 integer, 1 real, 2 text) and usage.
 _ATTRIBUTES = (
     ("Value", 0, 5), ("Count", 1, 1), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8), ("Alpha", 0, 9),
@@ -121,6 +123,15 @@ class RasterWriter:
         """
         with _as_os_error():
             self.dst.write(values, window=window)
+
+
+class ScaledWriter(RasterWriter):
+    """An open raster of probabilities that are stored as bytes."""
+
+    def write(self, values: NDArray[Any], window: Window) -> None:
+        """Write probabilities (bands, height, width), NaN where there is none, into a window."""
+        scaled = np.where(np.isnan(values), SCALED_NODATA, np.rint(values * SCALED_ONE))
+        super().write(scaled.astype(np.uint8), window)
 
 
 class ClassTally:
@@ -221,6 +232,34 @@ def create_image(
             for index, place in enumerate(wavelengths or (), start=1):
                 dst.update_tags(index, wavelength=f"{place:g}", wavelength_units="Nanometers")
         yield RasterWriter(dst)
+
+
+@contextlib.contextmanager
+def create_probabilities(
+    dst_path: Path,
+    grid: Grid,
+    band_names: Sequence[str],
+    *,
+    tags: Mapping[str, str],
+    fmt: RasterFormat = DEFAULT_FORMAT,
+    scaled: bool = False,
+) -> Iterator[RasterWriter]:
+    """Create a raster of probabilities, NaN where there is none: float32, or bytes with a scale.
+
+    Args:
+        dst_path: a GeoTIFF.
+        grid: its grid.
+        band_names: descriptions of its bands.
+        tags: of the dataset.
+        fmt: how it is written.
+        scaled: whether to store bytes.
+    """
+    dtype, nodata = ("uint8", SCALED_NODATA) if scaled else ("float32", np.nan)
+    with create_image(dst_path, grid, band_names, tags=tags, fmt=fmt, dtype=dtype, nodata=nodata) as writer:
+        if scaled:
+            with _as_os_error():
+                writer.dst.scales = [1 / SCALED_ONE] * len(band_names)
+        yield ScaledWriter(writer.dst) if scaled else writer
 
 
 @contextlib.contextmanager
@@ -393,7 +432,15 @@ def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -
         for row_off in range(0, src.height, BLOCK_SIZE):
             window = rasterio.windows.Window(0, row_off, src.width, min(BLOCK_SIZE, src.height - row_off))
             classes = src.read(1, window=window) if whole is None else whole[window.toslices()]
-            yield classes, None if confidence is None else confidence.read(1, window=window)
+            yield classes, None if confidence is None else _read_probabilities(confidence, window)
+
+
+def _read_probabilities(src: rasterio.DatasetReader, window: Window) -> NDArray[np.float32]:
+    """What `create_probabilities` wrote, NaN where there is none."""
+    values = src.read(1, window=window)
+    if values.dtype == np.float32:
+        return np.asarray(values)
+    return np.where(values == src.nodata, np.nan, values * src.scales[0]).astype(np.float32)
 
 
 def sieved(class_map: NDArray[Any], *, nodata: int, mmu: int) -> NDArray[Any]:

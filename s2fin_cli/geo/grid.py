@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from pyproj import CRS as ProjCRS
 from pyproj import Geod
 from rasterio.coords import BoundingBox
 from rasterio.crs import CRS
+from rasterio.warp import transform_geom
 from rasterio.windows import Window
 
 from s2fin_cli.errors import UsageError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A longer distance in a geographic CRS was meant in another unit; and how long a degree of latitude is, about.
 LARGEST_DEGREES, METRES_OF_DEGREE = 1.0, 111_320
+#: Vertices along each side of an outline in another CRS, about.
+SIDE_VERTICES = 8
 #: How far two transforms may differ, in pixels over the whole raster, and still be one grid.
 GRID_TOLERANCE_PX = 0.01
 
@@ -105,6 +109,23 @@ class Grid:
     def is_georeferenced(self) -> bool:
         """Whether a CRS or a transform other than the identity is known."""
         return self.crs is not None or self.transform != Affine.identity()
+
+    def footprint(self) -> dict[str, Any] | None:
+        """Its outline as GeoJSON in longitude and latitude (WGS 84), or None where there is no CRS.
+
+        Its sides have more vertices than their ends, as a straight line is none in another CRS; what lies across the
+        180th meridian is cut there.
+        """
+        if self.crs is None:
+            return None
+        corners = [(0, 0), (self.width, 0), (self.width, self.height), (0, self.height)]
+        outline = shapely.Polygon([self.transform * corner for corner in corners])
+        outline = shapely.segmentize(outline, outline.length / (4 * SIDE_VERTICES))
+        found = transform_geom(
+            self.crs, "EPSG:4326", shapely.geometry.mapping(outline), antimeridian_cutting=True, precision=7
+        )
+        oriented = shapely.orient_polygons(shapely.geometry.shape(found), exterior_cw=False)
+        return dict(json.loads(shapely.to_geojson(oriented)))
 
     def matches(self, other: Grid) -> bool:
         """Whether both grids have the same CRS, shape and, within a hundredth of a pixel, the same corners."""

@@ -11,6 +11,7 @@ import logging
 import re
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,6 +63,7 @@ class RasterInfo:
         driver: GDAL's short name of the format.
         block_shape: (height, width) of what it is read by.
         has_gcps: whether it is placed by ground control points only.
+        acquired: when it was taken, where the file says so.
     """
 
     src_path: str
@@ -76,6 +78,7 @@ class RasterInfo:
     driver: str
     block_shape: tuple[int, int]
     has_gcps: bool
+    acquired: datetime | None = None
 
     @property
     def count(self) -> int:
@@ -170,7 +173,18 @@ def read_info(src_path: str | Path) -> RasterInfo:
             driver=src.driver,
             block_shape=src.block_shapes[indexes[0] - 1],
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
+            acquired=_acquired(src),
         )
+
+
+def _acquired(src: rasterio.DatasetReader) -> datetime | None:
+    """The time in GDAL's IMAGERY domain or an ENVI header, which is UTC unless it says otherwise."""
+    text = src.tags(ns="IMAGERY").get("ACQUISITIONDATETIME") or src.tags(ns="ENVI").get("acquisition_time", "")
+    try:
+        found = datetime.fromisoformat(text.strip(" {}"))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _alpha_indexes(src: rasterio.DatasetReader) -> tuple[int, ...]:

@@ -23,20 +23,21 @@ from s2fin_cli.geo.classmap import (
     RasterFormat,
     RasterWriter,
     check_format,
-    check_raster_path,
     create_class_map,
-    create_image,
+    create_probabilities,
     iter_strips,
 )
 from s2fin_cli.geo.stack import Stack, Tile, stack_of
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
-from s2fin_cli.geo.vectors import check_vector_path, write_polygons
+from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import aligned, clip, iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.modelfile import ModelInfo, find_model, read_model
+from s2fin_cli.infer.outputs import Outputs, write_item
+from s2fin_cli.modelfile import find_model, read_model
 from s2fin_cli.modelfit import check_values, fit_stack
+from s2fin_cli.modelinfo import ModelInfo
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -45,50 +46,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from s2fin_cli.config import ClassifyOptions, StrPath
+    from s2fin_cli.config import ClassifyOptions
     from s2fin_cli.geo.classes import LandCoverClass
 
 logger = logging.getLogger(__name__)
 
 #: A map's resolution may differ from the training image's by this factor before the user is told.
 RESOLUTION_FACTOR = 1.25
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files of one classification, None for those that are not asked for."""
-
-    map: Path
-    style: Path
-    polygons: Path | None
-    confidence: Path | None
-    probabilities: Path | None
-
-    @classmethod
-    def of(cls, options: ClassifyOptions) -> Outputs:
-        """The files that options ask for.
-
-        Raises:
-            UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
-        """
-        class_map = Path(options.output)
-        polygons = (_path(options.polygons) or class_map.with_suffix(".gpkg")) if options.vector else None
-        if polygons is not None:
-            check_vector_path(polygons)
-        rasters = (class_map, _path(options.confidence), _path(options.probabilities))
-        for path in rasters:
-            if path is not None:
-                check_raster_path(path)
-        return cls(class_map, class_map.with_suffix(".qml"), polygons, *rasters[1:])
-
-    @property
-    def wanted(self) -> list[Path]:
-        """The files to write."""
-        return [path for path in vars(self).values() if path is not None]
-
-
-def _path(given: StrPath | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 @dataclass(frozen=True)
@@ -148,11 +112,11 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     _check_scene(info, stack)
     tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
-        tmp = _in_place_of(outputs, tmp_paths)
+        tmp = outputs.at(tmp_paths)
         if tmp.polygons is not None and tmp.confidence is None:
             tmp = replace(tmp, confidence=scratch / "confidence.tif")  # polygons need it
         tmp.style.write_bytes(raster_style(info.classes))
-        with _open_writers(tmp, stack, info, tags, fmt) as writers:
+        with _open_writers(tmp, stack, info, tags=tags, fmt=fmt, scaled=options.scaled) as writers:
             pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
         if tmp.polygons is not None:
             try:
@@ -161,6 +125,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
                 raise OutputError(
                     f"writing {outputs.polygons} failed: {error.__cause__ or error}; nothing is left"
                 ) from error
+        if tmp.stac is not None:
+            write_item(outputs, written=tmp, stack=stack, info=info, model_path=model_path, options=options)
     if not any(pixels.values()):
         logger.warning("no pixel has data in all images, so the map is empty")
     nodata_pixels = stack.extent.height * stack.extent.width - sum(pixels.values())
@@ -172,12 +138,6 @@ def _scratch(map_path: Path) -> Iterator[Path]:
     """A folder beside the map for what is needed only while it is made."""
     with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
         yield Path(folder)
-
-
-def _in_place_of(outputs: Outputs, tmp_paths: list[Path]) -> Outputs:
-    tmp = dict(zip(outputs.wanted, tmp_paths, strict=True))
-    others = (outputs.polygons, outputs.confidence, outputs.probabilities)
-    return Outputs(tmp[outputs.map], tmp[outputs.style], *(None if path is None else tmp[path] for path in others))
 
 
 def _check_stride(stride: int, largest: int) -> None:
@@ -211,7 +171,7 @@ class _Writers:
 
 @contextlib.contextmanager
 def _open_writers(
-    tmp: Outputs, stack: Stack, info: ModelInfo, tags: dict[str, str], fmt: RasterFormat
+    tmp: Outputs, stack: Stack, info: ModelInfo, *, tags: dict[str, str], fmt: RasterFormat, scaled: bool
 ) -> Iterator[_Writers]:
     grid, names = stack.grid.crop(stack.extent), [c.name for c in info.classes]
     with contextlib.ExitStack() as opened:
@@ -219,7 +179,8 @@ def _open_writers(
         def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
             if dst_path is None:
                 return None
-            return opened.enter_context(create_image(dst_path, grid, band_names, tags=tags, fmt=fmt))
+            made = create_probabilities(dst_path, grid, band_names, tags=tags, fmt=fmt, scaled=scaled)
+            return opened.enter_context(made)
 
         yield _Writers(
             opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags, fmt=fmt)),

@@ -33,7 +33,8 @@ from s2fin_cli.learn.training import (
     fit,
     predict_cells,
 )
-from s2fin_cli.modelfile import BandSet, ModelInfo, current_versions, training_grid, write_model
+from s2fin_cli.modelfile import current_versions, training_grid, write_model
+from s2fin_cli.modelinfo import BandSet, ModelInfo
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -459,8 +460,8 @@ def _describe(
 
 def _make_info(scene: _Scene, network: S2Fin, labels: LabelledPixels, training: dict[str, Any]) -> ModelInfo:
     bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
-    crs, res = training_grid(scene.stack.grid)
-    return ModelInfo(network.cfg.to_dict(), tuple(bands), labels.classes, training, crs, res, current_versions())
+    placed = training_grid(scene.stack.grid)
+    return ModelInfo(network.cfg.to_dict(), tuple(bands), labels.classes, training, *placed, current_versions())
 
 
 def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:

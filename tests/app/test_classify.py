@@ -19,7 +19,8 @@ from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import OutputError, S2finError, UsageError
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.infer.pipeline import ClassifyResult, Outputs, classify
+from s2fin_cli.infer.outputs import Outputs
+from s2fin_cli.infer.pipeline import ClassifyResult, classify
 from s2fin_cli.learn.pipeline import train
 from s2fin_cli.modelfile import read_info
 from tests.app.scenes import (
@@ -93,6 +94,33 @@ def test_probabilities_confidence_and_map_agree(result: ClassifyResult) -> None:
     with rasterio.open(result.outputs.probabilities) as dst:
         assert dst.descriptions == ("forest", "meadow", "water")
         assert np.isnan(dst.nodata)
+
+
+@pytest.mark.parametrize("fmt", ["GTiff", "COG"])
+def test_scaled_probabilities(scene: Scene, model: Path, tmp_path: Path, fmt: str) -> None:
+    image = make_image(scene.truth)
+    image[:, 5:9, 30:40] = 65535
+    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
+    paths = {name: tmp_path / f"{name}.tif" for name in ("confidence", "probabilities")}
+    plain = {name: tmp_path / f"plain_{name}.tif" for name in paths}
+    run_classify(scene, model, tmp_path / "plain.tif", hsi=hsi, **plain)
+    run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, scaled=True, format=fmt, **paths)
+    for name, path in paths.items():
+        with rasterio.open(path) as dst:
+            assert (set(dst.dtypes), dst.nodata, set(dst.scales), set(dst.offsets)) == ({"uint8"}, 255, {0.004}, {0.0})
+            values = dst.read(masked=True) * 0.004
+        wanted = np.ma.masked_invalid(read_tif(plain[name]))
+        assert np.array_equal(values.mask, wanted.mask)
+        assert values.mask.any()
+        assert np.abs(values - wanted).max() <= 0.002 + 1e-6
+        assert path.stat().st_size < plain[name].stat().st_size
+    means = [gpd.read_file(tmp_path / f"{stem}.gpkg", layer="landcover")["confidence"] for stem in ("map", "plain")]
+    assert means[0].to_numpy() == pytest.approx(means[1].to_numpy(), abs=0.003)
+
+
+def test_scaled_is_of_probabilities(scene: Scene, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="scaled is of confidence and probabilities, neither of which"):
+        run_classify(scene, model, tmp_path / "map.tif", scaled=True)
 
 
 def check_polygons(outputs: Any, transform: Affine) -> gpd.GeoDataFrame:

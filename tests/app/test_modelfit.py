@@ -11,8 +11,9 @@ import rasterio
 import s2fin_cli
 from s2fin_cli.errors import LabelError, ModelFileError
 from s2fin_cli.geo.stack import build_stack
-from s2fin_cli.modelfile import ModelInfo, read_info
+from s2fin_cli.modelfile import read_info
 from s2fin_cli.modelfit import fit_stack
+from s2fin_cli.modelinfo import ModelInfo
 from tests.app.scenes import make_image, read_tif, tiny_options, write_tif
 
 if TYPE_CHECKING:

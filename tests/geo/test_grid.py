@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
-from pyproj import Geod
+from pyproj import Geod, Transformer
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 
 from s2fin_cli.errors import UsageError
 from s2fin_cli.geo.grid import Grid, crs_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 UTM = CRS.from_epsg(32632)
 NORTH_UP = Affine(10, 0, 500_000, 0, -20, 5_000_000)
@@ -146,3 +151,33 @@ def test_windows_of_bounds_and_crops() -> None:
     assert grid.window_of((np.nan, 0, 10, 10)) is None
     assert grid.window_of(grid.bounds) == grid.window
     assert grid.moved(1, 2).bounds == (500_010, 4_999_360, 500_410, 4_999_960)
+
+
+def ring(footprint: dict[str, Any] | None) -> NDArray[np.float64]:
+    assert footprint is not None
+    assert footprint["type"] == "Polygon"
+    return np.asarray(footprint["coordinates"][0])
+
+
+def test_the_footprint_is_in_degrees() -> None:
+    grid = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 5_000_000), (600, 700))
+    outline = ring(grid.footprint())
+    to_degrees = Transformer.from_crs("EPSG:32632", "EPSG:4326", always_xy=True).transform
+    for corner in ((500_000, 5_000_000), (507_000, 5_000_000), (507_000, 4_994_000), (500_000, 4_994_000)):
+        assert np.abs(outline - to_degrees(*corner)).max(axis=1).min() < 1e-6
+    assert shapely.LinearRing(outline).is_ccw
+    assert np.array_equal(outline[0], outline[-1])
+    assert Grid(None, Affine.identity(), (6, 7)).footprint() is None
+    degrees = Grid(CRS.from_epsg(4326), Affine(0.1, 0, 10, 0, -0.1, 50), (20, 30))
+    found = shapely.Polygon(ring(degrees.footprint()))
+    assert found.symmetric_difference(shapely.box(10, 48, 13, 50)).area < 1e-6
+
+
+def test_a_footprint_across_the_180th_meridian_is_cut() -> None:
+    grid = Grid(CRS.from_epsg(32760), Affine(1000, 0, 700_000, 0, -1000, 8_000_000), (100, 300))
+    footprint = grid.footprint()
+    assert footprint is not None
+    assert footprint["type"] == "MultiPolygon"
+    parts = shapely.get_parts(shapely.geometry.shape(footprint))
+    assert sorted(round(part.bounds[0]) == -180 for part in parts) == [False, True]
+    assert shapely.area(parts).sum() < 10

@@ -1,0 +1,138 @@
+"""The files of one classification, and the STAC item that describes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rasterio
+import torch
+
+from s2fin_cli import __version__
+from s2fin_cli.geo.classes import map_encoding
+from s2fin_cli.geo.classmap import SCALED_NODATA, SCALED_ONE, check_raster_path
+from s2fin_cli.geo.vectors import check_vector_path
+from s2fin_cli.modelfile import read_item
+from s2fin_cli.stac import Written, class_objects, map_item
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s2fin_cli.config import ClassifyOptions, StrPath
+    from s2fin_cli.geo.classes import LandCoverClass
+    from s2fin_cli.geo.stack import Stack
+    from s2fin_cli.modelinfo import ModelInfo
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one classification, None for those that are not asked for."""
+
+    map: Path
+    style: Path
+    polygons: Path | None
+    confidence: Path | None
+    probabilities: Path | None
+    stac: Path | None
+
+    @classmethod
+    def of(cls, options: ClassifyOptions) -> Outputs:
+        """The files that options ask for.
+
+        Raises:
+            UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
+        """
+        class_map = Path(options.output)
+        polygons = (_path(options.polygons) or class_map.with_suffix(".gpkg")) if options.vector else None
+        if polygons is not None:
+            check_vector_path(polygons)
+        rasters = (class_map, _path(options.confidence), _path(options.probabilities))
+        for path in rasters:
+            if path is not None:
+                check_raster_path(path)
+        stac = class_map.with_suffix(".json") if options.stac else None
+        return cls(class_map, class_map.with_suffix(".qml"), polygons, *rasters[1:], stac)
+
+    @property
+    def wanted(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in vars(self).values() if path is not None]
+
+    def at(self, places: Sequence[Path]) -> Outputs:
+        """The same files at other places, which are in the order of `wanted`."""
+        moved = dict(zip(self.wanted, places, strict=True))
+        return replace(self, **{name: moved[path] for name, path in vars(self).items() if path is not None})
+
+
+def _path(given: StrPath | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def write_item(
+    outputs: Outputs,
+    *,
+    written: Outputs,
+    stack: Stack,
+    info: ModelInfo,
+    model_path: Path,
+    options: ClassifyOptions,
+) -> None:
+    """Write the STAC item of a classification.
+
+    Args:
+        outputs: what the files will be called.
+        written: where they are now, and where to write the item.
+        stack: what was classified.
+        info: the model.
+        model_path: its file.
+        options: of the classification.
+    """
+    assert outputs.stac is not None  # noqa: S101  the caller saw to it
+    assert written.stac is not None  # noqa: S101
+    made_by = {f"{name} (training)": version for name, version in info.versions.items()}
+    item = map_item(
+        outputs.stac,
+        stack.grid.crop(stack.extent),
+        _assets(outputs, written, info.classes, scaled=options.scaled),
+        inputs=[(layer.modality, raster.src_path) for layer in stack.layers for raster in layer.rasters],
+        model=(model_path, read_item(model_path)["id"]),
+        acquired=stack.image.finest.acquired,
+        lineage=f"classified by s2fin with a stride of {options.stride} pixels, {options.precision}",
+        software={
+            "s2fin": __version__, "torch": torch.__version__, "GDAL": rasterio.__gdal_version__, **made_by,
+        },
+    )  # fmt: skip
+    written.stac.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
+
+
+def _assets(
+    outputs: Outputs, written: Outputs, classes: tuple[LandCoverClass, ...], *, scaled: bool
+) -> dict[str, Written]:
+    """The files of a classification, for its STAC item."""
+    nodata, named = map_encoding([c.id for c in classes])[1], {"classification:classes": class_objects(classes)}
+    stored: dict[str, Any] = {"data_type": "float32", "nodata": "nan"}
+    if scaled:
+        stored = {"data_type": "uint8", "nodata": SCALED_NODATA, "raster:scale": 1 / SCALED_ONE}
+    kinds: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+        "map": ("Class map", ("data",), {"nodata": nodata, **named}),
+        "style": ("Style for QGIS", ("metadata",), {}),
+        "polygons": ("Polygons of the classes", ("data",), named),
+        "confidence": ("Probability of each pixel's class", ("data",), stored),
+        "probabilities": ("Probabilities of all classes", ("data",), stored),
+    }
+    found = {}
+    for name, (title, roles, fields) in kinds.items():
+        path, source = getattr(outputs, name), getattr(written, name)
+        if path is not None:
+            found[name] = Written(title, roles, path, source, fields)
+            found |= _sidecar(name, title, path, source)
+    return found
+
+
+def _sidecar(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
+    """GDAL's sidecar of a file, where there is one."""
+    own, now = (place.with_name(f"{place.name}.aux.xml") for place in (path, source))
+    sidecar = Written(f"{title}: names and attributes", ("metadata",), own, now, {})
+    return {f"{name}-sidecar": sidecar} if now.exists() else {}
