@@ -441,21 +441,29 @@ server.serve_forever()
 """
 
 
+@pytest.mark.parametrize(
+    "name", ["/vsicurl/http://127.0.0.1:{}/bucket/a.tif", "/vsis3/bucket/a.tif", "s3://bucket/a.tif"]
+)
 def test_a_raster_over_http_is_read_as_from_a_file(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """From a server on this machine, as the suite needs no network, in a process of its own, as GDAL keeps the GIL."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "10")
+    for key, value in (("NO_SIGN_REQUEST", "YES"), ("HTTPS", "NO"), ("VIRTUAL_HOSTING", "FALSE")):
+        monkeypatch.setenv(f"AWS_{key}", value)
     values = random_values("uint16", (3, 300, 200))
-    write_raster(tmp_path / "a.tif", values)
+    (tmp_path / "bucket").mkdir()
+    write_raster(tmp_path / "bucket" / "a.tif", values)
     command = [sys.executable, "-c", RANGE_SERVER]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         try:
             assert server.stdout is not None
-            name = f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}/a.tif"
+            port = int(server.stdout.readline())
+            monkeypatch.setenv("AWS_S3_ENDPOINT", f"127.0.0.1:{port}")
+            name = name.format(port)
             info = read_info(name)
             assert (info.count, info.grid.shape) == (3, (300, 200))
             with open_on_grid(name, info.grid, indexes=(3, 1)) as reader:
@@ -480,3 +488,18 @@ def test_a_nodata_value_is_found_in_every_data_type(tmp_path: Path, write_raster
     expected[values == np.array(nodata, dtype)] = np.nan
     assert np.array_equal(read, expected, equal_nan=True)
     assert np.isnan(read[:, 3, 4]).all()
+
+
+def test_jpeg_2000_is_read(tmp_path: Path) -> None:
+    values = np.add.outer(np.arange(3) * 500, np.add.outer(np.arange(80) * 7, np.arange(60) * 11)).astype("uint16")
+    lossless = {"driver": "JP2OpenJPEG", "quality": "100", "reversible": "yes"}
+    with rasterio.open(
+        tmp_path / "a.jp2", "w", count=3, height=80, width=60, dtype="uint16", crs="EPSG:32633",
+        transform=Affine(10, 0, 400_000, 0, -10, 5_000_000), **lossless,
+    ) as dst:  # fmt: skip
+        dst.write(values)
+    info = read_info(tmp_path / "a.jp2")
+    assert (info.driver, info.count, info.grid.shape) == ("JP2OpenJPEG", 3, (80, 60))
+    assert info.grid.crs == "EPSG:32633"
+    with open_on_grid(tmp_path / "a.jp2", info.grid, indexes=(3, 1)) as reader:
+        assert np.array_equal(reader.read(Window(10, 20, 30, 40)), values[[2, 0], 20:60, 10:40])
