@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.shutil import copy
 
+from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
 
@@ -170,3 +172,9 @@ def test_zipped_rasters_and_subdatasets_are_read(tmp_path: Path, write_raster: W
     assert read_info(f"/vsizip/{tmp_path}/b.zip/a.tif").count == 2
     copy(path, tmp_path / "c.nc", driver="netCDF")
     assert read_info(f"NETCDF:{tmp_path}/c.nc:Band2").count == 1
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["group/cube"], file["other"] = np.zeros((5, 12, 9), np.int16), np.zeros((12, 9), np.float32)
+    cube = read_info(f'HDF5:"{tmp_path}/d.h5"://group/cube')
+    assert (cube.count, cube.grid.shape, cube.dtype) == (5, (12, 9), "int16")
+    with pytest.raises(RasterError, match=r"holds no bands of its own; give one of its subdatasets:\n  HDF5:.*cube"):
+        read_info(tmp_path / "d.h5")
