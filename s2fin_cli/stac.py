@@ -65,17 +65,34 @@ def model_item(info: ModelInfo, *, parameters: int, digest: str) -> dict[str, An
         the item; its asset is the default file name, see `model_item_beside`.
     """
     bands = [band for part in info.bands for band in _bands(part)]
-    inputs = {"image": info.bands[:1], "aux": info.bands[1:]}
+    name = f"s2fin-{digest[:12]}"
     extensions = [_extension("mlm", "1.5.2"), _extension("classification", "1.1.0"), _extension("file", "2.1.0")]
     if any("eo:center_wavelength" in band for band in bands):
         extensions.append(_extension("eo", "2.0.0"))
-    training = info.training
-    properties = {
-        **ALWAYS,
+    asset = {
+        "href": f"./{DEFAULT_MODEL}",
+        "type": MODEL_MEDIA_TYPE,
+        "title": "Weights, and all that s2fin classify needs besides",
+        "roles": ["mlm:model", "mlm:weights", "data"],
+        "mlm:artifact_type": "safetensors.torch.save_file",
+        "bands": [{"name": band["name"]} for band in bands],  # STAC allows the item's only beside an asset's own
+    }
+    return _item(
+        name,
+        info.footprint,
+        stac_extensions=extensions,
+        properties={**ALWAYS, "bands": bands, "mlm:name": name, **_model_properties(info, parameters)},
+        assets={"model": asset},
+        links=[{"rel": "cite-as", "href": PAPER, "type": "text/html", "title": "The network that it reconstructs"}],
+    )
+
+
+def _model_properties(info: ModelInfo, parameters: int) -> dict[str, Any]:
+    inputs = {"image": info.bands[:1], "aux": info.bands[1:]}
+    training = {key: info.training[key] for key in ("epochs", "batch_size", "learning_rate", "seed")}
+    return {
         "title": f"Land cover of {len(info.classes)} classes",
         "description": "A network of s2fin, our reconstruction of S2Fin, trained on the scene of this item's geometry.",
-        "bands": bands,
-        "mlm:name": f"s2fin-{digest[:12]}",
         "mlm:architecture": "S2Fin",
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:framework": "PyTorch",
@@ -86,28 +103,8 @@ def model_item(info: ModelInfo, *, parameters: int, digest: str) -> dict[str, An
         "mlm:accelerator": None,
         "mlm:input": [_input(name, parts, info) for name, parts in inputs.items() if parts],
         "mlm:output": [_output(info.classes)],
-        "mlm:hyperparameters": {
-            "patch_size": info.patch_size,
-            **{key: training[key] for key in ("epochs", "batch_size", "learning_rate", "seed")},
-        },
+        "mlm:hyperparameters": {"patch_size": info.patch_size, **training},
     }
-    asset = {
-        "href": f"./{DEFAULT_MODEL}",
-        "type": MODEL_MEDIA_TYPE,
-        "title": "Weights, and all that s2fin classify needs besides",
-        "roles": ["mlm:model", "mlm:weights", "data"],
-        "mlm:artifact_type": "safetensors.torch.save_file",
-        "bands": [{"name": band["name"]} for band in bands],  # STAC allows the item's only beside an asset's own
-    }
-    links = [{"rel": "cite-as", "href": PAPER, "type": "text/html", "title": "The network that it reconstructs"}]
-    return _item(
-        f"s2fin-{digest[:12]}",
-        info.footprint,
-        stac_extensions=extensions,
-        properties=properties,
-        assets={"model": asset},
-        links=links,
-    )
 
 
 def model_item_beside(item: dict[str, Any], model_path: Path, folder: Path) -> dict[str, Any]:
