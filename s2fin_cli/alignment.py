@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2fin_cli import __version__
 from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import check_raster_path, create_image
@@ -64,13 +63,12 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
         stack, (found,) = coregister(stack)
     layer, grid, extent = stack.aux[0], stack.grid.crop(stack.extent), stack.extent
     names = [name or f"band {number}" for name, number in zip(layer.band_names, layer.numbers, strict=True)]
-    tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}"}
     windows = list(iter_tiles(grid.shape, (TILE_SIZE, TILE_SIZE), offset=(extent.row_off, extent.col_off)))
     valid = 0
     with (
         staged([dst_path], overwrite=options.overwrite) as (tmp_path,),
         stack.open() as opened,
-        create_image(tmp_path, grid, names, tags=tags) as writer,
+        create_image(tmp_path, grid, names) as writer,
     ):
         for done, window in enumerate(windows, start=1):
             tile = opened.read(window)

@@ -11,7 +11,6 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from s2fin_cli import __version__
 from s2fin_cli.errors import LabelError, RasterError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding, read_class_table
@@ -129,9 +128,8 @@ def _write_image(dst_path: Path, values: NDArray[Any], grid: Grid, wavelengths: 
     bands = values[..., None] if values.ndim == 2 else values
     names = [f"{place:g} nm" for place in wavelengths] if wavelengths else [""] * bands.shape[2]
     is_float = values.dtype.kind == "f"
-    tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}"}
     with create_image(
-        dst_path, grid, names, tags=tags, dtype=values.dtype.name, nodata=np.nan if is_float else None,
+        dst_path, grid, names, dtype=values.dtype.name, nodata=np.nan if is_float else None,
         wavelengths=wavelengths,
     ) as writer:  # fmt: skip
         writer.write(np.moveaxis(bands, 2, 0), grid.window)
@@ -148,5 +146,5 @@ def _write_labels(dst_path: Path, values: NDArray[Any], grid: Grid, options: Con
     strange = np.unique(values[~known & (values > 0)]).tolist()
     if strange:
         raise LabelError(f"{options.src} holds class {strange[0]:g}, which the class table does not have; add it there")
-    with create_class_map(dst_path, grid, classes, tags={"TIFFTAG_SOFTWARE": f"s2fin {__version__}"}) as writer:
+    with create_class_map(dst_path, grid, classes) as writer:
         writer.write(np.where(known, values, nodata).astype(dtype)[None], grid.window)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.neighbors import KDTree
 
-from s2fin_cli import __version__
 from s2fin_cli.errors import LabelError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
@@ -146,5 +145,5 @@ def _write(dst_path: Path, labels: LabelledPixels, grid: Grid) -> None:
     dtype, nodata = map_encoding(ids)
     values = np.full(grid.shape, nodata, dtype)
     values[labels.rows, labels.cols] = labels.class_ids
-    with create_class_map(dst_path, grid, labels.classes, tags={"TIFFTAG_SOFTWARE": f"s2fin {__version__}"}) as writer:
+    with create_class_map(dst_path, grid, labels.classes) as writer:
         writer.write(values[None], grid.window)

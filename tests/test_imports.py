@@ -25,7 +25,7 @@ ALLOWED = {
     "progress": set(),
     "config": {"errors"},
     "files": {"config", "errors"},
-    "geo": {"config", "errors"},
+    "geo": {"config", "errors", "__version__"},
     "device": {"errors"},
     "modelinfo": BASE | {"geo"},
     "stac": BASE | {"geo", "modelinfo"},

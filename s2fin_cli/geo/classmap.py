@@ -21,6 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
+from s2fin_cli import __version__
 from s2fin_cli.errors import RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
@@ -176,7 +177,7 @@ def create_class_map(
     grid: Grid,
     classes: Sequence[LandCoverClass],
     *,
-    tags: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
     fmt: RasterFormat = DEFAULT_FORMAT,
 ) -> Iterator[RasterWriter]:
     """Create a class map: one band of class ids with colour table, overviews by mode, names and attributes of classes.
@@ -185,14 +186,16 @@ def create_class_map(
         dst_path: a GeoTIFF, with a sidecar beside it that holds the classes' names and attributes.
         grid: the map's grid.
         classes: its classes.
-        tags: of the dataset.
+        tags: of the dataset, besides the software's name.
         fmt: how it is written.
     """
     dtype, nodata = map_encoding([c.id for c in classes])
     with _create(dst_path, grid, fmt, count=1, dtype=dtype, nodata=nodata, overviews=Resampling.mode) as dst:
         with _as_os_error():
             dst.write_colormap(1, {nodata: (0, 0, 0, 0), **{c.id: (*c.color, 255) for c in classes}})
-            dst.update_tags(**tags, **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)})
+            dst.update_tags(
+                **(tags or {}), **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)}
+            )
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
@@ -205,7 +208,7 @@ def create_image(
     grid: Grid,
     band_names: Sequence[str],
     *,
-    tags: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
     fmt: RasterFormat = DEFAULT_FORMAT,
     dtype: str = "float32",
     nodata: float | None = np.nan,
@@ -217,7 +220,7 @@ def create_image(
         dst_path: a GeoTIFF.
         grid: its grid.
         band_names: descriptions of its bands.
-        tags: of the dataset.
+        tags: of the dataset, besides the software's name.
         fmt: how it is written.
         dtype: its data type.
         nodata: what stands for no data, or None.
@@ -226,7 +229,7 @@ def create_image(
     count = len(band_names)
     with _create(dst_path, grid, fmt, count=count, dtype=dtype, nodata=nodata, overviews=Resampling.average) as dst:
         with _as_os_error():
-            dst.update_tags(**tags)
+            dst.update_tags(**(tags or {}))
             for index, name in enumerate(band_names, start=1):
                 dst.set_band_description(index, name)
             for index, place in enumerate(wavelengths or (), start=1):
@@ -240,7 +243,7 @@ def create_probabilities(
     grid: Grid,
     band_names: Sequence[str],
     *,
-    tags: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
     fmt: RasterFormat = DEFAULT_FORMAT,
     scaled: bool = False,
 ) -> Iterator[RasterWriter]:
@@ -250,7 +253,7 @@ def create_probabilities(
         dst_path: a GeoTIFF.
         grid: its grid.
         band_names: descriptions of its bands.
-        tags: of the dataset.
+        tags: of the dataset, besides the software's name.
         fmt: how it is written.
         scaled: whether to store bytes.
     """
@@ -289,6 +292,7 @@ def _create(
         with environment(), without_georeferencing_warning():
             with _as_os_error():
                 dst = rasterio.open(path, "w", **profile)
+                dst.update_tags(TIFFTAG_SOFTWARE=f"s2fin {__version__}")
             # NOTE: what fails in the caller's block, such as a raster that it reads, is no failure to write.
             try:
                 yield dst

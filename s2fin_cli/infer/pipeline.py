@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from rasterio.crs import CRS
 
-from s2fin_cli import __version__
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, staged
@@ -110,7 +109,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)
-    tags = {"TIFFTAG_SOFTWARE": f"s2fin {__version__}", "S2FIN_MODEL": model_path.name}
+    tags = {"S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
         tmp = outputs.at(tmp_paths)
         if tmp.polygons is not None and tmp.confidence is None:

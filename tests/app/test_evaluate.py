@@ -29,7 +29,7 @@ MAPPED = np.array([[1, 1, 4, 4, 4], [4, 7, 4, 7, 7], [7, 1, 7, 0, 1]])
 def write_map(path: Path, values: NDArray[Any] = MAPPED, names: dict[int, str] = NAMES) -> Path:
     """A map as classification writes it, nodata 0."""
     grid = Grid(rasterio.crs.CRS.from_string(CRS_CODE), TRANSFORM, (values.shape[0], values.shape[1]))
-    with create_class_map(path, grid, make_classes(names), tags={}) as writer:
+    with create_class_map(path, grid, make_classes(names)) as writer:
         writer.write(values.astype(np.uint8)[None], grid.window)
     return path
 

@@ -38,7 +38,7 @@ def make_map(path: Path, *, crs: str | None = CRS_CODE) -> NDArray[np.uint8]:
     values.ravel()[generator.choice(values.size, 40, replace=False)] = 7
     values[:5] = 0
     grid = Grid(None if crs is None else CRS.from_user_input(crs), TRANSFORM, SHAPE)
-    with create_class_map(path, grid, make_classes(NAMES), tags={}) as writer:
+    with create_class_map(path, grid, make_classes(NAMES)) as writer:
         writer.write(values[None], grid.window)
     return values
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
         assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
     empty = np.zeros(SHAPE, "uint8")
     grid = Grid(CRS.from_user_input(CRS_CODE), TRANSFORM, SHAPE)
-    with create_class_map(tmp_path / "empty.tif", grid, make_classes(NAMES), tags={}) as writer:
+    with create_class_map(tmp_path / "empty.tif", grid, make_classes(NAMES)) as writer:
         writer.write(empty[None], grid.window)
     result = run("sample", "--map", "empty.tif", "-o", "x.gpkg")
     assert (result.exit_code, "empty.tif holds no class" in result.stderr) == (1, True)

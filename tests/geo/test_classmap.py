@@ -191,7 +191,7 @@ def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_r
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with (
         pytest.raises(RasterError, match=r"input\.tif cannot be read"),
-        create_image(tmp_path / "p.tif", GRID, ["a"], tags={}) as dst,
+        create_image(tmp_path / "p.tif", GRID, ["a"]) as dst,
         open_on_grid(path, GRID, indexes=(1,)) as reader,
     ):
         dst.write(reader.read(GRID.window), GRID.window)
@@ -200,7 +200,7 @@ def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_r
 def test_strips_cover_the_map(tmp_path: Path) -> None:
     values = write(tmp_path / "map.tif", NAMES)
     confidence = np.random.default_rng(0).random((1, *GRID.shape)).astype("float32")
-    with create_image(tmp_path / "c.tif", GRID, ["confidence"], tags={}) as dst:
+    with create_image(tmp_path / "c.tif", GRID, ["confidence"]) as dst:
         dst.write(confidence, GRID.window)
     strips = list(iter_strips(tmp_path / "map.tif", tmp_path / "c.tif"))
     assert len(strips) == 2
@@ -212,13 +212,13 @@ def test_strips_cover_the_map(tmp_path: Path) -> None:
 
 def test_an_image_without_georeferencing_gives_a_map_without(tmp_path: Path) -> None:
     grid = Grid(None, Affine.identity(), (3, 4))
-    with create_class_map(tmp_path / "map.tif", grid, make_classes({1: "a", 2: "b"}), tags={}):
+    with create_class_map(tmp_path / "map.tif", grid, make_classes({1: "a", 2: "b"})):
         pass
     header = (tmp_path / "map.tif").read_bytes()[:65536]
     model_pixel_scale = (33550).to_bytes(2, "little") + (12).to_bytes(2, "little")  # a TIFF tag and its type, double
     assert model_pixel_scale not in header
     georeferenced = Grid(None, Affine(2, 0, 5, 0, -2, 7), (3, 4))
-    with create_class_map(tmp_path / "other.tif", georeferenced, make_classes({1: "a", 2: "b"}), tags={}):
+    with create_class_map(tmp_path / "other.tif", georeferenced, make_classes({1: "a", 2: "b"})):
         pass
     assert model_pixel_scale in (tmp_path / "other.tif").read_bytes()[:65536]
 
@@ -259,7 +259,7 @@ def test_overviews_have_the_commonest_class(tmp_path: Path, driver: str) -> None
     values = np.ones((600, 600), np.uint8)
     values[::2, ::2] = 2  # a quarter of each 2 x 2 pixels
     grid = replace(LARGE, shape=(600, 600))
-    with create_class_map(tmp_path / "map.tif", grid, classes, tags={}, fmt=RasterFormat(driver)) as dst:
+    with create_class_map(tmp_path / "map.tif", grid, classes, fmt=RasterFormat(driver)) as dst:
         dst.write(values[None], grid.window)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as src:
         assert src.shape == (300, 300)
@@ -295,7 +295,7 @@ def test_creation_options_that_gdal_would_leave_aside_are_refused(
 
 def test_a_failure_leaves_no_plain_raster_beside_a_cog(tmp_path: Path) -> None:
     def fail() -> None:
-        with create_class_map(tmp_path / "map.tif", LARGE, make_classes(NAMES), tags={}, fmt=RasterFormat("COG")):
+        with create_class_map(tmp_path / "map.tif", LARGE, make_classes(NAMES), fmt=RasterFormat("COG")):
             raise RasterError("no")
 
     with pytest.raises(RasterError):
