@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,10 +15,11 @@ from affine import Affine
 from hypothesis import HealthCheck, settings
 from rasterio.enums import ColorInterp
 
+from s2fin_cli import options as cli_options
 from s2fin_cli.geo.rasters import without_georeferencing_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +28,17 @@ settings.register_profile(
     "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The command line sets up the package's logging, which later tests must not see."""
+    own = logging.getLogger("s2fin_cli")
+    before = (own.handlers, own.level, own.propagate)
+    yield
+    own.handlers, own.level, own.propagate = before
+    logging.captureWarnings(capture=False)
+    cli_options._console = None
 
 
 class WriteRaster(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from s2fin_cli import options as cli_options
 from s2fin_cli.learn import teacher, training
 from s2fin_cli.learn.pipeline import TrainResult
 from s2fin_cli.learn.pipeline import train as run_train
@@ -40,17 +38,6 @@ def few_trees() -> Iterator[None]:
         monkeypatch.setattr(teacher, "TREES", 8)
         monkeypatch.setattr(teacher, "FEWER_TREES", 4)
         yield
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """The command line sets up the package's logging, which later tests must not see."""
-    own = logging.getLogger("s2fin_cli")
-    before = (own.handlers, own.level, own.propagate)
-    yield
-    own.handlers, own.level, own.propagate = before
-    logging.captureWarnings(capture=False)
-    cli_options._console = None
 
 
 @pytest.fixture(scope="session")
