@@ -36,7 +36,7 @@ def test_keys_at_the_top_hold_for_every_command_that_has_them(tmp_path: Path) ->
     assert values["train"] == {"hsi": [image], "epochs": 3, "overwrite": True}
     assert values["classify"] == {"hsi": [image], "overwrite": True}
     assert values["evaluate"] == {"overwrite": True}
-    assert values["inspect"] == {}
+    assert values["inspect"] == {"overwrite": True}
 
 
 def test_keys_in_a_table_come_first_and_hold_for_one_command(tmp_path: Path) -> None:
