@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from s2fin_cli.config import DEFAULT_MODEL
 from s2fin_cli.geo.rasters import is_dataset_name
@@ -44,6 +45,9 @@ MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
 }
 _CHUNK = 1 << 20
+#: What stands for itself in the path of a reference, and in a whole URL (RFC 3986), besides letters and digits.
+_IN_PATHS = "/:@!$&'()*+,;=-._~"
+_IN_URLS = _IN_PATHS + "?#[]"
 
 
 def _extension(name: str, version: str) -> str:
@@ -274,14 +278,17 @@ def class_objects(classes: Iterable[LandCoverClass]) -> list[dict[str, Any]]:
 
 
 def href(path: str, folder: Path) -> str:
-    """How an item in a folder names a file: relative to it; what is no plain file, as GDAL names it, or its URL."""
+    """How an item in a folder names a file, as a reference that needs no escaping any more.
+
+    It is relative to the folder; of what is no plain file, it is the URL, or GDAL's name.
+    """
     if is_dataset_name(path):
-        return path.removeprefix("/vsicurl/")
+        return quote(path.removeprefix("/vsicurl/"), safe=_IN_URLS + "%")
     try:
         relative = PurePosixPath(Path(os.path.relpath(Path(path).absolute(), folder)).as_posix())
     except ValueError:  # another drive of Windows
         return Path(path).absolute().as_uri()
-    return str(relative) if relative.parts[0] == ".." else f"./{relative}"
+    return quote(str(relative) if relative.parts[0] == ".." else f"./{relative}", safe=_IN_PATHS)
 
 
 def _item(identifier: str, footprint: dict[str, Any] | None, **rest: Any) -> dict[str, Any]:
