@@ -28,7 +28,7 @@ SUBJECT = "s2fin"
 CALIBRATION_BINS = 15
 #: Options of training whose defaults decide what it gives.
 DECIDING = (
-    "resampling", "coregister", "on_conflict", "patch_size", "epochs", "batch_size", "learning_rate",
+    "nodata", "resampling", "coregister", "on_conflict", "patch_size", "epochs", "batch_size", "learning_rate",
     "labels_per_class", "split", "validation", "refit",
 )  # fmt: skip
 
@@ -204,7 +204,7 @@ def _sources(*, subject: bool) -> Iterator[Path]:
     if subject:
         yield from sorted((ROOT / "models" / "s2fin").glob("*.py"))
         yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
-        yield ROOT / "s2fin_cli" / "geo" / "statistics.py"
+        yield from (ROOT / "s2fin_cli" / "geo" / name for name in ("fill.py", "statistics.py"))
         yield ROOT / "s2fin_cli" / "infer" / "engine.py"
     else:
         yield benchmarks / "peers.py"

@@ -47,6 +47,8 @@ class InputOptions:
         msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
         lidar, dsm, sar: LiDAR raster, surface or terrain heights, SAR image; together the second image. Any of these
             five is a path, or a sequence of paths whose bands are taken together.
+        nodata: what all bands of the passive image hold where it has no data, besides what its files say; "none" for no
+            such value. None looks for one, see `find_fill`.
         bidx: which bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality it is of the
             passive image. Bands are counted through all files of a modality, from 1.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
@@ -65,6 +67,7 @@ class InputOptions:
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
     bidx: str | Sequence[str] = ()
+    nodata: float | str | None = None
     bounds: Sequence[float] | None = None
     aoi: StrPath | None = None
     resampling: str | None = None
@@ -78,7 +81,7 @@ class InputOptions:
             _check_choice("resampling", self.resampling, RESAMPLINGS)
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
             raise UsageError("no passive image was given; name it with --hsi or --msi")
-        _ = self.band_choice  # refuses what is wrong in it
+        _ = self.band_choice, self.fill_value  # which refuse what is wrong in them
         if self.bounds is not None:
             _check(
                 "bounds",
@@ -116,6 +119,22 @@ class InputOptions:
                 raise UsageError(f"bidx is {text!r}, and no --{modality} was given; name an image that is")
             choice[modality] = (*choice.get(modality, ()), *_band_numbers(numbers, text))
         return choice
+
+    @property
+    def fill_value(self) -> float | None:
+        """The value that was given for `nodata`, None for "none" and for nothing.
+
+        Raises:
+            UsageError: it is no number.
+        """
+        if self.nodata is None or self.nodata == "none":
+            return None
+        try:
+            value = float(self.nodata)
+        except ValueError:
+            value = math.nan
+        _check("nodata", self.nodata, math.isfinite(value), 'a number, or "none"')
+        return value
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any]) -> Self:

@@ -77,6 +77,12 @@ def _input_options() -> dict[str, Callable[[Command], Command]]:
             metavar="[MODALITY:]BANDS",
             help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
         ),
+        "nodata": click.option(
+            "--nodata",
+            metavar="VALUE|none",
+            help="What all bands of the passive image hold where it has no data.  [default: what fills its border, "
+            "where its files say nothing]",
+        ),
         "bounds": click.option(
             "--bounds",
             type=float,

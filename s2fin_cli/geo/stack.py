@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from s2fin_cli.errors import GeoreferencingError, RasterError, shortened
 from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.coregistration import Displacement, check_installed, find_displacement
+from s2fin_cli.geo.fill import find_fill
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
     RasterInfo,
@@ -56,6 +57,7 @@ class Layer:
         is_chosen: whether the user chose them.
         shift: columns and rows of the passive image's grid by which what it shows lies right of and below what the
             passive image does; it is read from there.
+        fill: what all bands in use hold where there is no data, besides what the files say; None for no such value.
     """
 
     modality: str
@@ -63,6 +65,7 @@ class Layer:
     numbers: tuple[int, ...]
     is_chosen: bool = False
     shift: tuple[float, float] = (0.0, 0.0)
+    fill: float | None = None
 
     @classmethod
     def of(cls, modality: str, rasters: Sequence[RasterInfo]) -> Layer:
@@ -230,7 +233,21 @@ class Stack:
             context = open_on_grid(info.src_path, grid, indexes=indexes, resampling=self.resampling)
             readers.append(opened.enter_context(context))
             places += at
-        return readers[0] if len(readers) == 1 else _JoinedReader(readers, np.argsort(places))
+        reader = readers[0] if len(readers) == 1 else _JoinedReader(readers, np.argsort(places))
+        return reader if layer.fill is None else _FilledReader(reader, layer.fill)
+
+
+@dataclass(frozen=True)
+class _FilledReader:
+    """Reads NaN where all bands hold a value."""
+
+    reader: WindowReader
+    value: float
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        values = self.reader.read(window)
+        values[:, (values == np.float32(self.value)).all(axis=0)] = np.nan
+        return values
 
 
 @dataclass(frozen=True)
@@ -327,6 +344,8 @@ def stack_of(options: InputOptions) -> Stack:
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
+    fill = find_fill(stack) if options.nodata is None else options.fill_value
+    stack = replace(stack, image=replace(stack.image, fill=fill))
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack

@@ -278,6 +278,18 @@ def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tm
     check_polygons(result.outputs, TRANSFORM)
 
 
+def test_a_border_that_is_not_declared_has_no_data_either(scene: Scene, model: Path, tmp_path: Path) -> None:
+    image = make_image(scene.truth)
+    image[:, :, :9] = 65535
+    hsi = write_tif(tmp_path / "hsi.tif", image)
+    found = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
+    assert np.array_equal(read_tif(found.outputs.map)[0] == 0, np.arange(SHAPE[1])[None].repeat(SHAPE[0], 0) < 9)
+    declared = run_classify(scene, model, tmp_path / "b.tif", hsi=write_tif(tmp_path / "b_.tif", image, nodata=65535))
+    assert np.array_equal(read_tif(found.outputs.map), read_tif(declared.outputs.map))
+    kept = run_classify(scene, model, tmp_path / "c.tif", hsi=hsi, nodata="none")
+    assert (read_tif(kept.outputs.map) > 0).all()
+
+
 def test_where_the_second_image_does_not_reach_there_is_no_data(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,81 @@
+"""The value around an image that stands for no data although the file does not say so."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.windows import Window
+
+from s2fin_cli.geo.statistics import sample_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.stack import OpenStack, Stack
+
+logger = logging.getLogger(__name__)
+
+#: Least share of the border's and of all pixels that have the value.
+BORDER_SHARE, SHARE = 0.05, 0.01
+#: Length of the pieces of the left and right border that are looked at, and how many of each at most.
+PIECE, PIECES = 16, 16
+
+
+def find_fill(stack: Stack) -> float | None:
+    """The value that all bands of the passive image have where there is no image, or None.
+
+    Only images of two bands or more that declare no nodata are looked at. The value fills at least `BORDER_SHARE` of
+    the border's and `SHARE` of all pixels, and it is 0 or one that no other value lies beyond.
+    """
+    layer = stack.image
+    if len(layer.numbers) < 2 or any(info.nodata is not None or info.alpha_indexes for info in layer.rasters):
+        return None
+    with stack.open() as opened:
+        border = np.concatenate([_pixels(opened, window) for window in _border(stack.grid.shape)])
+    if np.isnan(border).any():  # a mask, or NaN, says it already
+        return None
+    value, share = _most_common(border)
+    if share < BORDER_SHARE:
+        return None
+    pixels = sample_pixels(stack)[:, : len(layer.numbers)]
+    share = float((pixels == value).all(axis=1).mean())
+    if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
+        return None
+    logger.warning(
+        "%s: %.1f %% of the pixels hold %g in all bands, on the border too, and no nodata value is declared; they are "
+        "taken for no data (--nodata none keeps them)", layer.describe(), 100 * share, value,
+    )  # fmt: skip
+    return value
+
+
+def _border(shape: tuple[int, int]) -> Iterator[Window]:
+    """Windows along the border: first and last row, and pieces of the first and last column.
+
+    A raster in strips would have to be decoded as a whole for its whole first column.
+    """
+    height, width = shape
+    for row in {0, height - 1}:
+        yield Window(0, row, width, 1)
+    length = min(PIECE, height)
+    for row in np.linspace(0, height - length, min(PIECES, -(-height // length))).astype(int).tolist():
+        for col in {0, width - 1}:
+            yield Window(col, row, 1, length)
+
+
+def _pixels(opened: OpenStack, window: Window) -> NDArray[np.float32]:
+    """Pixels (n, bands) of the passive image in a window."""
+    values = opened.image.read(window)
+    return values.reshape(len(values), -1).T
+
+
+def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:
+    """The value that most of those pixels have whose bands agree, and their share of all."""
+    alike = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]
+    if not len(alike):
+        return 0.0, 0.0
+    values, counts = np.unique(alike, return_counts=True)
+    return float(values[counts.argmax()]), float(counts.max() / len(pixels))
