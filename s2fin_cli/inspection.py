@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.fill import find_fill
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.stack import Layer, Stack
@@ -74,8 +75,8 @@ def _describe_model(src_path: str) -> dict[str, Any]:
 def _describe_raster(src_path: str) -> dict[str, Any]:
     info = read_info(src_path)
     grid = info.grid
-    layer = Layer.of("raster", [info])
-    pixels = sample_pixels(Stack(layer))
+    stack = Stack(Layer.of("raster", [info]))
+    pixels, fill = sample_pixels(stack), find_fill(stack)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
     statistics = band_statistics(pixels)
@@ -104,6 +105,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "bounds": list(grid.bounds),
         "dtype": info.dtype,
         "nodata": _plain(info.nodata),
+        "border_fill": None if fill is None else fill.value,
         "bad_bands": list(info.bad_indexes),
         "sampled_pixels": len(pixels),
         "bands": bands,
@@ -134,6 +136,8 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
         "extent": f"x {left} to {right}, y {bottom} to {top}",
         "nodata": "none declared" if raster["nodata"] is None else str(raster["nodata"]),
     }
+    if raster["border_fill"] is not None:
+        rows["nodata"] += f", but {raster['border_fill']:g} fills the border in all bands"
     if raster["bad_bands"]:
         rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
     if raster["classes"]:

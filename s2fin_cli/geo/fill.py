@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,15 +17,26 @@ if TYPE_CHECKING:
 
     from s2fin_cli.geo.stack import OpenStack, Stack
 
-logger = logging.getLogger(__name__)
-
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: Length of the pieces of the left and right border that are looked at, and how many of each at most.
 PIECE, PIECES = 16, 16
 
 
-def find_fill(stack: Stack) -> float | None:
+@dataclass(frozen=True)
+class Fill:
+    """What fills a border.
+
+    Attributes:
+        value: what all bands hold there.
+        share: of the image's pixels that hold it in all bands.
+    """
+
+    value: float
+    share: float
+
+
+def find_fill(stack: Stack) -> Fill | None:
     """The value that all bands of the passive image have where there is no image, or None.
 
     Only images of two bands or more that declare no nodata are looked at. The value fills at least `BORDER_SHARE` of
@@ -45,11 +56,7 @@ def find_fill(stack: Stack) -> float | None:
     share = float((pixels == value).all(axis=1).mean())
     if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
         return None
-    logger.warning(
-        "%s: %.1f %% of the pixels hold %g in all bands, on the border too, and no nodata value is declared; they are "
-        "taken for no data (--nodata none keeps them)", layer.describe(), 100 * share, value,
-    )  # fmt: skip
-    return value
+    return Fill(value, share)
 
 
 def _border(shape: tuple[int, int]) -> Iterator[Window]:

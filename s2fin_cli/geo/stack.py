@@ -344,11 +344,22 @@ def stack_of(options: InputOptions) -> Stack:
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
     stack = build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
-    fill = find_fill(stack) if options.nodata is None else options.fill_value
+    fill = _found_fill(stack) if options.nodata is None else options.fill_value
     stack = replace(stack, image=replace(stack.image, fill=fill))
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack
+
+
+def _found_fill(stack: Stack) -> float | None:
+    fill = find_fill(stack)
+    if fill is None:
+        return None
+    logger.warning(
+        "%s: %.1f %% of the pixels hold %g in all bands, on the border too, and no nodata value is declared; they are "
+        "taken for no data (--nodata none keeps them)", stack.image.describe(), 100 * fill.share, fill.value,
+    )  # fmt: skip
+    return fill.value
 
 
 def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:

@@ -40,6 +40,16 @@ def test_missing_values_and_odd_nodata_are_valid_json(run: Run, tmp_path: Path) 
         assert run("inspect", path).exit_code == 0
 
 
+def test_a_border_that_is_not_declared_is_shown(run: Run, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(10, 200, (2, 40, 40)).astype("uint8")
+    values[:, :, :8] = 0
+    path = write_tif(tmp_path / "a.tif", values)
+    assert json.loads(run("inspect", path, "--json").stdout)["border_fill"] == 0
+    assert "none declared, but 0 fills the border in all bands" in run("inspect", path).stdout
+    declared = write_tif(tmp_path / "b.tif", values, nodata=0)
+    assert json.loads(run("inspect", declared, "--json").stdout)["border_fill"] is None
+
+
 def test_a_class_map_shows_its_classes(run: Run, scene: Scene, model: Path) -> None:
     run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--no-vector")
     answer = json.loads(run("inspect", "map.tif", "--json").stdout)

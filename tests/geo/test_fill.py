@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2fin_cli.geo.fill import Fill
     from tests.conftest import WriteRaster
 
 SHAPE = (80, 100)
@@ -32,7 +33,7 @@ def image(dtype: str = "uint8", *, fill: float | None = 255, where: NDArray[np.b
     return values
 
 
-def fill_of(path: Path) -> float | None:
+def fill_of(path: Path) -> Fill | None:
     return find_fill(build_stack({"msi": [str(path)]}))
 
 
@@ -52,10 +53,12 @@ def test_what_fills_the_border_is_found_and_told(
     tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture, dtype: str, fill: float
 ) -> None:
     path = write_raster(tmp_path / "a.tif", image(dtype, fill=fill))
+    found = fill_of(path)
+    assert found is not None
+    assert (found.value, found.share) == (fill, pytest.approx(WEDGE.mean()))
     with caplog.at_level(logging.WARNING):
-        assert fill_of(path) == fill
-    share = 100 * WEDGE.mean()
-    assert f"--msi {path}: {share:.1f} % of the pixels hold {fill:g} in all bands" in caplog.text
+        assert stack_of(options(path)).image.fill == fill
+    assert f"--msi {path}: {100 * WEDGE.mean():.1f} % of the pixels hold {fill:g} in all bands" in caplog.text
     assert "--nodata none keeps them" in caplog.text
 
 
@@ -113,7 +116,6 @@ def test_filled_pixels_have_no_data(tmp_path: Path, write_raster: WriteRaster) -
 
 def test_the_bands_of_several_files_are_looked_at_together(tmp_path: Path, write_raster: WriteRaster) -> None:
     paths = [str(write_raster(tmp_path / f"{i}.tif", band[None])) for i, band in enumerate(image())]
-    assert find_fill(build_stack({"msi": paths})) == 255
     assert stack_of(InputOptions(msi=paths)).image.fill == 255
     assert stack_of(InputOptions(msi=paths, nodata=0)).image.fill == 0
 
