@@ -41,6 +41,7 @@ from s2fin_cli.errors import S2finError
 from s2fin_cli.geo.rasters import without_georeferencing_warning
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
+from s2fin_cli.infer.smoothing import around, guide_of, smooth_all
 from s2fin_cli.learn import pipeline
 from s2fin_cli.modelfile import read_model
 from s2fin_cli.modelfit import fit_stack
@@ -71,9 +72,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "one image": {},
     "stride 1": {},
     "stride 5": {},
+    "smooth": {},
 }
-#: Variants that classify with another stride than the default.
-STRIDES = {"stride 1": 1, "stride 5": 5}
+#: Variants of how a network is used: stride and smoothing.
+USES = {"stride 1": (1, False), "stride 5": (5, False), "smooth": (ClassifyOptions.stride, True)}
+USUAL = ClassifyOptions.stride, ClassifyOptions.smooth
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Trained:
     network: S2Fin
     info: ModelInfo
 
-    def predict(self, pixels: LabelledPixels, *, stride: int) -> NDArray[np.float64]:
+    def predict(self, pixels: LabelledPixels, *, stride: int, smooth: bool) -> NDArray[np.float64]:
         """Probabilities (n, classes) of pixels of the scene."""
         engine = Engine(self.network, pick_device("auto"), stride=stride)
         stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
@@ -132,11 +135,18 @@ class Trained:
         wanted[pixels.rows, pixels.cols] = True
         image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
         assert image is not None
-        return np.asarray(engine.predict(image, aux, wanted)[:, pixels.rows, pixels.cols].T.double().numpy())
+        inner = slice(engine.margin, -engine.margin)
+        if smooth:
+            wanted = around(wanted) & torch.from_numpy(tile.has_data[inner, inner])
+        probs = engine.predict(image, aux, wanted)
+        if smooth:
+            second = None if aux is None else aux[:, inner, inner]
+            probs = smooth_all(probs, guide_of(self.network, image[:, inner, inner], second), wanted)
+        return np.asarray(probs[:, pixels.rows, pixels.cols].T.double().numpy())
 
 
 class Subjects:
-    """Trains s2fin, and keeps the last one: it need not be trained again for another stride."""
+    """Trains s2fin, and keeps the last one: it need not be trained again for another use of it."""
 
     def __init__(self) -> None:
         self._last: tuple[Run, Trained] | None = None
@@ -144,13 +154,13 @@ class Subjects:
     def fit(self, run: Run, loaded: LoadedScene, train: LabelledPixels) -> Fitted:
         """Fit s2fin or a variant of it to pixels of a scene."""
         variant = run.method.removeprefix(SUBJECT).strip()
-        trained_as = "" if variant in STRIDES else variant
+        trained_as = "" if variant in USES else variant
         key = replace(run, method=trained_as)
         if self._last is None or self._last[0] != key:
             self._last = key, train_subject(trained_as, loaded, train, run.seed)
         trained = self._last[1]
-        stride = STRIDES.get(variant, ClassifyOptions.stride)
-        return Fitted(trained.class_ids, functools.partial(trained.predict, stride=stride))
+        stride, smooth = USES.get(variant, USUAL)
+        return Fitted(trained.class_ids, functools.partial(trained.predict, stride=stride, smooth=smooth))
 
 
 def train_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: int) -> Trained:

@@ -205,7 +205,7 @@ def _sources(*, subject: bool) -> Iterator[Path]:
         yield from sorted((ROOT / "models" / "s2fin").glob("*.py"))
         yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
         yield from (ROOT / "s2fin_cli" / "geo" / name for name in ("fill.py", "statistics.py"))
-        yield ROOT / "s2fin_cli" / "infer" / "engine.py"
+        yield from (ROOT / "s2fin_cli" / "infer" / name for name in ("engine.py", "smoothing.py"))
     else:
         yield benchmarks / "peers.py"
     yield from (benchmarks / "protocols.py", benchmarks / "scenes.py")

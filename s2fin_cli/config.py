@@ -257,6 +257,7 @@ class ClassifyOptions(InputOptions):
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
+        smooth: whether neighbours that look alike have a say in each pixel's class, see `infer/smoothing.py`.
         precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
         tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
     """
@@ -275,6 +276,7 @@ class ClassifyOptions(InputOptions):
     co: Sequence[str] = ()
     overwrite: bool = False
     stride: int = 3
+    smooth: bool = False
     precision: str = "float32"
     tile_size: int = 256
 

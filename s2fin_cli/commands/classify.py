@@ -70,6 +70,7 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.",
 )
+@click.option("--smooth", is_flag=True, help="Let neighbours that look alike have a say in each pixel's class.")
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),

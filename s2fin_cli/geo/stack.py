@@ -170,11 +170,15 @@ class Tile:
     inside: NDArray[np.bool_] | None = None
 
     @property
+    def has_data(self) -> NDArray[np.bool_]:
+        """Mask (height, width), True where every band of every modality has data."""
+        parts = [self.image] if self.aux is None else [self.image, self.aux]
+        return np.asarray(np.logical_and.reduce([np.isfinite(part).all(axis=0) for part in parts]))
+
+    @property
     def valid(self) -> NDArray[np.bool_]:
         """Mask (height, width), True inside the area of interest where every band of every modality has data."""
-        parts = [self.image] if self.aux is None else [self.image, self.aux]
-        masks = [np.isfinite(part).all(axis=0) for part in parts]
-        return np.asarray(np.logical_and.reduce(masks if self.inside is None else [*masks, self.inside]))
+        return self.has_data if self.inside is None else self.has_data & self.inside
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,13 @@ def aligned(extent: Window, shape: tuple[int, int], *, unit: int) -> Window:
     return Window(col_off, row_off, col_end - col_off, row_end - row_off)
 
 
+def grown(window: Window, shape: tuple[int, int], *, by: int) -> Window:
+    """A window with pixels added on each side, as far as the raster of a shape (height, width) goes."""
+    row_off, col_off = max(window.row_off - by, 0), max(window.col_off - by, 0)
+    row_end, col_end = window.row_off + window.height + by, window.col_off + window.width + by
+    return Window(col_off, row_off, min(col_end, shape[1]) - col_off, min(row_end, shape[0]) - row_off)
+
+
 def clip(window: Window, extent: Window) -> tuple[Window, tuple[slice, slice]]:
     """What a window shares with another one.
 

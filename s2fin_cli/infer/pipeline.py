@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import rasterio.windows
 import torch
 from rasterio.crs import CRS
+from rasterio.windows import Window
+from torch import Tensor
 
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import OutputError, UsageError
@@ -30,10 +33,11 @@ from s2fin_cli.geo.stack import Stack, Tile, stack_of
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import write_polygons
-from s2fin_cli.geo.windows import aligned, clip, iter_tiles, tile_shape_for
+from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.outputs import Outputs, write_item
+from s2fin_cli.infer.smoothing import RADIUS, Smoother, around, guide_of
 from s2fin_cli.modelfile import find_model, read_model
 from s2fin_cli.modelfit import check_values, fit_stack
 from s2fin_cli.modelinfo import ModelInfo
@@ -41,9 +45,6 @@ from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-    from rasterio.windows import Window
 
     from s2fin_cli.config import ClassifyOptions
     from s2fin_cli.geo.classes import LandCoverClass
@@ -116,7 +117,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
             tmp = replace(tmp, confidence=scratch / "confidence.tif")  # polygons need it
         tmp.style.write_bytes(raster_style(info.classes))
         with _open_writers(tmp, stack, info, tags=tags, fmt=fmt, scaled=options.scaled) as writers:
-            pixels = _fill(writers, stack, engine, info, tile_size=options.tile_size, progress=progress)
+            pixels = _fill(writers, stack, engine, info, options=options, progress=progress)
         if tmp.polygons is not None:
             try:
                 _vectorise(tmp, stack, info, mmu=options.mmu, simplify=options.simplify, progress=progress)
@@ -189,55 +190,126 @@ def _open_writers(
 
 
 def _fill(
-    writers: _Writers, stack: Stack, engine: Engine, info: ModelInfo, *, tile_size: int, progress: Progress
+    writers: _Writers, stack: Stack, engine: Engine, info: ModelInfo, *, options: ClassifyOptions, progress: Progress
 ) -> dict[int, int]:
     """Classify tile by tile and write; the number of pixels by class id."""
-    ids = np.array([c.id for c in info.classes])
-    dtype, nodata = map_encoding(ids.tolist())
-    counts = np.zeros(len(ids), dtype=np.int64)
+    writer = _PixelWriter(writers, stack, [c.id for c in info.classes])
+    extent, tiles = _tiles(stack, tile_size=options.tile_size, unit=engine.cell_size, smooth=options.smooth)
+    smoother = Smoother((extent.height, extent.width)) if options.smooth else None
 
-    def write(tile_window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        window, (rows, cols) = clip(tile_window, stack.extent)
-        probs, valid = probs[:, rows, cols], valid[rows, cols]
-        best = probs.argmax(axis=0)
-        counts[:] += np.bincount(best[valid], minlength=len(ids))
-        writers.map.write(np.where(valid, ids[best], nodata).astype(dtype)[None], window)
-        probs[:, ~valid] = np.nan
-        if writers.confidence is not None:
-            writers.confidence.write(probs.max(axis=0, keepdims=True), window)
-        if writers.probabilities is not None:
-            writers.probabilities.write(probs, window)
+    def finish(window: Window, predicted: _Predicted | None) -> None:
+        if smoother is None:
+            if predicted is not None:
+                writer.write(window, predicted.probs, predicted.valid)
+            return
+        row, col = window.row_off - extent.row_off, window.col_off - extent.col_off
+        pieces = (
+            smoother.skip(row, col, (window.height, window.width))
+            if predicted is None
+            else smoother.add(row, col, predicted.probs, predicted.guide, predicted.valid)
+        )
+        for row, col, probs, valid in pieces:
+            height, width = valid.shape
+            writer.write(Window(extent.col_off + col, extent.row_off + row, width, height), probs, valid)
 
-    windows = _tiles(stack, tile_size=tile_size, unit=engine.cell_size)
-    progress("classifying", 0, len(windows))
+    wanted = [window for window, is_wanted in tiles if is_wanted]
+    progress("classifying", 0, len(wanted))
     with stack.open() as opened, behind() as writing:
         read = functools.partial(opened.read, halo=engine.margin)
-        with contextlib.closing(ahead(read, windows)) as tiles:
-            for done, (window, tile) in enumerate(zip(windows, tiles, strict=True), start=1):
-                writing.call(functools.partial(write, window, *_predict(engine, tile)))
-                progress("classifying", done, len(windows))
-    return {int(class_id): int(count) for class_id, count in zip(ids, counts, strict=True)}
+        with contextlib.closing(ahead(read, wanted)) as values:
+            done = 0
+            for window, is_wanted in tiles:
+                predicted = _predict(engine, next(values), smooth=options.smooth) if is_wanted else None
+                writing.call(functools.partial(finish, window, predicted))
+                done += is_wanted
+                progress("classifying", done, len(wanted))
+    return writer.pixels
 
 
-def _tiles(stack: Stack, *, tile_size: int, unit: int) -> list[Window]:
-    """Tiles that cover the area of interest, made of whole cells of the raster.
+class _PixelWriter:
+    """Writes probabilities as classes, and counts them."""
 
-    So the map depends neither on their size nor on the area.
+    def __init__(self, writers: _Writers, stack: Stack, class_ids: list[int]) -> None:
+        self._writers, self._extent, self._area = writers, stack.extent, stack.area
+        self._ids = np.array(class_ids)
+        self._dtype, self._nodata = map_encoding(class_ids)
+        self._counts = np.zeros(len(class_ids), dtype=np.int64)
+
+    @property
+    def pixels(self) -> dict[int, int]:
+        """Number of pixels written by class id."""
+        return {int(class_id): int(count) for class_id, count in zip(self._ids, self._counts, strict=True)}
+
+    def write(self, window: Window, predicted: Tensor, has_data: Tensor) -> None:
+        """Write what of a window of the stack's grid lies in the area of interest.
+
+        Args:
+            window: the window.
+            predicted: probabilities (num_classes, height, width).
+            has_data: mask (height, width).
+        """
+        if rasterio.windows.intersect(window, self._extent) is False:
+            return
+        valid = has_data.numpy() if self._area is None else has_data.numpy() & self._area.mask(window)
+        window, (rows, cols) = clip(window, self._extent)
+        probs, valid = predicted.numpy()[:, rows, cols], valid[rows, cols]
+        best = probs.argmax(axis=0)
+        self._counts += np.bincount(best[valid], minlength=len(self._ids))
+        values = np.where(valid, self._ids[best], self._nodata).astype(self._dtype)
+        self._writers.map.write(values[None], window)
+        probs[:, ~valid] = np.nan
+        if self._writers.confidence is not None:
+            self._writers.confidence.write(probs.max(axis=0, keepdims=True), window)
+        if self._writers.probabilities is not None:
+            self._writers.probabilities.write(probs, window)
+
+
+def _tiles(stack: Stack, *, tile_size: int, unit: int, smooth: bool) -> tuple[Window, list[tuple[Window, bool]]]:
+    """Tiles that cover the area of interest, made of whole cells of the raster, so that the map depends on neither.
+
+    Returns:
+        the window that they cover, and the tiles, row by row, each with whether it is to be classified.
     """
-    extent = aligned(stack.extent, stack.grid.shape, unit=unit)
-    shape, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
-    tile_shape = tile_shape_for(stack.image.finest.block_shape, shape, size=tile_size, unit=unit)
-    tiles = iter_tiles(shape, tile_shape, offset=offset)
-    return [tile for tile in tiles if stack.area is None or stack.area.mask(tile).any()]
+    reach, shape = RADIUS if smooth else 0, stack.grid.shape
+    extent = aligned(grown(stack.extent, shape, by=reach), shape, unit=unit)
+    covered, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
+    tile_shape = tile_shape_for(stack.image.finest.block_shape, covered, size=tile_size, unit=unit)
+    area = stack.area
+    return extent, [
+        (tile, area is None or bool(area.mask(grown(tile, shape, by=reach)).any()))
+        for tile in iter_tiles(covered, tile_shape, offset=offset)
+    ]
 
 
-def _predict(engine: Engine, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Probabilities (classes, height, width) of a tile without its margin, and where they are valid."""
+@dataclass(frozen=True)
+class _Predicted:
+    """What the network says of a tile.
+
+    Attributes:
+        probs: probabilities (num_classes, height, width).
+        valid: mask (height, width) of the pixels that it was asked for.
+        guide: what smoothing goes by; empty where there is none.
+    """
+
+    probs: Tensor
+    valid: Tensor
+    guide: Tensor
+
+
+def _predict(engine: Engine, tile: Tile, *, smooth: bool) -> _Predicted:
+    """Classify a tile without its margin; with smoothing, the surroundings of the area of interest too."""
     inner = slice(engine.margin, -engine.margin)
-    valid = tile.valid[inner, inner]
-    aux = None if tile.aux is None else torch.from_numpy(tile.aux)
-    probs = engine.predict(torch.from_numpy(tile.image), aux, torch.from_numpy(valid))
-    return probs.numpy(), valid
+    image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
+    assert image is not None  # noqa: S101  there is one in every tile
+    valid = torch.from_numpy(tile.has_data)
+    if tile.inside is not None:
+        inside = torch.from_numpy(tile.inside)
+        valid = valid & (around(inside) if smooth else inside)
+    valid = valid[inner, inner]
+    guide = torch.empty(0)
+    if smooth:
+        guide = guide_of(engine.network, image[:, inner, inner], None if aux is None else aux[:, inner, inner])
+    return _Predicted(engine.predict(image, aux, valid), valid, guide)
 
 
 def _vectorise(

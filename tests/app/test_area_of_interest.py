@@ -45,11 +45,14 @@ def classified(scene: Scene, model: Path, output: Path, **options: Any) -> Any:
     return s2fin_cli.classify(**given)
 
 
-@pytest.mark.parametrize("stride", [1, 3, 5])
-def test_the_map_inside_is_that_of_the_whole(scene: Scene, model: Path, tmp_path: Path, stride: int) -> None:
-    whole = classified(scene, model, tmp_path / "whole.tif", probabilities=tmp_path / "pw.tif", stride=stride)
+@pytest.mark.parametrize(("stride", "smooth"), [(1, False), (3, False), (5, False), (1, True), (3, True)])
+def test_the_map_inside_is_that_of_the_whole(
+    scene: Scene, model: Path, tmp_path: Path, stride: int, smooth: bool
+) -> None:
+    how = {"stride": stride, "smooth": smooth}
+    whole = classified(scene, model, tmp_path / "whole.tif", probabilities=tmp_path / "pw.tif", **how)
     part = classified(
-        scene, model, tmp_path / "part.tif", probabilities=tmp_path / "pp.tif", stride=stride, tile_size=16,
+        scene, model, tmp_path / "part.tif", probabilities=tmp_path / "pp.tif", tile_size=16, **how,
         aoi=write_area(tmp_path / "aoi.gpkg", *SHAPES),
     )  # fmt: skip
     wanted = inside(*SHAPES)

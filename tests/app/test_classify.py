@@ -12,17 +12,20 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
+import torch
 from affine import Affine
 from numpy.typing import NDArray
 
-from s2fin_cli.config import ClassifyOptions
+from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.errors import ModelFileError, OutputError, S2finError, UsageError
 from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.outputs import Outputs
 from s2fin_cli.infer.pipeline import ClassifyResult, classify
+from s2fin_cli.infer.smoothing import guide_of, smooth_all
 from s2fin_cli.learn.pipeline import train
-from s2fin_cli.modelfile import read_info
+from s2fin_cli.modelfile import read_info, read_model
 from tests.app.scenes import (
     SHAPE,
     TRANSFORM,
@@ -152,9 +155,17 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
         assert mean == pytest.approx(confidence[inside].mean(), abs=1e-5)
 
 
-@pytest.mark.parametrize(("stride", "tile_sizes"), [(1, (16, 32, 48, 1000)), (3, (16, 64))])
+@pytest.mark.parametrize(
+    ("how", "tile_sizes"),
+    [
+        ({"stride": 1}, (16, 32, 48, 1000)),
+        ({"stride": 3}, (16, 64)),
+        ({"stride": 1, "smooth": True}, (16, 32, 1000)),
+        ({"stride": 3, "smooth": True}, (16, 64)),
+    ],
+)
 def test_no_output_depends_on_the_tile_size(
-    scene: Scene, model: Path, tmp_path: Path, stride: int, tile_sizes: tuple[int, ...]
+    scene: Scene, model: Path, tmp_path: Path, how: dict[str, Any], tile_sizes: tuple[int, ...]
 ) -> None:
     one, *others = (
         run_classify(
@@ -164,7 +175,7 @@ def test_no_output_depends_on_the_tile_size(
             confidence=tmp_path / f"confidence_{tile_size}.tif",
             probabilities=tmp_path / f"probs_{tile_size}.tif",
             tile_size=tile_size,
-            stride=stride,
+            **how,
         ).outputs
         for tile_size in tile_sizes
     )
@@ -172,6 +183,31 @@ def test_no_output_depends_on_the_tile_size(
         for name in ("map", "confidence", "probabilities"):
             assert np.array_equal(read_tif(getattr(other, name)), read_tif(getattr(one, name)))
         assert read_polygons(one).equals(read_polygons(other))
+
+
+def test_smoothing_takes_speckle_and_leaves_no_data(scene: Scene, model: Path, tmp_path: Path) -> None:
+    image = make_image(scene.truth)
+    image[:, 5:9, 30:40] = 65535
+    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
+    probs = []
+    for smooth in (False, True):
+        paths = {"probabilities": tmp_path / f"p{smooth}.tif", "hsi": hsi, "smooth": smooth}
+        outputs = run_classify(scene, model, tmp_path / f"{smooth}.tif", **paths).outputs
+        check_polygons(outputs, TRANSFORM)
+        probs.append(read_tif(tmp_path / f"p{smooth}.tif"))
+    plain, smoothed = probs
+    assert np.array_equal(np.isnan(plain), np.isnan(smoothed))
+    np.testing.assert_allclose(np.nansum(smoothed, axis=0)[~np.isnan(plain[0])], 1, atol=1e-5)
+    network, _ = read_model(model)
+    valid = ~np.isnan(plain[0])
+    stack = stack_of(InputOptions(hsi=str(hsi), lidar=str(scene.lidar)))
+    with stack.open() as opened:
+        tile = opened.read(stack.grid.window)
+    assert tile.aux is not None
+    guide = guide_of(network, torch.from_numpy(tile.image), torch.from_numpy(tile.aux))
+    expected = smooth_all(torch.from_numpy(np.nan_to_num(plain)), guide, torch.from_numpy(valid)).numpy()
+    assert np.array_equal(np.where(valid, expected, np.nan), smoothed, equal_nan=True)
+    assert not np.array_equal(plain, smoothed, equal_nan=True)
 
 
 def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
