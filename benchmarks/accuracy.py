@@ -71,11 +71,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "spatial resonance": {"resonance": "spatial"},
     "one image": {},
     "stride 1": {},
-    "stride 5": {},
+    "stride 3": {},
     "smooth": {},
 }
 #: Variants of how a network is used: stride and smoothing.
-USES = {"stride 1": (1, False), "stride 5": (5, False), "smooth": (ClassifyOptions.stride, True)}
+USES = {"stride 1": (1, False), "stride 3": (3, False), "smooth": (ClassifyOptions.stride, True)}
 USUAL = ClassifyOptions.stride, ClassifyOptions.smooth
 
 

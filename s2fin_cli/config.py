@@ -275,7 +275,7 @@ class ClassifyOptions(InputOptions):
     format: str = "GTiff"
     co: Sequence[str] = ()
     overwrite: bool = False
-    stride: int = 3
+    stride: int = 5
     smooth: bool = False
     precision: str = "float32"
     tile_size: int = 256

@@ -159,7 +159,7 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
     ("how", "tile_sizes"),
     [
         ({"stride": 1}, (16, 32, 48, 1000)),
-        ({"stride": 3}, (16, 64)),
+        ({"stride": 5}, (16, 64)),
         ({"stride": 1, "smooth": True}, (16, 32, 1000)),
         ({"stride": 3, "smooth": True}, (16, 64)),
     ],
@@ -217,7 +217,7 @@ def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
     for stride in (1, 3, 5):
         outputs = run_classify(scene, model, tmp_path / f"{stride}.tif", stride=stride, vector=False).outputs
         maps[stride] = read_tif(outputs.map)[0]
-    assert np.array_equal(maps[3], read_tif(result.outputs.map)[0]), "the default is 3"
+    assert np.array_equal(maps[5], read_tif(result.outputs.map)[0]), "the default is 5"
     for class_map in maps.values():
         assert (class_map == scene.truth).mean() > 0.95
     with pytest.raises(UsageError, match="--stride is 7, and the model was trained for at most 5"):
@@ -267,7 +267,7 @@ def test_generalised_polygons_and_the_whole_raster(
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
     assert frame.area.sum() == pytest.approx(full.area.sum()) == pytest.approx(cell * sum(result.pixels.values()))
     vertices = [shapely.get_num_coordinates(part.geometry.to_numpy()).sum() for part in (frame, full)]
-    assert vertices[0] < 0.7 * vertices[1]
+    assert vertices[0] < 0.8 * vertices[1]
 
 
 def test_the_style_names_the_classes(result: ClassifyResult) -> None:
