@@ -375,6 +375,12 @@ class ConvertOptions:
         if self.transform is not None:
             whole = len(self.transform) == 6 and all(_is_real(v) and math.isfinite(v) for v in self.transform)
             _check("transform", self.transform, whole, "six numbers: a, b, c, d, e, f")
+            a, b, _, d, e, _ = self.transform
+            _check("transform", self.transform, a * e != b * d, "six numbers that give pixels a size: a, b, c, d, e, f")
+        elif self.crs is not None:
+            raise UsageError(
+                f"crs is {self.crs!r} and no transform says where the pixels lie in it; give --transform too"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterabl
         UsageError: an output is an input.
         OutputError: the folder is missing or not writable, two outputs share a name, or a file is already there.
     """
-    kept = {Path(path).resolve() for path in inputs if path is not None}
+    given = [Path(path) for path in inputs if path is not None]
+    kept = {part.resolve() for path in given for part in (path, *_sidecars(path))}
     for dst_path in dst_paths:
         if dst_path.resolve() in kept:
             raise UsageError(f"{dst_path} is an input, which would be lost; give the output another name")
@@ -49,8 +50,9 @@ def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterabl
             raise OutputError(f"{dst_path} cannot be written: no permission to write in {folder}")
         if dst_path.is_dir():
             raise OutputError(f"{dst_path} is a folder; give the name of a file")
-        if dst_path.exists() and not overwrite:
-            raise OutputError(f"{dst_path} is already there; give --overwrite to replace it, or another name")
+        there = [part for part in (dst_path, *_shapefile_parts(dst_path)) if part.exists()]
+        if there and not overwrite:
+            raise OutputError(f"{there[0]} is already there; give --overwrite to replace it, or another name")
     resolved = [path.resolve() for path in dst_paths]
     if len(set(resolved)) < len(resolved):
         raise OutputError(f"two outputs have the same name: {', '.join(map(str, dst_paths))}")
@@ -133,9 +135,14 @@ def _move_back(path: Path, former: Path) -> None:
 
 def _sidecars(path: Path) -> list[Path]:
     beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
-    if path.suffix.lower() == ".shp":
-        beside += [path.with_suffix(suffix) for suffix in SHAPEFILE_SUFFIXES]
-    return beside
+    if path.suffix.lower() in (".tif", ".tiff"):
+        beside.append(path.with_suffix(".tfw"))
+    return beside + _shapefile_parts(path)
+
+
+def _shapefile_parts(path: Path) -> list[Path]:
+    """What a Shapefile consists of besides, for any other file nothing."""
+    return [path.with_suffix(suffix) for suffix in SHAPEFILE_SUFFIXES] if path.suffix.lower() == ".shp" else []
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -282,3 +282,21 @@ def test_a_class_map_on_a_full_disk(tmp_path: Path, limit: int, answer: str) -> 
         assert target.read_text() == "old"
     else:
         assert names(tmp_path) == {"map.tif", "map.tif.aux.xml"}
+
+
+def test_a_shapefile_is_all_of_its_files(tmp_path: Path) -> None:
+    for name in ("a.shp", "a.dbf", "a.shx", "b.dbf"):
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"a\.dbf is an input, which would be lost"):
+        check_outputs([tmp_path / "a.dbf"], overwrite=True, inputs=[tmp_path / "a.shp"])
+    with pytest.raises(OutputError, match=r"b\.dbf is already there; give --overwrite"):
+        check_outputs([tmp_path / "b.shp"], overwrite=False)
+    check_outputs([tmp_path / "b.shp"], overwrite=True)
+    check_outputs([tmp_path / "b.tif"], overwrite=False)
+
+
+def test_a_world_file_goes_with_its_image(tmp_path: Path) -> None:
+    with staged([tmp_path / "a.tif"], overwrite=False) as (tmp,):
+        tmp.write_bytes(b"image")
+        tmp.with_suffix(".tfw").write_bytes(b"place")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tfw", "a.tif"]

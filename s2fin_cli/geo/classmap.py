@@ -22,7 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from s2fin_cli import __version__
-from s2fin_cli.errors import RasterError, UsageError
+from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
@@ -199,7 +199,21 @@ def create_class_map(
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
+    _check_classes(dst_path, writer.tally, nodata)
     _write_sidecar(dst_path, classes, writer.tally)
+
+
+def _check_classes(path: Path, tally: ClassTally, nodata: int) -> None:
+    """Refuse a map that does not hold what was written to it, as after a lossy compression."""
+    found = np.zeros_like(tally.pixels)
+    with open_raster(path) as src:
+        for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
+            values = np.minimum(src.read(1, window=window), len(found) - 1)
+            found += np.bincount(values.ravel(), minlength=len(found))
+    written = tally.pixels.copy()
+    written[nodata] += found.sum() - written.sum()  # what nothing was written to
+    if not np.array_equal(found, written):
+        raise OutputError("the map's pixels are not those that were written: --co must not be lossy; nothing is left")
 
 
 @contextlib.contextmanager
@@ -395,7 +409,10 @@ def iter_class_strips(map_path: str | Path, nothing: int) -> Iterator[tuple[Wind
     """
     with open_raster(map_path) as src:
         for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
-            values = src.read(1, window=window).astype(np.int64)
+            try:
+                values = src.read(1, window=window).astype(np.int64)
+            except RasterioError as error:
+                raise RasterError(f"{map_path} cannot be read at {window} ({error}); is the file whole?") from error
             yield window, values if src.nodata is None else np.where(values == src.nodata, nothing, values)
 
 
@@ -459,9 +476,11 @@ def sieved(class_map: NDArray[Any], *, nodata: int, mmu: int) -> NDArray[Any]:
         mmu: pixels.
     """
     valid = class_map != nodata
-    while True:
+    mmu = min(mmu, class_map.size - 1)  # GDAL takes no more
+    while mmu > 1:
         # NOTE: GDAL merges small areas into large ones only, so a cluster of small ones takes a few passes
         merged: NDArray[Any] = rasterio.features.sieve(class_map, mmu, mask=valid, connectivity=4)
         if np.array_equal(merged, class_map):
             return merged
         class_map = merged
+    return class_map

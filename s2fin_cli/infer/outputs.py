@@ -45,15 +45,16 @@ class Outputs:
             UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
         """
         class_map = Path(options.output)
+        check_raster_path(class_map)
         polygons = (_path(options.polygons) or class_map.with_suffix(".gpkg")) if options.vector else None
         if polygons is not None:
             check_vector_path(polygons)
-        rasters = (class_map, _path(options.confidence), _path(options.probabilities))
-        for path in rasters:
+        others = (_path(options.confidence), _path(options.probabilities))
+        for path in others:
             if path is not None:
                 check_raster_path(path)
         stac = class_map.with_suffix(".json") if options.stac else None
-        return cls(class_map, class_map.with_suffix(".qml"), polygons, *rasters[1:], stac)
+        return cls(class_map, class_map.with_suffix(".qml"), polygons, *others, stac)
 
     @property
     def wanted(self) -> list[Path]:

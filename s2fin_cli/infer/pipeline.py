@@ -248,7 +248,7 @@ class _PixelWriter:
             predicted: probabilities (num_classes, height, width).
             has_data: mask (height, width).
         """
-        if rasterio.windows.intersect(window, self._extent) is False:
+        if not rasterio.windows.intersect(window, self._extent):
             return
         valid = has_data.numpy() if self._area is None else has_data.numpy() & self._area.mask(window)
         window, (rows, cols) = clip(window, self._extent)
@@ -265,7 +265,9 @@ class _PixelWriter:
 
 
 def _tiles(stack: Stack, *, tile_size: int, unit: int, smooth: bool) -> tuple[Window, list[tuple[Window, bool]]]:
-    """Tiles that cover the area of interest, made of whole cells of the raster, so that the map depends on neither.
+    """Tiles that cover the area of interest, made of whole cells of the raster.
+
+    So the map depends neither on their size nor on the area.
 
     Returns:
         the window that they cover, and the tiles, row by row, each with whether it is to be classified.

@@ -440,3 +440,8 @@ def test_mistakes_in_python_are_named(scene: Scene) -> None:
             call(**options)
     with pytest.raises(S2finError, match="does not exist"):
         s2fin_cli.train(hsi=scene.folder / "none.tif", labels=scene.labels, output=scene.folder / "m.s2fin")
+
+
+@pytest.mark.parametrize("output", [".", ""])
+def test_a_map_without_a_name(run: Run, scene: Scene, model: Path, output: str) -> None:
+    assert "rasters are GeoTIFFs" in failed(run("classify", *scene.arguments, "-m", model, "-o", output), code=2)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CUBE = np.random.default_rng(0).integers(0, 9000, (20, 30, 4)).astype("uint16")
 LABELS = np.random.default_rng(1).integers(0, 4, (20, 30)).astype("uint8")
+PLACED = ("--transform", "2.5", "0", "271460", "0", "-2.5", "3290290")
 PLACES = np.array([450.0, 550, 650, 850])
 
 
@@ -133,7 +134,9 @@ def test_what_cannot_be_converted(run: Run, tmp_path: Path, monkeypatch: pytest.
         (("tiny.mat", "-o", "x.tif"), 2, "holds 0 arrays that could be meant"),
         (("a.mat", "-o", "x.png"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("a.mat", "-o", "x.tif", "--variable", "b"), 2, "holds no image 'b'; it holds:\n  a: 20 x 30 x 4 uint16"),
-        (("a.mat", "-o", "x.tif", "--crs", "EPSG:0"), 2, "crs is 'EPSG:0', which is no CRS"),
+        (("a.mat", "-o", "x.tif", "--crs", "EPSG:0", *PLACED), 2, "crs is 'EPSG:0', which is no CRS"),
+        (("a.mat", "-o", "x.tif", "--crs", "EPSG:32615"), 2, "no transform says where the pixels lie in it"),
+        (("a.mat", "-o", "x.tif", "--transform", *"000000"), 2, "six numbers that give pixels a size"),
         (("a.mat", "-o", "x.tif", "--wavelengths", "nm.txt"), 2, "nm.txt holds 3 wavelengths, and there are 4 bands"),
         (("a.mat", "-o", "x.tif", "--wavelengths", "gone"), 2, "neither a variable of a.mat nor a file of numbers"),
     ):

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from s2fin_cli.errors import RasterError, UsageError
+from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding
 from s2fin_cli.geo.classmap import (
     CLASSES_TAG,
@@ -27,6 +27,7 @@ from s2fin_cli.geo.classmap import (
     check_format,
     create_class_map,
     create_image,
+    iter_class_strips,
     iter_strips,
     read_class_names,
     sieved,
@@ -378,3 +379,31 @@ def test_strips_of_a_sieved_map(tmp_path: Path) -> None:
     values = write(tmp_path / "map.tif", NAMES)
     strips = [classes for classes, _ in iter_strips(tmp_path / "map.tif", None, mmu=6)]
     assert np.array_equal(np.concatenate(strips), sieved(values, nodata=0, mmu=6))
+
+
+@pytest.mark.parametrize(
+    ("driver", "options"),
+    [("GTiff", {"DISCARD_LSB": "2"}), ("GTiff", {"NBITS": "1"}), ("COG", {"COMPRESS": "LERC", "MAX_Z_ERROR": "5"})],
+)
+def test_a_lossy_map_is_none(tmp_path: Path, driver: str, options: dict[str, str]) -> None:
+    values = np.random.default_rng(0).integers(1, 8, (1, *GRID.shape)).astype("uint8")
+    classes = make_classes({i: f"class {i}" for i in range(1, 8)})
+    lossy = create_class_map(tmp_path / "map.tif", GRID, classes, fmt=RasterFormat(driver, options))
+    with pytest.raises(OutputError, match="not those that were written: --co must not be lossy"), lossy as writer:
+        writer.write(values, GRID.window)
+
+
+def test_where_all_areas_are_below_the_unit_they_stay() -> None:
+    values = np.repeat([[1, 1, 1, 2]], 3, axis=0).astype("uint8")
+    assert np.array_equal(sieved(values, nodata=0, mmu=1000), values)
+    assert np.array_equal(sieved(values[:1, :1], nodata=0, mmu=1000), values[:1, :1])
+
+
+def test_a_cut_map_is_told(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 3, (1, *LARGE.shape)).astype("uint8")
+    path = tmp_path / "map.tif"
+    with create_class_map(path, LARGE, make_classes({1: "a", 2: "b"})) as writer:
+        writer.write(values, LARGE.window)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(RasterError):
+        list(iter_class_strips(path, 0))
