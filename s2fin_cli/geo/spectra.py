@@ -37,7 +37,7 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
     They come from the tags of the bands (ENVI's `wavelength`, GDAL's IMAGERY domain), from lists in the tags of the
     dataset, or from the bands' descriptions ("Band 3 (665 nm)"), whichever a band has first.
     """
-    unit = _lower(src.tags()).get("wavelength_units", "")
+    unit = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}.get("wavelength_units", "")
     listed = _dataset_list(src, "wavelength")
 
     def of_tag(index: int) -> float:
@@ -94,6 +94,8 @@ def _dataset_list(src: rasterio.DatasetReader, key: str) -> list[str]:
 def _nanometres(text: str, unit: str) -> float:
     value = float(text)
     unit = unit.strip().lower()
+    if unit == "index":  # of the band, in ENVI headers
+        raise ValueError(text)
     if unit.startswith(("nm", "nano")):
         return value
     is_micro = unit.startswith(("mic", "um", "µm", "μm")) or value < LARGEST_MICROMETRE

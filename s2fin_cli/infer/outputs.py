@@ -15,7 +15,7 @@ from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import SCALED_NODATA, SCALED_ONE, check_raster_path
 from s2fin_cli.geo.vectors import check_vector_path
 from s2fin_cli.modelfile import read_item
-from s2fin_cli.stac import Written, class_objects, map_item
+from s2fin_cli.stac import MEDIA_TYPES, Written, class_objects, map_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +96,12 @@ def write_item(
     item = map_item(
         outputs.stac,
         stack.grid.crop(stack.extent),
-        _assets(outputs, written, info.classes, scaled=options.scaled),
+        _assets(outputs, written, info.classes, options),
         inputs=[(layer.modality, raster.src_path) for layer in stack.layers for raster in layer.rasters],
         model=(model_path, read_item(model_path)["id"]),
         acquired=stack.image.finest.acquired,
-        lineage=f"classified by s2fin with a stride of {options.stride} pixels, {options.precision}",
+        lineage=f"classified by s2fin with a stride of {options.stride} pixels, {options.precision}"
+        + ", smoothed" * options.smooth,
         software={
             "s2fin": __version__, "torch": torch.__version__, "GDAL": rasterio.__gdal_version__, **made_by,
         },
@@ -109,15 +110,18 @@ def write_item(
 
 
 def _assets(
-    outputs: Outputs, written: Outputs, classes: tuple[LandCoverClass, ...], *, scaled: bool
+    outputs: Outputs, written: Outputs, classes: tuple[LandCoverClass, ...], options: ClassifyOptions
 ) -> dict[str, Written]:
     """The files of a classification, for its STAC item."""
-    nodata, named = map_encoding([c.id for c in classes])[1], {"classification:classes": class_objects(classes)}
-    stored: dict[str, Any] = {"data_type": "float32", "nodata": "nan"}
-    if scaled:
-        stored = {"data_type": "uint8", "nodata": SCALED_NODATA, "raster:scale": 1 / SCALED_ONE}
+    named = {"classification:classes": class_objects(classes)}
+    raster = {"type": f"{MEDIA_TYPES['.tif']}; profile=cloud-optimized"} if options.format == "COG" else {}
+    if options.scaled:
+        stored = {**raster, "data_type": "uint8", "nodata": SCALED_NODATA, "raster:scale": 1 / SCALED_ONE}
+    else:
+        stored = {**raster, "data_type": "float32", "nodata": "nan"}
+    nodata = map_encoding([c.id for c in classes])[1]
     kinds: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
-        "map": ("Class map", ("data",), {"nodata": nodata, **named}),
+        "map": ("Class map", ("data",), {**raster, "nodata": nodata, **named}),
         "style": ("Style for QGIS", ("metadata",), {}),
         "polygons": ("Polygons of the classes", ("data",), named),
         "confidence": ("Probability of each pixel's class", ("data",), stored),

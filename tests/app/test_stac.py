@@ -143,6 +143,7 @@ def test_scaled_probabilities_say_their_scale(run: Run, scene: Scene, model: Pat
     item = json.loads(Path("map.json").read_text())
     check(item)
     assert "polygons" not in item["assets"]
+    assert item["assets"]["map"]["type"] == "image/tiff; application=geotiff; profile=cloud-optimized"
     confidence = item["assets"]["confidence"]
     with rasterio.open("c.tif") as src:
         assert (confidence["data_type"], confidence["nodata"]) == (src.dtypes[0], src.nodata)

@@ -178,3 +178,8 @@ def test_zipped_rasters_and_subdatasets_are_read(tmp_path: Path, write_raster: W
     assert (cube.count, cube.grid.shape, cube.dtype) == (5, (12, 9), "int16")
     with pytest.raises(RasterError, match=r"holds no bands of its own; give one of its subdatasets:\n  HDF5:.*cube"):
         read_info(tmp_path / "d.h5")
+
+
+def test_numbers_of_bands_are_no_wavelengths(tmp_path: Path) -> None:
+    path = write_envi(tmp_path / "a.img", "wavelength = {1, 2, 3, 4}", "wavelength units = Index")
+    assert read_info(path).wavelengths is None
