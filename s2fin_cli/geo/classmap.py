@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 256
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
-#: What a scaled probability of 1 is stored as, and what stands for none; steps of 0.004, which GDAL is told.
-SCALED_ONE, SCALED_NODATA = 250, 255
 #: Columns of the raster attribute table: name, and GDAL's numbers of their type (0 integer, 1 real, 2 text) and usage.
 _ATTRIBUTES = (
     ("Value", 0, 5), ("Count", 1, 1), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8), ("Alpha", 0, 9),
@@ -127,12 +125,12 @@ class RasterWriter:
 
 
 class ScaledWriter(RasterWriter):
-    """An open raster of probabilities that are stored as bytes."""
+    """An open raster of values that are stored as whole numbers of a scale, as GDAL is told."""
 
     def write(self, values: NDArray[Any], window: Window) -> None:
-        """Write probabilities (bands, height, width), NaN where there is none, into a window."""
-        scaled = np.where(np.isnan(values), SCALED_NODATA, np.rint(values * SCALED_ONE))
-        super().write(scaled.astype(np.uint8), window)
+        """Write values (bands, height, width), NaN where there is none, into a window."""
+        dtype, nodata, scale = self.dst.dtypes[0], self.dst.nodata, self.dst.scales[0]
+        super().write(np.where(np.isnan(values), nodata, np.rint(values / scale)).astype(dtype), window)
 
 
 class ClassTally:
@@ -199,20 +197,14 @@ def create_class_map(
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
-    _check_classes(dst_path, writer.tally, nodata)
+    _check_classes(dst_path, writer.tally, grid, nodata)
     _write_sidecar(dst_path, classes, writer.tally)
 
 
-def _check_classes(path: Path, tally: ClassTally, nodata: int) -> None:
+def _check_classes(path: Path, tally: ClassTally, grid: Grid, nodata: int) -> None:
     """Refuse a map that does not hold what was written to it, as after a lossy compression."""
-    found = np.zeros_like(tally.pixels)
-    with open_raster(path) as src:
-        for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
-            values = np.minimum(src.read(1, window=window), len(found) - 1)
-            found += np.bincount(values.ravel(), minlength=len(found))
-    written = tally.pixels.copy()
-    written[nodata] += found.sum() - written.sum()  # what nothing was written to
-    if not np.array_equal(found, written):
+    written = {class_id: int(count) for class_id, count in enumerate(tally.pixels) if count and class_id != nodata}
+    if tally_classes(path, grid)[0] != written:
         raise OutputError("the map's pixels are not those that were written: --co must not be lossy; nothing is left")
 
 
@@ -226,6 +218,7 @@ def create_image(
     fmt: RasterFormat = DEFAULT_FORMAT,
     dtype: str = "float32",
     nodata: float | None = np.nan,
+    scale: float | None = None,
     wavelengths: Sequence[float] | None = None,
 ) -> Iterator[RasterWriter]:
     """Create a raster of values with averages as overviews.
@@ -238,6 +231,7 @@ def create_image(
         fmt: how it is written.
         dtype: its data type.
         nodata: what stands for no data, or None.
+        scale: what 1 stands for where values are stored as whole numbers; they are then written as they are.
         wavelengths: of its bands in nanometres, if they are known.
     """
     count = len(band_names)
@@ -248,35 +242,9 @@ def create_image(
                 dst.set_band_description(index, name)
             for index, place in enumerate(wavelengths or (), start=1):
                 dst.update_tags(index, wavelength=f"{place:g}", wavelength_units="Nanometers")
-        yield RasterWriter(dst)
-
-
-@contextlib.contextmanager
-def create_probabilities(
-    dst_path: Path,
-    grid: Grid,
-    band_names: Sequence[str],
-    *,
-    tags: Mapping[str, str] | None = None,
-    fmt: RasterFormat = DEFAULT_FORMAT,
-    scaled: bool = False,
-) -> Iterator[RasterWriter]:
-    """Create a raster of probabilities, NaN where there is none: float32, or bytes with a scale.
-
-    Args:
-        dst_path: a GeoTIFF.
-        grid: its grid.
-        band_names: descriptions of its bands.
-        tags: of the dataset, besides the software's name.
-        fmt: how it is written.
-        scaled: whether to store bytes.
-    """
-    dtype, nodata = ("uint8", SCALED_NODATA) if scaled else ("float32", np.nan)
-    with create_image(dst_path, grid, band_names, tags=tags, fmt=fmt, dtype=dtype, nodata=nodata) as writer:
-        if scaled:
-            with _as_os_error():
-                writer.dst.scales = [1 / SCALED_ONE] * len(band_names)
-        yield ScaledWriter(writer.dst) if scaled else writer
+            if scale is not None:
+                dst.scales = [scale] * count
+        yield RasterWriter(dst) if scale is None else ScaledWriter(dst)
 
 
 @contextlib.contextmanager
@@ -457,7 +425,7 @@ def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -
 
 
 def _read_probabilities(src: rasterio.DatasetReader, window: Window) -> NDArray[np.float32]:
-    """What `create_probabilities` wrote, NaN where there is none."""
+    """Probabilities as `create_image` wrote them, with a scale or without; NaN where there is none."""
     values = src.read(1, window=window)
     if values.dtype == np.float32:
         return np.asarray(values)

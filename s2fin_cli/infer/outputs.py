@@ -12,7 +12,7 @@ import torch
 
 from s2fin_cli import __version__
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.classmap import SCALED_NODATA, SCALED_ONE, check_raster_path
+from s2fin_cli.geo.classmap import check_raster_path
 from s2fin_cli.geo.vectors import check_vector_path
 from s2fin_cli.modelfile import read_item
 from s2fin_cli.stac import MEDIA_TYPES, Written, class_objects, map_item
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.classes import LandCoverClass
     from s2fin_cli.geo.stack import Stack
     from s2fin_cli.modelinfo import ModelInfo
+
+
+#: How scaled probabilities are stored: 250 is 1.
+SCALED: dict[str, Any] = {"dtype": "uint8", "nodata": 255, "scale": 0.004}
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,9 @@ def _assets(
     """The files of a classification, for its STAC item."""
     named = {"classification:classes": class_objects(classes)}
     raster = {"type": f"{MEDIA_TYPES['.tif']}; profile=cloud-optimized"} if options.format == "COG" else {}
+    stored: dict[str, Any] = {**raster, "data_type": "float32", "nodata": "nan"}
     if options.scaled:
-        stored = {**raster, "data_type": "uint8", "nodata": SCALED_NODATA, "raster:scale": 1 / SCALED_ONE}
-    else:
-        stored = {**raster, "data_type": "float32", "nodata": "nan"}
+        stored |= {"data_type": SCALED["dtype"], "nodata": SCALED["nodata"], "raster:scale": SCALED["scale"]}
     nodata = map_encoding([c.id for c in classes])[1]
     kinds: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
         "map": ("Class map", ("data",), {**raster, "nodata": nodata, **named}),

@@ -26,7 +26,7 @@ from s2fin_cli.geo.classmap import (
     RasterWriter,
     check_format,
     create_class_map,
-    create_probabilities,
+    create_image,
     iter_strips,
 )
 from s2fin_cli.geo.stack import Stack, Tile, stack_of
@@ -36,7 +36,7 @@ from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
-from s2fin_cli.infer.outputs import Outputs, write_item
+from s2fin_cli.infer.outputs import SCALED, Outputs, write_item
 from s2fin_cli.infer.smoothing import RADIUS, Smoother, around, guide_of
 from s2fin_cli.modelfile import find_model, read_model
 from s2fin_cli.modelfit import check_values, fit_stack
@@ -179,8 +179,8 @@ def _open_writers(
         def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
             if dst_path is None:
                 return None
-            made = create_probabilities(dst_path, grid, band_names, tags=tags, fmt=fmt, scaled=scaled)
-            return opened.enter_context(made)
+            stored = SCALED if scaled else {}
+            return opened.enter_context(create_image(dst_path, grid, band_names, tags=tags, fmt=fmt, **stored))
 
         yield _Writers(
             opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags, fmt=fmt)),
