@@ -62,13 +62,12 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     if options.coregister == "shift":
         stack, (found,) = coregister(stack)
     layer, grid, extent = stack.aux[0], stack.grid.crop(stack.extent), stack.extent
-    names = [name or f"band {number}" for name, number in zip(layer.band_names, layer.numbers, strict=True)]
     windows = list(iter_tiles(grid.shape, (TILE_SIZE, TILE_SIZE), offset=(extent.row_off, extent.col_off)))
     valid = 0
     with (
         staged([dst_path], overwrite=options.overwrite) as (tmp_path,),
         stack.open() as opened,
-        create_image(tmp_path, grid, names) as writer,
+        create_image(tmp_path, grid, layer.band_names, wavelengths=layer.wavelengths) as writer,
     ):
         for done, window in enumerate(windows, start=1):
             tile = opened.read(window)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard
 
 from s2fin_cli.errors import UsageError
 
@@ -74,6 +74,9 @@ class InputOptions:
     coregister: str = "off"
     device: str = "auto"
 
+    #: The option that names the passive image in messages, where it is not the modality's.
+    passive_option: ClassVar[str | None] = None
+
     def __post_init__(self) -> None:
         _check_choice("device", self.device, DEVICES)
         _check_choice("coregister", self.coregister, COREGISTRATIONS)
@@ -110,15 +113,19 @@ class InputOptions:
         Raises:
             UsageError: a choice cannot be understood, or is of an image that is not given.
         """
-        passive = "hsi" if self.src_paths["hsi"] else "msi"
         choice: dict[str, tuple[int, ...]] = {}
         for text in [self.bidx] if isinstance(self.bidx, str) else self.bidx:
             modality, _, numbers = text.rpartition(":")
-            modality = modality or passive
+            modality = modality or self._modality_of_bands
             if not self.src_paths.get(modality):
                 raise UsageError(f"bidx is {text!r}, and no --{modality} was given; name an image that is")
             choice[modality] = (*choice.get(modality, ()), *_band_numbers(numbers, text))
         return choice
+
+    @property
+    def _modality_of_bands(self) -> str:
+        """The modality that a choice of bands is of where it names none."""
+        return "hsi" if self.src_paths["hsi"] else "msi"
 
     @property
     def fill_value(self) -> float | None:
@@ -339,12 +346,26 @@ class AlignOptions(InputOptions):
     """Options of `s2fin align`, besides those of inputs, of which one image is to be aligned.
 
     Attributes:
+        like: the image whose grid it gets; it takes the place of `hsi`.
         output: the aligned image to write, a GeoTIFF.
         overwrite: whether it may already be there.
     """
 
+    like: StrPath
     output: StrPath
     overwrite: bool = False
+
+    passive_option: ClassVar[str | None] = "like"
+
+    @property
+    def src_paths(self) -> dict[str, tuple[str, ...]]:
+        """Paths by modality, the image to be like as "hsi"."""
+        return {**super().src_paths, "hsi": _paths(self.like)}
+
+    @property
+    def _modality_of_bands(self) -> str:
+        """The image to be aligned; the other is not written."""
+        return next((modality for modality, paths in self.src_paths.items() if paths and modality != "hsi"), "hsi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -389,7 +410,7 @@ class SampleOptions:
 
     Attributes:
         map: the class map.
-        output: the points to write: `.gpkg`, `.shp`, `.fgb` or `.geojson`.
+        output: the points to write: `.gpkg`, `.shp`, `.fgb`, `.geojson` or `.parquet`.
         size: points in all, more if `least` asks for more.
         least: points of each class at least, or all pixels that it has.
         seed: of the draw.

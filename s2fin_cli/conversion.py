@@ -66,7 +66,7 @@ def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDAr
         name: array for name, array in arrays.items() if array.ndim in (2, 3) and min(array.shape[:2]) >= LEAST_SIDE
     }
     lines = [f"  {name}: {' x '.join(map(str, array.shape))} {array.dtype}" for name, array in possible.items()]
-    listed = "\n".join(lines) or "  no arrays of two or three dimensions"
+    listed = "\n".join(lines) or f"  no array of two or three dimensions with {LEAST_SIDE} rows and columns or more"
     if options.variable is not None:
         if options.variable not in possible:
             raise UsageError(f"{options.src} holds no image {options.variable!r}; it holds:\n{listed}")

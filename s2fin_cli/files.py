@@ -39,7 +39,7 @@ def check_outputs(dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterabl
         OutputError: the folder is missing or not writable, two outputs share a name, or a file is already there.
     """
     given = [Path(path) for path in inputs if path is not None]
-    kept = {part.resolve() for path in given for part in (path, *_sidecars(path))}
+    kept = {part.resolve() for path in given for part in (path, *companions(path))}
     for dst_path in dst_paths:
         if dst_path.resolve() in kept:
             raise UsageError(f"{dst_path} is an input, which would be lost; give the output another name")
@@ -88,7 +88,7 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
         raise OutputError(f"writing {_names(dst_paths)} failed: {error.strerror or error}; nothing is left") from error
     finally:
         for tmp_path in temporary:
-            for path in (tmp_path, *_sidecars(tmp_path)):
+            for path in (tmp_path, *companions(tmp_path)):
                 path.unlink(missing_ok=True)
 
 
@@ -100,13 +100,13 @@ def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
 
 def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
     """Put all files, each with its sidecars, in the places of the old ones; none if one cannot be moved."""
-    old = [path for dst_path in dst_paths for path in (dst_path, *_sidecars(dst_path)) if path.exists()]
+    old = [path for dst_path in dst_paths for path in (dst_path, *companions(dst_path)) if path.exists()]
     aside = [(path, path.with_name(f".{path.name}.{os.getpid()}.old")) for path in old]
     new = list(zip(tmp_paths, dst_paths, strict=True))
     new += [
         (sidecar, target)
         for tmp_path, dst_path in new
-        for sidecar, target in zip(_sidecars(tmp_path), _sidecars(dst_path), strict=True)
+        for sidecar, target in zip(companions(tmp_path), companions(dst_path), strict=True)
         if sidecar.exists()
     ]
     with contextlib.ExitStack() as undo:
@@ -133,7 +133,8 @@ def _move_back(path: Path, former: Path) -> None:
         logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)
 
 
-def _sidecars(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
+    """What may lie beside a file and belong to it, whether it is there or not."""
     beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
     if path.suffix.lower() in (".tif", ".tiff"):
         beside.append(path.with_suffix(".tfw"))

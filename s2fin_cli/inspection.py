@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from safetensors import SafetensorError, safe_open
 
+from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.fill import find_fill
@@ -48,10 +49,13 @@ def write_item(src_path: StrPath, dst_path: StrPath, *, overwrite: bool = False)
     """Write the STAC item of a model file, with the way to that file, its size and its checksum.
 
     Raises:
+        UsageError: the item's name does not end in .json.
         ModelFileError: it is no model file, or damaged.
         OutputError: the item cannot or must not be written.
     """
     target, model = Path(dst_path), Path(src_path)
+    if target.suffix.lower() not in (".json", ".geojson"):
+        raise UsageError(f"{target} cannot be written: a STAC item is JSON; give a name that ends in .json")
     check_outputs([target], overwrite=overwrite, inputs=[src_path])
     item = model_item_beside(read_item(model), model, target.absolute().parent)
     with staged([target], overwrite=overwrite) as (tmp_path,):

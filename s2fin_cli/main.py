@@ -58,9 +58,13 @@ class _EachTable(click.Command):
         typed = self._command.make_context(info_name, [*args], parent, resilient_parsing=True)
         if typed.get_parameter_source("output") is ParameterSource.COMMANDLINE:
             return self._command.make_context(info_name, args, parent, **extra)
-        self._contexts = [
-            self._command.make_context(info_name, [*args], parent, default_map=run, **extra) for run in self._runs
-        ]
+        for number, run in enumerate(self._runs, start=1):
+            try:
+                context = self._command.make_context(info_name, [*args], parent, default_map=run, **extra)
+            except click.UsageError as error:
+                message = f"table {number} of [[{self.name}]]: {error.format_message()}"
+                raise click.UsageError(message, error.ctx) from error
+            self._contexts.append(context)
         return click.Context(self, info_name=info_name, parent=parent)
 
     def invoke(self, ctx: click.Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,19 +54,19 @@ def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
     by_number = _by_number(bands, layer)
     if bands.wavelengths is not None and layer.wavelengths is not None:
         numbers, how = _by_wavelength(bands, bands.wavelengths, layer, layer.wavelengths, by_number), "wavelength"
-    elif all(name and layer.band_names.count(name) == 1 for name in bands.band_names):
-        places = dict(zip(layer.band_names, layer.numbers, strict=True))
-        numbers, how = [places[name] for name in bands.band_names], "name"
+    elif (named := _by_name(bands, layer)) is not None:
+        numbers, how = named, "name"
     elif by_number is not None:
-        _warn_of_names(bands, layer.select(by_number))
+        _warn_of_numbers(bands, layer.select(by_number))
         return by_number
     else:
         in_use = "" if len(bands.indexes) == bands.count else f", {len(bands.indexes)} of them in use,"
         chosen = f", {len(layer.numbers)} of them chosen" if layer.is_chosen else ""
         raise ModelFileError(
             f"the model was trained on {bands.count} bands of --{bands.modality} ({bands.dtype}){in_use} and "
-            f"{layer.describe()} has {layer.count} ({layer.dtype}){chosen}, without wavelengths or names to match them "
-            "by; give an image of the same sensor, or choose the bands that are the model's with -b"
+            f"{layer.describe()} has {layer.count} ({layer.dtype}){chosen}, and neither wavelengths nor names tell "
+            "which are the same; give an image of the same sensor, or choose the bands that are the model's with "
+            f"-b:\n{_table(_labels_of_model(bands), _labels_of_image(layer))}"
         )
     if numbers != by_number:
         logger.info("%s: bands matched by %s: %s", layer.describe(), how, layer.describe_bands(numbers))
@@ -77,6 +78,31 @@ def _by_number(bands: BandSet, layer: Layer) -> list[int] | None:
     if not layer.is_chosen and layer.count == bands.count:
         return list(bands.indexes)
     return list(layer.numbers) if layer.is_chosen and len(layer.numbers) == len(bands.indexes) else None
+
+
+def _by_name(bands: BandSet, layer: Layer) -> list[int] | None:
+    """The bands of the same names, or None where names do not tell.
+
+    Raises:
+        ModelFileError: some of the names are the same, so that they do tell, and others are missing. As many bands
+            as the model has, chosen by the user, are taken for the model's all the same.
+    """
+    wanted, given = _names(bands.band_names), _names(layer.band_names)
+    if not _are_names(wanted):
+        return None
+    numbers = [layer.numbers[given.index(name)] if given.count(name) == 1 else None for name in wanted]
+    found = [number for number in numbers if number is not None]
+    if len(found) == len(wanted):
+        return found
+    is_choice = layer.is_chosen and len(layer.numbers) == len(wanted)
+    if not found or not _are_names(given) or is_choice:
+        return None
+    missing = [label for label, number in zip(_labels_of_model(bands), numbers, strict=True) if number is None]
+    others = _labels_of_image(layer.without(set(found)))
+    raise ModelFileError(
+        f"{_lacking(layer, len(missing), len(wanted))}, or choose all of them, in the model's order, with -b:\n"
+        f"{_table(missing, others, 'others in the image')}"
+    )
 
 
 def _by_wavelength(
@@ -94,35 +120,73 @@ def _by_wavelength(
     if len(numbers) == len(wanted):
         return numbers
     missing = [position for position, place in enumerate(found) if place is None]
-    lines = [f"  {'model':>22}   {'nearest in the image':>22}"]
-    for position in missing[:MOST_ROWS]:
-        place = int(np.abs(np.asarray(given) - wanted[position]).argmin())
-        lines.append(
-            f"  {f'{bands.indexes[position]}: {wanted[position]:.1f} nm':>22}   "
-            f"{f'{layer.numbers[place]}: {given[place]:.1f} nm':>22}"
-        )
-    if len(missing) > MOST_ROWS:
-        lines.append(f"  and {len(missing) - MOST_ROWS} more")
-    table = "\n".join(lines)
-    raise ModelFileError(
-        f"{layer.describe()} lacks {len(missing)} of the {len(wanted)} bands that the model was trained on; "
-        f"give an image of the same sensor:\n{table}"
+    nearest = [int(np.abs(np.asarray(given) - wanted[position]).argmin()) for position in missing]
+    table = _table(
+        [f"{bands.indexes[position]}: {wanted[position]:.1f} nm" for position in missing],
+        [f"{layer.numbers[place]}: {given[place]:.1f} nm" for place in nearest],
+        "nearest in the image",
     )
+    raise ModelFileError(f"{_lacking(layer, len(missing), len(wanted))}:\n{table}")
+
+
+def _lacking(layer: Layer, missing: int, wanted: int) -> str:
+    return (
+        f"{layer.describe()} lacks {missing} of the {wanted} bands that the model was trained on; "
+        "give an image of the same sensor"
+    )
+
+
+def _labels_of_model(bands: BandSet) -> list[str]:
+    return _labels(bands.indexes, bands.band_names, bands.wavelengths)
+
+
+def _labels_of_image(layer: Layer) -> list[str]:
+    return _labels(layer.numbers, layer.band_names, layer.wavelengths)
+
+
+def _labels(numbers: Sequence[int], names: Sequence[str], wavelengths: Sequence[float] | None) -> list[str]:
+    """Bands for a table: number, and name or wavelength where there is one."""
+    places = [""] * len(numbers) if wavelengths is None else [f"{place:.1f} nm" for place in wavelengths]
+    return [
+        f"{number}: {name or place}" if name or place else str(number)
+        for number, name, place in zip(numbers, names, places, strict=True)
+    ]
+
+
+def _table(model: Sequence[str], image: Sequence[str], heading: str = "image") -> str:
+    """Two columns, at most `MOST_ROWS` rows of them."""
+    rows = list(zip_longest(model, image, fillvalue=""))
+    lines = [f"  {left:>22}   {right:>22}".rstrip() for left, right in [("model", heading), *rows[:MOST_ROWS]]]
+    if len(rows) > MOST_ROWS:
+        lines.append(f"  and {len(rows) - MOST_ROWS} more")
+    return "\n".join(lines)
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Names as they are compared."""
+    return [name.strip().casefold() for name in names]
 
 
 def _are_names(names: Sequence[str]) -> bool:
     return all(names) and len(set(names)) == len(names)
 
 
-def _warn_of_names(bands: BandSet, layer: Layer) -> None:
-    """Tell of bands that are taken by number although both sides have names and these differ."""
-    if not (_are_names(bands.band_names) and _are_names(layer.band_names)):
+def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
+    """Tell of bands that are taken by number although there is reason to think that they are others."""
+    wanted, given = _names(bands.band_names), _names(layer.band_names)
+    if not (_are_names(wanted) and _are_names(given)):
+        if (bands.wavelengths is None) != (layer.wavelengths is None):
+            knows, lacks = ("image", "model") if bands.wavelengths is None else ("model", "image")
+            logger.warning(
+                "%s: bands are taken by number, as the %s knows their wavelengths and the %s does not",
+                layer.describe(), knows, lacks,
+            )  # fmt: skip
         return
-    for wanted, given, number in zip(bands.band_names, layer.band_names, layer.numbers, strict=True):
-        if wanted != given:
+    for position, number in enumerate(layer.numbers):
+        if wanted[position] != given[position]:
             logger.warning(
                 "%s: bands are taken by number, and band %d is named %r where the model had %r",
-                layer.describe(), number, given, wanted,
+                layer.describe(), number, layer.band_names[position], bands.band_names[position],
             )  # fmt: skip
             return
 

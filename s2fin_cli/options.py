@@ -49,22 +49,23 @@ class FilePath(FileType):
         return "FILE"
 
 
-def input_options(*, without: Sequence[str] = ()) -> Callable[[Command], Command]:
+def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive image") -> Callable[[Command], Command]:
     """The rasters of a scene and how they are brought together.
 
     Args:
         without: names of options that a command does not have.
+        bands_of: the image that bands are of where no modality is named.
     """
 
     def add(command: Command) -> Command:
-        for option in reversed([made for name, made in _input_options().items() if name not in without]):
+        for option in reversed([made for name, made in _input_options(bands_of).items() if name not in without]):
             command = option(command)
         return command
 
     return add
 
 
-def _input_options() -> dict[str, Callable[[Command], Command]]:
+def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
     images = {
         name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()
     }
@@ -75,7 +76,7 @@ def _input_options() -> dict[str, Callable[[Command], Command]]:
             "--bidx",
             multiple=True,
             metavar="[MODALITY:]BANDS",
-            help="Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of the passive image.",
+            help=f"Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of {bands_of}.",
         ),
         "nodata": click.option(
             "--nodata",

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--like", type=FilePath(), required=True, help="Image whose grid the other is to have.")
-@input_options(without=("hsi", "device", "nodata"))
+@input_options(without=("hsi", "device", "nodata"), bands_of="the image that is aligned")
 @click.option("-o", "--output", type=FilePath(), required=True, help="Aligned image to write, a GeoTIFF.")
 @overwrite_option
 @json_option
@@ -37,7 +37,7 @@ def align(*, like: str, as_json: bool, **options: Any) -> None:
     from s2fin_cli.alignment import align as run
 
     with shown_progress() as progress:
-        result = run(AlignOptions(hsi=like, **options), progress=progress)
+        result = run(AlignOptions(like=like, **options), progress=progress)
     logger.info("aligned: %s (%.1f %% with data)", result.output, 100 * result.valid)
     if as_json:
         print_json(result.to_dict())

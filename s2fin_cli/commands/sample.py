@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--map", type=FilePath(), required=True, help="Class map to sample.")
-@click.option("-o", "--output", type=FilePath(), required=True, help="Points to write: .gpkg, .shp, .fgb or .geojson.")
+@click.option(
+    "-o", "--output", type=FilePath(), required=True, help="Points to write: .gpkg, .shp, .fgb, .geojson, .parquet."
+)
 @click.option("--size", default=SampleOptions.size, show_default=True, help="Points in all.")
 @click.option("--least", default=SampleOptions.least, show_default=True, help="Points of each class at least.")
 @click.option("--seed", default=SampleOptions.seed, show_default=True, help="Of the draw.")

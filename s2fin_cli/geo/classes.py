@@ -105,6 +105,8 @@ def _parse_row(row: Mapping[str, str | None], where: str) -> tuple[int, str, tup
     number, name, color = ((row.get(key) or "").strip() for key in ("id", "name", "color"))
     if not number.isdecimal() or not name:
         raise LabelError(f"{where}: id is {number!r} and name {name!r}; give a whole number and a name")
+    if int(number) > MAX_CLASS_ID:
+        raise LabelError(f"{where}: id is {number}; number classes from 0 to {MAX_CLASS_ID}")
     if color and not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
         raise LabelError(f"{where}: color is {color!r}; write it as #rrggbb, or leave it empty")
     parts = [int(color[start : start + 2], 16) for start in (1, 3, 5)] if color else None

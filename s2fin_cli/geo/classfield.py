@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +39,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     if label_field is not None:
         if label_field not in fields:
             raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
-        if not is_text(frame[label_field]) and not _is_whole_number(frame[label_field]):
-            raise LabelError(f"{src_path}: field {label_field!r} holds neither text nor whole numbers; name another")
+        _check_values(frame[label_field], label_field, src_path)
         return label_field
     if not fields:
         raise LabelError(f"{src_path} has no attribute fields; add a text field that names each feature's class")
@@ -51,6 +51,9 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     else:
         chosen = candidates if len(candidates) == 1 else usual
     if len(chosen) != 1:
+        for name in fields if not candidates else ():
+            if name.lower() in USUAL_FIELDS:
+                _check_values(frame[name], name, src_path)  # which says what is wrong with it
         found = (
             f"could be any of {', '.join(candidates)}" if candidates else f"is none of {', '.join(fields) or '(none)'}"
         )
@@ -59,6 +62,18 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
         )
     logger.info("labels: the classes of %s are taken from its field %r", src_path, chosen[0])
     return chosen[0]
+
+
+def _check_values(values: pd.Series, field: str, src_path: str | Path) -> None:
+    """Refuse a field that can hold no classes."""
+    known = values[_is_known(values)]
+    if known.empty:
+        raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+    if not is_text(values) and not _is_whole_number(values):
+        raise LabelError(
+            f"{src_path}: field {field!r} holds neither text nor whole numbers but {known.iloc[0]!s}; "
+            "name another field, or write the classes as text"
+        )
 
 
 def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
@@ -132,8 +147,6 @@ def number_classes(
     if not known.all():
         logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
     frame = frame[known].reset_index(drop=True)
-    if frame.empty:
-        raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
     if table is not None:
         return _number_by_table(frame, field, src_path, table)
     if not is_text(frame[field]):
@@ -148,6 +161,11 @@ def number_classes(
     texts = frame[field].astype(str)
     ordered = sorted(set(texts), key=lambda name: (name.casefold(), name))
     numbers = {name: number for number, name in enumerate(ordered, start=1)}
+    for one, other in pairwise(ordered):
+        if one.casefold() == other.casefold():
+            logger.warning(
+                "%s: %r and %r are taken for two classes; if they are one, mend the names", src_path, one, other
+            )
     return frame, texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}
 
 

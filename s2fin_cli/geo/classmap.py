@@ -54,36 +54,59 @@ class RasterFormat:
 
     Attributes:
         driver: "GTiff", or "COG" for cloud-optimised GeoTIFFs.
-        options: GDAL's creation options of that driver, by name; they come before our own.
+        options: GDAL's creation options of that driver, by lower-case name; they come before our own.
     """
 
     driver: str = "GTiff"
     options: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, driver: str, options: Sequence[str]) -> RasterFormat:
+        """The format that a driver and options "NAME=VALUE", in which case does not matter, describe."""
+        pairs = (option.split("=", 1) for option in options)
+        return cls(driver, {name.lower(): value for name, value in pairs})
+
 
 DEFAULT_FORMAT = RasterFormat()
+#: Pixels a side of the raster that options are tried on.
+PROBE_SIZE = 16
 
 
-def check_format(fmt: RasterFormat) -> None:
-    """Refuse creation options that the driver does not have, which GDAL itself merely leaves aside.
+def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[int] | None = None) -> None:
+    """Refuse creation options that the driver does not have, which GDAL itself merely leaves aside, and lossy ones.
+
+    Args:
+        fmt: the format.
+        count: number of bands that are to be written.
+        dtype: their data type.
+        values: that must come through unchanged; None where rounding does no harm.
 
     Raises:
-        UsageError: there is one, or its value is impossible.
+        UsageError: there is such an option, or its value is impossible for such bands.
     """
     told = _Collected(logging.WARNING)
     log = logging.getLogger("rasterio")
     log.addHandler(told)
+    probe = np.random.default_rng(0).choice(values or [0, 1], (count, PROBE_SIZE, PROBE_SIZE)).astype(dtype)
+    found = probe
     try:
         with environment(), without_georeferencing_warning(), MemoryFile() as file:
-            profile = {"driver": "GTiff", "width": 16, "height": 16, "count": 1, "dtype": "uint8"}
+            profile = {"driver": "GTiff", "width": PROBE_SIZE, "height": PROBE_SIZE, "count": count, "dtype": dtype}
             with file.open(**profile) as dst, MemoryFile(ext=".tif") as copy:
+                dst.write(probe)
                 rasterio.shutil.copy(dst, copy.name, driver=fmt.driver, **fmt.options)
+                with copy.open() as src:
+                    found = src.read()
     except (RasterioError, CPLE_BaseError) as error:
         told.messages.append(str(error))
     finally:
         log.removeHandler(told)
     if told.messages:
-        raise UsageError(f"--co is not as the {fmt.driver} driver wants it: {'; '.join(told.messages)}")
+        raise UsageError(
+            f"--co is not as the {fmt.driver} driver wants it (bands: {count}, {dtype}): {'; '.join(told.messages)}"
+        )
+    if values is not None and not np.array_equal(found, probe):
+        raise UsageError(f"--co {' '.join(fmt.options)} is lossy, and classes would become others; leave it out")
 
 
 def check_raster_path(dst_path: Path) -> None:
@@ -336,14 +359,15 @@ def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: Cla
     for class_id in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = xml_text(names.get(class_id, ""))
     table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
-    for index, (name, kind, usage) in enumerate(_ATTRIBUTES):
+    attributes = _ATTRIBUTES[:-1] if np.isnan(tally.areas).any() else _ATTRIBUTES  # without a CRS there are no areas
+    for index, (name, kind, usage) in enumerate(attributes):
         column = ET.SubElement(table, "FieldDefn", index=str(index))
         for tag, value in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
             ET.SubElement(column, tag).text = value
     for index, c in enumerate(classes):
         row = ET.SubElement(table, "Row", index=str(index))
         values = (c.id, f"{tally.pixels[c.id]:.0f}", xml_text(c.name), *c.color, 255, f"{tally.areas[c.id]:.10g}")
-        for cell in values:
+        for cell in values[: len(attributes)]:
             ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
     sidecar(map_path).write_bytes(ET.tostring(root, encoding="utf-8"))

@@ -25,12 +25,13 @@ logger = logging.getLogger(__name__)
 POLYGON_TYPES = {"Polygon", "MultiPolygon"}
 
 
-def read_features(src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDataFrame:
+def read_features(src_path: str | Path, *, error: type[InputError], wanted: str = "a vector file") -> gpd.GeoDataFrame:
     """Features with a geometry, texts without blanks at their ends.
 
     Args:
         src_path: a vector file with one layer, or a name of a layer that GDAL knows.
         error: the kind of error to raise.
+        wanted: what it may be, for messages.
 
     Raises:
         InputError: there is nothing to be read, or there are several layers.
@@ -45,11 +46,12 @@ def read_features(src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDa
             layers = [name for name in layers if str(src_path).endswith(f":{name}")][:1] or layers
             frame = gpd.read_file(src_path, layer=layers[0] if layers else None)
     except Exception as cause:
-        raise error(f"{src_path} is neither a vector file nor a raster that GDAL can read ({cause})") from cause
+        reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
+        raise error(f"{src_path} is not {wanted} that GDAL can read ({reason}); check the name and format") from cause
     if len(layers) > 1:
-        raise error(
-            f"{src_path} holds several layers ({', '.join(layers)}); export the one that is meant to a file of its own"
-        )
+        is_geopackage = str(src_path).lower().endswith(".gpkg")
+        how = f"give it as GPKG:{src_path}:LAYER" if is_geopackage else "export it to a file of its own"
+        raise error(f"{src_path} holds several layers ({', '.join(layers)}); choose one, and {how}")
     if not isinstance(frame, gpd.GeoDataFrame):
         raise error(f"{src_path} holds a table without geometries; give a layer of polygons or points")
     usable = ~(frame.geometry.isna() | frame.geometry.is_empty)

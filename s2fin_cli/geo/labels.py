@@ -135,7 +135,7 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
 
 
 def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> LabelledPixels:
-    frame = read_features(src_path, error=LabelError)
+    frame = read_features(src_path, error=LabelError, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
     frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
@@ -164,14 +164,18 @@ def _in_colors(
 def _buffered(geometries: NDArray[np.object_], grid: Grid, kind: str, buffer: float | None) -> NDArray[np.object_]:
     """Points and lines with what lies around them."""
     if kind == "polygons":
-        if buffer is not None:
-            raise LabelError("a buffer is for points and lines, and the labels are polygons; leave it out")
+        _check_no_buffer(buffer, "polygons")
         return geometries
     if kind == "points" and buffer is None:
         return geometries
     if buffer is not None:
         grid.check_distance(buffer, "the labels' buffer")
     return np.asarray(shapely.buffer(geometries, max(grid.res) / 2 if buffer is None else buffer), dtype=object)
+
+
+def _check_no_buffer(buffer: float | None, kind: str) -> None:
+    if buffer is not None:
+        raise LabelError(f"a buffer is for points and lines, and the labels are {kind}; leave it out")
 
 
 def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
@@ -227,6 +231,11 @@ def _burn_polygons(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
 
 def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
     left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
+    if any(grid.window_of(geometry.bounds) is not None for geometry in geometries):
+        raise LabelError(
+            f"{src_path}: the labels hold no centre of a pixel of the image, whose pixels are "
+            f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger ones, or give points"
+        )
     raise LabelError(
         f"{src_path}: no labelled pixel lies in the image; in the image's CRS the labels cover x {left} to {right}, "
         f"y {bottom} to {top}, and the image is {grid.describe()}"
@@ -282,6 +291,9 @@ def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_c
 def _read_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> LabelledPixels:
     """Labels from an integer raster; its nodata value, or 0 where it has none, means unlabelled."""
     _check_label_raster(info, grid)
+    _check_no_buffer(rules.buffer, "a raster")
+    if rules.field is not None:
+        logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
     unlabelled = 0 if info.nodata is None else info.nodata
     logger.info("labels: %g means unlabelled in %s", unlabelled, info.src_path)
     found = []

@@ -142,7 +142,8 @@ def _why_not_open(src_path: str | Path, error: Exception) -> str:
         return f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path"
     if is_plain and Path(src_path).is_dir():
         return f"{src_path} is a folder; give the raster file inside it"
-    return f"{src_path} is not a raster that GDAL can read ({error}); give a GeoTIFF or another raster format"
+    what = "give a GeoTIFF or another raster format" if is_plain else "check the name, and that it can be reached"
+    return f"{src_path} is not a raster that GDAL can read ({error}); {what}"
 
 
 def read_info(src_path: str | Path) -> RasterInfo:

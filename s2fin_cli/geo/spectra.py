@@ -112,17 +112,24 @@ def implausible_bands(high: NDArray[np.float64], wavelengths: Sequence[float] | 
         high: (bands,), 98th percentile of each band, NaN where it has no data.
         wavelengths: of the bands in nm, or None.
     """
+    result = np.zeros(len(high), dtype=bool)
     if len(high) < FEWEST_BANDS or np.isnan(high).all():
-        return np.zeros(len(high), dtype=bool)
-    usual = np.maximum(np.nanpercentile(high, USUAL_SHARE), _running_median(high, BANDS_AROUND))
-    implausible = high > IMPLAUSIBLE_FACTOR * np.maximum(usual, 0)  # False for NaN
+        return result
     if wavelengths is None:
-        return np.asarray(implausible)
-    places, result = np.asarray(wavelengths), np.zeros(len(high), dtype=bool)
-    for low_nm, high_nm in ABSORPTION:
-        window = (places >= low_nm) & (places <= high_nm)
-        result |= window & implausible[window].any()
+        return np.asarray(high > IMPLAUSIBLE_FACTOR * _usual(high))  # False for NaN
+    places = np.asarray(wavelengths)
+    windows = [(places >= low_nm) & (places <= high_nm) for low_nm, high_nm in ABSORPTION]
+    usual = _usual(np.where(np.logical_or.reduce(windows), np.nan, high))  # however many of the bands are noise
+    for window in windows:
+        result |= window & (high > IMPLAUSIBLE_FACTOR * usual)[window].any()
     return result
+
+
+def _usual(high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is usual at each band; NaN, which nothing is above, where no band has a value."""
+    if np.isnan(high).all():
+        return high
+    return np.maximum(np.fmax(np.nanpercentile(high, USUAL_SHARE), _running_median(high, BANDS_AROUND)), 0)
 
 
 def _running_median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

@@ -58,6 +58,7 @@ class Layer:
         shift: columns and rows of the passive image's grid by which what it shows lies right of and below what the
             passive image does; it is read from there.
         fill: what all bands in use hold where there is no data, besides what the files say; None for no such value.
+        option: that it was given with, for messages, where it is not named like the modality.
     """
 
     modality: str
@@ -66,6 +67,7 @@ class Layer:
     is_chosen: bool = False
     shift: tuple[float, float] = (0.0, 0.0)
     fill: float | None = None
+    option: str | None = None
 
     @classmethod
     def of(cls, modality: str, rasters: Sequence[RasterInfo]) -> Layer:
@@ -127,9 +129,13 @@ class Layer:
             start += info.count
 
     def describe(self) -> str:
-        """Modality and path for messages."""
+        """Option and path for messages."""
         more = f" (and {len(self.rasters) - 1} more)" if len(self.rasters) > 1 else ""
-        return f"--{self.modality} {self.rasters[0].src_path}{more}"
+        return f"{self.describe_file(self.rasters[0])}{more}"
+
+    def describe_file(self, info: RasterInfo) -> str:
+        """Option and path of one of the rasters for messages."""
+        return f"--{self.option or self.modality} {info.src_path}"
 
     def describe_bands(self, numbers: Sequence[int]) -> str:
         """Some bands for messages: their numbers, or their files too where there are several."""
@@ -309,6 +315,7 @@ def build_stack(
     *,
     choice: Mapping[str, Sequence[int]] | None = None,
     resampling: Resampling | None = None,
+    passive_option: str | None = None,
 ) -> Stack:
     """Put the given rasters into a stack and check that they go together.
 
@@ -316,6 +323,7 @@ def build_stack(
         src_paths: paths by modality, see `MODALITIES`.
         choice: numbers of the bands to use by modality, counted through its rasters; all bands of others are used.
         resampling: method of the warp, None for the default by resolution.
+        passive_option: that the passive image was given with, where it is not named like its modality.
 
     Raises:
         RasterError: no passive image, a raster that cannot be read, or a band that is not there.
@@ -328,13 +336,15 @@ def build_stack(
         _choose(Layer.of(modality, [_read_info(path) for path in paths]), (choice or {}).get(modality))
         for modality, paths in given.items()
     ]
+    layers[0] = replace(layers[0], option=passive_option)
     image, *aux = layers
     reference = image.finest
-    _check_passive(reference, f"--{image.modality} {reference.src_path}")
+    _check_passive(reference, image.describe_file(reference))
     for layer in layers:
         for info in layer.rasters:
             if info is not reference:
-                _check_together(reference, info, names=(f"--{image.modality}", f"--{layer.modality}"))
+                names = image.describe_file(reference), layer.describe_file(info)
+                _check_together(reference, info, names=names)
     return Stack(image, tuple(aux), resampling)
 
 
@@ -347,7 +357,9 @@ def stack_of(options: InputOptions) -> Stack:
         UsageError: as `coregister`.
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
-    stack = build_stack(options.src_paths, choice=options.band_choice, resampling=resampling)
+    stack = build_stack(
+        options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
+    )
     fill = _found_fill(stack) if options.nodata is None else options.fill_value
     stack = replace(stack, image=replace(stack.image, fill=fill))
     aoi = None if options.aoi is None else str(options.aoi)
@@ -395,7 +407,9 @@ def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
 
 def _tell_of_displacement(layer: Layer, found: Displacement) -> None:
     share, windows = 100 * found.confidence, len(found.agrees)
-    if found.is_certain:
+    if not windows:
+        logger.warning("%s: not shifted, as no window has edges in it and in the image", layer.describe())
+    elif found.is_certain:
         logger.info(
             "%s: shifted by %+.2f columns and %+.2f rows, as %.0f %% of %d windows agree; the edges' correlation goes "
             "from %.2f to %.2f",
@@ -454,9 +468,9 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
     Args:
         image: the raster whose grid is the map's.
         other: another one.
-        names: the options that they were given with, for messages.
+        names: both, for messages.
     """
-    image_name, other_name = f"{names[0]} {image.src_path}", f"{names[1]} {other.src_path}"
+    image_name, other_name = names
     _check_placed(other, other_name)
     grid, own = image.grid, other.grid
     if (grid.crs is None) != (own.crs is None):

@@ -66,13 +66,13 @@ CREATE TABLE layer_styles (
 
 
 def check_vector_path(dst_path: Path) -> None:
-    """Refuse a file that polygons cannot be written to.
+    """Refuse a file that features cannot be written to.
 
     Raises:
         UsageError: its suffix is that of no known format, or what writes the format is not installed.
     """
     if dst_path.suffix.lower() not in DRIVERS:
-        raise UsageError(f"{dst_path} cannot be written: give polygons a name that ends in {', '.join(DRIVERS)}")
+        raise UsageError(f"{dst_path} cannot be written: give features a name that ends in {', '.join(DRIVERS)}")
     if _driver_of(dst_path) == "Parquet" and importlib.util.find_spec("pyarrow") is None:
         raise UsageError(f"{dst_path} cannot be written: GeoParquet needs pyarrow; pip install pyarrow, or take .gpkg")
 

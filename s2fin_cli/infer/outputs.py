@@ -11,6 +11,7 @@ import rasterio
 import torch
 
 from s2fin_cli import __version__
+from s2fin_cli.files import companions
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import check_raster_path
 from s2fin_cli.geo.vectors import check_vector_path
@@ -57,8 +58,13 @@ class Outputs:
         for path in others:
             if path is not None:
                 check_raster_path(path)
-        stac = class_map.with_suffix(".json") if options.stac else None
-        return cls(class_map, class_map.with_suffix(".qml"), polygons, *others, stac)
+        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None)
+        return replace(found, stac=found.stac_beside) if options.stac else found
+
+    @property
+    def stac_beside(self) -> Path:
+        """Where a STAC item of the map lies if there is one."""
+        return self.map.with_suffix(".json")
 
     @property
     def wanted(self) -> list[Path]:
@@ -135,12 +141,15 @@ def _assets(
         path, source = getattr(outputs, name), getattr(written, name)
         if path is not None:
             found[name] = Written(title, roles, path, source, fields)
-            found |= _sidecar(name, title, path, source)
+            found |= _beside(name, title, path, source)
     return found
 
 
-def _sidecar(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
-    """GDAL's sidecar of a file, where there is one."""
-    own, now = (place.with_name(f"{place.name}.aux.xml") for place in (path, source))
-    sidecar = Written(f"{title}: names and attributes", ("metadata",), own, now, {})
-    return {f"{name}-sidecar": sidecar} if now.exists() else {}
+def _beside(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
+    """What belongs to a file and lies beside it: GDAL's sidecar, and the parts of a Shapefile."""
+    found = {}
+    for own, now in zip(companions(path), companions(source), strict=True):
+        if now.exists():
+            kind = own.name.removeprefix(path.stem).removeprefix(path.suffix)
+            found[f"{name}{kind.replace('.', '-')}"] = Written(f"{title}: {kind[1:]}", ("metadata",), own, now, {})
+    return found

@@ -63,7 +63,7 @@ class ClassifyResult:
         outputs: paths of the files that were written.
         model: path of the model that was used.
         pixels: number of pixels by class id.
-        nodata_pixels: pixels that some needed image has no data for.
+        nodata_pixels: pixels of the area of interest that some needed image has no data for.
         classes: the model's classes.
     """
 
@@ -97,11 +97,10 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
     """
     outputs = Outputs.of(options)
-    fmt = RasterFormat(options.format, dict(option.split("=", 1) for option in options.co))
-    check_format(fmt)
     model_path = find_model(options.model)
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.inputs, model_path])
     network, info = read_model(model_path)
+    _check_formats(outputs, info, options)
     _check_stride(options.stride, network.cfg.block_size)
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
@@ -113,23 +112,19 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     tags = {"S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
         tmp = outputs.at(tmp_paths)
-        if tmp.polygons is not None and tmp.confidence is None:
-            tmp = replace(tmp, confidence=scratch / "confidence.tif")  # polygons need it
+        unwanted = scratch / "confidence.tif" if outputs.polygons is not None and outputs.confidence is None else None
         tmp.style.write_bytes(raster_style(info.classes))
-        with _open_writers(tmp, stack, info, tags=tags, fmt=fmt, scaled=options.scaled) as writers:
-            pixels = _fill(writers, stack, engine, info, options=options, progress=progress)
-        if tmp.polygons is not None:
-            try:
-                _vectorise(tmp, stack, info, mmu=options.mmu, simplify=options.simplify, progress=progress)
-            except OutputError as error:  # it knows the temporary name only
-                raise OutputError(
-                    f"writing {outputs.polygons} failed: {error.__cause__ or error}; nothing is left"
-                ) from error
+        with _open_writers(tmp, unwanted, stack, info, tags=tags, options=options) as writers:
+            pixels, nodata_pixels = _fill(writers, stack, engine, info, options=options, progress=progress)
+        if outputs.polygons is not None:
+            source = replace(tmp, confidence=tmp.confidence or unwanted)
+            _vectorise(source, outputs.polygons, stack, info, options=options, progress=progress)
         if tmp.stac is not None:
             write_item(outputs, written=tmp, stack=stack, info=info, model_path=model_path, options=options)
     if not any(pixels.values()):
         logger.warning("no pixel has data in all images, so the map is empty")
-    nodata_pixels = stack.extent.height * stack.extent.width - sum(pixels.values())
+    if options.overwrite:
+        _tell_of_old(outputs)
     return ClassifyResult(outputs, model_path, pixels, nodata_pixels, info.classes)
 
 
@@ -138,6 +133,24 @@ def _scratch(map_path: Path) -> Iterator[Path]:
     """A folder beside the map for what is needed only while it is made."""
     with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
         yield Path(folder)
+
+
+def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) -> None:
+    """Refuse options that the rasters cannot be written with, before any work is done."""
+    fmt, class_ids = RasterFormat.of(options.format, options.co), [c.id for c in info.classes]
+    dtype, nodata = map_encoding(class_ids)
+    check_format(fmt, count=1, dtype=dtype, values=[nodata, *class_ids])
+    stored = SCALED["dtype"] if options.scaled else "float32"
+    for path, count in ((outputs.confidence, 1), (outputs.probabilities, len(class_ids))):
+        if path is not None:
+            check_format(fmt, count=count, dtype=stored)
+
+
+def _tell_of_old(outputs: Outputs) -> None:
+    """Warn of what an earlier map may have left beside the new one, which is not written now."""
+    for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
+        if path is None and beside.exists():
+            logger.warning("%s is there from before and is not of the new map", beside)
 
 
 def _check_stride(stride: int, largest: int) -> None:
@@ -171,28 +184,33 @@ class _Writers:
 
 @contextlib.contextmanager
 def _open_writers(
-    tmp: Outputs, stack: Stack, info: ModelInfo, *, tags: dict[str, str], fmt: RasterFormat, scaled: bool
+    tmp: Outputs,
+    unwanted: Path | None,
+    stack: Stack,
+    info: ModelInfo,
+    *,
+    tags: dict[str, str],
+    options: ClassifyOptions,
 ) -> Iterator[_Writers]:
-    grid, names = stack.grid.crop(stack.extent), [c.name for c in info.classes]
+    """Open the rasters, and an unwanted confidence where polygons need one and none is asked for."""
+    grid, fmt = stack.grid.crop(stack.extent), RasterFormat.of(options.format, options.co)
+    stored: dict[str, Any] = {"tags": tags, "fmt": fmt, **(SCALED if options.scaled else {})}
     with contextlib.ExitStack() as opened:
 
-        def create(dst_path: Path | None, band_names: list[str]) -> RasterWriter | None:
-            if dst_path is None:
-                return None
-            stored = SCALED if scaled else {}
-            return opened.enter_context(create_image(dst_path, grid, band_names, tags=tags, fmt=fmt, **stored))
+        def create(dst_path: Path | None, band_names: list[str], **how: Any) -> RasterWriter | None:
+            return None if dst_path is None else opened.enter_context(create_image(dst_path, grid, band_names, **how))
 
         yield _Writers(
             opened.enter_context(create_class_map(tmp.map, grid, info.classes, tags=tags, fmt=fmt)),
-            create(tmp.confidence, ["confidence"]),
-            create(tmp.probabilities, names),
+            create(tmp.confidence, ["confidence"], **stored) or create(unwanted, ["confidence"]),
+            create(tmp.probabilities, [c.name for c in info.classes], **stored),
         )
 
 
 def _fill(
     writers: _Writers, stack: Stack, engine: Engine, info: ModelInfo, *, options: ClassifyOptions, progress: Progress
-) -> dict[int, int]:
-    """Classify tile by tile and write; the number of pixels by class id."""
+) -> tuple[dict[int, int], int]:
+    """Classify tile by tile and write; the number of pixels by class id, and of those without data."""
     writer = _PixelWriter(writers, stack, [c.id for c in info.classes])
     extent, tiles = _tiles(stack, tile_size=options.tile_size, unit=engine.cell_size, smooth=options.smooth)
     smoother = Smoother((extent.height, extent.width)) if options.smooth else None
@@ -223,17 +241,22 @@ def _fill(
                 writing.call(functools.partial(finish, window, predicted))
                 done += is_wanted
                 progress("classifying", done, len(wanted))
-    return writer.pixels
+    return writer.pixels, writer.nodata_pixels
 
 
 class _PixelWriter:
-    """Writes probabilities as classes, and counts them."""
+    """Writes probabilities as classes, and counts them.
+
+    Attributes:
+        nodata_pixels: pixels of the area of interest that have no data.
+    """
 
     def __init__(self, writers: _Writers, stack: Stack, class_ids: list[int]) -> None:
         self._writers, self._extent, self._area = writers, stack.extent, stack.area
         self._ids = np.array(class_ids)
         self._dtype, self._nodata = map_encoding(class_ids)
         self._counts = np.zeros(len(class_ids), dtype=np.int64)
+        self.nodata_pixels = 0
 
     @property
     def pixels(self) -> dict[int, int]:
@@ -250,9 +273,11 @@ class _PixelWriter:
         """
         if not rasterio.windows.intersect(window, self._extent):
             return
-        valid = has_data.numpy() if self._area is None else has_data.numpy() & self._area.mask(window)
+        inside = np.ones(has_data.shape, dtype=bool) if self._area is None else self._area.mask(window)
         window, (rows, cols) = clip(window, self._extent)
-        probs, valid = predicted.numpy()[:, rows, cols], valid[rows, cols]
+        probs, inside = predicted.numpy()[:, rows, cols], inside[rows, cols]
+        valid = inside & has_data.numpy()[rows, cols]
+        self.nodata_pixels += int((inside & ~valid).sum())
         best = probs.argmax(axis=0)
         self._counts += np.bincount(best[valid], minlength=len(self._ids))
         values = np.where(valid, self._ids[best], self._nodata).astype(self._dtype)
@@ -315,9 +340,19 @@ def _predict(engine: Engine, tile: Tile, *, smooth: bool) -> _Predicted:
 
 
 def _vectorise(
-    tmp: Outputs, stack: Stack, info: ModelInfo, *, mmu: int, simplify: float | None, progress: Progress
+    source: Outputs, dst_path: Path, stack: Stack, info: ModelInfo, *, options: ClassifyOptions, progress: Progress
 ) -> None:
-    assert tmp.polygons is not None  # noqa: S101  the caller saw to it
+    """Write the polygons.
+
+    Args:
+        source: where the map, its confidence and the polygons are for now.
+        dst_path: where the polygons will be, for messages.
+        stack: what was classified.
+        info: the model.
+        options: of the classification.
+        progress: told how far it is.
+    """
+    assert source.polygons is not None  # noqa: S101  the caller saw to it
     rows = 0
 
     def report(strip_rows: int) -> None:
@@ -325,14 +360,17 @@ def _vectorise(
         rows += strip_rows
         progress("polygons", rows, stack.extent.height)
 
-    # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
-    with contextlib.closing(iter_strips(tmp.map, tmp.confidence, mmu=mmu)) as strips:
-        write_polygons(
-            tmp.polygons,
-            strips,
-            grid=stack.grid.crop(stack.extent),
-            classes=info.classes,
-            simplify=simplify,
-            nodata=map_encoding([c.id for c in info.classes])[1],
-            on_progress=report,
-        )
+    try:
+        # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
+        with contextlib.closing(iter_strips(source.map, source.confidence, mmu=options.mmu)) as strips:
+            write_polygons(
+                source.polygons,
+                strips,
+                grid=stack.grid.crop(stack.extent),
+                classes=info.classes,
+                simplify=options.simplify,
+                nodata=map_encoding([c.id for c in info.classes])[1],
+                on_progress=report,
+            )
+    except OutputError as error:  # it knows the temporary name only
+        raise OutputError(f"writing {dst_path} failed: {error.__cause__ or error}; nothing is left") from error

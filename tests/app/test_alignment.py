@@ -11,6 +11,7 @@ import rasterio
 from affine import Affine
 
 import s2fin_cli
+from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.stack import build_stack
 from tests.app.scenes import SHAPE, TRANSFORM, make_heights, read_tif, tiny_options, write_tif
 
@@ -85,14 +86,42 @@ def test_training_and_classification_do_the_same(
     assert (values[10:-10, 5:-5] > 0).all()
 
 
+def test_what_is_known_of_its_bands_goes_with_an_image(run: Run, scene: Scene, tmp_path: Path) -> None:
+    """Bands are chosen of the image that is aligned; the other may have fewer."""
+    bands = np.stack([make_heights(scene.truth) + index for index in range(7)])
+    sar = write_tif(tmp_path / "sar.tif", bands)
+    with rasterio.open(sar, "r+") as dst:
+        dst.set_band_description(6, "VH")
+        for index in dst.indexes:
+            dst.update_tags(index, wavelength=str(100 * index), wavelength_units="nm")
+    result = run("align", "--like", scene.hsi, "--sar", sar, "-b", "6,7", "-o", "a.tif")
+    assert result.exit_code == 0, result.stderr
+    assert np.array_equal(read_tif(tmp_path / "a.tif"), bands[5:])
+    info = read_info(tmp_path / "a.tif")
+    assert (info.band_names, info.wavelengths) == (("VH", ""), (600.0, 700.0))
+    answer = run("align", "--like", scene.hsi, "--sar", sar, "-b", "sar:8", "-o", "b.tif")
+    assert "band 8 of --sar" in answer.stderr
+
+
+def test_an_image_without_edges_is_left_where_it_is(run: Run, scene: Scene, tmp_path: Path) -> None:
+    flat = write_tif(tmp_path / "flat.tif", np.ones((1, *SHAPE), np.float32))
+    result = run("align", "--like", scene.hsi, "--lidar", flat, "-o", "a.tif", "--coregister", "shift")
+    assert result.exit_code == 0, result.stderr
+    assert "not shifted, as no window has edges in it and in the image" in result.stderr
+
+
 def test_what_cannot_be_aligned(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
+    elsewhere = write_tif(
+        tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(500, 0)
+    )
     given = ("align", "--like", scene.hsi)
     for arguments, code, message in (
         (("-o", "a.tif"), 2, "one image is aligned at a time, and 0 were given beside --like"),
         (("--lidar", off, "--sar", off, "-o", "a.tif"), 2, "and 2 were given"),
         (("--lidar", off, "-o", "a.png"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("--lidar", off, "-o", off), 2, "is an input, which would be lost"),
+        (("--lidar", elsewhere, "-o", "a.tif"), 1, f"does not overlap --like {scene.hsi}"),
     ):
         result = run(*given, *arguments)
         assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["off.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far.tif", "off.tif"]

@@ -440,6 +440,29 @@ def test_an_output_that_is_there_is_refused_and_left_alone(scene: Scene, model: 
         old.unlink()
 
 
+def test_what_an_earlier_map_left_is_told_of(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_classify(scene, model, tmp_path / "map.tif", stac=True)
+    caplog.clear()
+    run_classify(scene, model, tmp_path / "map.tif", overwrite=True, vector=False)
+    for name in ("map.gpkg", "map.json"):
+        assert f"{tmp_path / name} is there from before and is not of the new map" in caplog.text
+        assert (tmp_path / name).exists()
+
+
+def test_options_that_rasters_cannot_have_are_refused_at_once(scene: Scene, model: Path, tmp_path: Path) -> None:
+    for options, message in (
+        ({"co": ["COMPRESS=JPEG"]}, "is lossy, and classes would become others"),
+        ({"co": ["NBITS=4"], "confidence": tmp_path / "c.tif"}, r"wants it \(bands: 1, float32\)"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            run_classify(scene, model, tmp_path / "map.tif", **options)
+    assert not list(tmp_path.iterdir())
+    # the confidence that the polygons need is no output, and is written otherwise
+    run_classify(scene, model, tmp_path / "map.tif", co=["NBITS=4"], format="COG")
+
+
 def test_overwrite_replaces(scene: Scene, model: Path, tmp_path: Path, result: ClassifyResult) -> None:
     (tmp_path / "map.tif").write_bytes(b"old")
     (tmp_path / "map.gpkg").write_bytes(b"old")

@@ -100,10 +100,52 @@ def test_bands_are_found_by_name(scene: Scene, tmp_path: Path, caplog: pytest.Lo
     with caplog.at_level("INFO"):
         assert np.array_equal(classified(scene, tmp_path, reverse, "reverse"), expected)
     assert "bands matched by name: 5, 4, 3, 2, 1" in caplog.text
-    caplog.clear()
-    renamed = write_bands(tmp_path / "renamed.tif", values, names=("B02", "B03", "B04", "B8A", "B11"))
-    assert np.array_equal(classified(scene, tmp_path, renamed, "renamed"), expected)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_bands_of_which_some_names_are_missing_are_refused_with_a_table(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = make_image(scene.truth)
+    hsi = write_bands(tmp_path / "hsi.tif", values, names=("B02", "B03", "B04", "B08", "B11"))
+    trained_on(scene, tmp_path, hsi)
+    expected = classified(scene, tmp_path, hsi, "same")
+    other = write_bands(tmp_path / "other.tif", values, names=("b02 ", "B03", "B04", "B8A", "B12"))
+    with pytest.raises(ModelFileError) as caught:
+        classified(scene, tmp_path, other, "map")
+    first, header, *rows = str(caught.value).splitlines()
+    assert "lacks 2 of the 5 bands that the model was trained on; give an image of the same sensor, or choose" in first
+    assert header.split() == ["model", "others", "in", "the", "image"]
+    assert [row.split() for row in rows] == [["4:", "B08", "4:", "B8A"], ["5:", "B11", "5:", "B12"]]
+    assert not list(tmp_path.glob("map.*"))
+    # who knows better says so
+    assert np.array_equal(classified(scene, tmp_path, other, "chosen", bidx="1..5"), expected)
     assert "bands are taken by number, and band 4 is named 'B8A' where the model had 'B08'" in caplog.text
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = make_image(scene.truth)
+    hsi = write_bands(tmp_path / "hsi.tif", values, places=PLACES, names=("blue", "green", "red", "nir", "swir"))
+    trained_on(scene, tmp_path, hsi)
+    expected = classified(scene, tmp_path, hsi, "same")
+    caplog.clear()
+    for name, message in (
+        ("B", "band 1 is named 'B1' where the model had 'blue'"),
+        ("", "as the model knows their wavelengths and the image does not"),
+    ):
+        names = [f"{name}{number}" if name else "" for number in range(1, 6)]
+        other = write_bands(tmp_path / f"other{name}.tif", values, names=names)
+        assert np.array_equal(classified(scene, tmp_path, other, f"other{name}"), expected)
+        assert message in caplog.text
+    with pytest.raises(ModelFileError) as caught:
+        classified(scene, tmp_path, write_tif(tmp_path / "four.tif", values[:4]), "map")
+    assert [row.split() for row in str(caught.value).splitlines()[1:]] == [
+        ["model", "image"], ["1:", "blue", "1"], ["2:", "green", "2"], ["3:", "red", "3"], ["4:", "nir", "4"],
+        ["5:", "swir"],
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("few_trees")

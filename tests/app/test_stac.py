@@ -101,6 +101,22 @@ def test_inspect_writes_the_item_of_a_model(run: Run, model: Path, in_folder: Pa
     assert run("inspect", model, "--stac", "item.json", "--overwrite").exit_code == 0
 
 
+def test_a_shapefile_is_described_whole(run: Run, scene: Scene, model: Path, in_folder: Path) -> None:
+    result = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--stac", "--polygons", "p.shp")
+    assert result.exit_code == 0, result.stderr
+    assets = json.loads((in_folder / "map.json").read_text())["assets"]
+    found = {name: asset["href"] for name, asset in assets.items() if name.startswith("polygons")}
+    assert set(found.values()) == {f"./{path.name}" for path in in_folder.glob("p.*")}
+    assert found["polygons-dbf"] == "./p.dbf"
+    assert assets["polygons-dbf"]["type"] == "application/vnd.dbf"
+
+
+def test_an_item_is_json(run: Run, model: Path, in_folder: Path) -> None:
+    result = run("inspect", model, "--stac", "item.txt")
+    assert (result.exit_code, "give a name that ends in .json" in result.stderr) == (2, True)
+    assert not list(in_folder.glob("item*"))
+
+
 def test_a_raster_has_no_item(run: Run, scene: Scene) -> None:
     result = run("inspect", scene.hsi, "--stac", "item.json")
     assert (result.exit_code, "is not a model file" in result.stderr) == (1, True)
@@ -116,7 +132,7 @@ def test_classify_writes_the_item_of_a_map(run: Run, scene: Scene, model: Path, 
     assert json.loads(result.stdout)["stac"] == "map.json"
     item = json.loads((in_folder / "map.json").read_text())
     check(item)
-    assert list(item["assets"]) == ["map", "map-sidecar", "style", "polygons", "confidence"]
+    assert list(item["assets"]) == ["map", "map-aux-xml", "style", "polygons", "confidence"]
     for asset in item["assets"].values():
         path = in_folder / asset["href"]
         assert (asset["file:size"], asset["file:checksum"]) == (path.stat().st_size, multihash(path))

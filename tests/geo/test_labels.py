@@ -131,6 +131,15 @@ def test_alphabetical_order_does_not_part_capitals(tmp_path: Path, write_vector:
     assert [c.name for c in read_labels(path, GRID).classes] == ["A", "a", "b", "C"]
 
 
+def test_names_that_differ_in_case_alone_are_told_of(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes = [at(0, 0), at(9, 9), at(19, 19)]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forest", "water", "Forest"])
+    assert counts(read_labels(path, GRID)) == {"Forest": 6, "forest": 6, "water": 6}
+    assert "'Forest' and 'forest' are taken for two classes; if they are one, mend the names" in caplog.text
+
+
 def test_text_with_missing_values_is_text() -> None:
     assert is_text(pd.Series(["a", None, np.nan], dtype=object))
     assert not is_text(pd.Series([1, None], dtype=object))
@@ -174,7 +183,10 @@ def test_the_only_field_that_can_be_it(fields: dict[str, list[Any]], chosen: str
         ({"a": [1, 2, 2], "b": ["x", "x", "y"]}, None, "could be any of a, b; name it with --label-field"),
         ({"area": [1.5, 2.5, 2.5]}, None, "it is none of area; name it with --label-field"),
         ({"a": [1, 2, 2]}, "b", "has no field 'b'; its fields are: a"),
-        ({"area": [1.5, 2.5, 2.5]}, "area", "field 'area' holds neither text nor whole numbers"),
+        ({"area": [1.5, 2.5, 2.5]}, "area", "field 'area' holds neither text nor whole numbers but 1.5; name another"),
+        ({"seen": [True, True, False]}, "seen", "field 'seen' holds neither text nor whole numbers but True"),
+        ({"land": [None, "", " "]}, "land", "field 'land' is empty in every feature; fill it in"),
+        ({"id": [1, 2, 3], "class": [None, None, None]}, None, "field 'class' is empty in every feature; fill it in"),
     ],
 )
 def test_an_unclear_field(fields: dict[str, list[Any]], label_field: str | None, message: str) -> None:
@@ -221,7 +233,7 @@ def test_files_that_are_no_labels(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"gone\.shp does not exist"):
         read_labels(tmp_path / "gone.shp", GRID)
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(LabelError, match=r"notes\.txt is neither a vector file nor a raster"):
+    with pytest.raises(LabelError, match=r"notes\.txt is not a vector file or a raster that GDAL"):
         read_labels(tmp_path / "notes.txt", GRID)
     (tmp_path / "table.csv").write_text("land,code\na,1\n")
     with pytest.raises(LabelError, match=r"table\.csv holds a table without geometries"):
@@ -246,7 +258,7 @@ def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
     path = tmp_path / "gt.gpkg"
     for layer, land in (("spring", "a"), ("autumn", "b")):
         frame(land=[land, "c"]).to_file(path, layer=layer)
-    with pytest.raises(LabelError, match=r"gt\.gpkg holds several layers \(spring, autumn\)"):
+    with pytest.raises(LabelError, match=r"holds several layers \(spring, autumn\); choose one, and give it as GPKG:"):
         read_labels(path, GRID)
 
 
@@ -353,7 +365,7 @@ def test_a_class_table_names_the_numbers_of_a_raster(
         ("id,name,color\n1,a,red\n", "line 2: color is 'red'; write it as #rrggbb"),
         ("id,name\n1,a\n1,b\n", "line 3: class 1 'b' is there twice"),
         ("id,name\n1,a\n2,A\n", "line 3: class 2 'A' is there twice"),
-        ("id,name\n70000,a\n", "class 70000 cannot stand in a map"),
+        ("id,name\n70000,a\n", "line 2: id is 70000; number classes from 0 to 65535"),
     ],
 )
 def test_a_class_table_that_makes_no_sense(tmp_path: Path, text: str, message: str) -> None:
@@ -444,6 +456,9 @@ def test_a_polygon_without_a_pixel_centre(
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(5.6, 5.6, 0.3, 0.3)], land=["a", "a"])
     assert counts(read_labels(path, GRID)) == {"a": 6}
     assert "1 of 2 features hold no pixel" in caplog.text
+    tiny = write_vector(tmp_path / "tiny.gpkg", [at(5.6, 5.6, 0.3, 0.3), at(-9, -9)], land=["a", "b"])
+    with pytest.raises(LabelError, match="hold no centre of a pixel of the image, whose pixels are 10 x 10; draw"):
+        read_labels(tiny, GRID)
 
 
 numbers = st.floats(-3, 12).map(lambda v: round(v, 3) + 0.0001234)
@@ -496,6 +511,16 @@ def test_a_label_raster(tmp_path: Path, write_raster: WriteRaster) -> None:
     assert counts(labels) == {"4": 6, "200": 1}
     assert set(labels.groups.tolist()) == {0}
     assert pixels(labels) == {(r, c, 4) for r in (3, 4, 5) for c in (7, 8)} | {(20, 30, 200)}
+
+
+def test_a_raster_has_neither_fields_nor_a_buffer(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_raster(tmp_path / "gt.tif", label_raster())
+    assert counts(read_labels(path, GRID, LabelRules("land"))) == {"4": 6, "200": 1}
+    assert "is a raster and has no fields; the field 'land' is left aside" in caplog.text
+    with pytest.raises(LabelError, match="a buffer is for points and lines, and the labels are a raster"):
+        read_labels(path, GRID, LabelRules(buffer=5))
 
 
 def test_a_label_raster_with_its_own_nodata(tmp_path: Path, write_raster: WriteRaster) -> None:

@@ -121,6 +121,18 @@ def test_absorption_windows_go_as_a_whole_where_values_are_implausible() -> None
     assert np.flatnonzero(implausible_bands(elsewhere, None)).tolist() == [10]
 
 
+def test_absorption_is_found_however_many_bands_it_takes() -> None:
+    """Fine spectrometers of the short-wave infrared have more than a tenth of their bands there."""
+    places = np.linspace(1000, 2500, 300)
+    high = 3000 + 800 * np.sin(places / 300)
+    absorbing = ((places >= 1340) & (places <= 1460)) | ((places >= 1790) & (places <= 1970))
+    assert absorbing.mean() > 0.19
+    high[absorbing] = 60000
+    assert np.array_equal(implausible_bands(high, places.tolist()), absorbing)
+    only = places[absorbing]
+    assert not implausible_bands(np.full(len(only), 9.0), only.tolist()).any()  # nothing to compare with
+
+
 def test_few_bands_and_bands_without_data_are_never_implausible() -> None:
     assert not implausible_bands(np.array([1.0, 1, 1, 90]), None).any()
     assert not implausible_bands(np.full(80, np.nan), None).any()
