@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
+#: An image of no more values than this is read at once, which is quicker than border by border.
+FEW_VALUES = 10_000_000
 #: Length of the pieces of the left and right border that are looked at, and how many of each at most.
 PIECE, PIECES = 16, 16
 
@@ -46,7 +48,7 @@ def find_fill(stack: Stack) -> Fill | None:
     if len(layer.numbers) < 2 or any(info.nodata is not None or info.alpha_indexes for info in layer.rasters):
         return None
     with stack.open() as opened:
-        border = np.concatenate([_pixels(opened, window) for window in _border(stack.grid.shape)])
+        border = _border_pixels(opened, bands=len(layer.numbers))
     if np.isnan(border).any():  # a mask, or NaN, says it already
         return None
     value, share = _most_common(border)
@@ -57,6 +59,16 @@ def find_fill(stack: Stack) -> Fill | None:
     if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
         return None
     return Fill(value, share)
+
+
+def _border_pixels(opened: OpenStack, *, bands: int) -> NDArray[np.float32]:
+    """Pixels (n, bands) of the passive image along its border."""
+    height, width = opened.grid.shape
+    windows = _border((height, width))
+    if height * width * bands > FEW_VALUES:
+        return np.concatenate([_pixels(opened.image.read(window)) for window in windows])
+    image = opened.image.read(opened.grid.window)
+    return np.concatenate([_pixels(image[:, *window.toslices()]) for window in windows])
 
 
 def _border(shape: tuple[int, int]) -> Iterator[Window]:
@@ -73,9 +85,8 @@ def _border(shape: tuple[int, int]) -> Iterator[Window]:
             yield Window(col, row, 1, length)
 
 
-def _pixels(opened: OpenStack, window: Window) -> NDArray[np.float32]:
-    """Pixels (n, bands) of the passive image in a window."""
-    values = opened.image.read(window)
+def _pixels(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(bands, height, width) to (pixels, bands)."""
     return values.reshape(len(values), -1).T
 
 

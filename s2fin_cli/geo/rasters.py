@@ -210,6 +210,13 @@ class _DirectReader:
     alpha_indexes: tuple[int, ...] = ()
 
     @cached_property
+    def _bands(self) -> list[tuple[list[MaskFlags], float | None, str]]:
+        """Mask flags, nodata value and data type of each band."""
+        # NOTE: each of these properties looks at all bands, so they must not be asked band by band.
+        of_all = list(zip(self.src.mask_flag_enums, self.src.nodatavals, self.src.dtypes, strict=True))
+        return [of_all[index - 1] for index in self.indexes]
+
+    @cached_property
     def _compared_nodata(self) -> list[tuple[int, np.float32]]:
         """Positions of bands and those nodata values that values are compared with here.
 
@@ -217,10 +224,8 @@ class _DirectReader:
         holds exactly, as a mask made by GDAL takes much longer.
         """
         found = []
-        for position, index in enumerate(self.indexes):
-            flags, nodata = self.src.mask_flag_enums[index - 1], self.src.nodatavals[index - 1]
-            is_exact = self.src.dtypes[index - 1] in EXACT_DTYPES
-            if nodata is not None and not np.isnan(nodata) and (is_exact or MaskFlags.nodata not in flags):
+        for position, (flags, nodata, dtype) in enumerate(self._bands):
+            if nodata is not None and not np.isnan(nodata) and (dtype in EXACT_DTYPES or MaskFlags.nodata not in flags):
                 with np.errstate(over="ignore"):
                     found.append((position, np.float32(nodata)))
         return found
@@ -229,11 +234,10 @@ class _DirectReader:
     def _has_mask(self) -> bool:
         """Whether GDAL's masks tell what neither NaNs, nodata values compared here nor an alpha band say themselves."""
         compared = {position for position, _ in self._compared_nodata}
-        for position, index in enumerate(self.indexes):
-            flags, nodata = set(self.src.mask_flag_enums[index - 1]), self.src.nodatavals[index - 1]
-            if nodata is not None and (position in compared or np.isnan(nodata)):
-                flags -= {MaskFlags.nodata}
-            if MaskFlags.alpha not in flags and flags - {MaskFlags.all_valid}:
+        for position, (flags, nodata, _) in enumerate(self._bands):
+            is_told = nodata is not None and (position in compared or np.isnan(nodata))
+            known = {MaskFlags.all_valid, MaskFlags.nodata} if is_told else {MaskFlags.all_valid}
+            if MaskFlags.alpha not in flags and set(flags) - known:
                 return True
         return False
 

@@ -10,6 +10,7 @@ import pytest
 
 from s2fin_cli.config import InputOptions
 from s2fin_cli.errors import UsageError
+from s2fin_cli.geo import fill as fill_module
 from s2fin_cli.geo.fill import find_fill
 from s2fin_cli.geo.stack import build_stack, stack_of
 
@@ -31,6 +32,12 @@ def image(dtype: str = "uint8", *, fill: float | None = 255, where: NDArray[np.b
     if fill is not None:
         values[:, where] = fill
     return values
+
+
+@pytest.fixture(autouse=True, params=["whole", "border by border"])
+def how_it_is_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param != "whole":
+        monkeypatch.setattr(fill_module, "FEW_VALUES", 0)
 
 
 def fill_of(path: Path) -> Fill | None:
