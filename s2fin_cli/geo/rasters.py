@@ -21,6 +21,7 @@ import rasterio
 from affine import Affine
 from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: GDAL's block cache in MiB: its default is a share of the machine's memory, and ours must not grow with the raster.
-CACHE_MIB = 256
+#: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
+LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
 #: Data types whose values float32 holds exactly.
 EXACT_DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
 #: How exactly a warp finds its places, in pixels; GDAL's default of an eighth differs from window to window.
@@ -93,9 +94,15 @@ class WindowReader(Protocol):
         """Values (bands, height, width) of a window inside the grid, NaN where there is no data."""
 
 
-def environment() -> rasterio.Env:
-    """GDAL's settings for s2fin: a bounded block cache and decoding on all cores."""
-    return rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, GDAL_NUM_THREADS="ALL_CPUS")
+def environment(cache: int | None = None) -> rasterio.Env:
+    """GDAL's settings for s2fin: a bounded block cache and decoding on all cores.
+
+    Args:
+        cache: bytes of the block cache; None keeps that of the environment around, or takes the least.
+    """
+    # NOTE: rasterio hands a whole number on to GDAL as bytes, where GDAL's own option takes a small one for MiB
+    around = getenv().get("GDAL_CACHEMAX") if hasenv() else None
+    return rasterio.Env(GDAL_CACHEMAX=cache or around or LEAST_CACHE, GDAL_NUM_THREADS="ALL_CPUS")
 
 
 def is_dataset_name(src_path: str | Path) -> bool:

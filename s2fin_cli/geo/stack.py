@@ -20,10 +20,13 @@ from s2fin_cli.geo.coregistration import Displacement, check_installed, find_dis
 from s2fin_cli.geo.fill import find_fill
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
+    LEAST_CACHE,
+    MOST_CACHE,
     RasterInfo,
     WindowReader,
     bounds_on,
     check_without_crs,
+    environment,
     open_on_grid,
     read_info,
     resolution_on,
@@ -44,6 +47,8 @@ MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
 PASSIVE_MODALITIES = MODALITIES[:2]
 #: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
 MOST_OF_IT = 0.99
+#: Rows of blocks, and of pixels at least, of which each raster's blocks are kept.
+CACHED_BLOCKS, CACHED_ROWS = 3, 320
 
 
 @dataclass(frozen=True)
@@ -232,9 +237,21 @@ class Stack:
     @contextlib.contextmanager
     def open(self) -> Iterator[OpenStack]:
         """Open all rasters and give what reads them window by window."""
-        with contextlib.ExitStack() as opened:
+        with environment(self._cache), contextlib.ExitStack() as opened:
             readers = [self._open_layer(layer, opened) for layer in self.layers]
             yield OpenStack(self.grid, readers[0], readers[1:], self.area)
+
+    @property
+    def _cache(self) -> int:
+        """Bytes that GDAL is to keep of what it decodes: the blocks that a row of tiles shares with the next.
+
+        Not more, so that memory does not grow with the raster's height.
+        """
+        needed = 0
+        for info in (info for layer in self.layers for info, _, _ in layer.sources()):
+            rows = max(CACHED_BLOCKS * info.block_shape[0], CACHED_ROWS)
+            needed += rows * info.grid.width * info.count * np.dtype(info.dtype).itemsize
+        return min(max(needed, LEAST_CACHE), MOST_CACHE)
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:
         readers, places = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.enums import Resampling
+from rasterio.env import get_gdal_config
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.geo.rasters import LEAST_CACHE
 from s2fin_cli.geo.stack import Stack, build_stack
 
 if TYPE_CHECKING:
@@ -45,6 +48,20 @@ def read(stack: Stack, window: Window | None = None, *, halo: int = 0) -> tuple[
     with stack.open() as opened:
         tile = opened.read(stack.grid.window if window is None else window, halo=halo)
     return tile.image, tile.aux
+
+
+def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path) -> None:
+    """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window decode all anew."""
+    stack = stack_of(hsi=image)
+    with stack.open():
+        assert get_gdal_config("GDAL_CACHEMAX") == LEAST_CACHE == 16 << 20
+    (info,) = stack.image.rasters
+    bands = tuple(range(1, 27))
+    for shape, expected in (
+        ((1000, 1000), 768 * 1000 * 26 * 4), ((9000, 1000), 768 * 1000 * 26 * 4), ((9000, 9000), 256 << 20),
+    ):  # fmt: skip
+        large = replace(info, grid=replace(info.grid, shape=shape), block_shape=(256, 256), indexes=bands)
+        assert replace(stack, image=replace(stack.image, rasters=(large,)))._cache == expected
 
 
 def test_the_second_image_comes_onto_the_passive_images_grid(
