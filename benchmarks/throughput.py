@@ -280,7 +280,7 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
     results["commands"] = whole_commands(scene, model, folder, pixels=size**2)
     console.print("ever larger scenes")
     # the height grows tenfold at the same width, and the lower one is several tiles high already
-    low, high = [(240, 80), (2400, 80)] if args.quick else [(1280, 640), (12_800, 640)]
+    low, high = [(480, 80), (4800, 80)] if args.quick else [(1280, 640), (12_800, 640)]
     costs = classify_costs(
         folder, model, bands=args.bands, shapes=[low, high], options=["--stride", "5", "--tile-size", "80"]
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
-from s2fin_cli.geo.statistics import sample_pixels
+from s2fin_cli.geo.statistics import FEW_VALUES, sample_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: An image of no more values than this is read at once, which is quicker than border by border.
-FEW_VALUES = 10_000_000
+READ_AT_ONCE = FEW_VALUES
 #: Length of the pieces of the left and right border that are looked at, and how many of each at most.
 PIECE, PIECES = 16, 16
 
@@ -54,7 +54,7 @@ def find_fill(stack: Stack) -> Fill | None:
     value, share = _most_common(border)
     if share < BORDER_SHARE:
         return None
-    pixels = sample_pixels(stack)[:, : len(layer.numbers)]
+    pixels = sample_pixels(stack, values=FEW_VALUES)[:, : len(layer.numbers)]
     share = float((pixels == value).all(axis=1).mean())
     if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
         return None
@@ -65,7 +65,7 @@ def _border_pixels(opened: OpenStack, *, bands: int) -> NDArray[np.float32]:
     """Pixels (n, bands) of the passive image along its border."""
     height, width = opened.grid.shape
     windows = _border((height, width))
-    if height * width * bands > FEW_VALUES:
+    if height * width * bands > READ_AT_ONCE:
         return np.concatenate([_pixels(opened.image.read(window)) for window in windows])
     image = opened.image.read(opened.grid.window)
     return np.concatenate([_pixels(image[:, *window.toslices()]) for window in windows])

@@ -249,8 +249,9 @@ class Stack:
         """
         needed = 0
         for info in (info for layer in self.layers for info, _, _ in layer.sources()):
-            rows = max(CACHED_BLOCKS * info.block_shape[0], CACHED_ROWS)
-            needed += rows * info.grid.width * info.count * np.dtype(info.dtype).itemsize
+            height, width = info.block_shape
+            rows, cols = max(CACHED_BLOCKS * height, CACHED_ROWS), -(-info.grid.width // width) * width
+            needed += rows * cols * info.count * np.dtype(info.dtype).itemsize
         return min(max(needed, LEAST_CACHE), MOST_CACHE)
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:

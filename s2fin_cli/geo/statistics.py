@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Size of the sample: so many values (pixels times bands), at most so many pixels, from at most so many tiles.
 MAX_VALUES = 30_000_000
+#: Values that suffice to tell a unit, or what fills a border; few, as they are held beside all else.
+FEW_VALUES = 2_000_000
 MAX_PIXELS = 200_000
 MAX_TILES = 64
 TILE_SIZE = 256
@@ -53,8 +55,12 @@ class BandStatistics:
         return BandStatistics(self.mean[which], self.std[which], self.low[which], self.high[which])
 
 
-def sample_pixels(stack: Stack) -> NDArray[np.float32]:
+def sample_pixels(stack: Stack, *, values: int = MAX_VALUES) -> NDArray[np.float32]:
     """An even sample of a stack's pixels in the area of interest, whether they have data or not.
+
+    Args:
+        stack: the stack.
+        values: to take at most, pixels times bands.
 
     Returns:
         float32 (n, bands of all layers), NaN where a band has no data.
@@ -62,15 +68,15 @@ def sample_pixels(stack: Stack) -> NDArray[np.float32]:
     chosen = _spread_tiles(stack.extent)
     bands = sum(len(layer.numbers) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
-    wanted = max(min(MAX_PIXELS, MAX_VALUES // bands), 1)
+    wanted = max(min(MAX_PIXELS, values // bands), 1)
     # NOTE: an odd step does not fall into line with the rows of an even-sized tile.
     step = -(-pixels // wanted) | 1 if pixels > wanted else 1
     parts = []
     with stack.open() as opened:
         for window in chosen:
             tile = opened.read(window)
-            values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
-            some = values.reshape(bands, -1)[:, ::step].T.copy()  # a view would keep the whole tile
+            stacked = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
+            some = stacked.reshape(bands, -1)[:, ::step].T.copy()  # a view would keep the whole tile
             parts.append(some if tile.inside is None else some[tile.inside.ravel()[::step]])
     return np.concatenate(parts)
 

@@ -30,7 +30,7 @@ from s2fin_cli.geo.classmap import (
     iter_strips,
 )
 from s2fin_cli.geo.stack import Stack, Tile, stack_of
-from s2fin_cli.geo.statistics import band_statistics, sample_pixels
+from s2fin_cli.geo.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
@@ -161,7 +161,7 @@ def _check_stride(stride: int, largest: int) -> None:
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
     """Compare the scene with the one that the model was trained on."""
-    statistics = band_statistics(sample_pixels(stack))
+    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES))
     for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
         check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
     same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)

@@ -37,7 +37,7 @@ def image(dtype: str = "uint8", *, fill: float | None = 255, where: NDArray[np.b
 @pytest.fixture(autouse=True, params=["whole", "border by border"])
 def how_it_is_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "whole":
-        monkeypatch.setattr(fill_module, "FEW_VALUES", 0)
+        monkeypatch.setattr(fill_module, "READ_AT_ONCE", 0)
 
 
 def fill_of(path: Path) -> Fill | None:

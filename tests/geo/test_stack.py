@@ -58,7 +58,7 @@ def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path
     (info,) = stack.image.rasters
     bands = tuple(range(1, 27))
     for shape, expected in (
-        ((1000, 1000), 768 * 1000 * 26 * 4), ((9000, 1000), 768 * 1000 * 26 * 4), ((9000, 9000), 256 << 20),
+        ((1000, 1000), 768 * 1024 * 26 * 4), ((9000, 1000), 768 * 1024 * 26 * 4), ((9000, 9000), 256 << 20),
     ):  # fmt: skip
         large = replace(info, grid=replace(info.grid, shape=shape), block_shape=(256, 256), indexes=bands)
         assert replace(stack, image=replace(stack.image, rasters=(large,)))._cache == expected
