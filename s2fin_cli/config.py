@@ -398,6 +398,7 @@ class ConvertOptions:
             _check("transform", self.transform, whole, "six numbers: a, b, c, d, e, f")
             a, b, _, d, e, _ = self.transform
             _check("transform", self.transform, a * e != b * d, "six numbers that give pixels a size: a, b, c, d, e, f")
+            _check("transform", self.transform, b == d == 0, "of a grid that is not rotated: a, 0, c, 0, e, f")
         elif self.crs is not None:
             raise UsageError(
                 f"crs is {self.crs!r} and no transform says where the pixels lie in it; give --transform too"

@@ -65,8 +65,14 @@ def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDAr
     possible = {
         name: array for name, array in arrays.items() if array.ndim in (2, 3) and min(array.shape[:2]) >= LEAST_SIDE
     }
-    lines = [f"  {name}: {' x '.join(map(str, array.shape))} {array.dtype}" for name, array in possible.items()]
-    listed = "\n".join(lines) or f"  no array of two or three dimensions with {LEAST_SIDE} rows and columns or more"
+    listed = "\n".join(
+        f"  {name}: {' x '.join(map(str, array.shape))} {array.dtype}" for name, array in (possible or arrays).items()
+    )
+    if not possible:
+        raise UsageError(
+            f"{options.src} holds no image, which has rows, columns and bands in this order, at least {LEAST_SIDE} of "
+            f"the first two; it holds:\n{listed}"
+        )
     if options.variable is not None:
         if options.variable not in possible:
             raise UsageError(f"{options.src} holds no image {options.variable!r}; it holds:\n{listed}")

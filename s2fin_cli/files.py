@@ -135,6 +135,8 @@ def _move_back(path: Path, former: Path) -> None:
 
 def companions(path: Path) -> list[Path]:
     """What may lie beside a file and belong to it, whether it is there or not."""
+    if not path.name:  # as "." and "/" have none
+        return []
     beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
     if path.suffix.lower() in (".tif", ".tiff"):
         beside.append(path.with_suffix(".tfw"))

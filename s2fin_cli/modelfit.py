@@ -13,7 +13,7 @@ from s2fin_cli.errors import ModelFileError
 from s2fin_cli.geo.spectra import are_same_wavelengths, match_wavelengths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from s2fin_cli.geo.stack import Layer, Stack
     from s2fin_cli.modelinfo import BandSet, ModelInfo
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: Images whose values differ by more than this factor from the training image's are in another unit.
 MAX_SCALE_FACTOR = 20.0
+#: From this factor on the user is told.
+TOLD_SCALE_FACTOR = 4.0
 #: Modalities whose values are physical heights: another place may well lie much higher.
 HEIGHT_MODALITIES = ("lidar", "dsm")
 #: Rows of a table in a message at most.
@@ -52,10 +54,13 @@ def _options(modalities: list[str]) -> str:
 def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
     """Numbers of the bands that a model wants: by wavelength where both know it, else by name, else by number."""
     by_number = _by_number(bands, layer)
-    if bands.wavelengths is not None and layer.wavelengths is not None:
-        numbers, how = _by_wavelength(bands, bands.wavelengths, layer, layer.wavelengths, by_number), "wavelength"
+    known = layer.known_wavelengths
+    if bands.wavelengths is not None and len(known) == len(layer.numbers):
+        numbers, how = _by_wavelength(bands, bands.wavelengths, layer, known, by_number), "wavelength"
     elif (named := _by_name(bands, layer)) is not None:
         numbers, how = named, "name"
+    elif bands.wavelengths is not None and known:
+        numbers, how = _by_wavelength(bands, bands.wavelengths, layer, known, by_number), "wavelength"
     elif by_number is not None:
         _warn_of_numbers(bands, layer.select(by_number))
         return by_number
@@ -109,21 +114,25 @@ def _by_wavelength(
     bands: BandSet,
     wanted: Sequence[float],
     layer: Layer,
-    given: Sequence[float],
+    known: Mapping[int, float],
     by_number: list[int] | None,
 ) -> list[int]:
-    places = dict(zip(layer.numbers, given, strict=True))
-    if by_number is not None and are_same_wavelengths(wanted, [places[number] for number in by_number]):
+    if (
+        by_number is not None
+        and known.keys() >= set(by_number)
+        and are_same_wavelengths(wanted, [known[number] for number in by_number])
+    ):
         return by_number  # bands of two detectors may share a wavelength, and then their order tells them apart
+    candidates, given = list(known), list(known.values())
     found = match_wavelengths(wanted, given)
-    numbers = [layer.numbers[place] for place in found if place is not None]
+    numbers = [candidates[place] for place in found if place is not None]
     if len(numbers) == len(wanted):
         return numbers
     missing = [position for position, place in enumerate(found) if place is None]
     nearest = [int(np.abs(np.asarray(given) - wanted[position]).argmin()) for position in missing]
     table = _table(
         [f"{bands.indexes[position]}: {wanted[position]:.1f} nm" for position in missing],
-        [f"{layer.numbers[place]}: {given[place]:.1f} nm" for place in nearest],
+        [f"{candidates[place]}: {given[place]:.1f} nm" for place in nearest],
         "nearest in the image",
     )
     raise ModelFileError(f"{_lacking(layer, len(missing), len(wanted))}:\n{table}")
@@ -192,7 +201,9 @@ def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
 
 
 def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:
-    """Refuse an image whose values are in another unit than the training image's; heights are only warned of.
+    """Refuse an image whose values are in another unit than the training image's.
+
+    Of what may be so and of heights, which may well be others elsewhere, the user is only told.
 
     Args:
         bands: what the model was trained on.
@@ -209,13 +220,13 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
     if not comparable.any():
         return
     factor = float(np.median(given[comparable] / trained[comparable]))
-    if 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
+    if 1 / TOLD_SCALE_FACTOR <= factor <= TOLD_SCALE_FACTOR:
         return
     message = (
         f"{layer.describe()} ({layer.dtype}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, "
         f"and the model was trained on {bands.dtype} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
     )
-    if bands.modality in HEIGHT_MODALITIES:
+    if bands.modality in HEIGHT_MODALITIES or 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
         logger.warning("%s; are both in the same unit?", message)
         return
     raise ModelFileError(f"{message}; bring the image to the same unit and scale first")

@@ -21,6 +21,10 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+def test_a_folder_as_an_input_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    check_outputs([tmp_path / "a.tif"], overwrite=False, inputs=[".", "/"])
+
+
 def test_outputs_appear_when_the_block_ends(tmp_path: Path) -> None:
     targets = [tmp_path / "a.tif", tmp_path / "b.gpkg"]
     with staged(targets, overwrite=False) as temporary:

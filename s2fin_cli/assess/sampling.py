@@ -67,6 +67,11 @@ def sample(options: SampleOptions) -> dict[int, int]:
     )
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_features(tmp_path, points, layer="sample")
+    if len(order) != options.size:
+        logger.info(
+            "%d points instead of %d, as each class gets at least %d, or all pixels that it has",
+            len(order), options.size, options.least,
+        )  # fmt: skip
     names = read_class_names(map_path)
     logger.info("fill in the field %r with: %s", FIELD, ", ".join(names.get(i, str(i)) for i in pixels))
     return numbers

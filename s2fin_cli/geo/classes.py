@@ -78,6 +78,8 @@ def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...
     """
     try:
         text = Path(src_path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise LabelError(f"the class table {src_path} does not exist; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"the class table {src_path} cannot be read ({error}); give a CSV file in UTF-8") from error
     lines = text.splitlines()

@@ -68,6 +68,9 @@ class RasterFormat:
 
 
 DEFAULT_FORMAT = RasterFormat()
+#: Options of the COG driver that warp, and those of either driver that say how overviews are made.
+_OTHER_GRID = {"tiling_scheme", "target_srs", "res", "extent"}
+_OVERVIEWS = {"overview_resampling", "resampling"}
 #: Pixels a side of the raster that options are tried on.
 PROBE_SIZE = 16
 
@@ -84,6 +87,11 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
     Raises:
         UsageError: there is such an option, or its value is impossible for such bands.
     """
+    for name in sorted(_OTHER_GRID & fmt.options.keys()):
+        raise UsageError(f"--co {name.upper()} would give the rasters another grid than the image's; leave it out")
+    for name in sorted(_OVERVIEWS & fmt.options.keys()) if values is not None else ():
+        if fmt.options[name].upper() not in ("MODE", "NEAREST"):
+            raise UsageError(f"--co {name.upper()}={fmt.options[name]} would mix class numbers; leave it out")
     told = _Collected(logging.WARNING)
     log = logging.getLogger("rasterio")
     log.addHandler(told)
@@ -97,7 +105,11 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
                 rasterio.shutil.copy(dst, copy.name, driver=fmt.driver, **fmt.options)
                 with copy.open() as src:
                     found = src.read()
-    except (RasterioError, CPLE_BaseError) as error:
+            if fmt.driver == "GTiff":  # rasterio itself has conditions too, of rasters that are no smaller than a block
+                side = {"width": BLOCK_SIZE, "height": BLOCK_SIZE, "tiled": True}
+                with MemoryFile(ext=".tif") as tried:
+                    tried.open(**{**profile, **side, **fmt.options}).close()
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
         told.messages.append(str(error))
     finally:
         log.removeHandler(told)
@@ -289,6 +301,8 @@ def _create(
         **({"transform": grid.transform} if grid.is_georeferenced else {}),
         "tiled": True, "blockxsize": BLOCK_SIZE, "blockysize": BLOCK_SIZE, "interleave": "band",
         "compress": "deflate", "predictor": 3 if dtype == "float32" else 1, "bigtiff": "if_safer",
+        # GDAL takes three bands of bytes for a colour image else, and a fourth for its mask
+        **({"photometric": "minisblack"} if count > 1 else {}),
         **({} if is_cog else fmt.options),
     }  # fmt: skip
     # NOTE: a COG is made from a whole raster only, as its overviews come before the pixels
@@ -353,8 +367,12 @@ def _as_os_error() -> Iterator[None]:
 def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: ClassTally) -> None:
     """GDAL's sidecar with the names and attributes of the classes; a TIFF itself has no place for them."""
     names = {c.id: c.name for c in classes}
-    root = ET.Element("PAMDataset")
-    band = ET.SubElement(root, "PAMRasterBand", band="1")
+    path = sidecar(map_path)
+    # what GDAL itself had no room for in the TIFF, as the CRS with some profiles, is there already
+    root = ET.parse(path).getroot() if path.exists() else ET.Element("PAMDataset")  # noqa: S314  GDAL wrote it just now
+    band = root.find("PAMRasterBand")
+    if band is None:
+        band = ET.SubElement(root, "PAMRasterBand", band="1")
     categories = ET.SubElement(band, "CategoryNames")
     for class_id in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = xml_text(names.get(class_id, ""))
@@ -370,7 +388,7 @@ def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: Cla
         for cell in values[: len(attributes)]:
             ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
-    sidecar(map_path).write_bytes(ET.tostring(root, encoding="utf-8"))
+    path.write_bytes(ET.tostring(root, encoding="utf-8"))
 
 
 def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dict[int, float]]:

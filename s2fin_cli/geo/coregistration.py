@@ -81,6 +81,27 @@ class Displacement:
     def _is_agreed(self) -> bool:
         return self.confidence >= LEAST_CONFIDENCE and int(self.agrees.sum()) >= LEAST_WINDOWS
 
+    @property
+    def fits(self) -> bool:
+        """Whether the windows agree that the second image lies where it should."""
+        return self._is_agreed and self.after < self.before
+
+    @property
+    def doubt(self) -> str:
+        """Why no displacement is certain, for a message."""
+        count = len(self.agrees)
+        if not count:
+            return "no window has edges in it and in the image"
+        if self._is_agreed:
+            return f"its edges fit best as they are, with a correlation of {self.before:.2f} and not {self.after:.2f}"
+        shifts = self.vectors[:, 2:]
+        far = shifts[np.hypot(*shifts.T) > FARTHEST]
+        alike = np.linalg.norm(far - np.median(far, axis=0), axis=1) <= AGREEMENT if len(far) else far.any(axis=1)
+        if alike.sum() >= LEAST_CONFIDENCE * count:
+            return f"{alike.sum()} of {count} windows say more than {FARTHEST:g} pixels, which is too far to be sure"
+        share = 100 * self.confidence
+        return f"no displacement is certain: {share:.0f} % of {count} windows agree on the most likely one"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         keys = ("row", "col", "cols", "rows")

@@ -59,7 +59,8 @@ class RasterInfo:
         dtype: data type of the first data band.
         nodata: declared nodata value of the first data band, or None.
         band_names: descriptions of the data bands, empty where there is none.
-        wavelengths: centre wavelengths in nanometres of the data bands, or None where not all are known.
+        wavelengths: centre wavelengths in nanometres of the data bands, None of those of which none is known; None
+            where there is none at all.
         bad_indexes: 1-based numbers of the data bands that the file declares bad.
         driver: GDAL's short name of the format.
         block_shape: (height, width) of what it is read by.
@@ -74,7 +75,7 @@ class RasterInfo:
     dtype: str
     nodata: float | None
     band_names: tuple[str, ...]
-    wavelengths: tuple[float, ...] | None
+    wavelengths: tuple[float | None, ...] | None
     bad_indexes: tuple[int, ...]
     driver: str
     block_shape: tuple[int, int]

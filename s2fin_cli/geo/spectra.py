@@ -31,14 +31,15 @@ LARGEST_MICROMETRE = 100.0
 _IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanomet|um|µm|μm|micromet|micron)", re.IGNORECASE)
 
 
-def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[float, ...] | None:
-    """Centre wavelengths of bands in nanometres, or None where not all are known.
+def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[float | None, ...] | None:
+    """Centre wavelengths of bands in nanometres, None of those without one; None where there is none or one is wrong.
 
     They come from the tags of the bands (ENVI's `wavelength`, GDAL's IMAGERY domain), from lists in the tags of the
     dataset, or from the bands' descriptions ("Band 3 (665 nm)"), whichever a band has first.
     """
     unit = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}.get("wavelength_units", "")
     listed = _dataset_list(src, "wavelength")
+    listed = listed if len(listed) == src.count else []  # else nobody knows which are whose
 
     def of_tag(index: int) -> float:
         tags = _lower(src.tags(index))
@@ -56,17 +57,17 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
             raise KeyError(index)
         return _nanometres(*found.groups())
 
-    found = []
+    found: dict[int, float] = {}
     for index in indexes:
         for source in (of_tag, of_list, of_imagery, of_words):
             with contextlib.suppress(KeyError, IndexError):
                 try:
-                    found.append(source(index))
+                    found[index] = source(index)
                 except ValueError:
                     return None
                 break
-    is_whole = len(found) == len(indexes) and np.isfinite(found).all() and min(found) > 0
-    return tuple(found) if is_whole else None
+    is_right = bool(found) and all(0 < place < np.inf for place in found.values())
+    return tuple(found.get(index) for index in indexes) if is_right else None
 
 
 def read_bad_bands(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[int, ...]:

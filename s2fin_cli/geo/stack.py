@@ -106,9 +106,14 @@ class Layer:
     @property
     def wavelengths(self) -> tuple[float, ...] | None:
         """Centre wavelengths in nanometres of the bands in use, or None where not all are known."""
-        places = [place for info in self.rasters for place in info.wavelengths or [None] * info.count]
-        found = tuple(place for number in self.numbers if (place := places[number - 1]) is not None)
+        found = tuple(self.known_wavelengths.values())
         return found if len(found) == len(self.numbers) else None
+
+    @property
+    def known_wavelengths(self) -> dict[int, float]:
+        """Centre wavelengths in nanometres by number of those bands in use of which they are known."""
+        places = [place for info in self.rasters for place in info.wavelengths or [None] * info.count]
+        return {number: place for number in self.numbers if (place := places[number - 1]) is not None}
 
     @property
     def bad_numbers(self) -> tuple[int, ...]:
@@ -425,19 +430,15 @@ def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
 
 def _tell_of_displacement(layer: Layer, found: Displacement) -> None:
     share, windows = 100 * found.confidence, len(found.agrees)
-    if not windows:
-        logger.warning("%s: not shifted, as no window has edges in it and in the image", layer.describe())
-    elif found.is_certain:
+    if found.is_certain:
         logger.info(
             "%s: shifted by %+.2f columns and %+.2f rows, as %.0f %% of %d windows agree; the edges' correlation goes "
             "from %.2f to %.2f",
             layer.describe(), -found.cols, -found.rows, share, windows, found.before, found.after,
         )  # fmt: skip
     else:
-        logger.warning(
-            "%s: not shifted, as no displacement is certain: %.0f %% of %d windows agree on the most likely one",
-            layer.describe(), share, windows,
-        )  # fmt: skip
+        level = logging.INFO if found.fits else logging.WARNING
+        logger.log(level, "%s: not shifted, as %s", layer.describe(), found.doubt)
 
 
 def _read_info(src_path: str) -> RasterInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import sqlite3
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     #: Polygons in the grid's CRS, and fields by name.
     Features = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
+
+logger = logging.getLogger(__name__)
 
 #: Name of the layer that holds the polygons.
 LAYER = "landcover"
@@ -222,6 +225,7 @@ def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> No
             driver=driver,
             layer=_layer_name(driver, layer),
             layer_options=_layer_options(driver, has_crs=frame.crs is not None),
+            dataset_options=_dataset_options(driver),
         )
 
 
@@ -230,11 +234,18 @@ def _layer_name(driver: str, layer: str) -> str | None:
 
 
 def _layer_options(driver: str, *, has_crs: bool) -> dict[str, str]:
+    if driver == "GeoJSON" and not has_crs:
+        logger.warning("GeoJSON is read as longitude and latitude, which a map without CRS cannot give; take .gpkg")
     if driver == "GPKG" and not has_crs:
         return {"SRID": _UNDEFINED_CARTESIAN}
     if driver == "GeoJSON" and has_crs:
         return {"RFC7946": "YES"}
     return {"ENCODING": "UTF-8"} if driver == "ESRI Shapefile" else {}
+
+
+def _dataset_options(driver: str) -> dict[str, str] | None:
+    # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
+    return {"VERSION": "1.3"} if driver == "GPKG" else None
 
 
 @contextlib.contextmanager
@@ -285,8 +296,7 @@ class _LayerFile:
                 crs=self._crs,
                 append=not self.is_new,
                 layer_options=_layer_options(self._driver, has_crs=self._crs is not None) if self.is_new else {},
-                # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
-                dataset_options={"VERSION": "1.3"} if self._driver == "GPKG" and self.is_new else None,
+                dataset_options=_dataset_options(self._driver) if self.is_new else None,
             )
 
     def add_style(self, qml: bytes) -> None:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from s2fin_cli.device import keep_freed_memory, pick_device
-from s2fin_cli.errors import OutputError, UsageError
+from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import (
@@ -116,13 +116,13 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         tmp.style.write_bytes(raster_style(info.classes))
         with _open_writers(tmp, unwanted, stack, info, tags=tags, options=options) as writers:
             pixels, nodata_pixels = _fill(writers, stack, engine, info, options=options, progress=progress)
+        if not any(pixels.values()):
+            raise RasterError(_why_empty(stack))
         if outputs.polygons is not None:
             source = replace(tmp, confidence=tmp.confidence or unwanted)
             _vectorise(source, outputs.polygons, stack, info, options=options, progress=progress)
         if tmp.stac is not None:
             write_item(outputs, written=tmp, stack=stack, info=info, model_path=model_path, options=options)
-    if not any(pixels.values()):
-        logger.warning("no pixel has data in all images, so the map is empty")
     if options.overwrite:
         _tell_of_old(outputs)
     return ClassifyResult(outputs, model_path, pixels, nodata_pixels, info.classes)
@@ -133,6 +133,18 @@ def _scratch(map_path: Path) -> Iterator[Path]:
     """A folder beside the map for what is needed only while it is made."""
     with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
         yield Path(folder)
+
+
+def _why_empty(stack: Stack) -> str:
+    """Why no pixel can be classified, for a message."""
+    is_empty = band_statistics(sample_pixels(stack, values=FEW_VALUES)).is_empty
+    lacking = [(layer, np.array(layer.numbers)[is_empty[bands]].tolist()) for layer, bands in stack.slices()]
+    found = [
+        f"{layer.describe()} has none in bands {layer.describe_bands(numbers)}" for layer, numbers in lacking if numbers
+    ]
+    why = f" ({'; '.join(found)})" if found else ""
+    where = "" if stack.area is None else " inside the area of interest"
+    return f"no pixel has data in all images{where}{why}, so there is nothing to map; check nodata values and extents"
 
 
 def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) -> None:

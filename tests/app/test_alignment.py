@@ -103,6 +103,17 @@ def test_what_is_known_of_its_bands_goes_with_an_image(run: Run, scene: Scene, t
     assert "band 8 of --sar" in answer.stderr
 
 
+def test_why_an_image_is_not_shifted(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
+    far = write_tif(tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(7, 0))
+    fits = write_tif(tmp_path / "fits.tif", make_heights(scene.truth))
+    for path, message in ((far, "say more than 4 pixels, which is too far to be sure"), (fits, "")):
+        result = run("align", "--like", scene.hsi, "--lidar", path, "-o", f"a{path.stem}.tif", "--coregister", "shift")
+        assert result.exit_code == 0, result.stderr
+        assert message in result.stderr
+    assert "no displacement is certain" not in result.stderr
+    assert "warning" not in result.stderr
+
+
 def test_an_image_without_edges_is_left_where_it_is(run: Run, scene: Scene, tmp_path: Path) -> None:
     flat = write_tif(tmp_path / "flat.tif", np.ones((1, *SHAPE), np.float32))
     result = run("align", "--like", scene.hsi, "--lidar", flat, "-o", "a.tif", "--coregister", "shift")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import filecmp
-import sqlite3
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from s2fin_cli.config import ClassifyOptions, InputOptions
-from s2fin_cli.errors import ModelFileError, OutputError, S2finError, UsageError
+from s2fin_cli.errors import ModelFileError, OutputError, RasterError, S2finError, UsageError
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
@@ -337,18 +336,28 @@ def test_where_the_second_image_does_not_reach_there_is_no_data(
     assert "covers 57.1 % of" in caplog.text
 
 
-def test_a_scene_without_any_data_gives_an_empty_map(
-    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    hsi = write_tif(tmp_path / "hsi.tif", np.zeros((5, *SHAPE), np.uint16), nodata=0)
-    result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
-    assert "the map is empty" in caplog.text
-    assert (read_tif(result.outputs.map) == 0).all()
-    assert result.nodata_pixels == SHAPE[0] * SHAPE[1]
-    assert result.outputs.polygons is not None
-    with sqlite3.connect(result.outputs.polygons) as database:
-        assert database.execute("select count(*) from landcover").fetchone() == (0,)
-    database.close()
+def test_a_scene_without_any_data_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
+    empty, part = np.zeros((5, *SHAPE), np.uint16), make_image(scene.truth)
+    part[2] = 0
+    for values, bands in ((empty, r"1\.\.5"), (part, "3")):
+        hsi = write_tif(tmp_path / "hsi.tif", values, nodata=0)
+        with pytest.raises(
+            RasterError, match=rf"no pixel has data in all images \(--hsi .* has none in bands {bands}\)"
+        ):
+            run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
+        assert [path.name for path in tmp_path.iterdir()] == ["hsi.tif"]
+
+
+def test_an_area_without_data_leaves_the_old_map(scene: Scene, model: Path, tmp_path: Path) -> None:
+    result = run_classify(scene, model, tmp_path / "map.tif")
+    before = result.outputs.map.read_bytes()
+    values = make_image(scene.truth)
+    values[:, :20] = 0
+    hsi = write_tif(tmp_path / "hsi.tif", values, nodata=0)
+    bounds = (500_000, 4_999_900, 500_700, 5_000_000)
+    with pytest.raises(RasterError, match="no pixel has data in all images inside the area of interest"):
+        run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, bounds=bounds, overwrite=True)
+    assert result.outputs.map.read_bytes() == before
 
 
 def test_south_up_input(result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path) -> None:

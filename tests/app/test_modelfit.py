@@ -124,6 +124,20 @@ def test_bands_of_which_some_names_are_missing_are_refused_with_a_table(
 
 
 @pytest.mark.usefixtures("few_trees")
+def test_wavelengths_of_some_bands_are_not_passed_over(scene: Scene, tmp_path: Path) -> None:
+    values = make_image(scene.truth)
+    hsi = write_bands(tmp_path / "hsi.tif", values, places=PLACES)
+    trained_on(scene, tmp_path, hsi)
+    expected = classified(scene, tmp_path, hsi, "same")
+    reverse = write_bands(tmp_path / "reverse.tif", values[::-1], places=PLACES[:1:-1])  # of the last two none is known
+    with pytest.raises(ModelFileError, match="lacks 2 of the 5 bands"):
+        classified(scene, tmp_path, reverse, "map")
+    more = np.concatenate([values[:1] * 0 + 9, values[::-1]])
+    singles = [write_bands(tmp_path / f"{i}.tif", more[i : i + 1], places=PLACES[5 - i : 6 - i]) for i in range(6)]
+    assert np.array_equal(classified(scene, tmp_path, singles, "singles"), expected)
+
+
+@pytest.mark.usefixtures("few_trees")
 def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 
 from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding
@@ -33,7 +34,7 @@ from s2fin_cli.geo.classmap import (
     sieved,
 )
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.rasters import open_on_grid, without_georeferencing_warning
+from s2fin_cli.geo.rasters import open_on_grid, read_info, without_georeferencing_warning
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
@@ -302,6 +303,28 @@ def test_creation_options_count_whatever_their_case(tmp_path: Path) -> None:
         assert not src.profile["tiled"]
 
 
+def test_what_gdal_itself_puts_into_the_sidecar_stays_there(tmp_path: Path) -> None:
+    """With this profile a TIFF has no georeferencing."""
+    write_as(tmp_path / "map.tif", RasterFormat.of("GTiff", ["PROFILE=BASELINE"]))
+    with rasterio.open(tmp_path / "map.tif") as src:
+        assert (src.crs, src.transform) == (LARGE.crs, LARGE.transform)
+    assert read_class_names(tmp_path / "map.tif") == NAMES
+    assert ET.parse(tmp_path / "map.tif.aux.xml").find("PAMRasterBand/GDALRasterAttributeTable") is not None  # noqa: S314
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+@pytest.mark.parametrize("count", [3, 4])
+def test_bands_of_bytes_are_neither_colours_nor_a_mask(tmp_path: Path, driver: str, count: int) -> None:
+    values = np.full((count, *GRID.shape), 7, "uint8")
+    names = [f"class {index}" for index in range(count)]
+    fmt = RasterFormat(driver)
+    with create_image(tmp_path / "p.tif", GRID, names, fmt=fmt, dtype="uint8", nodata=None) as dst:
+        dst.write(values, GRID.window)
+    assert read_info(tmp_path / "p.tif").count == count
+    with rasterio.open(tmp_path / "p.tif") as src:
+        assert src.colorinterp == (ColorInterp.gray, *(ColorInterp.undefined,) * (count - 1))
+
+
 def test_creation_options_are_tried_on_what_is_to_be_written() -> None:
     jpeg = RasterFormat.of("COG", ["COMPRESS=JPEG"])
     check_format(jpeg, count=3, dtype="uint8")
@@ -313,6 +336,14 @@ def test_creation_options_are_tried_on_what_is_to_be_written() -> None:
         fmt = RasterFormat.of(driver, [option, *(["MAX_Z_ERROR=5"] if "LERC" in option else [])])
         with pytest.raises(UsageError, match=r"is lossy, and classes would become others; leave it out"):
             check_format(fmt, count=1, dtype="uint8", values=range(8))
+    for driver, option, message in (
+        ("COG", "OVERVIEW_RESAMPLING=BILINEAR", "would mix class numbers; leave it out"),
+        ("COG", "TILING_SCHEME=GoogleMapsCompatible", "would give the rasters another grid than the image's"),
+        ("GTiff", "BLOCKXSIZE=100", "must be multiples of 16"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            check_format(RasterFormat.of(driver, [option]), count=1, dtype="uint8", values=range(8))
+    check_format(RasterFormat.of("COG", ["OVERVIEW_RESAMPLING=CUBIC"]), count=1, dtype="float32")
     check_format(RasterFormat.of("GTiff", ["NBITS=4"]), count=1, dtype="uint8", values=range(16))
 
 

@@ -17,6 +17,7 @@ from rasterio.shutil import copy
 from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
+from s2fin_cli.geo.stack import Layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def test_wavelengths_in_micrometres_and_without_a_unit(tmp_path: Path) -> None:
     [
         (["B1 (450.5 nm)", "550nm", "1400.0 Nanometers", "band at 2.1 um"], PLACES),
         (["0.4505 µm", "0.55 micrometers", "1.4 microns", "2100 nm"], PLACES),
-        (["450.5 nm", "550 nm", "SWIR", "2100 nm"], None),
+        (["450.5 nm", "550 nm", "SWIR", "2100 nm"], (450.5, 550.0, None, 2100.0)),
         (["B1", "B2", "B11", "B12"], None),
     ],
 )
@@ -75,7 +76,7 @@ def test_descriptions_tell_wavelengths(
     path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
     with rasterio.open(path, "r+") as dst:
         dst.descriptions = names
-    assert read_info(path).wavelengths == (None if found is None else pytest.approx(found))
+    assert read_info(path).wavelengths == found
 
 
 def test_tags_tell_wavelengths(tmp_path: Path, write_raster: WriteRaster) -> None:
@@ -95,11 +96,20 @@ def test_tags_tell_wavelengths(tmp_path: Path, write_raster: WriteRaster) -> Non
     assert read_info(listed).bad_indexes == (1,)
 
 
-@pytest.mark.parametrize("line", ["wavelength = {450, 550, x, 2100}", "wavelength = {450, 550}", "bbl = {0, a}"])
+@pytest.mark.parametrize("line", ["wavelength = {450, 550, x, 2100}", "bbl = {0, a}"])
 def test_a_header_that_makes_no_sense_tells_nothing(tmp_path: Path, line: str) -> None:
     info = read_info(write_envi(tmp_path / "a.dat", line))
     assert info.wavelengths is None
     assert info.bad_indexes == ()
+
+
+def test_wavelengths_of_some_bands(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", np.ones((3, 4, 4), np.float32))
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(3, wavelength="665", wavelength_units="nm")
+    assert read_info(path).wavelengths == (None, None, 665.0)
+    layer = Layer.of("msi", [read_info(path)])
+    assert (layer.wavelengths, layer.known_wavelengths) == (None, {3: 665.0})
 
 
 def spectrum(bands: int = 200) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
