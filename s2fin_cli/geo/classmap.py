@@ -106,7 +106,7 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
                 with copy.open() as src:
                     found = src.read()
             if fmt.driver == "GTiff":  # rasterio itself has conditions too, of rasters that are no smaller than a block
-                side = {"width": BLOCK_SIZE, "height": BLOCK_SIZE, "tiled": True}
+                side = dict.fromkeys(("width", "height", "blockxsize", "blockysize"), BLOCK_SIZE) | {"tiled": True}
                 with MemoryFile(ext=".tif") as tried:
                     tried.open(**{**profile, **side, **fmt.options}).close()
     except (RasterioError, CPLE_BaseError, ValueError) as error:
