@@ -226,7 +226,7 @@ def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path:
     fewer = write_tif(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
     text = refused(tmp_path, model, hsi=fewer, lidar=scene.lidar)
     assert "trained on 5 bands of --hsi (uint16)" in text
-    assert "has 4 (uint16), without wavelengths or names to match them by" in text
+    assert "has 4 (uint16), and neither wavelengths nor names tell which are the same" in text
 
 
 @pytest.mark.usefixtures("never_computes")
@@ -251,6 +251,19 @@ def test_values_in_another_unit_are_refused(scene: Scene, model: Path, tmp_path:
     assert "(float32) has values of about 0.01" in text
     assert "trained on uint16 values" in text
     assert "same unit" in text
+
+
+def test_values_that_may_be_in_another_unit_are_told_of(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    darker = write_tif(tmp_path / "darker.tif", make_image(scene.truth) // 10)
+    options: dict[str, Any] = {"lidar": scene.lidar, "model": model, "vector": False}
+    classify(ClassifyOptions(hsi=darker, output=tmp_path / "map.tif", **options))
+    assert "--hsi" in caplog.text
+    assert "are both in the same unit?" in caplog.text
+    caplog.clear()
+    classify(ClassifyOptions(hsi=scene.hsi, output=tmp_path / "same.tif", **options))
+    assert "unit" not in caplog.text
 
 
 def test_heights_of_another_place_are_only_warned_of(
