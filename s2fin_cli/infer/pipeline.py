@@ -104,11 +104,11 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     _check_stride(options.stride, network.cfg.block_size)
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
-    keep_freed_memory()
     stack = fit_stack(info, stack_of(options))
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)
+    keep_freed_memory()  # only now: what was looked at so far is not needed again
     tags = {"S2FIN_MODEL": model_path.name}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
         tmp = outputs.at(tmp_paths)
