@@ -42,6 +42,11 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         RasterError: the map is not a class map.
         LabelError: the reference holds classes that the map does not know.
     """
+    return _compare(map_path, reference, label_field)[0]
+
+
+def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> tuple[Accuracy, str]:
+    """The accuracy, and what kind of labels the reference is, see `LabelledPixels`."""
     info = read_map_info(map_path)
     labels = read_labels(str(reference), info.grid, LabelRules(label_field))
     mapped = _read_pixels(str(map_path), labels)
@@ -52,9 +57,10 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
     present = (set(class_ids.tolist()) | set(mapped.tolist())) - nodata
     known = sorted(present & names.keys() if names else present)
     own_names = {c.id: c.name for c in labels.classes} | names
-    return Accuracy.from_labels(
+    accuracy = Accuracy.from_labels(
         class_ids, mapped, class_ids=known, class_names=[own_names.get(i, str(i)) for i in known]
     )
+    return accuracy, labels.kind
 
 
 def evaluate_stratified(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> AreaAdjusted:
@@ -68,7 +74,12 @@ def evaluate_stratified(map_path: StrPath, reference: StrPath, *, label_field: s
     Raises:
         RasterError, LabelError: as for `evaluate`; a class of the map has no pixel in the sample.
     """
-    sample = evaluate(map_path, reference, label_field=label_field)
+    sample, kind = _compare(map_path, reference, label_field)
+    if kind in ("polygons", "lines"):
+        logger.warning(
+            "%s holds %s, whose pixels are no random sample of each class: the margins are of points that s2fin sample "
+            "draws", reference, kind,
+        )  # fmt: skip
     pixels, areas = tally_classes(str(map_path), read_map_info(map_path).grid)
     names = read_class_names(str(map_path))
     drawn = dict(zip(sample.class_ids, sample.matrix.sum(axis=0).tolist(), strict=True))

@@ -152,6 +152,18 @@ def test_a_map_without_crs_has_areas_in_pixels(run: Run, tmp_path: Path) -> None
     ]
 
 
+def test_polygons_are_told_to_be_no_sample(run: Run, tmp_path: Path) -> None:
+    values = make_map(tmp_path / "map.tif")
+    run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150)
+    points = gpd.read_file(tmp_path / "s.gpkg")
+    points["class"] = at(values, points).astype(int)
+    for name, geometries, is_told in (("points", points.geometry, False), ("plots", points.buffer(6), True)):
+        points.set_geometry(geometries).to_file(tmp_path / f"{name}.gpkg", layer="sample")
+        result = run("evaluate", "--map", "map.tif", "--reference", f"{name}.gpkg", "--stratified")
+        assert result.exit_code == 0, result.stderr
+        assert ("whose pixels are no random sample of each class" in result.stderr) == is_told
+
+
 def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     values = make_map(tmp_path / "map.tif")
     run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150)
