@@ -87,19 +87,36 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
     Raises:
         UsageError: there is such an option, or its value is impossible for such bands.
     """
+    _check_meaning(fmt, is_exact=values is not None)
+    probe = np.random.default_rng(0).choice(values or [0, 1], (count, PROBE_SIZE, PROBE_SIZE)).astype(dtype)
+    found, complaints = _tried(fmt, probe)
+    if complaints:
+        raise UsageError(
+            f"--co is not as the {fmt.driver} driver wants it (bands: {count}, {dtype}): {'; '.join(complaints)}"
+        )
+    if values is not None and not np.array_equal(found, probe):
+        raise UsageError(f"--co {' '.join(fmt.options)} is lossy, and classes would become others; leave it out")
+
+
+def _check_meaning(fmt: RasterFormat, *, is_exact: bool) -> None:
+    """Refuse options that a driver has, and that would make another raster of it."""
     for name in sorted(_OTHER_GRID & fmt.options.keys()):
         raise UsageError(f"--co {name.upper()} would give the rasters another grid than the image's; leave it out")
-    for name in sorted(_OVERVIEWS & fmt.options.keys()) if values is not None else ():
+    for name in sorted(_OVERVIEWS & fmt.options.keys()) if is_exact else ():
         if fmt.options[name].upper() not in ("MODE", "NEAREST"):
             raise UsageError(f"--co {name.upper()}={fmt.options[name]} would mix class numbers; leave it out")
+
+
+def _tried(fmt: RasterFormat, probe: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
+    """What is read of values (bands, height, width) that were written in a format, and what GDAL says of it."""
     told = _Collected(logging.WARNING)
     log = logging.getLogger("rasterio")
     log.addHandler(told)
-    probe = np.random.default_rng(0).choice(values or [0, 1], (count, PROBE_SIZE, PROBE_SIZE)).astype(dtype)
+    count, height, width = probe.shape
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": count, "dtype": probe.dtype.name}
     found = probe
     try:
         with environment(), without_georeferencing_warning(), MemoryFile() as file:
-            profile = {"driver": "GTiff", "width": PROBE_SIZE, "height": PROBE_SIZE, "count": count, "dtype": dtype}
             with file.open(**profile) as dst, MemoryFile(ext=".tif") as copy:
                 dst.write(probe)
                 rasterio.shutil.copy(dst, copy.name, driver=fmt.driver, **fmt.options)
@@ -113,12 +130,7 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
         told.messages.append(str(error))
     finally:
         log.removeHandler(told)
-    if told.messages:
-        raise UsageError(
-            f"--co is not as the {fmt.driver} driver wants it (bands: {count}, {dtype}): {'; '.join(told.messages)}"
-        )
-    if values is not None and not np.array_equal(found, probe):
-        raise UsageError(f"--co {' '.join(fmt.options)} is lossy, and classes would become others; leave it out")
+    return found, told.messages
 
 
 def check_raster_path(dst_path: Path) -> None:
