@@ -3,7 +3,7 @@
 python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
 
 All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
-about a minute on two cores; `--large` adds a scene of 100 Mpx at the largest stride. OTB's classifiers are run
+a minute or so on two cores; `--large` adds a scene of 100 Mpx at the largest stride. OTB's classifiers are run
 beside where OTB is installed (Debian's otb-bin). Memory by height is measured in small tiles, of which even the lower
 scene has several, at the largest stride.
 """
