@@ -244,7 +244,8 @@ def create_class_map(
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
-    _check_classes(dst_path, writer.tally, grid, nodata)
+    with _as_os_error():  # reading it back also tells whether it is whole
+        _check_classes(dst_path, writer.tally, grid, nodata)
     _write_sidecar(dst_path, classes, writer.tally)
 
 
@@ -292,6 +293,8 @@ def create_image(
             if scale is not None:
                 dst.scales = [scale] * count
         yield RasterWriter(dst) if scale is None else ScaledWriter(dst)
+    with _as_os_error():
+        _check_whole(dst_path)
 
 
 @contextlib.contextmanager
@@ -335,7 +338,6 @@ def _create(
                     _copy_to_cog(path, dst_path, dtype, fmt, overviews)
                 else:
                     _add_overviews(path, overviews)
-                _check_whole(dst_path)
     finally:
         if is_cog:
             path.unlink(missing_ok=True)

@@ -96,9 +96,9 @@ class Displacement:
             return f"its edges fit best as they are, with a correlation of {self.before:.2f} and not {self.after:.2f}"
         shifts = self.vectors[:, 2:]
         far = shifts[np.hypot(*shifts.T) > FARTHEST]
-        alike = np.linalg.norm(far - np.median(far, axis=0), axis=1) <= AGREEMENT if len(far) else far.any(axis=1)
-        if alike.sum() >= LEAST_CONFIDENCE * count:
-            return f"{alike.sum()} of {count} windows say more than {FARTHEST:g} pixels, which is too far to be sure"
+        alike = int((np.linalg.norm(far - np.median(far, axis=0), axis=1) <= AGREEMENT).sum()) if len(far) else 0
+        if alike >= LEAST_CONFIDENCE * count:
+            return f"{alike} of {count} windows say more than {FARTHEST:g} pixels, which is too far to be sure"
         share = 100 * self.confidence
         return f"no displacement is certain: {share:.0f} % of {count} windows agree on the most likely one"
 
