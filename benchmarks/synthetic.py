@@ -54,8 +54,10 @@ def write_scene(folder: Path, *, height: int, width: int, bands: int, seed: int 
     fields = generator.integers(CLASSES, size=(-(-height // FIELD), -(-width // FIELD)))
     # spectra are smooth, so that neighbouring bands tell much the same
     spectra = 2000 + 300 * np.cumsum(generator.normal(size=(CLASSES, bands)), axis=1) / np.sqrt(bands)
+    spectra = spectra.astype(np.float32)
+    noise = NOISE * generator.standard_normal(size=(bands, BLOCK, BLOCK), dtype=np.float32)
     paths = {name: str(folder / f"{name}.tif") for name in ("hsi", "dsm", "labels")}
-    _write(paths["hsi"], (bands, height, width), "uint16", lambda w: _spectra_in(w, fields, spectra, generator))
+    _write(paths["hsi"], (bands, height, width), "uint16", lambda w: _spectra_in(w, fields, spectra, noise, generator))
     _write(
         paths["dsm"],
         (1, -(-height // 2) + 2, -(-width // 2) + 2),
@@ -79,6 +81,7 @@ def _write(
     """Write a raster window by window, whatever its size."""
     count, height, width = shape
     profile = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate"}
+    profile |= {"num_threads": "all_cpus"}
     size = {"count": count, "height": height, "width": width, "dtype": dtype}
     with rasterio.open(path, "w", **profile, **size, crs=CRS, transform=transform, BIGTIFF="IF_SAFER") as dst:
         for row in range(0, height, BLOCK):
@@ -88,10 +91,16 @@ def _write(
 
 
 def _spectra_in(
-    window: Window, fields: NDArray[np.int64], spectra: NDArray[np.float64], generator: np.random.Generator
-) -> NDArray[np.float64]:
-    noise = generator.normal(0, NOISE, size=(spectra.shape[1], window.height, window.width))
-    return np.asarray(spectra[_classes_in(window, fields)].transpose(2, 0, 1) + noise).clip(1)
+    window: Window,
+    fields: NDArray[np.int64],
+    spectra: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    generator: np.random.Generator,
+) -> NDArray[np.floating]:
+    # NOTE: drawing noise takes most of the time of a large scene; so one block's serves all, each time elsewhere in it
+    shift = generator.integers(BLOCK, size=2)
+    moved = np.roll(noise, shift, axis=(1, 2))[:, : window.height, : window.width]
+    return np.asarray((spectra.T[:, _classes_in(window, fields)] + moved).clip(1))
 
 
 def _classes_in(window: Window, fields: NDArray[np.int64], *, scale: int = 1) -> NDArray[np.int64]:

@@ -267,6 +267,7 @@ class ClassifyOptions(InputOptions):
         smooth: whether neighbours that look alike have a say in each pixel's class, see `infer/smoothing.py`.
         precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
         tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
+            None takes 256, and 640 on CUDA.
     """
 
     output: StrPath
@@ -285,19 +286,21 @@ class ClassifyOptions(InputOptions):
     stride: int = 5
     smooth: bool = False
     precision: str = "float32"
-    tile_size: int = 256
+    tile_size: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         stride = self.stride
         _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
         _check_choice("precision", self.precision, PRECISIONS)
-        _check_whole("tile_size", self.tile_size, least=16)
+        if self.tile_size is not None:
+            _check_whole("tile_size", self.tile_size, least=16)
+            _make_plain(self, int, "tile_size")
         _check_choice("format", self.format, RASTER_DRIVERS)
         for option in self.co:
             _check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
         _check_whole("mmu", self.mmu, least=1)
-        _make_plain(self, int, "stride", "tile_size", "mmu")
+        _make_plain(self, int, "stride", "mmu")
         if self.simplify is not None:
             _check("simplify", self.simplify, _is_real(self.simplify) and self.simplify > 0, "above 0")
             _make_plain(self, float, "simplify")

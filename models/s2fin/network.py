@@ -28,6 +28,8 @@ from s2fin.ssaf import SSAF
 
 #: Pixels of a tile whose tokens are refined at a time: bounds memory, and keeps the work within a CPU's cache.
 TOKEN_CHUNK = 512
+#: Likewise on other devices, where small pieces of work would leave most of the device idle.
+DEVICE_TOKEN_CHUNK = 1 << 14
 
 #: Deviation of a standardised spectrum below which it has no shape but noise.
 FLATTEST = 1e-3
@@ -507,7 +509,7 @@ class S2Fin(nn.Module):
         embedded: Tensor = self.embedding(x[:, : self.cfg.in_channels], stride=stride)
         if not len(self.hfset):
             return embedded
-        chunks = torch.split(embedded.flatten(0, 2), TOKEN_CHUNK)
+        chunks = torch.split(embedded.flatten(0, 2), TOKEN_CHUNK if x.device.type == "cpu" else DEVICE_TOKEN_CHUNK)
         return torch.cat([self.hfset(chunk) for chunk in chunks]).view_as(embedded)
 
 

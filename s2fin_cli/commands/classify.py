@@ -80,10 +80,10 @@ logger = logging.getLogger(__name__)
 )
 @click.option(
     "--tile-size",
+    type=int,
     default=ClassifyOptions.tile_size,
-    show_default=True,
     help="Pixels a side that are read and computed at a time, or as many in wide tiles where the image is stored in "
-    "strips; the map does not depend on it.",
+    "strips; the map does not depend on it.  [default: 256; 640 on CUDA]",
 )
 @json_option
 @verbosity_options

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: An image of no more values than this is read at once, which is quicker than border by border.
 READ_AT_ONCE = FEW_VALUES
-#: Length of the pieces of the left and right border that are looked at, and how many of each at most.
+#: Length of the pieces of each border that are looked at, and how many at most.
 PIECE, PIECES = 16, 16
 
 
@@ -72,17 +72,23 @@ def _border_pixels(opened: OpenStack, *, bands: int) -> NDArray[np.float32]:
 
 
 def _border(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows along the border: first and last row, and pieces of the first and last column.
+    """Windows along the border: pieces of the first and last row and of the first and last column.
 
-    A raster in strips would have to be decoded as a whole for its whole first column.
+    Whole ones would have all blocks along the border decoded, and of a raster in strips all there are.
     """
     height, width = shape
-    for row in {0, height - 1}:
-        yield Window(0, row, width, 1)
-    length = min(PIECE, height)
-    for row in np.linspace(0, height - length, min(PIECES, -(-height // length))).astype(int).tolist():
+    for col in _pieces(width):
+        for row in {0, height - 1}:
+            yield Window(col, row, min(PIECE, width), 1)
+    for row in _pieces(height):
         for col in {0, width - 1}:
-            yield Window(col, row, 1, length)
+            yield Window(col, row, 1, min(PIECE, height))
+
+
+def _pieces(length: int) -> list[int]:
+    """Where the pieces of a row or column begin."""
+    starts = np.linspace(0, length - min(PIECE, length), min(PIECES, -(-length // PIECE)))
+    return [int(start) for start in starts]
 
 
 def _pixels(values: NDArray[np.float32]) -> NDArray[np.float32]:

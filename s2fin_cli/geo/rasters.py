@@ -249,6 +249,10 @@ class _DirectReader:
                 return True
         return False
 
+    @cached_property
+    def _may_be_infinite(self) -> bool:
+        return any(np.issubdtype(np.dtype(dtype), np.floating) for _, _, dtype in self._bands)
+
     def read(self, window: Window) -> NDArray[np.float32]:
         try:
             values = self.src.read(list(self.indexes), window=window, out_dtype="float32")
@@ -261,7 +265,8 @@ class _DirectReader:
                 values[position][values[position] == nodata] = np.nan
         except RasterioError as error:
             raise RasterError(f"{self.src.name} cannot be read at {window} ({error}); is the file whole?") from error
-        values[~np.isfinite(values)] = np.nan
+        if self._may_be_infinite:
+            values[np.isinf(values)] = np.nan
         return np.asarray(values, dtype=np.float32)
 
 

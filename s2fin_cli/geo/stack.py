@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,8 @@ MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
 PASSIVE_MODALITIES = MODALITIES[:2]
 #: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
 MOST_OF_IT = 0.99
-#: Rows of blocks, and of pixels at least, of which each raster's blocks are kept.
-CACHED_BLOCKS, CACHED_ROWS = 3, 320
+#: Rows of pixels that are read at a time, where nobody says how many.
+ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -240,24 +241,28 @@ class Stack:
         return replace(self, aux=tuple(replace(layer, shift=(cols, rows)) for layer in self.aux))
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[OpenStack]:
-        """Open all rasters and give what reads them window by window."""
-        with environment(self._cache), contextlib.ExitStack() as opened:
+    def open(self, *, rows: int = ROWS, most_cache: int = MOST_CACHE) -> Iterator[OpenStack]:
+        """Open all rasters and give what reads them window by window.
+
+        Args:
+            rows: of the windows that will be read.
+            most_cache: bytes that GDAL may keep of what it decodes.
+        """
+        with environment(self._cache(rows, most_cache)), contextlib.ExitStack() as opened:
             readers = [self._open_layer(layer, opened) for layer in self.layers]
             yield OpenStack(self.grid, readers[0], readers[1:], self.area)
 
-    @property
-    def _cache(self) -> int:
-        """Bytes that GDAL is to keep of what it decodes: the blocks that a row of tiles shares with the next.
+    def _cache(self, rows: int, most: int) -> int:
+        """Bytes that GDAL is to keep of what it decodes: the blocks that a row of windows lies in.
 
-        Not more, so that memory does not grow with the raster's height.
+        Some of them the next row shares. Not more, so that memory does not grow with the raster's height.
         """
         needed = 0
         for info in (info for layer in self.layers for info, _, _ in layer.sources()):
             height, width = info.block_shape
-            rows, cols = max(CACHED_BLOCKS * height, CACHED_ROWS), -(-info.grid.width // width) * width
-            needed += rows * cols * info.count * np.dtype(info.dtype).itemsize
-        return min(max(needed, LEAST_CACHE), MOST_CACHE)
+            kept = (-(-rows // height) + 1) * height, -(-info.grid.width // width) * width
+            needed += math.prod(kept) * info.count * np.dtype(info.dtype).itemsize
+        return min(max(needed, LEAST_CACHE), most)
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:
         readers, places = [], []
@@ -317,9 +322,14 @@ class OpenStack:
             arrays (bands, height + 2 halo, width + 2 halo); nothing beyond the edge is inside the area of interest.
         """
         inner, padding = _clip(window, halo, self.grid)
-        parts = [np.pad(reader.read(inner), padding, mode="symmetric") for reader in (self.image, *self.aux)]
+        parts = [_mirrored(reader.read(inner), padding) for reader in (self.image, *self.aux)]
         inside = None if self.area is None else np.pad(self.area.mask(inner), padding[1:])
         return Tile(parts[0], np.concatenate(parts[1:]) if parts[1:] else None, inside)
+
+
+def _mirrored(values: NDArray[np.float32], padding: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
+    """Values with so many mirrored ones added before and behind each axis; themselves where that is none."""
+    return np.pad(values, padding, mode="symmetric") if np.any(padding) else values
 
 
 def _clip(window: Window, halo: int, grid: Grid) -> tuple[Window, tuple[tuple[int, int], ...]]:

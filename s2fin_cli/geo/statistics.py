@@ -23,6 +23,8 @@ MAX_VALUES = 30_000_000
 FEW_VALUES = 2_000_000
 MAX_PIXELS = 200_000
 MAX_TILES = 64
+#: Tiles that suffice to tell a unit: a tile has to be decoded as a whole, however few of its pixels are taken.
+FEW_TILES = 16
 TILE_SIZE = 256
 
 
@@ -55,17 +57,18 @@ class BandStatistics:
         return BandStatistics(self.mean[which], self.std[which], self.low[which], self.high[which])
 
 
-def sample_pixels(stack: Stack, *, values: int = MAX_VALUES) -> NDArray[np.float32]:
+def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, tiles: int = MAX_TILES) -> NDArray[np.float32]:
     """An even sample of a stack's pixels in the area of interest, whether they have data or not.
 
     Args:
         stack: the stack.
         values: to take at most, pixels times bands.
+        tiles: to take them from at most.
 
     Returns:
         float32 (n, bands of all layers), NaN where a band has no data.
     """
-    chosen = _spread_tiles(stack.extent)
+    chosen = _spread_tiles(stack.extent, most=tiles)
     bands = sum(len(layer.numbers) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
     wanted = max(min(MAX_PIXELS, values // bands), 1)
@@ -81,15 +84,14 @@ def sample_pixels(stack: Stack, *, values: int = MAX_VALUES) -> NDArray[np.float
     return np.concatenate(parts)
 
 
-def _spread_tiles(extent: Window) -> list[Window]:
-    """At most `MAX_TILES` tiles of a window, spread evenly over its height and over its width."""
+def _spread_tiles(extent: Window, *, most: int) -> list[Window]:
+    """At most so many tiles of a window, spread evenly over its height and over its width."""
     shape, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
     tiles = list(iter_tiles(shape, (TILE_SIZE, TILE_SIZE), offset=offset))
     columns = -(-extent.width // TILE_SIZE)
     rows = len(tiles) // columns
-    side = math.isqrt(MAX_TILES)
-    chosen_rows = _spread(rows, max(side, MAX_TILES // columns))
-    chosen_columns = _spread(columns, MAX_TILES // len(chosen_rows))
+    chosen_rows = _spread(rows, max(math.isqrt(most), most // columns))
+    chosen_columns = _spread(columns, most // len(chosen_rows))
     return [tiles[row * columns + column] for row in chosen_rows for column in chosen_columns]
 
 

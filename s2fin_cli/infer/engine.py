@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 #: NOTE: every cell is computed with the same shapes wherever it lies, padded at the raster's edge if need be, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
 CELL_WINDOWS = 16
-#: Cells computed at once on CUDA to begin with; halved when memory runs out.
-CUDA_CELLS = 64
+#: Cells computed at once on CUDA to begin with, which keep a large device busy; halved when memory runs out.
+CUDA_CELLS = 16
 
 
 class Engine:
@@ -46,15 +46,33 @@ class Engine:
         self.stride, self.cell_size = stride, stride * CELL_WINDOWS
         self.margin = network.input_size // 2
         self.cells_at_once = CUDA_CELLS if device.type == "cuda" else 1
+        self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def put(self, values: Tensor) -> Tensor:
+        """A tile's values where they are computed with: on CUDA a copy there, made while another tile is computed.
+
+        To be called in a thread of its own. Where the device has no room for a whole tile the values stay where they
+        are, and `predict` copies them piece by piece.
+        """
+        if self._copying is None:
+            return values
+        try:
+            with torch.cuda.stream(self._copying):
+                copied = values.pin_memory().to(self.device, non_blocking=True)
+            self._copying.synchronize()
+        except torch.OutOfMemoryError:
+            return values
+        return copied
 
     @torch.inference_mode()
     def predict(self, image: Tensor, aux: Tensor | None, valid: Tensor) -> Tensor:
         """Class probabilities of a tile's pixels.
 
         Args:
-            image: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data.
+            image: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data; on the CPU, or
+                what `put` made of them.
             aux: the second image likewise, or None for a network that derives it.
-            valid: (height, width), pixels to classify; cells and windows without any are left out.
+            valid: (height, width), pixels to classify, on the CPU; cells and windows without any are left out.
 
         Returns:
             float32 (num_classes, height, width) on the CPU; 0 in what was left out.
@@ -69,7 +87,7 @@ class Engine:
         if any(padding):  # not otherwise, as it copies
             images = [F.pad(part, padding, value=torch.nan) for part in images]
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
-        probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size)
+        probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size, device=self.device)
         cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
         # NOTE: on CUDA which cells are computed together depends on the tile, so all cells have all windows there
         if self.device.type != "cpu":
@@ -88,7 +106,7 @@ class Engine:
             for (row, col), result in zip(batch, results, strict=True):
                 probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
             cells = cells[len(batch) :]
-        return probs[:, :height, :width]
+        return probs[:, :height, :width].cpu()
 
     def _windows_of(self, valid: Tensor, rows: int, cols: int) -> Tensor:
         """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that tell any of the cells' valid pixels."""
@@ -112,14 +130,14 @@ class Engine:
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
         maps = self.network.stem(x, a, border=self.patch_size // 2, stride=stride)
-        chosen = wanted.nonzero(as_tuple=True)
+        chosen = wanted.to(self.device).nonzero(as_tuple=True)
         tokens = maps.tokens.permute(0, 3, 4, 1, 2)[chosen]
         image_windows, aux_windows = (
             self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux)
         )
         logits = self.network.classify_windows(tokens, image_windows, aux_windows, self.network.block(stride))
-        probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2])
-        probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2]).cpu()
+        probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2], device=self.device)
+        probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2])
         return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size)
 
     def _windows(self, maps: Tensor) -> Tensor:

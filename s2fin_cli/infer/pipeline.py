@@ -29,8 +29,9 @@ from s2fin_cli.geo.classmap import (
     create_image,
     iter_strips,
 )
-from s2fin_cli.geo.stack import Stack, Tile, stack_of
-from s2fin_cli.geo.statistics import FEW_VALUES, band_statistics, sample_pixels
+from s2fin_cli.geo.rasters import MOST_CACHE
+from s2fin_cli.geo.stack import Stack, stack_of
+from s2fin_cli.geo.statistics import FEW_TILES, FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
@@ -48,9 +49,15 @@ if TYPE_CHECKING:
 
     from s2fin_cli.config import ClassifyOptions
     from s2fin_cli.geo.classes import LandCoverClass
+    from s2fin_cli.geo.stack import OpenStack
 
 logger = logging.getLogger(__name__)
 
+#: Pixels a side that are read and computed at a time, by type of device. The blocks of a large tile are decoded side by
+#: side, by the many cores that there are beside a CUDA device, but it takes much memory.
+TILE_SIZES = {"cpu": 256, "cuda": 640}
+#: Bytes of decoded blocks that are kept where tiles are large.
+LARGE_CACHE = 1 << 30
 #: A map's resolution may differ from the training image's by this factor before the user is told.
 RESOLUTION_FACTOR = 1.25
 
@@ -173,7 +180,7 @@ def _check_stride(stride: int, largest: int) -> None:
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
     """Compare the scene with the one that the model was trained on."""
-    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES))
+    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES, tiles=FEW_TILES))
     for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
         check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
     same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
@@ -224,7 +231,9 @@ def _fill(
 ) -> tuple[dict[int, int], int]:
     """Classify tile by tile and write; the number of pixels by class id, and of those without data."""
     writer = _PixelWriter(writers, stack, [c.id for c in info.classes])
-    extent, tiles = _tiles(stack, tile_size=options.tile_size, unit=engine.cell_size, smooth=options.smooth)
+    kind = engine.device.type
+    tile_size = options.tile_size or TILE_SIZES[kind]
+    extent, tiles = _tiles(stack, tile_size=tile_size, unit=engine.cell_size, smooth=options.smooth)
     smoother = Smoother((extent.height, extent.width)) if options.smooth else None
 
     def finish(window: Window, predicted: _Predicted | None) -> None:
@@ -244,8 +253,9 @@ def _fill(
 
     wanted = [window for window, is_wanted in tiles if is_wanted]
     progress("classifying", 0, len(wanted))
-    with stack.open() as opened, behind() as writing:
-        read = functools.partial(opened.read, halo=engine.margin)
+    rows, most_cache = tiles[0][0].height + 2 * engine.margin, LARGE_CACHE if kind == "cuda" else MOST_CACHE
+    with stack.open(rows=rows, most_cache=most_cache) as opened, behind() as writing:
+        read = functools.partial(_read, opened, engine)
         with contextlib.closing(ahead(read, wanted)) as values:
             done = 0
             for window, is_wanted in tiles:
@@ -335,20 +345,41 @@ class _Predicted:
     guide: Tensor
 
 
-def _predict(engine: Engine, tile: Tile, *, smooth: bool) -> _Predicted:
+@dataclass(frozen=True)
+class _Loaded:
+    """A tile with its margin, where the engine computes.
+
+    Attributes:
+        image, aux: (bands, height, width), see `Engine.predict`.
+        has_data: mask (height, width), on the CPU, True where no band of either is missing.
+        inside: likewise of the area of interest, or None where all is of interest.
+    """
+
+    image: Tensor
+    aux: Tensor | None
+    has_data: Tensor
+    inside: Tensor | None
+
+
+def _read(opened: OpenStack, engine: Engine, window: Window) -> _Loaded:
+    tile = opened.read(window, halo=engine.margin)
+    image, aux, inside = (
+        None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux, tile.inside)
+    )
+    assert image is not None  # noqa: S101  there is one in every tile
+    has_data = torch.from_numpy(tile.has_data)
+    return _Loaded(engine.put(image), None if aux is None else engine.put(aux), has_data, inside)
+
+
+def _predict(engine: Engine, tile: _Loaded, *, smooth: bool) -> _Predicted:
     """Classify a tile without its margin; with smoothing, the surroundings of the area of interest too."""
     inner = slice(engine.margin, -engine.margin)
-    image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
-    assert image is not None  # noqa: S101  there is one in every tile
-    valid = torch.from_numpy(tile.has_data)
+    valid = tile.has_data
     if tile.inside is not None:
-        inside = torch.from_numpy(tile.inside)
-        valid = valid & (around(inside) if smooth else inside)
+        valid = valid & (around(tile.inside) if smooth else tile.inside)
     valid = valid[inner, inner]
-    guide = torch.empty(0)
-    if smooth:
-        guide = guide_of(engine.network, image[:, inner, inner], None if aux is None else aux[:, inner, inner])
-    return _Predicted(engine.predict(image, aux, valid), valid, guide)
+    guide = guide_of(engine.network, tile.image, tile.aux)[:, inner, inner] if smooth else torch.empty(0)
+    return _Predicted(engine.predict(tile.image, tile.aux, valid), valid, guide)
 
 
 def _vectorise(

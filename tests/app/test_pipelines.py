@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from s2fin import S2Fin
 from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import LabelError, S2finError
 from s2fin_cli.geo.stack import build_stack
-from s2fin_cli.geo.statistics import MAX_TILES, TILE_SIZE, _spread_tiles, sample_pixels
+from s2fin_cli.geo.statistics import FEW_TILES, MAX_TILES, TILE_SIZE, _spread_tiles, sample_pixels
 from s2fin_cli.infer.pipeline import classify
 from s2fin_cli.learn import pipeline
 from s2fin_cli.learn.features import Features
@@ -30,12 +31,13 @@ from s2fin_cli.modelfile import read_info, read_model
 from tests.app.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
 
 
+@pytest.mark.parametrize("most", [MAX_TILES, FEW_TILES])
 @pytest.mark.parametrize("shape", [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)])
-def test_sampled_tiles_lie_all_over_the_raster(shape: tuple[int, int]) -> None:
-    tiles = _spread_tiles(Window(0, 0, shape[1], shape[0]))
-    assert 32 <= len(tiles) <= MAX_TILES
+def test_sampled_tiles_lie_all_over_the_raster(shape: tuple[int, int], most: int) -> None:
+    tiles = _spread_tiles(Window(0, 0, shape[1], shape[0]), most=most)
+    assert most // 2 <= len(tiles) <= most
     for offsets, size in (({w.row_off for w in tiles}, shape[0]), ({w.col_off for w in tiles}, shape[1])):
-        wanted = min(-(-size // TILE_SIZE), 8)
+        wanted = min(-(-size // TILE_SIZE), math.isqrt(most))
         gaps = np.diff(sorted(offsets))
         assert len(offsets) >= wanted
         assert min(offsets) == 0
