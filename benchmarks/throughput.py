@@ -17,6 +17,7 @@ import functools
 import json
 import logging
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -57,7 +58,10 @@ if TYPE_CHECKING:
 BANDS = (16, 64, 144, 224, 426)
 #: Patches that the naive loop gives to the network at a time.
 NAIVE_BATCH = 256
-GEMM_SIDE = 2048
+#: Sides of the matrix product that serves as measure: large enough to keep the device busy.
+GEMM_SIDES = {"cpu": 2048, "cuda": 8192}
+#: Side of the scene that is classified as a whole, by device and whether it is to be quick.
+SIDES = {("cpu", True): 640, ("cpu", False): 1024, ("cuda", True): 1024, ("cuda", False): 4096}
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,14 @@ def classify_by_engine(engine: Engine, tile: Tile) -> NDArray[np.int64]:
 
 def gemm_peak(device: torch.device) -> float:
     """FLOP a second of a large matrix product in float32."""
-    left, right = (torch.randn(GEMM_SIDE, GEMM_SIDE, device=device) for _ in range(2))
+    side = GEMM_SIDES[device.type]
+    left, right = (torch.randn(side, side, device=device) for _ in range(2))
 
     def multiply() -> None:
         torch.mm(left, right)
         _wait_for(device)
 
-    return 2 * GEMM_SIDE**3 / fastest(multiply, times=10)
+    return 2 * side**3 / fastest(multiply, times=10)
 
 
 def rate_of(run: Callable[[], object], pixels: int, peak: float, *, times: int) -> Rate:
@@ -139,20 +144,14 @@ def _wait_for(device: torch.device) -> None:
 # ---- one model in memory ---------------------------------------------------------------------------------------------
 
 
-def train(scene: SyntheticScene, folder: Path, *, quick: bool) -> Path:
-    """A trained model for a scene; of few epochs and a small teacher, as speed does not depend on how good it is."""
+def train(scene: SyntheticScene, folder: Path) -> Path:
+    """A trained model for a scene; of one epoch and a small teacher, as speed does not depend on how good it is."""
     model = folder / "model.s2fin"
-    smaller = (
+    with (
         mock.patch.multiple(teacher, TREES=8, FEWER_TREES=4),
         mock.patch.multiple(learn_pipeline, SCENE_CELLS=16, SCENE_PIXELS=500),
-    )
-    with contextlib.ExitStack() as patched:
-        for patch in smaller if quick else ():
-            patched.enter_context(patch)
-        s2fin_cli.train(
-            **scene.images, labels=scene.labels, output=model, epochs=1 if quick else 5, validation=0,
-            labels_per_class=5 if quick else 100,
-        )  # fmt: skip
+    ):
+        s2fin_cli.train(**scene.images, labels=scene.labels, output=model, epochs=1, validation=0, labels_per_class=5)
     return model
 
 
@@ -181,6 +180,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     same = (classify_naively(network, small, device) == classify_by_engine(engines["stride1"], small)).mean()
     return {
         "gemm_gflop_s": peak / 1e9,
+        "gemm_side": GEMM_SIDES[device.type],
         **{f"{name}_{key}": value for name, rate in rates.items() for key, value in dataclasses.asdict(rate).items()},
         "gemm_share": rates["default"].gemm_share,
         "stride1_same_classes": float(same),
@@ -223,8 +223,8 @@ def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
     open_stack = Stack.open
 
     @contextlib.contextmanager
-    def open_timed(stack: Stack) -> Iterator[OpenStack]:
-        with open_stack(stack) as opened:
+    def open_timed(stack: Stack, **how: int) -> Iterator[OpenStack]:
+        with open_stack(stack, **how) as opened:
             aux = [_Timed(reader, "warp", seconds) for reader in opened.aux]
             yield dataclasses.replace(opened, image=_Timed(opened.image, "read", seconds), aux=aux)
 
@@ -249,7 +249,9 @@ def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
 def stage_shares(scene: SyntheticScene, model: Path, folder: Path) -> dict[str, float]:
     """Share of each stage in the wall time of a classification, files in and files out.
 
-    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1.
+    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1,
+    and on few cores each takes longer than it would by itself. What is neither computing nor polygons is time in which
+    the computing waits: for the first look at the scene, for the model, for the next tile.
     """
     seconds = dict.fromkeys(("read", "warp", "compute", "write", "polygons"), 0.0)
     with timed_stages(seconds):
@@ -257,6 +259,15 @@ def stage_shares(scene: SyntheticScene, model: Path, folder: Path) -> dict[str, 
         s2fin_cli.classify(**scene.images, model=model, output=folder / "stages.tif")
         total = time.perf_counter() - start
     return {**{stage: value / total for stage, value in seconds.items()}, "seconds": total}
+
+
+def stages_of(folder: Path, model: Path, device: torch.device, *, bands: int, quick: bool) -> dict[str, Any]:
+    """Stages of the classification of a scene that suits the device, and its pixels a second."""
+    side, work = SIDES[device.type, quick], folder / "stages"
+    work.mkdir()
+    shares = stage_shares(write_scene(work, height=side, width=side, bands=bands), model, work)
+    shutil.rmtree(work)
+    return {"stages": shares, "pipeline_side": side, "pipeline_px_s": side**2 / shares["seconds"]}
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -268,12 +279,12 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
     console.print("a scene, and a model trained on it")
     size = 200 if args.quick else 1024
     scene = write_scene(folder, height=size, width=size, bands=args.bands)
-    model = train(scene, folder, quick=args.quick)
+    model = train(scene, folder)
     results: dict[str, Any] = {"device": _describe(device), "threads": torch.get_num_threads(), "bands": args.bands}
     console.print("patch by patch, and by the engine")
     results |= compare(scene, model, device, quick=args.quick)
     console.print("stages of a classification")
-    results["stages"] = stage_shares(scene, model, folder)
+    results |= stages_of(folder, model, device, bands=args.bands, quick=args.quick)
     console.print("other numbers of bands")
     results["px_s_by_bands"] = rates_by_bands(device, side=80 if args.quick else 640)
     console.print("whole commands")
@@ -325,6 +336,8 @@ def tables(results: dict[str, Any]) -> str:
         if f"{name}_px_s" in results
     ]
     stages = {name: share for name, share in results["stages"].items() if name != "seconds"}
+    stages["waiting"] = 1 - stages["compute"] - stages["polygons"]
+    side = results["pipeline_side"]
     commands = [
         [name, f"{cost['seconds']:.1f}", f"{cost['px_s']:,.0f}", f"{cost['rss_mb']:.0f}"]
         for name, cost in results["commands"].items()
@@ -336,8 +349,10 @@ def tables(results: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"{results['device']}, {results['threads']} threads, {results['bands']} + 1 bands; a matrix product of "
-            f"{GEMM_SIDE} x {GEMM_SIDE} takes {results['gemm_gflop_s']:.0f} GFLOP/s. At stride 1 the engine gives "
-            f"the patches' class on {100 * results['stride1_same_classes']:.3f} % of {results['compared_pixels']}.\n",
+            f"{results['gemm_side']} x {results['gemm_side']} runs at {results['gemm_gflop_s']:,.0f} GFLOP/s. At "
+            f"stride 1 the engine gives the patches' class on {100 * results['stride1_same_classes']:.3f} % of "
+            f"{results['compared_pixels']}. A scene of {shape_name((side, side))} goes from files to map and polygons "
+            f"at {results['pipeline_px_s']:,.0f} px/s in a process that runs already.\n",
             table(["Way", "px/s", "times patch by patch", "MFLOP/px", "share of the matrix product"], rates),
             table(["Stage", *stages], [["share of the time", *(f"{100 * share:.0f} %" for share in stages.values())]]),
             table(

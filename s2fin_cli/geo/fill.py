@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.stack import OpenStack, Stack
+    from s2fin_cli.geo.stack import Stack
 
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: An image of no more values than this is read at once, which is quicker than border by border.
 READ_AT_ONCE = FEW_VALUES
-#: Length of the pieces of each border that are looked at, and how many at most.
-PIECE, PIECES = 16, 16
+#: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
+#: which has to be decoded as a whole.
+PIECE, PIECES = 128, 4
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ def find_fill(stack: Stack) -> Fill | None:
     layer = stack.image
     if len(layer.numbers) < 2 or any(info.nodata is not None or info.alpha_indexes for info in layer.rasters):
         return None
-    with stack.open() as opened:
-        border = _border_pixels(opened, bands=len(layer.numbers))
+    border = _border_pixels(stack)
     if np.isnan(border).any():  # a mask, or NaN, says it already
         return None
     value, share = _most_common(border)
@@ -61,13 +61,14 @@ def find_fill(stack: Stack) -> Fill | None:
     return Fill(value, share)
 
 
-def _border_pixels(opened: OpenStack, *, bands: int) -> NDArray[np.float32]:
+def _border_pixels(stack: Stack) -> NDArray[np.float32]:
     """Pixels (n, bands) of the passive image along its border."""
-    height, width = opened.grid.shape
-    windows = _border((height, width))
-    if height * width * bands > READ_AT_ONCE:
-        return np.concatenate([_pixels(opened.image.read(window)) for window in windows])
-    image = opened.image.read(opened.grid.window)
+    height, width = stack.grid.shape
+    windows = list(_border((height, width)))
+    if height * width * len(stack.image.numbers) > READ_AT_ONCE:
+        return np.concatenate(stack.read_scattered(windows, lambda tile: _pixels(tile.image)))
+    with stack.open() as opened:
+        image = opened.image.read(opened.grid.window)
     return np.concatenate([_pixels(image[:, *window.toslices()]) for window in windows])
 
 

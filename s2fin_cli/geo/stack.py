@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -35,13 +37,15 @@ from s2fin_cli.geo.rasters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from s2fin_cli.config import InputOptions
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 #: The modalities in the order in which they are stacked; the first one given of the first two is the passive image.
 MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
@@ -50,6 +54,8 @@ PASSIVE_MODALITIES = MODALITIES[:2]
 MOST_OF_IT = 0.99
 #: Rows of pixels that are read at a time, where nobody says how many.
 ROWS = 256
+#: Threads at most that read scattered windows.
+MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,23 @@ class Stack:
         with environment(self._cache(rows, most_cache)), contextlib.ExitStack() as opened:
             readers = [self._open_layer(layer, opened) for layer in self.layers]
             yield OpenStack(self.grid, readers[0], readers[1:], self.area)
+
+    def read_scattered(self, windows: Sequence[Window], function: Callable[[Tile], R]) -> list[R]:
+        """Give what a function makes of the tiles of windows that lie far apart, in their order.
+
+        Such windows share no blocks, and hold too few each for GDAL to decode them side by side; so several threads
+        read them, each its own rasters.
+        """
+        count = min(len(windows), os.cpu_count() or 1, MOST_THREADS)
+        ends = np.linspace(0, len(windows), count + 1).round().astype(int)
+
+        def read_some(opened: OpenStack, start: int, end: int) -> list[R]:
+            return [function(opened.read(window)) for window in windows[start:end]]
+
+        with contextlib.ExitStack() as all_opened, ThreadPoolExecutor(count) as pool:
+            # NOTE: not opened in the threads, as keeping warnings quiet is not for several at a time
+            stacks = [all_opened.enter_context(self.open()) for _ in range(count)]
+            return [result for part in pool.map(read_some, stacks, ends, ends[1:]) for result in part]
 
     def _cache(self, rows: int, most: int) -> int:
         """Bytes that GDAL is to keep of what it decodes: the blocks that a row of windows lies in.

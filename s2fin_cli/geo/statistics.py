@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.windows import Window
 
-    from s2fin_cli.geo.stack import Stack
+    from s2fin_cli.geo.stack import Stack, Tile
 
 #: Size of the sample: so many values (pixels times bands), at most so many pixels, from at most so many tiles.
 MAX_VALUES = 30_000_000
@@ -74,14 +74,13 @@ def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, tiles: int = MAX_TI
     wanted = max(min(MAX_PIXELS, values // bands), 1)
     # NOTE: an odd step does not fall into line with the rows of an even-sized tile.
     step = -(-pixels // wanted) | 1 if pixels > wanted else 1
-    parts = []
-    with stack.open() as opened:
-        for window in chosen:
-            tile = opened.read(window)
-            stacked = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
-            some = stacked.reshape(bands, -1)[:, ::step].T.copy()  # a view would keep the whole tile
-            parts.append(some if tile.inside is None else some[tile.inside.ravel()[::step]])
-    return np.concatenate(parts)
+
+    def some_of(tile: Tile) -> NDArray[np.float32]:
+        parts = [tile.image] if tile.aux is None else [tile.image, tile.aux]
+        some = np.concatenate([part.reshape(len(part), -1)[:, ::step].T for part in parts], axis=1)
+        return some if tile.inside is None else some[tile.inside.ravel()[::step]]
+
+    return np.concatenate(stack.read_scattered(chosen, some_of))
 
 
 def _spread_tiles(extent: Window, *, most: int) -> list[Window]:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.config import ClassifyOptions
     from s2fin_cli.geo.classes import LandCoverClass
-    from s2fin_cli.geo.stack import OpenStack
+    from s2fin_cli.geo.stack import OpenStack, Tile
 
 logger = logging.getLogger(__name__)
 
@@ -254,15 +254,17 @@ def _fill(
     wanted = [window for window, is_wanted in tiles if is_wanted]
     progress("classifying", 0, len(wanted))
     rows, most_cache = tiles[0][0].height + 2 * engine.margin, LARGE_CACHE if kind == "cuda" else MOST_CACHE
-    with stack.open(rows=rows, most_cache=most_cache) as opened, behind() as writing:
-        read = functools.partial(_read, opened, engine)
-        with contextlib.closing(ahead(read, wanted)) as values:
-            done = 0
-            for window, is_wanted in tiles:
-                predicted = _predict(engine, next(values), smooth=options.smooth) if is_wanted else None
-                writing.call(functools.partial(finish, window, predicted))
-                done += is_wanted
-                progress("classifying", done, len(wanted))
+    with (
+        stack.open(rows=rows, most_cache=most_cache) as opened,
+        behind() as writing,
+        _loaded(opened, engine, wanted) as loaded,
+    ):
+        done = 0
+        for window, is_wanted in tiles:
+            predicted = _predict(engine, next(loaded), smooth=options.smooth) if is_wanted else None
+            writing.call(functools.partial(finish, window, predicted))
+            done += is_wanted
+            progress("classifying", done, len(wanted))
     return writer.pixels, writer.nodata_pixels
 
 
@@ -361,8 +363,19 @@ class _Loaded:
     inside: Tensor | None
 
 
-def _read(opened: OpenStack, engine: Engine, window: Window) -> _Loaded:
-    tile = opened.read(window, halo=engine.margin)
+@contextlib.contextmanager
+def _loaded(opened: OpenStack, engine: Engine, windows: list[Window]) -> Iterator[Iterator[_Loaded]]:
+    """The tiles of windows, the next one always under way."""
+    read, load = functools.partial(opened.read, halo=engine.margin), functools.partial(_load, engine)
+    with contextlib.closing(ahead(read, windows)) as tiles:
+        if engine.device.type == "cpu":
+            yield map(load, tiles)
+            return
+        with contextlib.closing(ahead(load, tiles)) as loaded:
+            yield loaded
+
+
+def _load(engine: Engine, tile: Tile) -> _Loaded:
     image, aux, inside = (
         None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux, tile.inside)
     )

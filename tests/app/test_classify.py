@@ -559,3 +559,23 @@ def test_training_that_fails_leaves_nothing(scene: Scene, tmp_path: Path, monkey
     with pytest.raises(ZeroDivisionError):
         train(tiny_options(scene, tmp_path / "m.s2fin"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("how", [{}, {"stride": 1}, {"smooth": True}, {"precision": "bfloat16"}])
+def test_a_map_made_on_cuda_is_the_one_made_on_the_cpu(
+    scene: Scene, model: Path, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    probs, maps = [], []
+    for name, options in (("cpu", {}), ("cuda", {}), ("tiles", {"tile_size": 16})):
+        run_classify(
+            scene, model, tmp_path / f"{name}.tif", probabilities=tmp_path / f"{name}_p.tif", vector=False,
+            **{"device": "cpu" if name == "cpu" else "cuda", **how, **options},
+        )  # fmt: skip
+        maps.append(read_tif(tmp_path / f"{name}.tif"))
+        probs.append(read_tif(tmp_path / f"{name}_p.tif"))
+    for there, found in zip(probs[1:], maps[1:], strict=True):
+        assert np.array_equal(np.isnan(there), np.isnan(probs[0]))
+        assert np.nanmax(np.abs(there - probs[0])) < (0.1 if "precision" in how else 5e-3)
+        assert (found == maps[0]).mean() > 0.98

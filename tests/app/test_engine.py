@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -261,3 +262,30 @@ def test_cuda_and_cpu_agree(patch_size: int) -> None:
     )
     assert (on_cpu - on_cuda).abs().max() < 5e-3  # CUDA may compute convolutions with ten bits of mantissa
     assert (on_cpu.argmax(dim=0) == on_cuda.argmax(dim=0)).float().mean() > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_tile_that_was_put_on_the_device_gives_what_it_gives_from_the_host() -> None:
+    engine = make_engine(make_network(), "cuda", stride=3)
+    image, aux = tile_for(engine.network, 70, 61)
+    valid = torch.rand(70, 61) > 0.3
+    assert aux is not None
+    image_put, aux_put = engine.put(image), engine.put(aux)
+    assert image_put.device.type == aux_put.device.type == "cuda"
+    assert torch.equal(image_put.cpu().nan_to_num(-1), image.nan_to_num(-1))
+    assert torch.equal(engine.predict(image_put, aux_put, valid), engine.predict(image, aux, valid))
+
+
+def test_values_stay_where_they_are_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine(PixelNetwork())
+    values = torch.ones(1, 20, 20)
+    assert engine.put(values) is values  # it computes there
+
+    def no_room(self: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    monkeypatch.setattr(Tensor, "pin_memory", no_room)
+    engine._copying = cast("Any", "a stream")
+    assert engine.put(values) is values

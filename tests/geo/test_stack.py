@@ -50,6 +50,26 @@ def read(stack: Stack, window: Window | None = None, *, halo: int = 0) -> tuple[
     return tile.image, tile.aux
 
 
+def test_scattered_windows_come_in_their_order(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values, heights = random_values(3, 64, 64), random_values(1, 64, 64)
+    image, lidar = write_raster(tmp_path / "a.tif", values), write_raster(tmp_path / "b.tif", heights)
+    windows = [Window(col, row, 7, 5) for row in range(0, 59, 5) for col in (50, 0, 20)]
+    tiles = stack_of(hsi=image, lidar=lidar).read_scattered(windows, lambda tile: tile)
+    for window, tile in zip(windows, tiles, strict=True):
+        assert np.array_equal(tile.image, values[:, *window.toslices()])
+        assert tile.aux is not None
+        assert np.array_equal(tile.aux, heights[:, *window.toslices()])
+
+
+def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values(3, 256, 256))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    windows = [Window(0, row, 16, 16) for row in range(0, 240, 16)]
+    with pytest.raises(RasterError, match="is the file whole"):
+        stack_of(hsi=path).read_scattered(windows, lambda tile: tile)
+
+
 def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path) -> None:
     """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window decode all anew."""
     stack = stack_of(hsi=image)
