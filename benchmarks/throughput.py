@@ -185,7 +185,14 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
         "gemm_share": rates["default"].gemm_share,
         "stride1_same_classes": float(same),
         "compared_pixels": small.pixels,
+        **({} if device.type == "cpu" else {"cpu_same_classes": _same_on_a_cpu(engines["default"], model, large)}),
     }
+
+
+def _same_on_a_cpu(engine: Engine, model: Path, tile: Tile) -> float:
+    """Share of the pixels to which a CPU gives the class that an engine does."""
+    on_cpu = Engine(read_model(model)[0], torch.device("cpu"), stride=engine.stride)
+    return float((classify_by_engine(engine, tile) == classify_by_engine(on_cpu, tile)).mean())
 
 
 def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
@@ -296,7 +303,8 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
         folder, model, bands=args.bands, shapes=[low, high], options=["--stride", "5", "--tile-size", "80"]
     )
     if not args.quick:
-        costs |= classify_costs(folder, model, bands=args.bands, shapes=[(200, 200), (1280, 1280), (640, 6400)])
+        shapes = [(200, 200), (1280, 1280), (640, 6400), *([(6144, 4096)] if device.type == "cuda" else [])]
+        costs |= classify_costs(folder, model, bands=args.bands, shapes=shapes)
     if args.large:
         costs |= classify_costs(folder, model, bands=args.bands, shapes=[(10_240, 10_240)], options=["--stride", "5"])
     results["scenes"] = {shape: dataclasses.asdict(cost) for shape, cost in costs.items()}
@@ -337,7 +345,6 @@ def tables(results: dict[str, Any]) -> str:
     ]
     stages = {name: share for name, share in results["stages"].items() if name != "seconds"}
     stages["waiting"] = 1 - stages["compute"] - stages["polygons"]
-    side = results["pipeline_side"]
     commands = [
         [name, f"{cost['seconds']:.1f}", f"{cost['px_s']:,.0f}", f"{cost['rss_mb']:.0f}"]
         for name, cost in results["commands"].items()
@@ -348,11 +355,7 @@ def tables(results: dict[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"{results['device']}, {results['threads']} threads, {results['bands']} + 1 bands; a matrix product of "
-            f"{results['gemm_side']} x {results['gemm_side']} runs at {results['gemm_gflop_s']:,.0f} GFLOP/s. At "
-            f"stride 1 the engine gives the patches' class on {100 * results['stride1_same_classes']:.3f} % of "
-            f"{results['compared_pixels']}. A scene of {shape_name((side, side))} goes from files to map and polygons "
-            f"at {results['pipeline_px_s']:,.0f} px/s in a process that runs already.\n",
+            _heading(results),
             table(["Way", "px/s", "times patch by patch", "MFLOP/px", "share of the matrix product"], rates),
             table(["Stage", *stages], [["share of the time", *(f"{100 * share:.0f} %" for share in stages.values())]]),
             table(
@@ -365,6 +368,20 @@ def tables(results: dict[str, Any]) -> str:
             f"{results['help_seconds']:.2f} s.\n",
         ]
     )
+
+
+def _heading(results: dict[str, Any]) -> str:
+    gemm, same, pipeline_side = (results[name] for name in ("gemm_side", "stride1_same_classes", "pipeline_side"))
+    sentences = [
+        f"{results['device']}, {results['threads']} threads, {results['bands']} + 1 bands.",
+        f"A matrix product of {shape_name((gemm, gemm))} runs at {results['gemm_gflop_s']:,.0f} GFLOP/s.",
+        f"At stride 1 the engine gives the class of the patches on {100 * same:.3f} % of {results['compared_pixels']}.",
+        f"A scene of {shape_name((pipeline_side, pipeline_side))} goes from files to map and polygons at "
+        f"{results['pipeline_px_s']:,.0f} px/s in a process that runs already.",
+    ]
+    if "cpu_same_classes" in results:
+        sentences.append(f"A CPU gives the same class on {100 * results['cpu_same_classes']:.4f} % of the pixels.")
+    return " ".join(sentences) + "\n"
 
 
 def _pixels(shape: str) -> int:
