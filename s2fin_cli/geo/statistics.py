@@ -77,8 +77,9 @@ def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, tiles: int = MAX_TI
 
     def some_of(tile: Tile) -> NDArray[np.float32]:
         parts = [tile.image] if tile.aux is None else [tile.image, tile.aux]
-        some = np.concatenate([part.reshape(len(part), -1)[:, ::step].T for part in parts], axis=1)
-        return some if tile.inside is None else some[tile.inside.ravel()[::step]]
+        some = np.concatenate([part.reshape(len(part), -1)[:, ::step] for part in parts]).T
+        # NOTE: pixel by pixel in memory, as sums over the pixels, and with them a model, depend on the order
+        return np.ascontiguousarray(some if tile.inside is None else some[tile.inside.ravel()[::step]])
 
     return np.concatenate(stack.read_scattered(chosen, some_of))
 
