@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
     "--epochs",
     default=TrainOptions.epochs,
     show_default=True,
-    help="Rounds of training, each of 16 to 40 steps in which all classes come equally often.",
+    help="Rounds of training, each of 16 to 60 steps in which all classes come equally often.",
 )
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
 @click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from s2fin import S2Fin
     from s2fin_cli.learn.samples import Cells
 
-#: Steps of an epoch at least, at least for each class, and at most, so that it means about the same work with few
-#: labels and with many.
-MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 40
+#: Steps of an epoch at least, at least for each class, and at most. Between, one for so many labels: the more of them
+#: there are, the more the teacher knows that is worth copying.
+MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 60
+LABELS_OF_STEP = 12
 #: Windows that a step takes of one cell.
 WINDOWS_OF_CELL = 6
 WEIGHT_DECAY = 0.02
@@ -125,8 +126,9 @@ class _Run:
         self.averaged = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.device = next(network.parameters()).device
         self.batch_size = hyperparameters.batch_size
-        once = math.ceil(np.count_nonzero(train.labels >= 0) / self.batch_size)
-        wanted = max(once, STEPS_OF_CLASS * network.cfg.num_classes)
+        wanted = max(
+            math.ceil(np.count_nonzero(train.labels >= 0) / LABELS_OF_STEP), STEPS_OF_CLASS * network.cfg.num_classes
+        )
         self.steps = min(max(wanted, MIN_STEPS), MAX_STEPS)
         total_steps = self.steps * hyperparameters.epochs
         self.draws = _Draws(train, torch.Generator().manual_seed(hyperparameters.seed))

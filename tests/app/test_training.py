@@ -274,19 +274,18 @@ def test_the_kept_model_is_trained_on_all_labels(scene: Scene, tmp_path: Path) -
 # ---- steps and draws -------------------------------------------------------------------------------------------------
 
 
-def steps_of(labelled: int, *, classes: int = 2, batch_size: int = 8) -> int:
+def steps_of(labelled: int, *, classes: int = 2) -> int:
     """Steps of an epoch with so many labelled pixels."""
     cells = make_cells(np.zeros(1, np.int64), seed=0, apart=0.0, each=labelled + 500)
     labels = np.append(np.arange(labelled) % classes, np.full(500, -1))
     targets = np.full((len(labels), classes), 1 / classes, np.float32)
     network = make_network(classes=classes)
-    return training._Run(network, TrainingSet(cells, targets, labels), Hyperparameters(1, batch_size, 1e-3, 0)).steps
+    return training._Run(network, TrainingSet(cells, targets, labels), Hyperparameters(1, 8, 1e-3, 0)).steps
 
 
-def test_an_epoch_is_between_16_and_40_steps() -> None:
-    assert [steps_of(labelled) for labelled in (2, 8 * 16, 8 * 30 - 1, 9999)] == [16, 16, 30, 40]
-    assert steps_of(240, batch_size=10) == 24, "pixels without a label do not count"
-    assert [steps_of(20, classes=classes) for classes in (8, 12, 20)] == [16, 24, 40], "two for each class"
+def test_an_epoch_is_between_16_and_60_steps() -> None:
+    assert [steps_of(labelled) for labelled in (2, 12 * 16, 12 * 30 - 1, 9999)] == [16, 16, 30, 60]
+    assert [steps_of(20, classes=classes) for classes in (8, 12, 40)] == [16, 24, 60], "two for each class"
 
 
 def make_draws(
