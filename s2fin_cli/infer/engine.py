@@ -83,9 +83,7 @@ class Engine:
         (height, width), size = valid.shape, self.cell_size
         rows, cols = -(-height // size), -(-width // size)
         padding = (0, cols * size - width, 0, rows * size - height)
-        images = [part for part in (image, aux) if part is not None]
-        if any(padding):  # not otherwise, as it copies
-            images = [F.pad(part, padding, value=torch.nan) for part in images]
+        images = [_padded(part, padding) for part in (image, aux) if part is not None]
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
         probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size, device=self.device)
         cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
@@ -152,3 +150,13 @@ class Engine:
         self.cells_at_once = max(self.cells_at_once // 2, 1)
         torch.cuda.empty_cache()
         logger.info("device memory ran out: going on with %d cells at once", self.cells_at_once)
+
+
+def _padded(values: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    """Values with NaN added, see `F.pad`: where they lie, or on the CPU where the device has no room for them."""
+    if not any(padding):  # it would copy
+        return values
+    try:
+        return F.pad(values, padding, value=torch.nan)
+    except torch.OutOfMemoryError:
+        return F.pad(values.cpu(), padding, value=torch.nan)

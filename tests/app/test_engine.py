@@ -289,3 +289,18 @@ def test_values_stay_where_they_are_when_the_device_has_no_room(monkeypatch: pyt
     monkeypatch.setattr(Tensor, "pin_memory", no_room)
     engine._copying = cast("Any", "a stream")
     assert engine.put(values) is values
+
+
+def test_a_tile_is_padded_on_the_cpu_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(NUM_CLASSES, size=(20, 33)).astype(np.float32)
+    pad, refused = torch.nn.functional.pad, []
+
+    def refuse_once(part: Tensor, *how: Any, **more: Any) -> Tensor:
+        if not refused:
+            refused.append(part.shape)
+            raise torch.OutOfMemoryError
+        return pad(part, *how, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "pad", refuse_once)
+    assert np.array_equal(classify_in_tiles(make_engine(PixelNetwork()), values, 64), values)
+    assert len(refused) == 1
