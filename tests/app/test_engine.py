@@ -293,7 +293,8 @@ def test_values_stay_where_they_are_when_the_device_has_no_room(monkeypatch: pyt
 
 def test_a_tile_is_padded_on_the_cpu_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=(20, 33)).astype(np.float32)
-    pad, refused = torch.nn.functional.pad, []
+    pad = torch.nn.functional.pad
+    refused: list[torch.Size] = []
 
     def refuse_once(part: Tensor, *how: Any, **more: Any) -> Tensor:
         if not refused:
