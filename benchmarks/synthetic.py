@@ -53,8 +53,8 @@ def write_scene(folder: Path, *, height: int, width: int, bands: int, seed: int 
     generator = np.random.default_rng(seed)
     fields = generator.integers(CLASSES, size=(-(-height // FIELD), -(-width // FIELD)))
     # spectra are smooth, so that neighbouring bands tell much the same
-    spectra = 2000 + 300 * np.cumsum(generator.normal(size=(CLASSES, bands)), axis=1) / np.sqrt(bands)
-    spectra = spectra.astype(np.float32)
+    steps = generator.normal(size=(CLASSES, bands))
+    spectra = (2000 + 300 * np.cumsum(steps, axis=1) / np.sqrt(bands)).astype(np.float32)
     noise = NOISE * generator.standard_normal(size=(bands, BLOCK, BLOCK), dtype=np.float32)
     paths = {name: str(folder / f"{name}.tif") for name in ("hsi", "dsm", "labels")}
     _write(paths["hsi"], (bands, height, width), "uint16", lambda w: _spectra_in(w, fields, spectra, noise, generator))
@@ -81,9 +81,9 @@ def _write(
     """Write a raster window by window, whatever its size."""
     count, height, width = shape
     profile = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate"}
-    profile |= {"num_threads": "all_cpus"}
     size = {"count": count, "height": height, "width": width, "dtype": dtype}
-    with rasterio.open(path, "w", **profile, **size, crs=CRS, transform=transform, BIGTIFF="IF_SAFER") as dst:
+    options = {"BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
+    with rasterio.open(path, "w", **profile, **size, crs=CRS, transform=transform, **options) as dst:
         for row in range(0, height, BLOCK):
             for col in range(0, width, BLOCK):
                 window = Window(col, row, min(BLOCK, width - col), min(BLOCK, height - row))

@@ -56,8 +56,8 @@ logger = logging.getLogger(__name__)
 #: Pixels a side that are read and computed at a time, by type of device. The blocks of a large tile are decoded side by
 #: side, by the many cores that there are beside a CUDA device, but it takes much memory.
 TILE_SIZES = {"cpu": 256, "cuda": 640}
-#: Bytes of decoded blocks that are kept where tiles are large.
-LARGE_CACHE = 1 << 30
+#: Bytes of decoded blocks that are kept at most, likewise.
+CACHES = {"cpu": MOST_CACHE, "cuda": 1 << 30}
 #: A map's resolution may differ from the training image's by this factor before the user is told.
 RESOLUTION_FACTOR = 1.25
 
@@ -253,9 +253,9 @@ def _fill(
 
     wanted = [window for window, is_wanted in tiles if is_wanted]
     progress("classifying", 0, len(wanted))
-    rows, most_cache = tiles[0][0].height + 2 * engine.margin, LARGE_CACHE if kind == "cuda" else MOST_CACHE
+    rows = tiles[0][0].height + 2 * engine.margin
     with (
-        stack.open(rows=rows, most_cache=most_cache) as opened,
+        stack.open(rows=rows, most_cache=CACHES[kind]) as opened,
         behind() as writing,
         _loaded(opened, engine, wanted) as loaded,
     ):
