@@ -20,6 +20,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ NAIVE_BATCH = 256
 #: Sides of the matrix product that serves as measure: large enough to keep the device busy.
 GEMM_SIDES = {"cpu": 2048, "cuda": 8192}
 #: Side of the scene that is classified as a whole, by device and whether it is to be quick.
-SIDES = {("cpu", True): 640, ("cpu", False): 1024, ("cuda", True): 1024, ("cuda", False): 4096}
+SIDES = {("cpu", True): 640, ("cpu", False): 1280, ("cuda", True): 1024, ("cuda", False): 4096}
 
 
 @dataclass(frozen=True)
@@ -211,36 +212,58 @@ def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
 # ---- the whole use case ----------------------------------------------------------------------------------------------
 
 
+class Stopwatch:
+    """Adds up the time in which a stage is under way, in one thread or several at once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._running, self._since, self._lock = 0, 0.0, threading.Lock()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Under way, while the context is."""
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            now = time.perf_counter()
+            if self._running:
+                self.seconds += now - self._since
+            self._since = now
+            self._running += by
+
+
+@dataclass(frozen=True)
 class _Timed:
     """A reader whose reading is timed."""
 
-    def __init__(self, reader: WindowReader, stage: str, seconds: dict[str, float]) -> None:
-        self.reader, self.stage, self.seconds = reader, stage, seconds
+    reader: WindowReader
+    watch: Stopwatch
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        start = time.perf_counter()
-        values = self.reader.read(window)
-        self.seconds[self.stage] += time.perf_counter() - start
-        return values
+        with self.watch.running():
+            return self.reader.read(window)
 
 
 @contextlib.contextmanager
-def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
-    """Add up the seconds of each stage of a classification."""
+def timed_stages(watches: dict[str, Stopwatch]) -> Iterator[None]:
+    """Time each stage of a classification."""
     open_stack = Stack.open
 
     @contextlib.contextmanager
     def open_timed(stack: Stack, **how: int) -> Iterator[OpenStack]:
         with open_stack(stack, **how) as opened:
-            aux = [_Timed(reader, "warp", seconds) for reader in opened.aux]
-            yield dataclasses.replace(opened, image=_Timed(opened.image, "read", seconds), aux=aux)
+            aux = [_Timed(reader, watches["warp"]) for reader in opened.aux]
+            yield dataclasses.replace(opened, image=_Timed(opened.image, watches["read"]), aux=aux)
 
     def timed(function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = function(*args, **kwargs)
-            seconds[stage] += time.perf_counter() - start
-            return result
+            with watches[stage].running():
+                return function(*args, **kwargs)
 
         return run
 
@@ -253,28 +276,48 @@ def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
         yield
 
 
-def stage_shares(scene: SyntheticScene, model: Path, folder: Path) -> dict[str, float]:
-    """Share of each stage in the wall time of a classification, files in and files out.
+def stage_seconds(scene: SyntheticScene, model: Path, folder: Path, *, computing: bool = True) -> dict[str, float]:
+    """Seconds of each stage of a classification, files in and files out, and of all of it.
 
-    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1,
-    and on few cores each takes longer than it would by itself. What is neither computing nor polygons is time in which
-    the computing waits: for the first look at the scene, for the model, for the next tile.
+    Args:
+        scene: what is classified.
+        model: with what.
+        folder: for the map.
+        computing: False has each tile answered at once, so that each other stage has the machine to itself.
     """
-    seconds = dict.fromkeys(("read", "warp", "compute", "write", "polygons"), 0.0)
-    with timed_stages(seconds):
+    watches = {stage: Stopwatch() for stage in ("read", "warp", "compute", "write", "polygons")}
+    engine = contextlib.nullcontext() if computing else mock.patch.object(Engine, "predict", _answer_at_once)
+    with engine, timed_stages(watches):
         start = time.perf_counter()
-        s2fin_cli.classify(**scene.images, model=model, output=folder / "stages.tif")
+        s2fin_cli.classify(**scene.images, model=model, output=folder / "stages.tif", overwrite=True)
         total = time.perf_counter() - start
-    return {**{stage: value / total for stage, value in seconds.items()}, "seconds": total}
+    return {stage: watch.seconds for stage, watch in watches.items()} | {"seconds": total}
+
+
+def _answer_at_once(engine: Engine, image: torch.Tensor, aux: torch.Tensor | None, valid: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(engine.network.cfg.num_classes, *valid.shape)
 
 
 def stages_of(folder: Path, model: Path, device: torch.device, *, bands: int, quick: bool) -> dict[str, Any]:
-    """Stages of the classification of a scene that suits the device, and its pixels a second."""
+    """Share of each stage in the wall time of the classification of a scene that suits the device.
+
+    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1,
+    and on few cores each takes longer than it does by itself; so that is measured too. What is neither computing nor
+    polygons is time in which the computing waits: for the first look at the scene, for the model, for the next tile.
+    """
     side, work = SIDES[device.type, quick], folder / "stages"
     work.mkdir()
-    shares = stage_shares(write_scene(work, height=side, width=side, bands=bands), model, work)
+    scene = write_scene(work, height=side, width=side, bands=bands)
+    beside, alone = (stage_seconds(scene, model, work, computing=computing) for computing in (True, False))
     shutil.rmtree(work)
-    return {"stages": shares, "pipeline_side": side, "pipeline_px_s": side**2 / shares["seconds"]}
+    total = beside.pop("seconds")
+    return {
+        "stages": {stage: seconds / total for stage, seconds in beside.items()},
+        "stages_alone": {stage: alone[stage] / total for stage in ("read", "warp", "write")},
+        "waiting": 1 - (beside["compute"] + beside["polygons"]) / total,
+        "pipeline_side": side,
+        "pipeline_px_s": side**2 / total,
+    }
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -343,8 +386,7 @@ def tables(results: dict[str, Any]) -> str:
         for label, name in ways.items()
         if f"{name}_px_s" in results
     ]
-    stages = {name: share for name, share in results["stages"].items() if name != "seconds"}
-    stages["waiting"] = 1 - stages["compute"] - stages["polygons"]
+    stages, alone = results["stages"] | {"waiting": results["waiting"]}, results["stages_alone"]
     commands = [
         [name, f"{cost['seconds']:.1f}", f"{cost['px_s']:,.0f}", f"{cost['rss_mb']:.0f}"]
         for name, cost in results["commands"].items()
@@ -357,7 +399,13 @@ def tables(results: dict[str, Any]) -> str:
         [
             _heading(results),
             table(["Way", "px/s", "times patch by patch", "MFLOP/px", "share of the matrix product"], rates),
-            table(["Stage", *stages], [["share of the time", *(f"{100 * share:.0f} %" for share in stages.values())]]),
+            table(
+                ["Stage", *stages],
+                [
+                    ["share of the time", *(_percent(share) for share in stages.values())],
+                    ["without the computing", *(_percent(alone[stage]) if stage in alone else "" for stage in stages)],
+                ],
+            ),
             table(
                 ["Bands", *results["px_s_by_bands"]],
                 [["px/s", *(f"{rate:,.0f}" for rate in results["px_s_by_bands"].values())]],
@@ -368,6 +416,10 @@ def tables(results: dict[str, Any]) -> str:
             f"{results['help_seconds']:.2f} s.\n",
         ]
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _heading(results: dict[str, Any]) -> str:

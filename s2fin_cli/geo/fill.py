@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ BORDER_SHARE, SHARE = 0.05, 0.01
 READ_AT_ONCE = FEW_VALUES
 #: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
 #: which has to be decoded as a whole.
-PIECE, PIECES = 128, 4
+PIECE, PIECES = 128, 3
 
 
 @dataclass(frozen=True)
@@ -66,35 +67,45 @@ def _border_pixels(stack: Stack) -> NDArray[np.float32]:
     height, width = stack.grid.shape
     windows = list(_border((height, width)))
     if height * width * len(stack.image.numbers) > READ_AT_ONCE:
-        return np.concatenate(stack.read_scattered(windows, lambda tile: _pixels(tile.image)))
-    with stack.open() as opened:
-        image = opened.image.read(opened.grid.window)
-    return np.concatenate([_pixels(image[:, *window.toslices()]) for window in windows])
+        parts = stack.read_scattered(windows, lambda tile: tile.image)
+    else:
+        with stack.open() as opened:
+            image = opened.image.read(opened.grid.window)
+        parts = [image[:, *window.toslices()] for window in windows]
+    masks = [_is_border(window, (height, width)) for window in windows]
+    return np.concatenate([part[:, mask].T for part, mask in zip(parts, masks, strict=True)])
 
 
 def _border(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows along the border: pieces of the first and last row and of the first and last column.
+    """Windows along the border: its corners, and pieces between them.
 
-    Whole ones would have all blocks along the border decoded, and of a raster in strips all there are.
+    All of it would have all blocks along the border decoded, and of a raster in strips all there are.
     """
     height, width = shape
-    for col in _pieces(width):
-        for row in {0, height - 1}:
-            yield Window(col, row, min(PIECE, width), 1)
-    for row in _pieces(height):
-        for col in {0, width - 1}:
-            yield Window(col, row, 1, min(PIECE, height))
+    for row, col in itertools.product(_pieces(height), _pieces(width)):
+        piece = Window(col, row, min(PIECE, width), min(PIECE, height))
+        rows, cols = np.nonzero(_is_border(piece, shape))
+        if len(rows):
+            (top, bottom), (left, right) = ((int(at.min()), int(at.max()) + 1) for at in (rows, cols))
+            yield Window(col + left, row + top, right - left, bottom - top)
+
+
+def _is_border(window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Mask (height, width) of a window's pixels that lie on the border of a raster of a shape."""
+    rows, cols = (
+        np.isin(np.arange(start, start + length), (0, size - 1))
+        for start, length, size in zip(
+            (window.row_off, window.col_off), (window.height, window.width), shape, strict=True
+        )
+    )
+    return np.asarray(rows[:, None] | cols)
 
 
 def _pieces(length: int) -> list[int]:
-    """Where the pieces of a row or column begin."""
-    starts = np.linspace(0, length - min(PIECE, length), min(PIECES, -(-length // PIECE)))
-    return [int(start) for start in starts]
-
-
-def _pixels(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(bands, height, width) to (pixels, bands)."""
-    return values.reshape(len(values), -1).T
+    """Where the pieces of a row or column begin: all but the last at a multiple of their length, as blocks do."""
+    last = length - min(PIECE, length)
+    starts = np.linspace(0, last, min(PIECES, -(-length // PIECE)))
+    return [round(start / PIECE) * PIECE for start in starts[:-1]] + [last]
 
 
 def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:

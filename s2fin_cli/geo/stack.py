@@ -275,6 +275,11 @@ class Stack:
             stacks = [all_opened.enter_context(self.open()) for _ in range(count)]
             return [result for part in pool.map(read_some, stacks, ends, ends[1:]) for result in part]
 
+    def kept_blocks(self, cache: int) -> float:
+        """Blocks of the passive image's finest raster, all bands, that so many bytes of cache hold."""
+        bands = [(info.count, np.dtype(info.dtype).itemsize) for info in self.image.rasters]
+        return cache / (math.prod(self.image.finest.block_shape) * sum(count * size for count, size in bands))
+
     def _cache(self, rows: int, most: int) -> int:
         """Bytes that GDAL is to keep of what it decodes: the blocks that a row of windows lies in.
 

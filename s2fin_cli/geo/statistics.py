@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from s2fin_cli.geo.windows import iter_tiles
+from rasterio.windows import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from rasterio.windows import Window
 
     from s2fin_cli.geo.stack import Stack, Tile
 
@@ -24,7 +22,7 @@ FEW_VALUES = 2_000_000
 MAX_PIXELS = 200_000
 MAX_TILES = 64
 #: Tiles that suffice to tell a unit: a tile has to be decoded as a whole, however few of its pixels are taken.
-FEW_TILES = 16
+FEW_TILES = 5
 TILE_SIZE = 256
 
 
@@ -57,18 +55,20 @@ class BandStatistics:
         return BandStatistics(self.mean[which], self.std[which], self.low[which], self.high[which])
 
 
-def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, tiles: int = MAX_TILES) -> NDArray[np.float32]:
+def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, few_tiles: bool = False) -> NDArray[np.float32]:
     """An even sample of a stack's pixels in the area of interest, whether they have data or not.
 
     Args:
         stack: the stack.
         values: to take at most, pixels times bands.
-        tiles: to take them from at most.
+        few_tiles: take them from `FEW_TILES` tiles at most, not from `MAX_TILES`.
 
     Returns:
         float32 (n, bands of all layers), NaN where a band has no data.
     """
-    chosen = _spread_tiles(stack.extent, most=tiles)
+    chosen = (
+        _scattered_tiles(stack.extent, most=FEW_TILES) if few_tiles else _spread_tiles(stack.extent, most=MAX_TILES)
+    )
     bands = sum(len(layer.numbers) for layer in stack.layers)
     pixels = sum(window.height * window.width for window in chosen)
     wanted = max(min(MAX_PIXELS, values // bands), 1)
@@ -85,14 +85,31 @@ def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, tiles: int = MAX_TI
 
 
 def _spread_tiles(extent: Window, *, most: int) -> list[Window]:
-    """At most so many tiles of a window, spread evenly over its height and over its width."""
-    shape, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
-    tiles = list(iter_tiles(shape, (TILE_SIZE, TILE_SIZE), offset=offset))
-    columns = -(-extent.width // TILE_SIZE)
-    rows = len(tiles) // columns
-    chosen_rows = _spread(rows, max(math.isqrt(most), most // columns))
-    chosen_columns = _spread(columns, most // len(chosen_rows))
-    return [tiles[row * columns + column] for row in chosen_rows for column in chosen_columns]
+    """At most so many tiles of a window, spread evenly over its height and over its width: a grid of them."""
+    rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
+    chosen_rows = _spread(rows, max(math.isqrt(most), most // cols))
+    chosen_cols = _spread(cols, most // len(chosen_rows))
+    return [_tile(extent, row, col) for row in chosen_rows for col in chosen_cols]
+
+
+def _scattered_tiles(extent: Window, *, most: int) -> list[Window]:
+    """At most so many tiles of a window, likewise, but each in a row and in a column of its own as far as possible."""
+    rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
+    count = min(most, max(rows, cols))
+    places = np.arange(count)
+    crossed = np.concatenate([places[::2], places[1::2]])  # not on a diagonal, which a swath may follow
+    chosen = {
+        (row * (rows - 1) // max(count - 1, 1), col * (cols - 1) // max(count - 1, 1))
+        for row, col in zip(places.tolist(), crossed.tolist(), strict=True)
+    }
+    return [_tile(extent, row, col) for row, col in sorted(chosen)]
+
+
+def _tile(extent: Window, row: int, col: int) -> Window:
+    """One of the tiles that cover a window."""
+    top, left = row * TILE_SIZE, col * TILE_SIZE
+    height, width = min(TILE_SIZE, extent.height - top), min(TILE_SIZE, extent.width - left)
+    return Window(extent.col_off + left, extent.row_off + top, width, height)
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:

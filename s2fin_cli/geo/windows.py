@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,22 +66,62 @@ def clip(window: Window, extent: Window) -> tuple[Window, tuple[slice, slice]]:
     return placed, (slice(row, row + common.height), slice(col, col + common.width))
 
 
-def tile_shape_for(block_shape: tuple[int, int], shape: tuple[int, int], *, size: int, unit: int) -> tuple[int, int]:
-    """The shape (height, width) of tiles that suits how a raster is stored.
+def tile_shape_for(
+    block_shape: tuple[int, int], shape: tuple[int, int], *, size: int, unit: int, halo: int, kept: float
+) -> tuple[int, int]:
+    """The shape (height, width) of tiles for which least has to be decoded and copied.
 
-    A raster in strips is read in wide tiles: a strip has to be decoded as a whole, for each tile that it lies in.
+    A block is decoded as a whole, and again for each tile that it lies in and that comes too late for it to be kept.
+    So a raster in strips is read in wide tiles, and a wide one, no row of whose blocks can be kept, in tall tiles.
 
     Args:
         block_shape: (height, width) of the raster's blocks.
         shape: (height, width) of the raster.
-        size: a tile has as many pixels as a square of so many a side, rounded up to units.
+        size: a tile has at most as many pixels as a square of so many a side, rounded up to units.
         unit: height and width are multiples of it.
+        halo: pixels that are read around a tile on each side.
+        kept: decoded blocks that are kept.
     """
-    side = -(-size // unit)
-    if block_shape[1] < shape[1] or side * unit >= shape[1]:
-        return side * unit, side * unit
-    width = min(side**2, -(-shape[1] // unit))
-    return side**2 // width * unit, width * unit
+    most, (rows, cols) = (-(-size // unit)) ** 2, (-(-length // unit) for length in shape)
+    heights = [height for height in range(1, most + 1) if height <= max(rows, math.isqrt(most))]
+    shapes = [(height * unit, min(most // height, max(cols, math.isqrt(most))) * unit) for height in heights]
+
+    def cost(tile_shape: tuple[int, int]) -> tuple[float, int]:
+        work = _work(tile_shape, block_shape, shape, halo=halo, kept=kept)
+        return round(work, 1), abs(tile_shape[0] - tile_shape[1])  # of much the same, the most square
+
+    return min(shapes, key=cost)
+
+
+def _work(
+    tile_shape: tuple[int, int], block_shape: tuple[int, int], shape: tuple[int, int], *, halo: int, kept: float
+) -> float:
+    """Pixels that are decoded and copied for each pixel of a raster, see `tile_shape_for`."""
+    (first_row, end_row), (first_col, end_col) = (
+        _spans(length, total, halo=halo) for length, total in zip(tile_shape, shape, strict=True)
+    )
+    copied = (end_row - first_row).sum() * (end_col - first_col).sum()
+    block_rows, block_cols = (_blocks(block_shape[0], first_row, end_row), _blocks(block_shape[1], first_col, end_col))
+    all_rows, all_cols = (-(-total // block) for total, block in zip(shape, block_shape, strict=True))
+    with_next = _blocks(block_shape[1], first_col, np.append(end_col[1:], shape[1]))
+    if block_rows.max() * (all_cols + block_cols.max()) <= kept:  # until the next row of tiles
+        decoded = all_rows * all_cols
+    elif block_rows.max() * with_next.max() <= kept:  # until the next tile
+        decoded = block_rows.sum() * all_cols
+    else:
+        decoded = block_rows.sum() * block_cols.sum()
+    return float(decoded * math.prod(block_shape) + copied) / math.prod(shape)
+
+
+def _spans(tile_length: int, length: int, *, halo: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where tiles begin and end along one axis, halo included."""
+    starts = np.arange(0, length, tile_length)
+    return np.maximum(starts - halo, 0), np.minimum(starts + tile_length + halo, length)
+
+
+def _blocks(block_length: int, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of blocks that each span lies in."""
+    return (end - 1) // block_length - first // block_length + 1
 
 
 def iter_blocks(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:

@@ -31,7 +31,7 @@ from s2fin_cli.geo.classmap import (
 )
 from s2fin_cli.geo.rasters import MOST_CACHE
 from s2fin_cli.geo.stack import Stack, stack_of
-from s2fin_cli.geo.statistics import FEW_TILES, FEW_VALUES, band_statistics, sample_pixels
+from s2fin_cli.geo.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
 from s2fin_cli.geo.vectors import write_polygons
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
@@ -180,7 +180,7 @@ def _check_stride(stride: int, largest: int) -> None:
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
     """Compare the scene with the one that the model was trained on."""
-    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES, tiles=FEW_TILES))
+    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES, few_tiles=True))
     for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
         check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
     same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
@@ -233,7 +233,7 @@ def _fill(
     writer = _PixelWriter(writers, stack, [c.id for c in info.classes])
     kind = engine.device.type
     tile_size = options.tile_size or TILE_SIZES[kind]
-    extent, tiles = _tiles(stack, tile_size=tile_size, unit=engine.cell_size, smooth=options.smooth)
+    extent, tiles = _tiles(stack, engine, tile_size=tile_size, smooth=options.smooth)
     smoother = Smoother((extent.height, extent.width)) if options.smooth else None
 
     def finish(window: Window, predicted: _Predicted | None) -> None:
@@ -313,7 +313,7 @@ class _PixelWriter:
             self._writers.probabilities.write(probs, window)
 
 
-def _tiles(stack: Stack, *, tile_size: int, unit: int, smooth: bool) -> tuple[Window, list[tuple[Window, bool]]]:
+def _tiles(stack: Stack, engine: Engine, *, tile_size: int, smooth: bool) -> tuple[Window, list[tuple[Window, bool]]]:
     """Tiles that cover the area of interest, made of whole cells of the raster.
 
     So the map depends neither on their size nor on the area.
@@ -321,10 +321,12 @@ def _tiles(stack: Stack, *, tile_size: int, unit: int, smooth: bool) -> tuple[Wi
     Returns:
         the window that they cover, and the tiles, row by row, each with whether it is to be classified.
     """
-    reach, shape = RADIUS if smooth else 0, stack.grid.shape
+    reach, shape, unit = RADIUS if smooth else 0, stack.grid.shape, engine.cell_size
     extent = aligned(grown(stack.extent, shape, by=reach), shape, unit=unit)
     covered, offset = (extent.height, extent.width), (extent.row_off, extent.col_off)
-    tile_shape = tile_shape_for(stack.image.finest.block_shape, covered, size=tile_size, unit=unit)
+    kept = stack.kept_blocks(CACHES[engine.device.type])
+    block_shape = stack.image.finest.block_shape
+    tile_shape = tile_shape_for(block_shape, covered, size=tile_size, unit=unit, halo=engine.margin, kept=kept)
     area = stack.area
     return extent, [
         (tile, area is None or bool(area.mask(grown(tile, shape, by=reach)).any()))

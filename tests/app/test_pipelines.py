@@ -13,14 +13,21 @@ import pytest
 import rasterio
 import torch
 from numpy.typing import NDArray
-from rasterio.windows import Window
+from rasterio.windows import Window, intersection
 from torch import Tensor
 
 from s2fin import S2Fin
 from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import LabelError, S2finError
 from s2fin_cli.geo.stack import build_stack
-from s2fin_cli.geo.statistics import FEW_TILES, MAX_TILES, TILE_SIZE, _spread_tiles, sample_pixels
+from s2fin_cli.geo.statistics import (
+    FEW_TILES,
+    MAX_TILES,
+    TILE_SIZE,
+    _scattered_tiles,
+    _spread_tiles,
+    sample_pixels,
+)
 from s2fin_cli.infer.pipeline import classify
 from s2fin_cli.learn import pipeline
 from s2fin_cli.learn.features import Features
@@ -30,19 +37,33 @@ from s2fin_cli.learn.training import LABEL_SMOOTHING, Outcome, TrainingSet, pred
 from s2fin_cli.modelfile import read_info, read_model
 from tests.app.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
 
+LARGE_SHAPES = [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)]
 
-@pytest.mark.parametrize("most", [MAX_TILES, FEW_TILES])
-@pytest.mark.parametrize("shape", [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)])
-def test_sampled_tiles_lie_all_over_the_raster(shape: tuple[int, int], most: int) -> None:
-    tiles = _spread_tiles(Window(0, 0, shape[1], shape[0]), most=most)
-    assert most // 2 <= len(tiles) <= most
+
+@pytest.mark.parametrize("shape", LARGE_SHAPES)
+def test_sampled_tiles_lie_all_over_the_raster(shape: tuple[int, int]) -> None:
+    tiles = _spread_tiles(Window(0, 0, shape[1], shape[0]), most=MAX_TILES)
+    assert MAX_TILES // 2 <= len(tiles) <= MAX_TILES
     for offsets, size in (({w.row_off for w in tiles}, shape[0]), ({w.col_off for w in tiles}, shape[1])):
-        wanted = min(-(-size // TILE_SIZE), math.isqrt(most))
+        wanted = min(-(-size // TILE_SIZE), math.isqrt(MAX_TILES))
         gaps = np.diff(sorted(offsets))
         assert len(offsets) >= wanted
         assert min(offsets) == 0
         assert max(offsets) + TILE_SIZE >= size
         assert len(gaps) == 0 or gaps.max() <= 2 * gaps.min()
+
+
+@pytest.mark.parametrize("shape", [*LARGE_SHAPES, (100, 100), (640, 640), (1000, 500), (256, 257)])
+def test_a_few_sampled_tiles_lie_each_in_a_row_and_column_of_its_own(shape: tuple[int, int]) -> None:
+    extent = Window(70, 30, shape[1], shape[0])
+    tiles = _scattered_tiles(extent, most=FEW_TILES)
+    rows, cols = (-(-size // TILE_SIZE) for size in shape)
+    assert len(tiles) == min(max(rows, cols), FEW_TILES)
+    assert len({w.row_off for w in tiles}) == min(rows, FEW_TILES)
+    assert len({w.col_off for w in tiles}) == min(cols, FEW_TILES)
+    assert all(intersection(tile, extent) == tile for tile in tiles)
+    assert {w.row_off for w in tiles} >= {30, 30 + (rows - 1) * TILE_SIZE}
+    assert {w.col_off for w in tiles} >= {70, 70 + (cols - 1) * TILE_SIZE}
 
 
 def test_the_sample_does_not_hold_whole_tiles(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s2fin_cli.config import InputOptions
 from s2fin_cli.errors import UsageError
@@ -110,12 +112,32 @@ def options(path: Path, **more: Any) -> InputOptions:
     return InputOptions(msi=str(path), **more)
 
 
+@pytest.mark.parametrize("where", [np.s_[:200, 250:450], np.s_[-200:, 250:450], np.s_[250:, :60], np.s_[:500, -60:]])
+def test_a_border_is_looked_at_in_places_all_around(
+    tmp_path: Path, write_raster: WriteRaster, where: tuple[slice, slice]
+) -> None:
+    values = np.random.default_rng(0).integers(20, 200, (3, 700, 600)).astype("uint8")
+    values[:, *where] = 255
+    found = fill_of(write_raster(tmp_path / "a.tif", values))
+    assert found is not None
+    assert found.share == pytest.approx((values[0] == 255).mean(), rel=0.1)
+
+
+@given(shape=st.tuples(st.integers(1, 900), st.integers(1, 900)))
+def test_pieces_of_a_border_hold_its_corners_and_nothing_else(shape: tuple[int, int]) -> None:
+    looked_at = np.zeros(shape, dtype=int)
+    for window in fill_module._border(shape):
+        looked_at[window.toslices()] += fill_module._is_border(window, shape)
+    assert not looked_at[1:-1, 1:-1].any()
+    assert looked_at[[0, 0, -1, -1], [0, -1, 0, -1]].all()
+
+
 def test_filled_pixels_have_no_data(tmp_path: Path, write_raster: WriteRaster) -> None:
     values = image()
     values[0, 0, 0] = values[1, 0, 1] = 255  # a single bright band is data
     path = write_raster(tmp_path / "a.tif", values)
-    for given, expected in ((None, WEDGE), ("none", np.zeros(SHAPE, bool)), (255, WEDGE), ("255", WEDGE)):
-        stack = stack_of(options(path, nodata=given))
+    for value, expected in ((None, WEDGE), ("none", np.zeros(SHAPE, bool)), (255, WEDGE), ("255", WEDGE)):
+        stack = stack_of(options(path, nodata=value))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window)
         assert np.array_equal(~tile.valid, expected)
