@@ -20,8 +20,10 @@ logger = logging.getLogger(__name__)
 #: NOTE: every cell is computed with the same shapes wherever it lies, padded at the raster's edge if need be, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
 CELL_WINDOWS = 16
-#: Cells computed at once on CUDA to begin with, which keep a large device busy; halved when memory runs out.
+#: Cells computed at once on CUDA, which keep a large device busy; fewer where less memory is free than so many bytes a
+#: cell, which is twice what windows of 15 x 15 take, and halved when memory runs out all the same.
 CUDA_CELLS = 16
+CELL_BYTES = 256 << 20
 
 
 class Engine:
@@ -45,7 +47,7 @@ class Engine:
         self.patch_size = network.cfg.patch_size
         self.stride, self.cell_size = stride, stride * CELL_WINDOWS
         self.margin = network.input_size // 2
-        self.cells_at_once = CUDA_CELLS if device.type == "cuda" else 1
+        self.cells_at_once = 1 if device.type == "cpu" else cells_for(torch.cuda.mem_get_info(device)[0])
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def put(self, values: Tensor) -> Tensor:
@@ -150,6 +152,11 @@ class Engine:
         self.cells_at_once = max(self.cells_at_once // 2, 1)
         torch.cuda.empty_cache()
         logger.info("device memory ran out: going on with %d cells at once", self.cells_at_once)
+
+
+def cells_for(free: int) -> int:
+    """How many cells a CUDA device with so many bytes free is to compute at once."""
+    return min(max(free // CELL_BYTES, 1), CUDA_CELLS)
 
 
 def _padded(values: Tensor, padding: tuple[int, int, int, int]) -> Tensor:

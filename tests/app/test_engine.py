@@ -15,7 +15,7 @@ from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig, StemMaps
 from s2fin_cli.errors import S2finError
-from s2fin_cli.infer.engine import Engine
+from s2fin_cli.infer.engine import Engine, cells_for
 from s2fin_cli.modelfile import read_model
 
 NUM_CLASSES = 7
@@ -248,6 +248,11 @@ def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
         for patch_size, context_size in ((11, 1), (11, 11), (5, 3))
     ]
     assert margins == [5 + 1, 5 + 1 + 5, 2 + 1 + 1]
+
+
+@pytest.mark.parametrize(("free", "cells"), [(0, 1), (300 << 20, 1), (1 << 30, 4), (80 << 30, 16)])
+def test_a_device_with_less_free_memory_computes_fewer_cells_at_once(free: int, cells: int) -> None:
+    assert cells_for(free) == cells
 
 
 @pytest.mark.gpu
