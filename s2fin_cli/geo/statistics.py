@@ -89,7 +89,7 @@ def _spread_tiles(extent: Window, *, most: int) -> list[Window]:
     rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
     chosen_rows = _spread(rows, max(math.isqrt(most), most // cols))
     chosen_cols = _spread(cols, most // len(chosen_rows))
-    return [_tile(extent, row, col) for row in chosen_rows for col in chosen_cols]
+    return [_tile(extent, int(row), int(col)) for row in chosen_rows for col in chosen_cols]
 
 
 def _scattered_tiles(extent: Window, *, most: int) -> list[Window]:
