@@ -104,7 +104,7 @@ def _work(
     block_rows, block_cols = (_blocks(block_shape[0], first_row, end_row), _blocks(block_shape[1], first_col, end_col))
     all_rows, all_cols = (-(-total // block) for total, block in zip(shape, block_shape, strict=True))
     with_next = _blocks(block_shape[1], first_col, np.append(end_col[1:], shape[1]))
-    if block_rows.max() * (all_cols + block_cols.max()) <= kept:  # until the next row of tiles
+    if block_rows.max() * all_cols <= kept:  # until the next row of tiles
         decoded = all_rows * all_cols
     elif block_rows.max() * with_next.max() <= kept:  # until the next tile
         decoded = block_rows.sum() * all_cols

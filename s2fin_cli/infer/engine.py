@@ -47,7 +47,7 @@ class Engine:
         self.patch_size = network.cfg.patch_size
         self.stride, self.cell_size = stride, stride * CELL_WINDOWS
         self.margin = network.input_size // 2
-        self.cells_at_once = 1 if device.type == "cpu" else cells_for(torch.cuda.mem_get_info(device)[0])
+        self.cells_at_once = 1 if device.type == "cpu" else cells_for(_free_memory(device))
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def put(self, values: Tensor) -> Tensor:
@@ -157,6 +157,12 @@ class Engine:
 def cells_for(free: int) -> int:
     """How many cells a CUDA device with so many bytes free is to compute at once."""
     return min(max(free // CELL_BYTES, 1), CUDA_CELLS)
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes of a CUDA device that nobody uses, those among them that torch keeps from earlier work."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def _padded(values: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
