@@ -35,10 +35,15 @@ logger = logging.getLogger(__name__)
     "--epochs",
     default=TrainOptions.epochs,
     show_default=True,
-    help="Rounds of training, each of 16 to 60 steps in which all classes come equally often.",
+    help="Rounds of training, each of 16 to 60 steps.",
 )
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
-@click.option("--learning-rate", default=TrainOptions.learning_rate, show_default=True, help="Highest learning rate.")
+@click.option(
+    "--learning-rate",
+    default=TrainOptions.learning_rate,
+    show_default=True,
+    help="Highest learning rate; twice that where labels lie densely.",
+)
 @click.option(
     "--labels-per-class",
     default=TrainOptions.labels_per_class,

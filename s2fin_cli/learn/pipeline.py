@@ -22,9 +22,18 @@ from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
 from s2fin_cli.learn.features import pixel_features
-from s2fin_cli.learn.samples import CELL_SIZE, count_cells, have_data, read_cells, scatter_pixels, thin_out
+from s2fin_cli.learn.propagation import guide_of, lie_densely, propagate
+from s2fin_cli.learn.samples import (
+    CELL_SIZE,
+    count_cells,
+    have_data,
+    read_cells,
+    scatter_pixels,
+    thin_out,
+    whole_cells,
+)
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
-from s2fin_cli.learn.teacher import Teacher, train_teacher
+from s2fin_cli.learn.teacher import MEMBERS, MEMBERS_AMONG_LABELS, Teacher, train_teacher
 from s2fin_cli.learn.training import (
     LABEL_SMOOTHING,
     Hyperparameters,
@@ -230,12 +239,10 @@ def _teach(
 ) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
     """Pixels with targets, the teacher that gave them, and the positions of the labels that it learnt from."""
     progress("teaching", 0, 2)
-    places = np.stack([np.append(labels.rows, scene.rows), np.append(labels.cols, scene.cols)])
-    _, first = np.unique(places, axis=1, return_index=True)
-    chosen = np.sort(first)  # labelled pixels come first, so a pixel that is there twice is a labelled one
-    cells = read_cells(scene.stack, *places[:, chosen], margin=network.input_size // 2)
-    known = np.append(_targets(labels), np.full(len(scene.rows), -1))[chosen]
-    features = pixel_features(network, cells) | {"position": places[:, chosen].T.astype(np.float32)}
+    dense = lie_densely(_positions(labels.rows, labels.cols), _positions(scene.rows, scene.cols))
+    rows, cols, known = _with_scene(labels, scene, whole=dense)
+    cells = read_cells(scene.stack, rows, cols, margin=network.input_size // 2)
+    features = pixel_features(network, cells) | {"position": _positions(rows, cols)}
     generator = np.random.default_rng(options.seed)
     kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=TEACHER_LABELS, generator=generator)
     progress("teaching", 1, 2)
@@ -245,13 +252,44 @@ def _teach(
         units_of(labels, options.split, _reach(options.patch_size))[kept],
         num_classes=network.cfg.num_classes,
         seed=options.seed,
+        members=MEMBERS_AMONG_LABELS if dense else MEMBERS,
     )
     targets = teacher.predict(features)
+    if dense:
+        logger.info("labels lie densely: what the teacher thinks is passed on between pixels, and copied closely")
+        guide = guide_of(features["components"], network.cfg.components)
+        targets = propagate(targets, known, guide, features["position"])
     labelled = known >= 0
     targets[labelled] = LABEL_SMOOTHING / network.cfg.num_classes
     targets[labelled, known[labelled]] += 1 - LABEL_SMOOTHING
     progress("teaching", 2, 2)
-    return TrainingSet(cells, targets, known), teacher, kept
+    return TrainingSet(cells, targets, known, dense), teacher, kept
+
+
+def _positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.stack([rows, cols], axis=1).astype(np.float32)
+
+
+def _with_scene(
+    labels: LabelledPixels, scene: _Scene, *, whole: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows, columns and positions of classes of the labelled pixels and of the scene's, which have the class -1.
+
+    Args:
+        labels: they come first, in their order; a pixel that is there twice is a labelled one.
+        scene: the scene.
+        whole: take all pixels of the scene's cells.
+    """
+    rows, cols = scene.rows, scene.cols
+    if whole:
+        rows, cols = whole_cells(rows, cols, scene.stack.grid.shape)
+        valid = have_data(scene.stack, rows, cols)
+        rows, cols = rows[valid], cols[valid]
+    places = np.stack([np.append(labels.rows, rows), np.append(labels.cols, cols)])
+    _, first = np.unique(places, axis=1, return_index=True)
+    chosen = np.sort(first)
+    known = np.append(_targets(labels), np.full(len(rows), -1))
+    return *places[:, chosen], known[chosen]
 
 
 def _cross_validated(teacher: Teacher, labels: LabelledPixels, classes: tuple[LandCoverClass, ...]) -> Accuracy | None:

@@ -137,6 +137,18 @@ def scatter_pixels(
     return rows[inside].astype(np.int64), cols[inside].astype(np.int64)
 
 
+def whole_cells(
+    rows: NDArray[np.int64], cols: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of all pixels of a raster (height, width) in the cells that (n,) pixels lie in."""
+    unique = np.unique(_cell_numbers(rows, cols))
+    inner = np.arange(CELL_SIZE**2)
+    all_rows = ((unique // (1 << 32) * CELL_SIZE)[:, None] + inner // CELL_SIZE).ravel()
+    all_cols = ((unique % (1 << 32) * CELL_SIZE)[:, None] + inner % CELL_SIZE).ravel()
+    inside = (all_rows < shape[0]) & (all_cols < shape[1])
+    return all_rows[inside], all_cols[inside]
+
+
 def thin_out(rows: NDArray[np.int64], cols: NDArray[np.int64], *, cells: int) -> NDArray[np.bool_]:
     """Mask over (n,) pixels of those in at most so many of their cells, evenly spread over the raster."""
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)

@@ -153,6 +153,8 @@ MEMBERS = (
     Member("support vectors of components, all scales", _FOUR_SCALES, shares=(0.5,) * 4),
     Member("support vectors of components and position", (*_FOUR_SCALES, "position"), shares=(*(0.5,) * 4, 2.0)),
 )
+#: Members where labels lie densely: what is next to a label is mostly of its class.
+MEMBERS_AMONG_LABELS = (*MEMBERS, Member("support vectors of position", ("position",), shares=(8.0,)))
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Teacher:
     """A trained ensemble.
 
     Attributes:
+        members: what it consists of.
         models: one a member.
         weights: of the members, float64 (members,), sum 1.
         calibration: of their mean.
@@ -186,6 +189,7 @@ class Teacher:
             their part of them, rows of NaN for pixels of a class that no such ensemble knew.
     """
 
+    members: tuple[Member, ...]
     models: tuple[Any, ...]
     weights: NDArray[np.float64]
     calibration: Calibration
@@ -196,14 +200,20 @@ class Teacher:
         """Probabilities (n, classes) of pixels."""
         probs = [
             model.predict_proba(joined(features, member.features))
-            for model, member in zip(self.models, MEMBERS, strict=True)
+            for model, member in zip(self.models, self.members, strict=True)
         ]
-        distances = _nearest(self.positions, features["position"])
+        distances = nearest_label(self.positions, features["position"])
         return self.calibration.apply(_consensus(np.stack(probs), self.weights), distances).astype(np.float32)
 
 
 def train_teacher(
-    features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, num_classes: int, seed: int
+    features: Features,
+    targets: NDArray[np.int64],
+    units: NDArray[np.int64],
+    *,
+    num_classes: int,
+    seed: int,
+    members: tuple[Member, ...],
 ) -> Teacher:
     """Train the ensemble; its weights and calibration come from cross-validation.
 
@@ -213,22 +223,23 @@ def train_teacher(
         units: (n,), pixels of one unit (polygon, block) are held out together.
         num_classes: classes.
         seed: of every random choice.
+        members: what it is to consist of.
     """
     seed %= SEEDS
-    near = far = _cross_validate(features, targets, units, num_classes=num_classes, seed=seed)
+    near = far = _cross_validate(members, features, targets, units, num_classes=num_classes, seed=seed)
     if len(np.unique(units)) < len(units):
         pixels = np.arange(len(targets))
-        near = _cross_validate(features, targets, pixels, num_classes=num_classes, seed=seed)
+        near = _cross_validate(members, features, targets, pixels, num_classes=num_classes, seed=seed)
     weights = _weights(far, targets)
-    for member, weight in zip(MEMBERS, weights, strict=True):
+    for member, weight in zip(members, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)
     distances = [max(part.distance, 1.0) for part in (near, far)]
     calibration = Calibration(
         (distances[0], max(distances[1], distances[0] + 1)),
         (_fit_temperature(near, weights, targets), _fit_temperature(far, weights, targets)),
     )
-    models = tuple(member.fitted(features, targets, TREES, seed) for member in MEMBERS)
-    return Teacher(models, weights, calibration, features["position"], _consensus(far.probs, weights))
+    models = tuple(member.fitted(features, targets, TREES, seed) for member in members)
+    return Teacher(members, models, weights, calibration, features["position"], _consensus(far.probs, weights))
 
 
 def assign_folds(
@@ -275,9 +286,15 @@ class _CrossValidation:
 
 
 def _cross_validate(
-    features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, num_classes: int, seed: int
+    members: tuple[Member, ...],
+    features: Features,
+    targets: NDArray[np.int64],
+    units: NDArray[np.int64],
+    *,
+    num_classes: int,
+    seed: int,
 ) -> _CrossValidation:
-    probs = np.full((len(MEMBERS), len(targets), num_classes), np.nan)
+    probs = np.full((len(members), len(targets), num_classes), np.nan)
     distances = np.full(len(targets), np.nan)
     folds = assign_folds(targets, units, np.random.default_rng(seed))
     for fold in range(FOLDS):
@@ -288,23 +305,23 @@ def _cross_validate(
             continue
         probs[:, asked] = 0.0
         train, test = _select(features, outside), _select(features, asked)
-        distances[asked] = _nearest(train["position"], test["position"])
-        for index, member in enumerate(MEMBERS):
+        distances[asked] = nearest_label(train["position"], test["position"])
+        for index, member in enumerate(members):
             model = member.fitted(train, targets[outside], FEWER_TREES, seed)
             probs[index][np.ix_(asked, seen)] = model.predict_proba(joined(test, member.features))
     found = distances[np.isfinite(distances)]
     return _CrossValidation(probs, float(np.median(found)) if len(found) else 0.0)
 
 
-def _nearest(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Distances (m,) of positions (m, 2) to the nearest of others (n, 2)."""
+def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Distances (m,), in pixels, of positions (m, 2) to the nearest of those of labels (n, 2)."""
     return np.asarray(KDTree(positions).query(asked)[0][:, 0])
 
 
 def _weights(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
     known = validation.known
     if not known.any():
-        return np.full(len(MEMBERS), 1 / len(MEMBERS))
+        return np.full(len(validation.probs), 1 / len(validation.probs))
     accuracies = [_balanced_accuracy(part[known], targets[known]) for part in validation.probs]
     sharpness = SHARPNESS * known.sum() / (known.sum() + LABELS_TO_TRUST)
     return np.asarray(_softmax(sharpness * np.array([accuracies]))[0])

@@ -29,7 +29,7 @@ from s2fin_cli.geo.statistics import (
     sample_pixels,
 )
 from s2fin_cli.infer.pipeline import classify
-from s2fin_cli.learn import pipeline
+from s2fin_cli.learn import pipeline, propagation
 from s2fin_cli.learn.features import Features
 from s2fin_cli.learn.samples import CELL_SIZE, Cells
 from s2fin_cli.learn.teacher import Teacher, train_teacher
@@ -272,6 +272,34 @@ def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
         240 - len(held_out),
         len(held_out),
     )
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_between_dense_labels_whole_cells_are_taught_what_neighbours_agree_on(
+    numbered: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, *, dense: bool
+) -> None:
+    monkeypatch.setattr(propagation, "DENSE", 20.0 if dense else 1.0)
+    monkeypatch.setattr(pipeline, "SCENE_CELLS", 20)
+    monkeypatch.setattr(pipeline, "SCENE_PIXELS", 20 * 5)
+    told: list[NDArray[np.float32]] = []
+    original = Teacher.predict
+
+    def predict(teacher: Teacher, features: Features) -> NDArray[np.float32]:
+        told.append(original(teacher, features))
+        return told[-1].copy()
+
+    monkeypatch.setattr(Teacher, "predict", predict)
+    pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
+    (samples,), (targets,) = taught.sets, told
+    assert samples.dense == dense
+    scene_pixels = samples.labels < 0
+    sizes = np.bincount(samples.cells.index[scene_pixels])
+    assert np.count_nonzero(sizes) == 20
+    assert sizes.max() == (CELL_SIZE**2 if dense else 5)
+    assert np.array_equal(samples.targets[scene_pixels], targets[scene_pixels]) == (not dense)
+    assert samples.targets.sum(axis=1) == pytest.approx(np.ones(len(targets)), abs=1e-5)
+    truth = numbered.truth.ravel()[numbers_of(samples.cells)] - 1
+    assert (samples.targets.argmax(axis=1) == truth).mean() > 0.9
 
 
 def test_the_teacher_learns_from_whole_polygons_and_not_too_many_pixels(

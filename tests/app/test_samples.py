@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from s2fin_cli.geo.stack import Stack, build_stack
-from s2fin_cli.learn.samples import CELL_SIZE, Cells, count_cells, have_data, read_cells, scatter_pixels, thin_out
+from s2fin_cli.learn.samples import (
+    CELL_SIZE,
+    Cells,
+    count_cells,
+    have_data,
+    read_cells,
+    scatter_pixels,
+    thin_out,
+    whole_cells,
+)
 from tests.app.scenes import Scene, write_tif
 
 
@@ -206,3 +215,14 @@ def test_thinned_out_cells_are_whole_and_spread(cells: int, seed: int) -> None:
     assert not np.isin(numbers[~kept], numbers[kept]).any()  # a cell is kept with all of its pixels
     if cells >= 20:
         assert np.ptp(rows[kept]) > 100  # and not only the first ones
+
+
+def test_whole_cells_are_all_their_pixels_inside_the_raster() -> None:
+    asked = np.zeros((21, 30), bool)
+    asked[0, 3], asked[1, 2], asked[20, 29] = True, True, True
+    expected = np.zeros_like(asked)
+    expected[:8, :8], expected[16:, 24:] = True, True
+    asked_rows, asked_cols = np.nonzero(asked)
+    rows, cols = whole_cells(asked_rows, asked_cols, (21, 30))
+    assert len(rows) == expected.sum(), "each once"
+    assert expected[rows, cols].all()

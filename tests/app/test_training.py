@@ -289,14 +289,14 @@ def test_an_epoch_is_between_16_and_60_steps() -> None:
 
 
 def make_draws(
-    classes: NDArray[np.int64], labelled: int, index: NDArray[np.int64], *, seed: int = 0
+    classes: NDArray[np.int64], labelled: int, index: NDArray[np.int64], *, seed: int = 0, dense: bool = False
 ) -> training._Draws:
     """Draws from pixels in these cells, the first of which are labelled; of the others the teacher thinks so."""
     empty = np.empty((int(index.max()) + 1, 0, 0, 0), np.float32)
     cells = Cells(empty, None, index, np.zeros_like(index), np.zeros_like(index))
     targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
     labels = np.where(np.arange(len(classes)) < labelled, classes, -1)
-    return training._Draws(TrainingSet(cells, targets, labels), torch.Generator().manual_seed(seed))
+    return training._Draws(TrainingSet(cells, targets, labels, dense), torch.Generator().manual_seed(seed))
 
 
 def scattered(count: int, *, cells: int) -> NDArray[np.int64]:
@@ -330,12 +330,42 @@ def test_half_of_the_windows_in_cells_of_labelled_pixels_are_labelled() -> None:
     assert len(np.unique(pixels)) > 3000, "nearly every pixel has been drawn by now"
 
 
+def test_between_dense_labels_all_pixels_are_drawn_alike_and_classes_by_the_root_of_their_size() -> None:
+    classes = np.repeat([0, 1, 2], [900, 400, 100])
+    index = np.tile(np.arange(100), 14)
+    cells, pixels = make_draws(classes, 700, index, dense=True).next(WINDOWS_OF_CELL * 12_000)
+    assert np.bincount(classes[pixels[:, 0]]) == pytest.approx(12_000 * np.array([3, 2, 1]) / 6, rel=0.05)
+    assert (pixels[:, 0] < 700).mean() == pytest.approx((700 / 900) / 2, abs=0.03), "labelled or not"
+    assert np.array_equal(index[pixels], np.repeat(cells[:, None], WINDOWS_OF_CELL, axis=1))
+    others = pixels[:, 1:].ravel()
+    assert (others < 700).mean() == pytest.approx(0.5, abs=0.03)
+    assert np.bincount(others, minlength=1400).min() > 0, "any pixel of a cell"
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_between_dense_labels_values_are_left_alone_and_steps_are_larger(
+    monkeypatch: pytest.MonkeyPatch, *, dense: bool
+) -> None:
+    changed: list[Tensor] = []
+
+    def watch(image: Tensor, *, generator: torch.Generator) -> Tensor:
+        changed.append(image)
+        return image
+
+    monkeypatch.setattr(training, "change_values", watch)
+    run = training._Run(make_network(), replace(make_training(12), dense=dense), Hyperparameters(1, 24, 1e-3, 0))
+    run.train_epoch()
+    assert len(changed) == (0 if dense else 2 * run.steps)
+    assert run.optimiser.param_groups[0]["max_lr"] == (2e-3 if dense else 1e-3)
+
+
+@pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("unlabelled", [0, 200])
 @pytest.mark.parametrize("windows", [1, 8, 64, 1000])
-def test_windows_lie_in_their_cells(windows: int, unlabelled: int) -> None:
+def test_windows_lie_in_their_cells(windows: int, unlabelled: int, *, dense: bool) -> None:
     count = 60 + unlabelled
     index = scattered(count, cells=40)
-    cells, pixels = make_draws(np.arange(count) % 3, 60, index).next(windows)
+    cells, pixels = make_draws(np.arange(count) % 3, 60, index, dense=dense).next(windows)
     assert 1 <= len(cells) <= max(windows // WINDOWS_OF_CELL, 2)
     assert len(cells) >= windows // WINDOWS_OF_CELL - 1, "with or without unlabelled pixels"
     assert np.array_equal(index[pixels], np.repeat(cells[:, None], WINDOWS_OF_CELL, axis=1))

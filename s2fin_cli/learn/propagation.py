@@ -1,0 +1,89 @@
+"""Propagation: between dense labels, what a pixel is follows from its neighbours that look alike.
+
+Label propagation (Zhu and Ghahramani 2002) over the image's pixels, begun with what the teacher thinks instead of with
+nothing, and stopped early. It is ours, and no part of the network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.neighbors import radius_neighbors_graph
+from sklearn.preprocessing import normalize
+
+from s2fin_cli.learn.teacher import nearest_label
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+#: Labels lie densely where half of the pixels have one within so many pixels.
+DENSE = 6.0
+#: Steps: a label reaches some four pixels, as chance walks.
+STEPS = 20
+#: Leading components of the image that pixels are compared by.
+COMPONENTS = 6
+#: Neighbours this far apart in their guides, or farther, tell each other nothing: in deviations of the scene's values.
+UNLIKE = 1.0
+#: A pixel and the eight around it are less than this apart.
+NEIGHBOURS = 1.5
+#: Means over neighbours are less sure than they are right; powers of them are not.
+POWER = 2.0
+
+
+def lie_densely(labels: NDArray[np.float32], pixels: NDArray[np.float32]) -> bool:
+    """Tell whether half of pixels (n, 2) have a label, of positions (m, 2), within `DENSE` pixels."""
+    return len(pixels) > 0 and bool(np.median(nearest_label(labels, pixels)) <= DENSE)
+
+
+def guide_of(values: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    """What pixels are compared by.
+
+    Args:
+        values: (n, m), the image's components and behind them the second image's bands, standardised.
+        components: how many components there are.
+
+    Returns:
+        (n, k); the squared distance of two pixels is the mean of the squared differences of their leading components,
+        and that of their bands of the second image, added.
+    """
+    parts = values[:, : min(components, COMPONENTS)], values[:, components:]
+    return np.concatenate([part / np.sqrt(max(part.shape[1], 1)) for part in parts], axis=1)
+
+
+def propagate(
+    probs: NDArray[np.float32], labels: NDArray[np.int64], guide: NDArray[np.float32], positions: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Let pixels pass on to their neighbours what they are.
+
+    Equation (ours): P <- W P, `STEPS` times, and labelled pixels are set back to their label after each. W has rows of
+    sum 1, of weights (1 - d^2 / `UNLIKE`^2)^2 for a pixel and the eight around it, d the distance of their guides, and
+    0 where d is larger. The result is P^`POWER`, scaled to rows of sum 1.
+
+    Args:
+        probs: (n, classes), what the teacher thinks.
+        labels: (n,), the position of a labelled pixel's class, -1 for pixels without a label.
+        guide: (n, k), what pixels are compared by, see `guide_of`.
+        positions: (n, 2), rows and columns; pixels that are not there tell nothing.
+
+    Returns:
+        probabilities, (n, classes).
+    """
+    weights = _weights(guide, positions)
+    labelled = labels >= 0
+    known = np.eye(probs.shape[1], dtype=np.float32)[labels[labelled]]
+    result = probs.copy()
+    result[labelled] = known
+    for _ in range(STEPS):
+        result = weights @ result
+        result[labelled] = known
+    return np.asarray(normalize(result**POWER, norm="l1"))
+
+
+def _weights(guide: NDArray[np.float32], positions: NDArray[np.float32]) -> csr_array:
+    """Weights (n, n), of rows of sum 1, by which pixels (n,) listen to their neighbours and themselves."""
+    pairs = radius_neighbors_graph(positions, NEIGHBOURS, include_self=True).tocoo()
+    squares = ((guide[pairs.row] - guide[pairs.col]) ** 2).sum(axis=1)
+    pairs.data = (np.maximum(1 - squares / UNLIKE**2, 0) ** 2).astype(np.float32)
+    return normalize(pairs.tocsr(), norm="l1")
