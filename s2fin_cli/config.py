@@ -204,8 +204,7 @@ class TrainOptions(LabelOptions, InputOptions):
         output: the model file to write.
         overwrite: whether `output` may already be there.
         patch_size: pixels a side of the window that is classified, odd, 5 to 21.
-        epochs: rounds of training; one is 16 to 60 steps, and no pass over all
-            training pixels.
+        epochs: rounds of training; one is 16 to 60 steps, and no pass over all training pixels.
         batch_size: windows a step.
         learning_rate: the highest learning rate of the schedule; twice that where labels lie densely.
         labels_per_class: training pixels of one class at most, likewise validation pixels.

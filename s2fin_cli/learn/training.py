@@ -220,7 +220,8 @@ class _Draws:
         self.generator = generator
         labelled = train.labels >= 0
         classes = np.where(labelled, train.labels, train.targets.argmax(axis=1))
-        power, parts = (POWER_OF_DENSE, [labelled | True]) if train.dense else (0.0, [labelled, ~labelled])
+        everything = np.full_like(labelled, fill_value=True)
+        power, parts = (POWER_OF_DENSE, [everything]) if train.dense else (0.0, [labelled, ~labelled])
         self.pools = [_Pool(np.flatnonzero(part), classes, power) for part in parts if part.any()]
         self.labelled_windows = 0 if train.dense else WINDOWS_OF_CELL // 2
         self.index = train.cells.index
