@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DENSE = 6.0
 #: Steps: a label reaches some four pixels, as chance walks.
 STEPS = 20
-#: Leading components of the image that pixels are compared by.
+#: Leading components of the image that pixels are compared by; those of `classify --smooth`, which keeps to tensors and
+#: to results that do not depend on tiles (`infer/smoothing.py`).
 COMPONENTS = 6
 #: Neighbours this far apart in their guides, or farther, tell each other nothing: in deviations of the scene's values.
 UNLIKE = 1.0
