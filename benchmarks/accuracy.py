@@ -45,7 +45,7 @@ from s2fin_cli.infer.smoothing import around, guide_of, smooth_all
 from s2fin_cli.learn import pipeline
 from s2fin_cli.modelfile import read_model
 from s2fin_cli.modelfit import fit_stack
-from scenes import SCENES, Scene, load
+from scenes import SCENE_FILE, SCENES, Scene, load, read_scene
 from summary import write_tables
 
 if TYPE_CHECKING:
@@ -286,17 +286,17 @@ def perform(run: Run, features: SceneFeatures, subjects: Subjects) -> Record:
     )
 
 
-def perform_all(runs: list[Run], results: Path, console: Console, *, refresh: bool) -> int:
-    """Perform runs one after another and write what they give; the number of those that failed."""
+def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Console, *, refresh: bool) -> int:
+    """Perform runs on scenes one after another and write what they give; the number of those that failed."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     failed = 0
-    scenes, subjects = {scene.name: scene for scene in SCENES}, Subjects()
+    by_name, subjects = {scene.name: scene for scene in scenes}, Subjects()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=len(runs))
         for name, group in itertools.groupby(runs, key=lambda run: run.scene):
-            features = SceneFeatures(load(scenes[name]))
+            features = SceneFeatures(load(by_name[name]))
             for run in group:
                 text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
                 progress.update(task, description=text)
@@ -328,8 +328,17 @@ def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def _scenes(text: str) -> list[Scene]:
-    names = _among([scene.name for scene in SCENES])(text)
-    return [scene for scene in SCENES if scene.name in names]
+    """Scenes by their names, or by the folders of others."""
+    if text == "all":
+        return list(SCENES)
+    known = {scene.name: scene for scene in SCENES}
+    try:
+        return [known.get(name) or read_scene(Path(name)) for name in text.split(",") if name]
+    except OSError as error:
+        hint = f"is no scene ({', '.join(known)}) and no folder with a {SCENE_FILE}"
+        raise argparse.ArgumentTypeError(f"{Path(error.filename).parent} {hint}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _numbers(text: str) -> list[int]:
@@ -345,7 +354,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     methods = [SUBJECT, *PEERS]
-    parser.add_argument("--scenes", type=_scenes, default="all")
+    parser.add_argument("--scenes", type=_scenes, default="all", help=f"names, or folders with a {SCENE_FILE}")
     parser.add_argument("--protocols", type=_among(PROTOCOLS), default="all", help=", ".join(PROTOCOLS))
     parser.add_argument("--counts", type=_numbers, default=",".join(map(str, LABEL_COUNTS)), help="labels of a class")
     parser.add_argument("--seeds", type=_seeds, default="5", help='how many, or which, as in "0,3"')
@@ -369,7 +378,7 @@ def main() -> int:
         fingerprint(method)  # now, as the files may change while this runs
     try:
         runs = pending(plan(args), args.results, console, refresh=args.refresh)
-        failed = perform_all(runs, args.results, console, refresh=args.refresh) if runs else 0
+        failed = perform_all(runs, args.scenes, args.results, console, refresh=args.refresh) if runs else 0
     except KeyboardInterrupt:
         console.print("stopped; what was finished is kept, and the same command goes on from there")
         return 130

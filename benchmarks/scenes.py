@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio.windows import Window
@@ -12,6 +13,7 @@ from rasterio.windows import Window
 from s2fin_cli.config import InputOptions
 from s2fin_cli.geo.labels import LabelRules, read_labels
 from s2fin_cli.geo.stack import Stack, stack_of
+from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.labels import LabelledPixels
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+#: What describes a scene of one's own, in its folder.
+SCENE_FILE = "scene.toml"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Scene:
         bands: for a multispectral image in single-band files, their pattern.
         fixed: files of a published split, training and test, if there is one.
         tuned_on: whether hyper-parameters were chosen on it, so that its figures are not independent of them.
+        root: the folder that its folder is in.
     """
 
     name: str
@@ -42,11 +47,12 @@ class Scene:
     bands: str | None = None
     fixed: tuple[str, str] | None = None
     tuned_on: bool = False
+    root: Path = DATA
 
     @property
     def folder(self) -> Path:
         """Where its files are."""
-        return DATA / self.name
+        return self.root / self.name
 
     @property
     def paths(self) -> dict[str, str | list[str]]:
@@ -69,6 +75,30 @@ SCENES = (
     Scene("gulfport_crop", {"hsi": "muufl_hsi64.tif", "lidar": "muufl_dsm.tif"}, "muufl_pure80.tif", tuned_on=True),
     Scene("beaufort_s2", {}, "rcr_landcover.shp", "Classvalue", bands="*, B0?.tiff", tuned_on=True),
 )
+
+
+def read_scene(folder: Path) -> Scene:
+    """A scene of one's own.
+
+    Args:
+        folder: it holds the scene's files and `SCENE_FILE`, whose keys are the attributes of `Scene`: `images` (a table
+            of file by modality) and `labels`, and where they apply `label_field` and `bands`.
+
+    Raises:
+        OSError: it has no such file.
+        ValueError: there is something else in it.
+    """
+    with (folder / SCENE_FILE).open("rb") as file:
+        values: dict[str, Any] = tomllib.load(file)
+    known = {field.name for field in fields(Scene)} - {"name", "root", "fixed", "tuned_on"}
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(
+            f"{folder / SCENE_FILE} has unknown keys: {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    if missing := sorted({"images", "labels"} - values.keys()):
+        raise ValueError(f"{folder / SCENE_FILE} lacks {', '.join(missing)}")
+    folder = folder.resolve()
+    return Scene(folder.name, root=folder.parent, **values)
 
 
 @dataclass(frozen=True)
@@ -96,7 +126,7 @@ class LoadedScene:
 
 def load(scene: Scene) -> LoadedScene:
     """Read a scene."""
-    stack = stack_of(InputOptions.from_kwargs(scene.paths))
+    stack = _without_empty_bands(stack_of(InputOptions.from_kwargs(scene.paths)))
     height, width = stack.grid.shape
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, width, height))
@@ -109,3 +139,13 @@ def load(scene: Scene) -> LoadedScene:
         train, test = (read_labels(scene.folder / name, stack.grid) for name in scene.fixed)
         fixed = train, test
     return LoadedScene(scene, scene.paths, stack, np.nan_to_num(values, copy=False), len(tile.image), labels, fixed)
+
+
+def _without_empty_bands(stack: Stack) -> Stack:
+    """The stack without bands that have no data anywhere, as training leaves them out: no pixel would be valid."""
+    statistics = band_statistics(sample_pixels(stack))
+    layers = []
+    for layer, bands in stack.slices():
+        is_empty = statistics.select(bands).is_empty
+        layers.append(layer.without({number for number, empty in zip(layer.numbers, is_empty, strict=True) if empty}))
+    return replace(stack, image=layers[0], aux=tuple(layers[1:]))

@@ -104,11 +104,12 @@ def _label(scene: str) -> str:
 
 
 def _groups(figures: Figures) -> Iterator[tuple[str, list[str]]]:
-    """Each row's label and scenes: every scene, all of them, and those that nothing was tuned on."""
+    """Each row's label and scenes: every scene, all of them, and, if others are there, those nothing was tuned on."""
     scenes = list(figures)
     yield from ((_label(scene), [scene]) for scene in scenes)
     yield "**mean**", scenes
-    if independent := [scene for scene in scenes if scene not in TUNED_ON]:
+    independent = [scene for scene in scenes if scene not in TUNED_ON]
+    if 0 < len(independent) < len(scenes):
         yield "**mean, independent**", independent
 
 

@@ -1,0 +1,83 @@
+"""Scenes of one's own: read from their folder, and measured like the others."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+import accuracy
+from records import read_records
+from scenes import SCENES, load, read_scene
+
+DESCRIPTION = 'labels = "labels.tif"\nimages = {msi = "image.tif"}\n'
+SIDE = 100
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A scene of two classes in stripes, which its two bands tell apart."""
+    classes = (np.indices((SIDE, SIDE))[1] // 10 % 2 + 1).astype(np.uint8)
+    bands = np.random.default_rng(0).normal(100.0 * classes, 1, (2, SIDE, SIDE)).astype(np.float32)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    placed = {"width": SIDE, "height": SIDE, "crs": "EPSG:32633", "transform": from_origin(5e5, 5e6, 10, 10)}
+    for name, values in (("image.tif", bands), ("labels.tif", classes[None])):
+        with rasterio.open(folder / name, "w", "GTiff", count=len(values), dtype=values.dtype, **placed) as dst:
+            dst.write(values)
+    (folder / "scene.toml").write_text(DESCRIPTION)
+    return folder
+
+
+def test_an_own_scene_is_measured_like_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = folder.parent / "results"
+    table = folder.parent / "table.md"
+    options = ["--protocols", "blocks", "--counts", "5", "--seeds", "0,", "--methods", "RF"]
+    monkeypatch.setattr(
+        "sys.argv", ["", "--scenes", str(folder), *options, "--results", str(results), "--table", str(table)]
+    )
+    assert accuracy.main() == 0
+    (record,) = read_records(results)
+    assert (record.run.scene, record.run.method, record.oa, record.n_train) == ("own", "RF", 1.0, 10)
+    assert "| own | 100.0 |" in table.read_text()
+
+
+def test_bands_without_data_are_left_out(folder: Path) -> None:
+    with rasterio.open(folder / "image.tif", "r+") as dst:
+        dst.write(np.full((SIDE, SIDE), np.nan, np.float32), 2)
+    loaded = load(read_scene(folder))
+    assert loaded.image.shape == (1, SIDE, SIDE)
+    assert len(loaded.labels) == SIDE**2
+
+
+def test_an_own_scene_and_a_known_one(folder: Path) -> None:
+    chosen = accuracy.parse_arguments(["--scenes", f"gulfport_crop,{folder}"]).scenes
+    assert [scene.name for scene in chosen] == ["gulfport_crop", "own"]
+    assert len(load(chosen[1]).labels) == SIDE**2
+    assert accuracy.parse_arguments([]).scenes == list(SCENES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (DESCRIPTION + 'colour = "red"\n', "unknown keys: colour; known are bands, images, label_field, labels"),
+        ('labels = "labels.tif"\n', "lacks images"),
+        ("labels = labels.tif\n", "Invalid value"),
+    ],
+)
+def test_a_wrong_description_is_told(folder: Path, text: str, message: str) -> None:
+    (folder / "scene.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_scene(folder)
+
+
+def test_a_name_that_is_no_scene(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        accuracy.parse_arguments(["--scenes", "atlantis"])
+    assert "atlantis is no scene (amazon_s2_dem, " in capsys.readouterr().err
+    with pytest.raises(argparse.ArgumentTypeError, match=r"no folder with a scene\.toml"):
+        accuracy._scenes("atlantis")
