@@ -33,7 +33,7 @@ INVENTORY = {
 }  # fmt: skip
 #: Land use of OpenStreetMap that looks alike in February.
 OPEN_LAND = {"farm": "open land", "meadow": "open land", "grass": "open land"}
-#: Sentinel-2's bands of land, finest first: the others are warped onto the grid of the first.
+#: Sentinel-2's bands of land; the first one has the image's grid, and pixels of coarser ones are repeated.
 LAND_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 #: Reflectance in blue, times 10,000, above which a pixel is cloud, and the share of it that a polygon may have.
 CLOUD, CLOUDY = 1600, 0.1
