@@ -332,13 +332,18 @@ def _scenes(text: str) -> list[Scene]:
     if text == "all":
         return list(SCENES)
     known = {scene.name: scene for scene in SCENES}
+    names = [name.strip() for name in text.split(",") if name.strip()]
     try:
-        return [known.get(name) or read_scene(Path(name)) for name in text.split(",") if name]
+        scenes = [known.get(name) or read_scene(Path(name)) for name in names]
     except OSError as error:
         hint = f"is no scene ({', '.join(known)}) and no folder with a {SCENE_FILE}"
         raise argparse.ArgumentTypeError(f"{Path(error.filename).parent} {hint}") from error
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    for index, scene in enumerate(scenes):  # results are kept by name
+        if known.get(scene.name, scene) is not scene or scene.name in [other.name for other in scenes[:index]]:
+            raise argparse.ArgumentTypeError(f"{scene.name} is the name of another scene; rename {scene.folder}")
+    return scenes
 
 
 def _numbers(text: str) -> list[int]:

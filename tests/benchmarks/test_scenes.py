@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,5 +79,13 @@ def test_a_name_that_is_no_scene(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         accuracy.parse_arguments(["--scenes", "atlantis"])
     assert "atlantis is no scene (amazon_s2_dem, " in capsys.readouterr().err
-    with pytest.raises(argparse.ArgumentTypeError, match=r"no folder with a scene\.toml"):
-        accuracy._scenes("atlantis")
+
+
+def test_no_two_scenes_of_one_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = folder.rename(folder.with_name("gulfport_crop"))
+    other = folder.parent / "more" / "gulfport_crop"
+    shutil.copytree(known, other)
+    for text in (str(known), f"gulfport_crop, {known}", f"{known},{other}"):
+        with pytest.raises(SystemExit, match="2"):
+            accuracy.parse_arguments(["--scenes", text])
+        assert "gulfport_crop is the name of another scene; rename " in capsys.readouterr().err
