@@ -1,4 +1,4 @@
-"""What the teacher knows of a pixel: its spectrum and its shape, and those of its surroundings at several scales."""
+"""What the teacher knows of a pixel: its spectrum and its shape, and those and the texture of its surroundings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 
 from s2fin.network import local_statistics, standard_normal_variate
 from s2fin_cli.learn.samples import CELL_SIZE
+from s2fin_cli.learn.texture import SIDE, Dictionary, patches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -21,51 +22,84 @@ if TYPE_CHECKING:
 
 #: Sides of the squares around a pixel that are summarised.
 SCALES = (3, 7, 11, 21)
+#: Sides of the squares over which texture is averaged.
+TEXTURE_SCALES = (3, 15)
+#: Pixels whose patches texture is told by.
+TEXTURE_PIXELS = 8192
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
 
 #: float32 (n, features) by what they are: "bands", "components" or "shape", alone for the pixel's own values, and with
-#: "mean" or "deviation" (which the shape has none of) and a scale for its surroundings, e.g. "bands mean 11";
-#: "position" is row and column.
+#: "mean" or "deviation" (which the shape has none of) and a scale for its surroundings, e.g. "bands mean 11"; "texture"
+#: as a mean at its own scales alone; "position" is row and column.
 Features = dict[str, "NDArray[np.float32]"]
 
 
-def pixel_features(network: S2Fin, cells: Cells) -> Features:
+def pixel_features(network: S2Fin, cells: Cells, dictionary: Dictionary | None = None) -> Features:
     """Features of the pixels of cells.
 
     Bands are the standardised ones of both images; components are the passive image's, and the second image's bands;
-    the shape is the standard normal variate of the passive image's bands, or of their means.
+    the shape is the standard normal variate of the passive image's bands, or of their means; texture is how like the
+    components around a pixel are to the words of a dictionary.
 
     Args:
         network: what standardises values and knows the components.
         cells: cells with a margin; scales beyond it are cut to it.
+        dictionary: without one there is no texture.
     """
-    parts: list[Features] = []
-    order = np.argsort(cells.index, kind="stable")
-    groups = np.split(
-        order, np.searchsorted(cells.index[order], np.arange(CELLS_AT_ONCE, len(cells.image), CELLS_AT_ONCE))
-    )
-    for start, group in zip(range(0, len(cells.image), CELLS_AT_ONCE), groups, strict=True):
-        chosen = slice(start, start + CELLS_AT_ONCE)
-        place = torch.from_numpy(np.stack([cells.index[group] - start, cells.rows[group], cells.cols[group]]))
-        parts.append(_features_of(network, cells, chosen, place))
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(len(order))
+    parts = [
+        _features_of(network, cells, chosen, place, dictionary)
+        for chosen, place in _groups(cells, np.arange(len(cells)))
+    ]
+    inverse = np.empty(len(cells), np.int64)
+    inverse[np.argsort(cells.index, kind="stable")] = np.arange(len(cells))
     return {name: np.concatenate([part[name] for part in parts])[inverse] for name in parts[0]}
 
 
 @torch.inference_mode()
-def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> Features:
+def texture_dictionary(network: S2Fin, cells: Cells, *, seed: int) -> Dictionary:
+    """The dictionary of the components around some of the pixels of cells."""
+    generator = torch.Generator().manual_seed(seed)
+    some = torch.randperm(len(cells), generator=generator)[:TEXTURE_PIXELS].numpy()
+    patches = []
+    for chosen, (cell, row, col) in _groups(cells, some):
+        maps = _maps(network, cells, chosen)["components"]
+        around = (maps.shape[1] - CELL_SIZE) // 2 - SIDE // 2
+        patches.append(patches_of(maps)[cell, row + around, col + around])
+    return Dictionary.of(torch.cat(patches), generator)
+
+
+def _groups(cells: Cells, pixels: NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
+    """Cells, some at a time, and the places (3, n) in them of pixels, these in the order of their cells."""
+    order = pixels[np.argsort(cells.index[pixels], kind="stable")]
+    starts = np.arange(0, len(cells.image), CELLS_AT_ONCE)
+    groups = np.split(order, np.searchsorted(cells.index[order], starts[1:]))
+    for start, group in zip(starts.tolist(), groups, strict=True):
+        place = np.stack([cells.index[group] - start, cells.rows[group], cells.cols[group]])
+        yield slice(start, start + CELLS_AT_ONCE), torch.from_numpy(place)
+
+
+def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
+    """Standardised bands and components (cells, side, side, C) of cells, each with those of the second image."""
     device = network.image_mean.device
     image = torch.from_numpy(cells.image[chosen]).to(device)
     x, a = network.standardize(image, None if cells.aux is None else torch.from_numpy(cells.aux[chosen]).to(device))
-    bands, components = x[:, : network.cfg.in_channels], x[:, network.cfg.in_channels :]
-    maps = {"bands": bands, "components": components}
+    maps = {"bands": x[:, : network.cfg.in_channels], "components": x[:, network.cfg.in_channels :]}
     if cells.aux is not None:
         maps = {name: torch.cat([part, a], dim=1) for name, part in maps.items()}
+    return {name: part.permute(0, 2, 3, 1).contiguous() for name, part in maps.items()}
+
+
+@torch.inference_mode()
+def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor, dictionary: Dictionary | None) -> Features:
+    maps, place = _maps(network, cells, chosen), place.to(network.image_mean.device)
     features = {}
     for name, part in maps.items():
-        features.update(_summaries(name, part.permute(0, 2, 3, 1).contiguous(), place.to(device)))
+        features.update(_summaries(name, part, place))
+    if dictionary is not None:
+        likeness = dictionary.likeness(maps["components"])
+        for scale in TEXTURE_SCALES:
+            features[f"texture mean {scale}"] = _around(likeness, place, scale)[0]
     for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
         shape = standard_normal_variate(features[name][:, : network.cfg.in_channels])
         features[name.replace("bands", "shape")] = shape
@@ -78,11 +112,19 @@ def _summaries(name: str, maps: Tensor, place: Tensor) -> dict[str, Tensor]:
     margin = (maps.shape[1] - CELL_SIZE) // 2
     found = {name: maps[cell, row + margin, col + margin]}
     for scale in SCALES:
-        size = min(scale, 2 * margin + 1)
-        offset = margin - size // 2
-        for kind, summary in zip(("mean", "deviation"), local_statistics(maps, size), strict=True):
-            found[f"{name} {kind} {scale}"] = summary[cell, row + offset, col + offset]
+        for kind, values in zip(("mean", "deviation"), _around(maps, place, scale), strict=True):
+            found[f"{name} {kind} {scale}"] = values
     return found
+
+
+def _around(maps: Tensor, place: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (n, C) of maps (cells, side, side, C) over squares around places (3, n)."""
+    cell, row, col = place
+    margin = (maps.shape[1] - CELL_SIZE) // 2
+    size = min(scale, 2 * margin + 1)
+    offset = margin - size // 2
+    mean, deviation = (part[cell, row + offset, col + offset] for part in local_statistics(maps, size))
+    return mean, deviation
 
 
 def joined(features: Mapping[str, NDArray[np.float32]], names: tuple[str, ...]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from s2fin_cli.geo.labels import LabelledPixels, read_labels, rules_of
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
-from s2fin_cli.learn.features import pixel_features
+from s2fin_cli.learn.features import pixel_features, texture_dictionary
 from s2fin_cli.learn.propagation import guide_of, lie_densely, propagate
 from s2fin_cli.learn.samples import (
     CELL_SIZE,
@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 ON_ALL_LABELS = "training on all labels"
 #: Cells over the scene whose pixels the teacher labels, how many of their pixels, and the memory that they may take.
 SCENE_CELLS = 1024
-SCENE_PIXELS = 8192
+SCENE_PIXELS = 16384
 SCENE_BYTES = 256 << 20
 #: Memory that the cells with labels may take.
 LABEL_BYTES = 2 << 30
@@ -242,7 +242,9 @@ def _teach(
     dense = lie_densely(_positions(labels.rows, labels.cols), _positions(scene.rows, scene.cols))
     rows, cols, known = _with_scene(labels, scene, whole=dense)
     cells = read_cells(scene.stack, rows, cols, margin=network.input_size // 2)
-    features = pixel_features(network, cells) | {"position": _positions(rows, cols)}
+    # where labels lie densely, no member asks for texture
+    dictionary = None if dense else texture_dictionary(network, cells, seed=options.seed)
+    features = pixel_features(network, cells, dictionary) | {"position": _positions(rows, cols)}
     generator = np.random.default_rng(options.seed)
     kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=TEACHER_LABELS, generator=generator)
     progress("teaching", 1, 2)
@@ -259,11 +261,16 @@ def _teach(
         logger.info("labels lie densely: what the teacher thinks is passed on between pixels, and copied closely")
         guide = guide_of(features["components"], network.cfg.components)
         targets = propagate(targets, known, guide, features["position"])
-    labelled = known >= 0
-    targets[labelled] = LABEL_SMOOTHING / network.cfg.num_classes
-    targets[labelled, known[labelled]] += 1 - LABEL_SMOOTHING
     progress("teaching", 2, 2)
-    return TrainingSet(cells, targets, known, dense), teacher, kept
+    return TrainingSet(cells, _with_labels(targets, known), known, dense), teacher, kept
+
+
+def _with_labels(targets: NDArray[np.float32], known: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Targets (n, classes) with those of labelled pixels put in by their labels (n,), -1 without one."""
+    result, labelled = targets.copy(), known >= 0
+    result[labelled] = LABEL_SMOOTHING / targets.shape[1]
+    result[labelled, known[labelled]] += 1 - LABEL_SMOOTHING
+    return result
 
 
 def _positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:

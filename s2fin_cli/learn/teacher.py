@@ -1,9 +1,9 @@
 """The teacher: an ensemble that learns from few labels what the network is then taught on the whole scene.
 
 Few labels do not suffice to find a network's many weights, but they do suffice for classifiers of few choices: forests
-and support vector machines on spectra, on spectral components, on statistics of the surroundings and, where labels lie
-densely, on position. Each errs elsewhere; their weighted mean is better than any of them. It labels pixels of the scene
-that have no label, and those are what the network mostly learns from (distillation).
+and support vector machines on spectra, on spectral components, on statistics and texture of the surroundings and, where
+labels lie densely, on position. Each errs elsewhere; their weighted mean is better than any of them. It labels pixels
+of the scene that have no label, and those are what the network mostly learns from (distillation).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.neighbors import KDTree
 from sklearn.svm import SVC
 
-from s2fin_cli.learn.features import SCALES, Features, joined
+from s2fin_cli.learn.features import SCALES, TEXTURE_SCALES, Features, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,9 @@ FEWER_TREES = 50
 #: Of support vector machines, for errors.
 PENALTY = 100.0
 FOLDS = 4
-#: How much a member's weight falls with its cross-validated accuracy: by exp(sharpness * loss), with a sharpness that
-#: grows with the number of labels n, as the accuracy becomes more certain: `SHARPNESS` n / (n + `LABELS_TO_TRUST`).
-SHARPNESS, LABELS_TO_TRUST = 30.0, 400
+#: A member's weight falls with its cross-validated error by a power of it: (error + `ERROR_FLOOR`) ** -power. The more
+#: labels n there are, the more certain the error is, and the higher the power: `POWER` n / (n + `LABELS_TO_TRUST`).
+POWER, LABELS_TO_TRUST, ERROR_FLOOR = 16.0, 700, 0.1
 #: Temperatures among which the one is chosen that makes cross-validated labels most likely. Not above 1: the mean of
 #: several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
 TEMPERATURES = np.geomspace(0.1, 1.0, 15)
@@ -131,7 +131,7 @@ _FOUR_SCALES = tuple(f"components mean {scale}" for scale in SCALES)
 
 #: NOTE: chosen by the mean accuracy of their weighted mean on disjoint blocks and on the published split, see
 #: docs/benchmarks.md.
-MEMBERS = (
+_MEMBERS = (
     Member("forest of bands", ("bands",), RandomForestClassifier),
     Member("forest of spectra, one scale", (*_surroundings("bands", 11), *_shapes(11)), RandomForestClassifier),
     Member("extra trees of spectra", ("bands", "shape"), ExtraTreesClassifier),
@@ -153,8 +153,16 @@ MEMBERS = (
     Member("support vectors of components, all scales", _FOUR_SCALES, shares=(0.5,) * 4),
     Member("support vectors of components and position", (*_FOUR_SCALES, "position"), shares=(*(0.5,) * 4, 2.0)),
 )
-#: Members where labels lie densely: what is next to a label is mostly of its class.
-MEMBERS_AMONG_LABELS = (*MEMBERS, Member("support vectors of position", ("position",), shares=(8.0,)))
+_TEXTURE = tuple(f"texture mean {scale}" for scale in TEXTURE_SCALES)
+#: Members where labels are sparse, and so what tells classes apart in general counts.
+MEMBERS = (
+    *_MEMBERS,
+    Member("extra trees of texture", _TEXTURE, ExtraTreesClassifier),
+    Member("support vectors of texture", _TEXTURE, shares=(0.5, 0.5)),
+)
+#: Members where labels lie densely: what is next to a label is mostly of its class, and the arrangement of values
+#: tells little beside.
+MEMBERS_AMONG_LABELS = (*_MEMBERS, Member("support vectors of position", ("position",), shares=(8.0,)))
 
 
 @dataclass(frozen=True)
@@ -322,9 +330,9 @@ def _weights(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArra
     known = validation.known
     if not known.any():
         return np.full(len(validation.probs), 1 / len(validation.probs))
-    accuracies = [_balanced_accuracy(part[known], targets[known]) for part in validation.probs]
-    sharpness = SHARPNESS * known.sum() / (known.sum() + LABELS_TO_TRUST)
-    return np.asarray(_softmax(sharpness * np.array([accuracies]))[0])
+    errors = 1 - np.array([_balanced_accuracy(part[known], targets[known]) for part in validation.probs])
+    weights = (errors + ERROR_FLOOR) ** (-POWER * known.sum() / (known.sum() + LABELS_TO_TRUST))
+    return np.asarray(weights / weights.sum())
 
 
 def _select(features: Features, which: NDArray[np.bool_]) -> Features:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.learn import features
-from s2fin_cli.learn.features import SCALES, Features, joined, pixel_features
+from s2fin_cli.learn.features import SCALES, TEXTURE_SCALES, Features, joined, pixel_features, texture_dictionary
 from s2fin_cli.learn.samples import Cells, read_cells
-from s2fin_cli.learn.teacher import MEMBERS
+from s2fin_cli.learn.teacher import MEMBERS, MEMBERS_AMONG_LABELS
+from s2fin_cli.learn.texture import Dictionary, patches_of
 from tests.app.scenes import write_tif
 
 SHAPE = (53, 90)
@@ -135,21 +136,79 @@ def test_a_pixels_features_depend_on_no_other_pixel(stack: Stack, monkeypatch: p
     network = make_network()
     cells = some_cells(stack, network)
     assert len(cells.image) > features.CELLS_AT_ONCE
-    together = pixel_features(network, cells)
+    dictionary = texture_dictionary(network, cells, seed=0)
+    together = pixel_features(network, cells, dictionary)
     few = np.flatnonzero(cells.index % 5 == 2)[::-1]
-    chosen = pixel_features(network, cells.select(few))
+    chosen = pixel_features(network, cells.select(few), dictionary)
     monkeypatch.setattr(features, "CELLS_AT_ONCE", 1)
-    single = pixel_features(network, cells)
+    single = pixel_features(network, cells, dictionary)
     for name, values in together.items():
         assert single[name] == pytest.approx(values, abs=1e-4)
         assert chosen[name] == pytest.approx(values[few], abs=1e-4)
+
+
+def test_texture_is_the_mean_likeness_of_the_patches_around_a_pixel(
+    stack: Stack, image: NDArray[np.float32], heights: NDArray[np.float32]
+) -> None:
+    """Of the components and the second image, over the whole mirrored maps."""
+    network = make_network()
+    rows, cols = all_pixels()
+    cells = read_cells(stack, rows, cols, margin=network.input_size // 2)
+    dictionary = texture_dictionary(network, cells, seed=3)
+    found = pixel_features(network, cells, dictionary)
+    components = np.einsum("kb,bhw->khw", COMPONENTS, scaled(image, MEAN, STD))
+    maps = np.concatenate([components, scaled(heights, np.array([AUX_MEAN]), np.array([AUX_STD]))])
+    for scale in TEXTURE_SCALES:
+        reach = scale // 2 + 1
+        padded = np.pad(maps, ((0, 0), *((reach, reach),) * 2), mode="symmetric")
+        likeness = dictionary.likeness(torch.from_numpy(padded.transpose(1, 2, 0)[None]).float())[0].numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(likeness, (scale, scale), axis=(0, 1))
+        expected = windows.mean(axis=(3, 4))[rows, cols]
+        assert found[f"texture mean {scale}"] == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_seed_decides_which_patches_are_words(stack: Stack) -> None:
+    network = make_network()
+    cells = some_cells(stack, network)
+    first, again, other = (texture_dictionary(network, cells, seed=seed).words for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_likeness_grows_towards_a_word_and_is_none_beyond_the_mean() -> None:
+    """Against a plain float64 computation; a word itself is most like itself."""
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.randn(500, 18, generator=generator) * torch.linspace(0.1, 5, 18) + 3
+    dictionary = Dictionary.of(patches, generator)
+    maps = torch.randn(2, 6, 7, 2, generator=generator) * 3 + 3
+    found = dictionary.likeness(maps).double()
+    values = patches.double()
+    covariance = (values - values.mean(0)).T @ (values - values.mean(0)) / 500
+    variances, axes = torch.linalg.eigh(covariance)
+    inverse = axes @ torch.diag(1 / (variances + 0.05 * variances.mean())) @ axes.T
+    words = torch.linalg.lstsq(dictionary.whitening.double().T, dictionary.words.double().T).solution.T
+    for image, row, col in ((0, 0, 0), (1, 3, 4)):
+        patch = maps[image, row : row + 3, col : col + 3].double().permute(2, 0, 1).flatten() - values.mean(0)
+        differences = patch - words
+        distances = torch.einsum("ki,ij,kj->k", differences, inverse, differences).sqrt()
+        expected = (distances.mean() - distances).clamp_min(0)
+        assert found[image, row, col].numpy() == pytest.approx(expected.numpy(), abs=1e-3)
+    word = (words[5] + values.mean(0)).float().view(2, 3, 3).permute(1, 2, 0)[None]
+    assert dictionary.likeness(word)[0, 0, 0].argmax() == 5
+    assert patches_of(word).flatten().numpy() == pytest.approx((words[5] + values.mean(0)).numpy(), abs=1e-4)
+
+
+def test_a_flat_scene_has_a_dictionary() -> None:
+    dictionary = Dictionary.of(torch.ones(20, 9), torch.Generator().manual_seed(0))
+    assert len(dictionary.words) == 20
+    assert not dictionary.likeness(torch.ones(1, 4, 4, 1)).any()
 
 
 def test_features_need_no_gradient_and_leave_the_cells_alone(stack: Stack) -> None:
     network = make_network()
     cells = some_cells(stack, network)
     before = cells.image.copy()
-    found = pixel_features(network, cells)
+    found = pixel_features(network, cells, texture_dictionary(network, cells, seed=0))
     assert np.array_equal(cells.image, before, equal_nan=True)
     assert all(np.isfinite(values).all() for values in found.values())
     assert torch.is_grad_enabled()
@@ -157,9 +216,10 @@ def test_features_need_no_gradient_and_leave_the_cells_alone(stack: Stack) -> No
 
 def test_every_member_of_the_teacher_looks_at_features_that_there_are(stack: Stack) -> None:
     network = make_network()
-    found = pixel_features(network, some_cells(stack, network, count=5))
+    cells = some_cells(stack, network, count=5)
+    found = pixel_features(network, cells, texture_dictionary(network, cells, seed=0))
     found["position"] = np.zeros((5, 2), np.float32)  # which cells do not know, and who reads them does
-    for member in MEMBERS:
+    for member in (*MEMBERS, *MEMBERS_AMONG_LABELS):
         assert len(joined(found, member.features)) == 5
 
 

@@ -231,18 +231,18 @@ def test_timid_members_outvote_a_bold_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert (teacher.predict(indexed(40)).argmax(axis=1) == TWO_CLASSES).all()
 
 
-def test_the_weight_falls_with_accuracy_and_the_faster_the_more_labels_there_are(
+def test_the_weight_falls_with_the_error_and_the_faster_the_more_labels_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for pixels in (40, 400):
         targets = np.tile(np.arange(2), pixels // 2)
         sure = np.full(pixels, 0.9)
         mistaken = np.where(np.arange(pixels) < pixels // 10, 0.1, 0.9)
-        useless = np.where(targets == 0, 0.9, 0.1)
-        weights = teach_known(monkeypatch, targets, sure, mistaken, useless).weights
+        always_wrong = np.full(pixels, 0.1)
+        weights = teach_known(monkeypatch, targets, sure, mistaken, always_wrong).weights
         assert weights.sum() == pytest.approx(1)
-        sharpness = teaching.SHARPNESS * pixels / (pixels + teaching.LABELS_TO_TRUST)
-        assert np.log(weights / weights[0]) == pytest.approx([0, -0.1 * sharpness, -0.5 * sharpness])
+        power = teaching.POWER * pixels / (pixels + teaching.LABELS_TO_TRUST)
+        assert np.log(weights[0] / weights) == pytest.approx(power * np.log([1, 2, 11]), abs=1e-9), "errors 0, 0.1, 1"
 
 
 def test_accuracy_is_that_of_the_classes_and_not_of_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

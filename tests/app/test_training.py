@@ -213,6 +213,7 @@ class Watched:
 
 @pytest.mark.usefixtures("short_epochs")
 def test_the_averaged_weights_of_the_last_epoch_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_temper", lambda *args: None)
     watched, network = Watched(monkeypatch), make_network()
     told: list[dict[str, float]] = []
     outcome = run_fit(
@@ -240,6 +241,45 @@ def test_an_interrupt_within_an_epoch_keeps_the_one_before(monkeypatch: pytest.M
     outcome = run_fit(network, make_training(10), epochs=5)
     assert (outcome.epochs, outcome.interrupted, outcome.loss) == (2, True, watched.losses[1])
     assert watched.kept(network) == [False, True]
+
+
+def test_a_network_is_as_sure_as_its_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pixels without a label: no other temperature of its logits would be likelier, and no class is another."""
+    raw, tempered = make_network(), make_network()
+    train = make_training(40)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_temper", lambda *args: None)
+        run_fit(raw, train, epochs=6)
+    run_fit(tempered, train, epochs=6)
+    assert predict_cells(raw, train.cells).argmax(dim=1).equal(predict_cells(tempered, train.cells).argmax(dim=1))
+    asked = train.labels < 0
+    targets = torch.from_numpy(train.targets[asked])
+
+    def surprise(network: S2Fin, temperature: float) -> float:
+        logits = predict_cells(network, train.cells)[torch.from_numpy(asked)]
+        return torch.nn.functional.cross_entropy(logits / temperature, targets).item()
+
+    assert surprise(raw, 1) > surprise(tempered, 1) + 1e-3, "it does something here"
+    assert all(surprise(tempered, 1) <= surprise(tempered, other) for other in (0.9, 1.1))
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_an_interrupt_while_it_is_tempered_keeps_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, network = Watched(monkeypatch), make_network()
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "predict_cells", interrupted)
+    outcome = run_fit(network, make_training(10), epochs=3)
+    assert (outcome.epochs, outcome.interrupted) == (3, True)
+    assert watched.kept(network) == [False, False, True]
+
+
+def test_labels_alone_need_no_temperature() -> None:
+    train = make_training(10)
+    outcome = run_fit(make_network(), replace(train, labels=np.maximum(train.labels, 0)), epochs=1)
+    assert not outcome.interrupted
 
 
 def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
