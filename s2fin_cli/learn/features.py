@@ -47,13 +47,10 @@ def pixel_features(network: S2Fin, cells: Cells, dictionary: Dictionary | None =
         cells: cells with a margin; scales beyond it are cut to it.
         dictionary: without one there is no texture.
     """
-    parts = [
-        _features_of(network, cells, chosen, place, dictionary)
-        for chosen, place in _groups(cells, np.arange(len(cells)))
-    ]
-    inverse = np.empty(len(cells), np.int64)
-    inverse[np.argsort(cells.index, kind="stable")] = np.arange(len(cells))
-    return {name: np.concatenate([part[name] for part in parts])[inverse] for name in parts[0]}
+    groups = list(_groups(cells, np.arange(len(cells))))
+    parts = [_features_of(network, cells, chosen, place, dictionary) for chosen, _, place in groups]
+    order = np.argsort(np.concatenate([pixels for _, pixels, _ in groups]))
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
 
 @torch.inference_mode()
@@ -62,21 +59,21 @@ def texture_dictionary(network: S2Fin, cells: Cells, *, seed: int) -> Dictionary
     generator = torch.Generator().manual_seed(seed)
     some = torch.randperm(len(cells), generator=generator)[:TEXTURE_PIXELS].numpy()
     patches = []
-    for chosen, (cell, row, col) in _groups(cells, some):
+    for chosen, _, (cell, row, col) in _groups(cells, some):
         maps = _maps(network, cells, chosen)["components"]
         around = (maps.shape[1] - CELL_SIZE) // 2 - SIDE // 2
         patches.append(patches_of(maps)[cell, row + around, col + around])
     return Dictionary.of(torch.cat(patches), generator)
 
 
-def _groups(cells: Cells, pixels: NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
-    """Cells, some at a time, and the places (3, n) in them of pixels, these in the order of their cells."""
+def _groups(cells: Cells, pixels: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
+    """Cells, some at a time, those (n,) of the pixels that lie in them, and their places (3, n) there."""
     order = pixels[np.argsort(cells.index[pixels], kind="stable")]
     starts = np.arange(0, len(cells.image), CELLS_AT_ONCE)
     groups = np.split(order, np.searchsorted(cells.index[order], starts[1:]))
     for start, group in zip(starts.tolist(), groups, strict=True):
         place = np.stack([cells.index[group] - start, cells.rows[group], cells.cols[group]])
-        yield slice(start, start + CELLS_AT_ONCE), torch.from_numpy(place)
+        yield slice(start, start + CELLS_AT_ONCE), group, torch.from_numpy(place)
 
 
 def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
