@@ -264,6 +264,8 @@ class ClassifyOptions(InputOptions):
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
         smooth: whether neighbours that look alike have a say in each pixel's class, see `infer/smoothing.py`.
+        prior: how much of the area classes cover, each "CLASS=PERCENT" with a class's name or id; those not named share
+            the rest. See `infer/prior.py`.
         precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
         tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
             None takes 256, and 640 on CUDA.
@@ -284,6 +286,7 @@ class ClassifyOptions(InputOptions):
     overwrite: bool = False
     stride: int = 5
     smooth: bool = False
+    prior: Sequence[str] = ()
     precision: str = "float32"
     tile_size: int | None = None
 
@@ -298,6 +301,8 @@ class ClassifyOptions(InputOptions):
         _check_choice("format", self.format, RASTER_DRIVERS)
         for option in self.co:
             _check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
+        for share in self.prior:
+            _check("prior", share, isinstance(share, str) and _is_share(share), "CLASS=PERCENT, 0 to 100")
         _check_whole("mmu", self.mmu, least=1)
         _make_plain(self, int, "stride", "mmu")
         if self.simplify is not None:
@@ -467,6 +472,15 @@ def _check_whole(name: str, value: object, *, least: int) -> None:
 
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool)  # NumPy's integers too
+
+
+def _is_share(text: str) -> bool:
+    """Whether a text is "CLASS=PERCENT"."""
+    name, _, percent = text.rpartition("=")
+    try:
+        return bool(name.strip()) and 0 <= float(percent) <= 100
+    except ValueError:
+        return False
 
 
 def _is_real(value: object) -> TypeGuard[float]:

@@ -54,6 +54,12 @@ def test_a_creation_option_has_a_name_and_a_value(option: object) -> None:
         ClassifyOptions.from_kwargs({**CLASSIFY, "co": ["COMPRESS=LZW", option]})
 
 
+@pytest.mark.parametrize("share", ["water", "=5", "water=", "water=much", "water=-1", "water=101", "water=nan", 5])
+def test_a_prior_has_a_class_and_a_percentage(share: object) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"prior is {share!r}; it must be CLASS=PERCENT, 0 to 100")):
+        ClassifyOptions.from_kwargs({**CLASSIFY, "prior": ["bare soil=12.5", "a=b=0", share]})
+
+
 @pytest.mark.parametrize("option", [{"polygons": "a.gpkg"}, {"mmu": 5}, {"simplify": 2.0}])
 def test_options_of_polygons_that_are_not_wanted(option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="polygons, which are not to be written"):

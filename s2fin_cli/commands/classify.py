@@ -72,6 +72,13 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--smooth", is_flag=True, help="Let neighbours that look alike have a say in each pixel's class.")
 @click.option(
+    "--prior",
+    multiple=True,
+    metavar="CLASS=PERCENT",
+    help="About how much of the area a class covers, as far as you know; classes not named share the rest. In doubt, "
+    "frequent ones win.",
+)
+@click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=ClassifyOptions.precision,

@@ -38,6 +38,7 @@ from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_f
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.outputs import SCALED, Outputs, write_item
+from s2fin_cli.infer.prior import apply_prior, read_prior
 from s2fin_cli.infer.smoothing import RADIUS, Smoother, around, guide_of
 from s2fin_cli.modelfile import find_model, read_model
 from s2fin_cli.modelfit import check_values, fit_stack
@@ -109,6 +110,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     network, info = read_model(model_path)
     _check_formats(outputs, info, options)
     _check_stride(options.stride, network.cfg.block_size)
+    if options.prior:
+        apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     stack = fit_stack(info, stack_of(options))
@@ -116,7 +119,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
         stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)
     keep_freed_memory()  # only now: what was looked at so far is not needed again
-    tags = {"S2FIN_MODEL": model_path.name}
+    tags = {"S2FIN_MODEL": model_path.name, **({"S2FIN_PRIOR": ", ".join(options.prior)} if options.prior else {})}
     with staged(outputs.wanted, overwrite=options.overwrite) as tmp_paths, _scratch(outputs.map) as scratch:
         tmp = outputs.at(tmp_paths)
         unwanted = scratch / "confidence.tif" if outputs.polygons is not None and outputs.confidence is None else None

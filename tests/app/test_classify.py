@@ -209,6 +209,51 @@ def test_smoothing_takes_speckle_and_leaves_no_data(scene: Scene, model: Path, t
     assert not np.array_equal(plain, smoothed, equal_nan=True)
 
 
+def test_probabilities_lean_to_the_prior(result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path) -> None:
+    first, second, *others = read_info(model).classes
+    prior = f"{first.name}=64", f"{second.id} = 4"
+    outputs = run_classify(
+        scene, model, tmp_path / "map.tif", prior=prior, probabilities=tmp_path / "probs.tif", vector=False
+    ).outputs
+    assert result.outputs.probabilities is not None
+    assert outputs.probabilities is not None
+    plain, leant = read_tif(result.outputs.probabilities), read_tif(outputs.probabilities)
+    shares = np.array([0.64, 0.04, *[0.32 / len(others)] * len(others)])
+    expected = plain * np.sqrt(shares)[:, None, None]  # half strength
+    np.testing.assert_allclose(leant, expected / expected.sum(axis=0), atol=1e-5)
+    assert np.array_equal(read_tif(outputs.map)[0] == 0, np.isnan(leant[0]))
+    with rasterio.open(outputs.map) as src:
+        assert src.tags()["S2FIN_PRIOR"] == ", ".join(prior)
+
+
+def test_an_even_prior_changes_nothing_and_a_class_of_none_is_never_told(
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    classes = read_info(model).classes
+    even = [f"{c.name}={100 / len(classes):.1f}" for c in classes]  # 33.3 thrice: rounded
+    outputs = run_classify(scene, model, tmp_path / "even.tif", prior=even, vector=False).outputs
+    assert np.array_equal(read_tif(outputs.map), read_tif(result.outputs.map))
+    without = run_classify(scene, model, tmp_path / "without.tif", prior=[f"{classes[0].name}=0"], vector=False)
+    assert without.pixels[classes[0].id] == 0
+    assert sum(without.pixels.values()) == sum(result.pixels.values())
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (["lava=3"], "--prior names 'lava', which is no class of the model; known are: "),
+        (["{0}=30", "{0}=30"], "--prior names .* twice"),
+        (["{0}=70", "{1}=31.5"], "--prior gives 101.5 % in all; it must be at most 100"),
+        (["{0}=50", "{1}=20", "{2}=20"], "--prior gives 90 % in all; it must be 100, as every class is named"),
+    ],
+)
+def test_a_prior_that_cannot_be(scene: Scene, model: Path, tmp_path: Path, prior: list[str], message: str) -> None:
+    names = [c.name for c in read_info(model).classes]
+    with pytest.raises(UsageError, match=message):
+        run_classify(scene, model, tmp_path / "map.tif", prior=[text.format(*names) for text in prior])
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
     result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
 ) -> None:
