@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import functools
 import itertools
@@ -21,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -41,8 +42,10 @@ from s2fin_cli.errors import S2finError
 from s2fin_cli.geo.rasters import without_georeferencing_warning
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
+from s2fin_cli.infer.prior import apply_prior
 from s2fin_cli.infer.smoothing import around, guide_of, smooth_all
 from s2fin_cli.learn import pipeline
+from s2fin_cli.learn.training import TrainingSet
 from s2fin_cli.modelfile import read_model
 from s2fin_cli.modelfit import fit_stack
 from scenes import SCENE_FILE, SCENES, Scene, load, read_scene
@@ -55,13 +58,14 @@ if TYPE_CHECKING:
 
     from s2fin import S2Fin
     from s2fin_cli.geo.labels import LabelledPixels
+    from s2fin_cli.learn.teacher import Teacher
     from s2fin_cli.modelinfo import ModelInfo
     from scenes import LoadedScene
 
 #: Test pixels that a peer classifies at a time.
 CHUNK = 1024
-#: What each variant of s2fin changes in the network.
-VARIANTS: dict[str, dict[str, object]] = {
+#: What is changed in the network to see what its parts are worth.
+PARTS: dict[str, dict[str, object]] = {
     "-hfset": {"hfset": False},
     "-afcm": {"afcm": False},
     "-ssaf": {"ssaf": False},
@@ -69,14 +73,41 @@ VARIANTS: dict[str, dict[str, object]] = {
     "-scan": {"scan": False},
     "hard masks": {"frequency_mask": "hard"},
     "spatial resonance": {"resonance": "spatial"},
-    "one image": {},
-    "stride 1": {},
-    "stride 3": {},
-    "smooth": {},
+    "no context": {"context_size": 1},
 }
-#: Variants of how a network is used: stride and smoothing.
-USES = {"stride 1": (1, False), "stride 3": (3, False), "smooth": (ClassifyOptions.stride, True)}
-USUAL = ClassifyOptions.stride, ClassifyOptions.smooth
+#: Begins the names of variants that have no teacher and no pixels without a label.
+LABELS_ALONE = "labels alone"
+#: What each variant of s2fin changes in the network.
+VARIANTS: dict[str, dict[str, object]] = {
+    **PARTS,
+    **{name: {} for name in ("one image", "stride 1", "stride 3", "smooth", "prior", "rough prior", LABELS_ALONE)},
+    **{f"{LABELS_ALONE} {name}": changes for name, changes in PARTS.items()},
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a network is used.
+
+    Attributes:
+        stride, smooth: as of `s2fin classify`.
+        misjudged: what the shares of the scene's labels are multiplied by before they are the prior, or divided by, at
+            most; None for no prior.
+    """
+
+    stride: int = ClassifyOptions.stride
+    smooth: bool = ClassifyOptions.smooth
+    misjudged: float | None = None
+
+
+#: Variants of how a network is used.
+USES = {
+    "stride 1": Use(stride=1),
+    "stride 3": Use(stride=3),
+    "smooth": Use(smooth=True),
+    "prior": Use(misjudged=1),
+    "rough prior": Use(misjudged=2),
+}
 
 
 @dataclass(frozen=True)
@@ -125,9 +156,14 @@ class Trained:
     network: S2Fin
     info: ModelInfo
 
-    def predict(self, pixels: LabelledPixels, *, stride: int, smooth: bool) -> NDArray[np.float64]:
+    def predict(
+        self, pixels: LabelledPixels, *, stride: int, smooth: bool, prior: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Probabilities (n, classes) of pixels of the scene."""
-        engine = Engine(self.network, pick_device("auto"), stride=stride)
+        network = copy.deepcopy(self.network)
+        if prior is not None:
+            apply_prior(network, prior)
+        engine = Engine(network, pick_device("auto"), stride=stride)
         stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window, halo=engine.margin)
@@ -159,8 +195,21 @@ class Subjects:
         if self._last is None or self._last[0] != key:
             self._last = key, train_subject(trained_as, loaded, train, run.seed)
         trained = self._last[1]
-        stride, smooth = USES.get(variant, USUAL)
-        return Fitted(trained.class_ids, functools.partial(trained.predict, stride=stride, smooth=smooth))
+        use = USES.get(variant, Use())
+        prior = (
+            None if use.misjudged is None else known_shares(trained.class_ids, loaded.labels, use.misjudged, run.seed)
+        )
+        predict = functools.partial(trained.predict, stride=use.stride, smooth=use.smooth, prior=prior)
+        return Fitted(trained.class_ids, predict)
+
+
+def known_shares(
+    class_ids: NDArray[np.int64], labels: LabelledPixels, misjudged: float, seed: int
+) -> NDArray[np.float64]:
+    """Shares (classes,) of the classes among a scene's labels, each wrong by up to a factor."""
+    counts = (labels.class_ids == class_ids[:, None]).sum(axis=1)
+    errors = misjudged ** np.random.default_rng(seed).uniform(-1, 1, len(class_ids))
+    return np.asarray(counts * errors / (counts * errors).sum())
 
 
 def train_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed: int) -> Trained:
@@ -181,7 +230,7 @@ def train_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed
         labels, model = Path(folder, "labels.tif"), Path(folder, "model.s2fin")
         class_ids = _write_labels(labels, loaded, train)
         overrides = variant_config(variant)
-        with changed_network(overrides):
+        with changed_network(overrides), taught_by_labels(alone=variant.startswith(LABELS_ALONE)):
             result = s2fin_cli.train(**paths, labels=str(labels), output=str(model), seed=seed)
         if result.outcome.interrupted:
             raise KeyboardInterrupt
@@ -228,6 +277,24 @@ def changed_network(overrides: dict[str, object]) -> Iterator[None]:
     changes = [(name, types[name], dataclasses.field(default=value)) for name, value in overrides.items()]
     changed = dataclasses.make_dataclass("Changed", changes, bases=(S2FinConfig,), frozen=True, kw_only=True)
     with mock.patch.object(pipeline, "S2FinConfig", changed):
+        yield
+
+
+@contextlib.contextmanager
+def taught_by_labels(*, alone: bool) -> Iterator[None]:
+    """Let the network learn from labels alone, if so, and not from a teacher and pixels without a label."""
+    if not alone:
+        yield
+        return
+    teach = pipeline._teach
+
+    def without_the_rest(*args: Any, **kwargs: Any) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
+        train, teacher, kept = teach(*args, **kwargs)
+        labelled = np.flatnonzero(train.labels >= 0)
+        cells, targets, labels = train.cells.select(labelled), train.targets[labelled], train.labels[labelled]
+        return TrainingSet(cells, targets, labels), teacher, kept
+
+    with mock.patch.object(pipeline, "_teach", without_the_rest):
         yield
 
 

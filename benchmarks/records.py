@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
+import io
 import json
 import os
+import tokenize
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -173,7 +174,7 @@ def calibration_error(confidence: NDArray[np.float64], is_right: NDArray[np.bool
 
 
 def fingerprint(method: str) -> str:
-    """Short hash of the code that decides what a method gives; comments and layout do not count."""
+    """Short hash of the code that decides what a method gives; comments, spaces and line breaks do not count."""
     return _fingerprint(subject=is_subject(method))
 
 
@@ -184,8 +185,21 @@ def _fingerprint(*, subject: bool) -> str:
         digest.update(f"{_defaults()}\n".encode())
     for path in _sources(subject=subject):
         digest.update(f"{path.relative_to(ROOT)}\n".encode())
-        digest.update(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))).encode())
+        digest.update(_bare(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:10]
+
+
+def _bare(source: str) -> str:
+    """Python source without comments and white space.
+
+    NOTE: syntax trees would be less sensitive to layout, but each version of Python writes them in its own way.
+    """
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "".join("".join(lines).split())
 
 
 def _defaults() -> dict[str, object]:
@@ -205,7 +219,7 @@ def _sources(*, subject: bool) -> Iterator[Path]:
         yield from sorted((ROOT / "models" / "s2fin").glob("*.py"))
         yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
         yield from (ROOT / "s2fin_cli" / "geo" / name for name in ("fill.py", "statistics.py"))
-        yield from (ROOT / "s2fin_cli" / "infer" / name for name in ("engine.py", "smoothing.py"))
+        yield from (ROOT / "s2fin_cli" / "infer" / name for name in ("engine.py", "prior.py", "smoothing.py"))
     else:
         yield benchmarks / "peers.py"
     yield from (benchmarks / "protocols.py", benchmarks / "scenes.py")

@@ -97,6 +97,8 @@ def read_scene(folder: Path) -> Scene:
         )
     if missing := sorted({"images", "labels"} - values.keys()):
         raise ValueError(f"{folder / SCENE_FILE} lacks {', '.join(missing)}")
+    if not isinstance(values["images"], dict):
+        raise ValueError(f'{folder / SCENE_FILE}: images is no table, such as {{msi = "image.tif"}}')
     folder = folder.resolve()
     return Scene(folder.name, root=folder.parent, **values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ import rasterio
 from rasterio.transform import from_origin
 
 import accuracy
+from protocols import draw
 from records import read_records
+from s2fin_cli.learn import pipeline
+from s2fin_cli.learn.training import Outcome, TrainingSet
 from scenes import SCENES, load, read_scene
 
 DESCRIPTION = 'labels = "labels.tif"\nimages = {msi = "image.tif"}\n'
@@ -46,6 +50,27 @@ def test_an_own_scene_is_measured_like_the_others(folder: Path, monkeypatch: pyt
     assert "| own | 100.0 |" in table.read_text()
 
 
+@pytest.mark.parametrize(("variant", "alone"), [("no context", False), ("labels alone", True)])
+def test_what_a_variant_learns_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variant: str, *, alone: bool
+) -> None:
+    seen: list[TrainingSet] = []
+
+    def no_fit(network: object, train: TrainingSet, **kwargs: Any) -> Outcome:
+        seen.append(train)
+        return Outcome(1, 0.0, interrupted=False)
+
+    monkeypatch.setattr(pipeline, "fit", no_fit)
+    loaded = load(read_scene(folder))
+    train = draw(loaded, "blocks", 5, 0).train
+    trained = accuracy.train_subject(variant, loaded, train, 0)
+    assert trained.network.cfg.context_size == (11 if alone else 1)
+    (given,) = seen
+    assert np.count_nonzero(given.labels >= 0) == len(train) == 10
+    assert (len(given.labels) == 10) == alone
+    assert len(given.cells) == len(given.targets) == len(given.labels)
+
+
 def test_bands_without_data_are_left_out(folder: Path) -> None:
     with rasterio.open(folder / "image.tif", "r+") as dst:
         dst.write(np.full((SIDE, SIDE), np.nan, np.float32), 2)
@@ -67,6 +92,7 @@ def test_an_own_scene_and_a_known_one(folder: Path) -> None:
         (DESCRIPTION + 'colour = "red"\n', "unknown keys: colour; known are bands, images, label_field, labels"),
         ('labels = "labels.tif"\n', "lacks images"),
         ("labels = labels.tif\n", "Invalid value"),
+        ('labels = "labels.tif"\nimages = "image.tif"\n', "images is no table"),
     ],
 )
 def test_a_wrong_description_is_told(folder: Path, text: str, message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import summary
-from records import Record, Run, calibration_error, fingerprint, make_record, read_records
+from records import Record, Run, _bare, calibration_error, fingerprint, make_record, read_records
 from summary import (
     best_peer,
     bracket,
@@ -49,6 +49,13 @@ def records() -> list[Record]:
         ("beaufort_s2", "s2fin -scan"): (0.89, 0.91, 0.93),
     }
     return [record(*key, seed, oa) for key, values in accuracies.items() for seed, oa in enumerate(values)]
+
+
+def test_a_fingerprint_is_of_code_without_comments_and_layout() -> None:
+    code = 'def f(x: int) -> str:\n    return f"{x} # no comment"\n'
+    laid_out = '# why\n\ndef f(\n    x: int\n) -> str:  # what\n\n    return f"{x} # no comment"\n'
+    assert _bare(code) == _bare(laid_out) == 'deff(x:int)->str:returnf"{x}#nocomment"'
+    assert _bare(code) != _bare(code.replace("x", "y"))
 
 
 def test_calibration_error_by_hand() -> None:
