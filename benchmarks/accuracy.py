@@ -75,14 +75,6 @@ PARTS: dict[str, dict[str, object]] = {
     "spatial resonance": {"resonance": "spatial"},
     "no context": {"context_size": 1},
 }
-#: Begins the names of variants that have no teacher and no pixels without a label.
-LABELS_ALONE = "labels alone"
-#: What each variant of s2fin changes in the network.
-VARIANTS: dict[str, dict[str, object]] = {
-    **PARTS,
-    **{name: {} for name in ("one image", "stride 1", "stride 3", "smooth", "prior", "rough prior", LABELS_ALONE)},
-    **{f"{LABELS_ALONE} {name}": changes for name, changes in PARTS.items()},
-}
 
 
 @dataclass(frozen=True)
@@ -91,8 +83,7 @@ class Use:
 
     Attributes:
         stride, smooth: as of `s2fin classify`.
-        misjudged: what the shares of the scene's labels are multiplied by before they are the prior, or divided by, at
-            most; None for no prior.
+        misjudged: the prior is the shares of the scene's labels, each wrong by up to this factor; None for no prior.
     """
 
     stride: int = ClassifyOptions.stride
@@ -107,6 +98,14 @@ USES = {
     "smooth": Use(smooth=True),
     "prior": Use(misjudged=1),
     "rough prior": Use(misjudged=2),
+}
+#: Begins the names of variants that have no teacher and no pixels without a label.
+LABELS_ALONE = "labels alone"
+#: What each variant of s2fin changes in the network.
+VARIANTS: dict[str, dict[str, object]] = {
+    **PARTS,
+    **{name: {} for name in (*USES, "one image", LABELS_ALONE)},
+    **{f"{LABELS_ALONE} {name}": changes for name, changes in PARTS.items()},
 }
 
 
@@ -196,15 +195,14 @@ class Subjects:
             self._last = key, train_subject(trained_as, loaded, train, run.seed)
         trained = self._last[1]
         use = USES.get(variant, Use())
-        prior = (
-            None if use.misjudged is None else known_shares(trained.class_ids, loaded.labels, use.misjudged, run.seed)
-        )
-        predict = functools.partial(trained.predict, stride=use.stride, smooth=use.smooth, prior=prior)
-        return Fitted(trained.class_ids, predict)
+        ids, prior = trained.class_ids, None
+        if use.misjudged is not None:
+            prior = known_shares(ids, loaded.labels, misjudged=use.misjudged, seed=run.seed)
+        return Fitted(ids, functools.partial(trained.predict, stride=use.stride, smooth=use.smooth, prior=prior))
 
 
 def known_shares(
-    class_ids: NDArray[np.int64], labels: LabelledPixels, misjudged: float, seed: int
+    class_ids: NDArray[np.int64], labels: LabelledPixels, *, misjudged: float, seed: int
 ) -> NDArray[np.float64]:
     """Shares (classes,) of the classes among a scene's labels, each wrong by up to a factor."""
     counts = (labels.class_ids == class_ids[:, None]).sum(axis=1)
