@@ -176,7 +176,7 @@ class Trained:
         probs = engine.predict(image, aux, wanted)
         if smooth:
             second = None if aux is None else aux[:, inner, inner]
-            probs = smooth_all(probs, guide_of(self.network, image[:, inner, inner], second), wanted)
+            probs = smooth_all(probs, guide_of(engine.network, image[:, inner, inner], second), wanted)
         return np.asarray(probs[:, pixels.rows, pixels.cols].T.double().numpy())
 
 
@@ -280,7 +280,10 @@ def changed_network(overrides: dict[str, object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def taught_by_labels(*, alone: bool) -> Iterator[None]:
-    """Let the network learn from labels alone, if so, and not from a teacher and pixels without a label."""
+    """Let the network learn from labels alone, if so, and not from a teacher and pixels without a label.
+
+    NOTE: as it learns where labels are sparse. How it learns between dense ones is for the opinions of a good teacher.
+    """
     if not alone:
         yield
         return

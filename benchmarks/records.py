@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tokenize
+from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,7 +175,7 @@ def calibration_error(confidence: NDArray[np.float64], is_right: NDArray[np.bool
 
 
 def fingerprint(method: str) -> str:
-    """Short hash of the code that decides what a method gives; comments, spaces and line breaks do not count."""
+    """Short hash of the code that decides what a method gives; comments and white space do not count."""
     return _fingerprint(subject=is_subject(method))
 
 
@@ -190,16 +191,19 @@ def _fingerprint(*, subject: bool) -> str:
 
 
 def _bare(source: str) -> str:
-    """Python source without comments and white space.
+    """Python source without comments and white space, its blocks in braces.
 
     NOTE: syntax trees would be less sensitive to layout, but each version of Python writes them in its own way.
     """
-    lines = source.splitlines()
+    lines = [*source.split("\n"), ""]
+    braces: defaultdict[int, str] = defaultdict(str)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        row, column = token.start
         if token.type == tokenize.COMMENT:
-            row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    return "".join("".join(lines).split())
+        elif token.type in (tokenize.INDENT, tokenize.DEDENT):
+            braces[row] += "{" if token.type == tokenize.INDENT else "}"
+    return "".join("".join(braces[row] + line for row, line in enumerate(lines, 1)).split())
 
 
 def _defaults() -> dict[str, object]:

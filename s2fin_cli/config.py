@@ -264,8 +264,8 @@ class ClassifyOptions(InputOptions):
         overwrite: whether outputs may already be there.
         stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
         smooth: whether neighbours that look alike have a say in each pixel's class, see `infer/smoothing.py`.
-        prior: how much of the area classes cover, each "CLASS=PERCENT" with a class's name or id; those not named share
-            the rest. See `infer/prior.py`.
+        prior: about how much of the mapped area classes cover, each "CLASS=PERCENT" with a class's name, else its
+            number; those not named share the rest. See `infer/prior.py`.
         precision: of the network's products, one of `PRECISIONS`; its frequency parts are float32 always.
         tile_size: pixels a side that are read and computed at a time; of a raster in strips, as many pixels in all.
             None takes 256, and 640 on CUDA.
@@ -299,10 +299,11 @@ class ClassifyOptions(InputOptions):
             _check_whole("tile_size", self.tile_size, least=16)
             _make_plain(self, int, "tile_size")
         _check_choice("format", self.format, RASTER_DRIVERS)
+        _make_tuples(self, "co", "prior")
         for option in self.co:
             _check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
-        for share in self.prior:
-            _check("prior", share, isinstance(share, str) and _is_share(share), "CLASS=PERCENT, 0 to 100")
+        for text in self.prior:
+            parse_share(text)
         _check_whole("mmu", self.mmu, least=1)
         _make_plain(self, int, "stride", "mmu")
         if self.simplify is not None:
@@ -455,6 +456,17 @@ def _band_numbers(text: str, option: str) -> list[int]:
     return numbers
 
 
+def parse_share(text: str) -> tuple[str, float]:
+    """The class and its share, 0 to 1, of "CLASS=PERCENT"."""
+    name, _, percent = text.rpartition("=") if isinstance(text, str) else ("", "", "")
+    try:
+        share = float(percent.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = math.nan
+    _check("prior", text, bool(name.strip()) and 0 <= share <= 1, "CLASS=PERCENT, 0 to 100")
+    return name.strip(), share
+
+
 def _are_bounds(values: Sequence[float]) -> bool:
     if len(values) != 4 or not all(_is_real(value) and math.isfinite(value) for value in values):
         return False
@@ -474,17 +486,15 @@ def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool)  # NumPy's integers too
 
 
-def _is_share(text: str) -> bool:
-    """Whether a text is "CLASS=PERCENT"."""
-    name, _, percent = text.rpartition("=")
-    try:
-        return bool(name.strip()) and 0 <= float(percent) <= 100
-    except ValueError:
-        return False
-
-
 def _is_real(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _make_tuples(options: InputOptions, *names: str) -> None:
+    """Turn texts, given alone or as anything that can be gone through, into tuples of them."""
+    for name in names:
+        value = getattr(options, name)
+        object.__setattr__(options, name, (value,) if isinstance(value, str) else tuple(value))
 
 
 def _make_plain(options: InputOptions, kind: type[int | float], *names: str) -> None:

@@ -57,7 +57,12 @@ def test_a_creation_option_has_a_name_and_a_value(option: object) -> None:
 @pytest.mark.parametrize("share", ["water", "=5", "water=", "water=much", "water=-1", "water=101", "water=nan", 5])
 def test_a_prior_has_a_class_and_a_percentage(share: object) -> None:
     with pytest.raises(UsageError, match=re.escape(f"prior is {share!r}; it must be CLASS=PERCENT, 0 to 100")):
-        ClassifyOptions.from_kwargs({**CLASSIFY, "prior": ["bare soil=12.5", "a=b=0", share]})
+        ClassifyOptions.from_kwargs({**CLASSIFY, "prior": ["bare soil=12.5", "a=b=0 %", share]})
+
+
+def test_texts_may_come_alone_or_one_after_another() -> None:
+    options = ClassifyOptions.from_kwargs({**CLASSIFY, "prior": "water=5", "co": iter(["A=1", "B=2"])})
+    assert (options.prior, options.co) == (("water=5",), ("A=1", "B=2"))
 
 
 @pytest.mark.parametrize("option", [{"polygons": "a.gpkg"}, {"mmu": 5}, {"simplify": 2.0}])

@@ -75,8 +75,8 @@ logger = logging.getLogger(__name__)
     "--prior",
     multiple=True,
     metavar="CLASS=PERCENT",
-    help="About how much of the area a class covers, as far as you know; classes not named share the rest. In doubt, "
-    "frequent ones win.",
+    help="About how much of the mapped area a class (its name or number) covers; once for each class that you know, 0 "
+    "to exclude one. The others share the rest.",
 )
 @click.option(
     "--precision",

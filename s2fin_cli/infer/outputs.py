@@ -111,7 +111,8 @@ def write_item(
         model=(model_path, read_item(model_path)["id"]),
         acquired=stack.image.finest.acquired,
         lineage=f"classified by s2fin with a stride of {options.stride} pixels, {options.precision}"
-        + ", smoothed" * options.smooth,
+        + ", smoothed" * options.smooth
+        + (f", with a prior of {', '.join(options.prior)}" if options.prior else ""),
         software={
             "s2fin": __version__, "torch": torch.__version__, "GDAL": rasterio.__gdal_version__, **made_by,
         },

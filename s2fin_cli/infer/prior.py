@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from s2fin_cli.config import nearest_name
+from s2fin_cli.config import nearest_name, parse_share
 from s2fin_cli.errors import UsageError
+from s2fin_cli.geo.classfield import find_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
 #: Power of the prior. With the whole of it rare classes all but vanish, as a network is too sure of itself at other
 #: places than its labels, and shares are known by guess; see docs/benchmarks.md.
 STRENGTH = 0.5
-#: By how much shares may miss a sum of 1, as percentages are rounded.
-ROUNDING = 0.01
+#: By how much shares may miss a sum of 1: percentages are rounded, and of many classes the more.
+ROUNDING = 0.05
 
 
 def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArray[np.float64]:
     """The share of each class, of sum 1.
 
     Args:
-        given: each "CLASS=PERCENT", of a class's name or id; classes that are not named share the rest alike.
+        given: each "CLASS=PERCENT", of a class's name, else its number; those not named share the rest alike.
         classes: the model's classes.
 
     Returns:
@@ -44,27 +45,33 @@ def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArr
     """
     shares = np.full(len(classes), np.nan)
     for text in given:
-        name, _, percent = text.rpartition("=")
-        position = _position(name.strip(), classes)
+        name, share = parse_share(text)
+        position = _position(name, classes)
         if not np.isnan(shares[position]):
             raise UsageError(f"--prior names {classes[position].name!r} twice; once is enough")
-        shares[position] = float(percent) / 100
-    is_unnamed = np.isnan(shares)
-    total = np.nansum(shares)
-    if total > 1 + ROUNDING or (total < 1 - ROUNDING and not is_unnamed.any()):
-        wanted = "at most 100" if is_unnamed.any() else "100, as every class is named"
-        raise UsageError(f"--prior gives {100 * total:g} % in all; it must be {wanted}")
-    shares[is_unnamed] = max(1 - total, 0) / max(np.count_nonzero(is_unnamed), 1)
+        shares[position] = share
+    unnamed, total = np.flatnonzero(np.isnan(shares)), float(np.nansum(shares))
+    if not len(unnamed) and abs(total - 1) > ROUNDING:
+        raise UsageError(f"--prior gives {100 * total:g} % in all; it must be 100, as every class is named")
+    if len(unnamed) and total >= 1:
+        left = ", ".join(repr(classes[position].name) for position in unnamed.tolist())
+        raise UsageError(
+            f"--prior gives {100 * total:g} % in all, which leaves nothing for {left}; "
+            "give them a share too, or 0 to exclude them"
+        )
+    shares[unnamed] = (1 - total) / max(len(unnamed), 1)
     return np.asarray(shares / shares.sum())
 
 
 def _position(name: str, classes: Sequence[LandCoverClass]) -> int:
     """Which class is named."""
-    names = [land_cover.name for land_cover in classes]
-    known = [*names, *(str(land_cover.id) for land_cover in classes)]
-    if name not in known:
+    ids, names = [c.id for c in classes], [c.name for c in classes]
+    class_id = find_name(name, dict(zip(ids, names, strict=True)))
+    if class_id is None and name.isdecimal() and int(name) in ids:
+        class_id = int(name)
+    if class_id is None:
         raise UsageError(f"--prior names {name!r}, which is no class of the model; {nearest_name(name, names)}")
-    return known.index(name) % len(classes)
+    return ids.index(class_id)
 
 
 @torch.no_grad()

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.errors import ModelFileError, OutputError, RasterError, S2finError, UsageError
+from s2fin_cli.geo.classes import LandCoverClass
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.outputs import Outputs
 from s2fin_cli.infer.pipeline import ClassifyResult, classify
+from s2fin_cli.infer.prior import read_prior
 from s2fin_cli.infer.smoothing import guide_of, smooth_all
 from s2fin_cli.learn.pipeline import train
 from s2fin_cli.modelfile import read_info, read_model
@@ -160,7 +162,7 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
         ({"stride": 1}, (16, 32, 48, 1000)),
         ({"stride": 5}, (16, 64)),
         ({"stride": 1, "smooth": True}, (16, 32, 1000)),
-        ({"stride": 3, "smooth": True}, (16, 64)),
+        ({"stride": 3, "smooth": True, "prior": ["1=90"]}, (16, 64)),
     ],
 )
 def test_no_output_depends_on_the_tile_size(
@@ -222,35 +224,59 @@ def test_probabilities_lean_to_the_prior(result: ClassifyResult, scene: Scene, m
     expected = plain * np.sqrt(shares)[:, None, None]  # half strength
     np.testing.assert_allclose(leant, expected / expected.sum(axis=0), atol=1e-5)
     assert np.array_equal(read_tif(outputs.map)[0] == 0, np.isnan(leant[0]))
-    with rasterio.open(outputs.map) as src:
+    with rasterio.open(outputs.map) as src, rasterio.open(result.outputs.map) as usual:
         assert src.tags()["S2FIN_PRIOR"] == ", ".join(prior)
+        assert "S2FIN_PRIOR" not in usual.tags()
 
 
 def test_an_even_prior_changes_nothing_and_a_class_of_none_is_never_told(
     result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
 ) -> None:
-    classes = read_info(model).classes
-    even = [f"{c.name}={100 / len(classes):.1f}" for c in classes]  # 33.3 thrice: rounded
+    first, *others = read_info(model).classes
+    even = [f"{c.name}={100 / (1 + len(others)):.1f}" for c in (first, *others)]  # 33.3 thrice: rounded
     outputs = run_classify(scene, model, tmp_path / "even.tif", prior=even, vector=False).outputs
     assert np.array_equal(read_tif(outputs.map), read_tif(result.outputs.map))
-    without = run_classify(scene, model, tmp_path / "without.tif", prior=[f"{classes[0].name}=0"], vector=False)
-    assert without.pixels[classes[0].id] == 0
+    probs = tmp_path / "probs.tif"
+    how: dict[str, Any] = {"prior": f"{first.name}=0%", "probabilities": probs, "scaled": True, "smooth": True}
+    without = run_classify(scene, model, tmp_path / "without.tif", **how, precision="bfloat16", vector=False)
+    assert without.pixels[first.id] == 0
     assert sum(without.pixels.values()) == sum(result.pixels.values())
+    stored = read_tif(probs)
+    assert set(np.unique(stored[0])) <= {0, 255}
+    assert (np.abs(stored[1:].astype(int).sum(axis=0)[stored[0] == 0] - 250) <= 1).all()
+
+
+def classes_named(*names: str) -> list[LandCoverClass]:
+    return [LandCoverClass(number, name, (0, 0, 0)) for number, name in enumerate(names, 1)]
+
+
+def test_a_class_of_a_prior_is_a_name_or_else_a_number() -> None:
+    classes = classes_named(" urban", "a=b", "1", "2")
+    prior = read_prior(["Urban=10", "a=b=20", "1=30%", "2 = 40"], classes)
+    np.testing.assert_allclose(prior, [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(read_prior(["3=90"], classes_named("x", "y", "z")), [0.05, 0.05, 0.9])
+    np.testing.assert_allclose(read_prior(["x=70", "y=33"], classes_named("x", "y")), [70 / 103, 33 / 103])
 
 
 @pytest.mark.parametrize(
     ("prior", "message"),
     [
-        (["lava=3"], "--prior names 'lava', which is no class of the model; known are: "),
-        (["{0}=30", "{0}=30"], "--prior names .* twice"),
-        (["{0}=70", "{1}=31.5"], "--prior gives 101.5 % in all; it must be at most 100"),
-        (["{0}=50", "{1}=20", "{2}=20"], "--prior gives 90 % in all; it must be 100, as every class is named"),
+        (["lava=3"], "--prior names 'lava', which is no class of the model; known are: water, trees, bare"),
+        (["4=3"], "--prior names '4', which is no class of the model"),
+        (["water=30", "1=30"], "--prior names 'water' twice"),
+        (["water=70", "trees=40"], "--prior gives 110 % in all, which leaves nothing for 'bare'; give "),
+        (["water=100"], "--prior gives 100 % in all, which leaves nothing for 'trees', 'bare'; give "),
+        (["water=50", "trees=20", "bare=20"], "--prior gives 90 % in all; it must be 100, as every class is named"),
     ],
 )
-def test_a_prior_that_cannot_be(scene: Scene, model: Path, tmp_path: Path, prior: list[str], message: str) -> None:
-    names = [c.name for c in read_info(model).classes]
+def test_a_prior_that_cannot_be(prior: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        run_classify(scene, model, tmp_path / "map.tif", prior=[text.format(*names) for text in prior])
+        read_prior(prior, classes_named("water", "trees", "bare"))
+
+
+def test_a_wrong_prior_leaves_nothing_behind(scene: Scene, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'lava'"):
+        run_classify(scene, model, tmp_path / "map.tif", prior=["lava=3"])
     assert not any(tmp_path.iterdir())
 
 

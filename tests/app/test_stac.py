@@ -154,10 +154,13 @@ def test_classify_writes_the_item_of_a_map(run: Run, scene: Scene, model: Path, 
 
 
 def test_scaled_probabilities_say_their_scale(run: Run, scene: Scene, model: Path) -> None:
-    names = ("--confidence", "c.tif", "--scaled", "--no-vector", "-f", "COG")
+    names = ("--confidence", "c.tif", "--scaled", "--no-vector", "-f", "COG", "--prior", "water=5", "--prior", "1=60")
     assert run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--stac", *names).exit_code == 0
     item = json.loads(Path("map.json").read_text())
     check(item)
+    assert item["properties"]["processing:lineage"] == (
+        "classified by s2fin with a stride of 5 pixels, float32, with a prior of water=5, 1=60"
+    )
     assert "polygons" not in item["assets"]
     assert item["assets"]["map"]["type"] == "image/tiff; application=geotiff; profile=cloud-optimized"
     confidence = item["assets"]["confidence"]

@@ -54,8 +54,10 @@ def records() -> list[Record]:
 def test_a_fingerprint_is_of_code_without_comments_and_layout() -> None:
     code = 'def f(x: int) -> str:\n    return f"{x} # no comment"\n'
     laid_out = '# why\n\ndef f(\n    x: int\n) -> str:  # what\n\n    return f"{x} # no comment"\n'
-    assert _bare(code) == _bare(laid_out) == 'deff(x:int)->str:returnf"{x}#nocomment"'
+    assert _bare(code) == _bare(laid_out) == 'deff(x:int)->str:{returnf"{x}#nocomment"}'
     assert _bare(code) != _bare(code.replace("x", "y"))
+    loop = "for x in y:\n    f(x)\n"
+    assert _bare(f"{loop}    g(x)\n") != _bare(f"{loop}g(x)\n")
 
 
 def test_calibration_error_by_hand() -> None:
