@@ -1,7 +1,8 @@
 """The prior: how much of the area each class covers, as far as the user knows.
 
 Training draws all classes alike, so that rare ones are learnt, and its labels tell nothing of how frequent they are. On
-the map they are not alike, and who knows by about how much can get a better one. It is ours, and no part of the network.
+the map they are not alike, and who knows by about how much can get a better one. It is ours, and no part of the
+network.
 """
 
 from __future__ import annotations
