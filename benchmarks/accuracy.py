@@ -34,7 +34,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import s2fin_cli
 from peers import PEERS, Samples, SceneFeatures
 from protocols import LABEL_COUNTS, PROTOCOLS, draw
-from records import RESULTS, SUBJECT, Record, Run, fingerprint, is_subject, make_record, read_record
+from records import LABELS_ALONE, RESULTS, SUBJECT, Record, Run, fingerprint, is_subject, make_record, read_record
 from s2fin import S2FinConfig
 from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import pick_device
@@ -99,8 +99,6 @@ USES = {
     "prior": Use(misjudged=1),
     "rough prior": Use(misjudged=2),
 }
-#: Begins the names of variants that have no teacher and no pixels without a label.
-LABELS_ALONE = "labels alone"
 #: What each variant of s2fin changes in the network.
 VARIANTS: dict[str, dict[str, object]] = {
     **PARTS,

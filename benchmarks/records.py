@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
 #: The method that is measured; its variants' names begin with it and a space.
 SUBJECT = "s2fin"
+#: Begins the names of variants that have no teacher and no pixels without a label.
+LABELS_ALONE = "labels alone"
 CALIBRATION_BINS = 15
 #: Options of training whose defaults decide what it gives.
 DECIDING = (
@@ -215,6 +217,12 @@ def _defaults() -> dict[str, object]:
 def is_subject(method: str) -> bool:
     """Whether it is s2fin or a variant of it."""
     return method.split(" ", maxsplit=1)[0] == SUBJECT
+
+
+def whole_of(variant: str) -> str:
+    """The method that a variant of s2fin is to be compared with: it without a teacher too, where the variant is."""
+    alone = f"{SUBJECT} {LABELS_ALONE}"
+    return alone if variant.startswith(f"{alone} ") else SUBJECT
 
 
 def _sources(*, subject: bool) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scipy.stats import t as student
 
 from peers import PEERS
-from records import RESULTS, SUBJECT, Record, is_subject, read_records
+from records import RESULTS, SUBJECT, Record, is_subject, read_records, whole_of
 from scenes import SCENES
 
 if TYPE_CHECKING:
@@ -178,17 +178,18 @@ def fixed_table(records: Sequence[Record]) -> str:
 
 
 def variants_table(records: Sequence[Record]) -> str:
-    """Each variant of s2fin and its difference to the whole, over the scenes that have both."""
+    """Each variant of s2fin and its difference to the whole of it, over the scenes that have both."""
     rows = []
     for (protocol, count), part in _cases(records).items():
         figures = figures_of(part, "oa")
         variants = {r.run.method: None for r in part if is_subject(r.run.method) and r.run.method != SUBJECT}
         for variant in variants:
-            scenes = [scene for scene, values in figures.items() if variant in values and SUBJECT in values]
-            change = [difference(figures[scene][variant], figures[scene][SUBJECT]) for scene in scenes]
+            whole = whole_of(variant)
+            scenes = [scene for scene, values in figures.items() if variant in values and whole in values]
+            change = [difference(figures[scene][variant], figures[scene][whole]) for scene in scenes]
             mean = spread(_mean(figures, scenes, variant))
             rows.append([_title(protocol, count), variant, str(len(scenes)), mean, bracket(mean_over(change))])
-    return table(["Labels", "Variant", "Scenes", "OA, %", "OA less that of s2fin"], rows)
+    return table(["Labels", "Variant", "Scenes", "OA, %", "OA less that of the whole"], rows)
 
 
 def time_table(records: Sequence[Record]) -> str:

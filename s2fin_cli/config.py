@@ -66,7 +66,7 @@ class InputOptions:
     lidar: StrPath | Sequence[StrPath] | None = None
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
-    bidx: str | Sequence[str] = ()
+    bidx: Sequence[str] = ()
     nodata: float | str | None = None
     bounds: Sequence[float] | None = None
     aoi: StrPath | None = None
@@ -84,6 +84,7 @@ class InputOptions:
             _check_choice("resampling", self.resampling, RESAMPLINGS)
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
             raise UsageError("no passive image was given; name it with --hsi or --msi")
+        _make_tuples(self, "bidx")
         _ = self.band_choice, self.fill_value  # which refuse what is wrong in them
         if self.bounds is not None:
             _check(
@@ -114,7 +115,7 @@ class InputOptions:
             UsageError: a choice cannot be understood, or is of an image that is not given.
         """
         choice: dict[str, tuple[int, ...]] = {}
-        for text in [self.bidx] if isinstance(self.bidx, str) else self.bidx:
+        for text in self.bidx:
             modality, _, numbers = text.rpartition(":")
             modality = modality or self._modality_of_bands
             if not self.src_paths.get(modality):

@@ -133,6 +133,15 @@ def test_a_variant_is_compared_on_the_scenes_it_has(records: list[Record]) -> No
     assert len(lines) == 3
 
 
+def test_a_variant_without_a_teacher_is_compared_with_the_whole_without_one() -> None:
+    accuracies = {"s2fin": 0.95, "s2fin labels alone": 0.90, "s2fin labels alone -scan": 0.88}
+    lines = variants_table([record("beaufort_s2", method, 0, oa) for method, oa in accuracies.items()]).splitlines()
+    assert lines[2:] == [
+        "| blocks, 20 a class | s2fin labels alone | 1 | 90.0 | -5.0 |",
+        "| blocks, 20 a class | s2fin labels alone -scan | 1 | 88.0 | -2.0 |",
+    ]
+
+
 def test_document_tells_of_results_of_other_code(records: list[Record]) -> None:
     assert "other code" not in document(records)
     stale = dataclasses.replace(records[0], fingerprint="other")
