@@ -73,7 +73,6 @@ PARTS: dict[str, dict[str, object]] = {
     "-scan": {"scan": False},
     "hard masks": {"frequency_mask": "hard"},
     "spatial resonance": {"resonance": "spatial"},
-    "no context": {"context_size": 1},
 }
 
 

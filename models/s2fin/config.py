@@ -32,8 +32,7 @@ class S2FinConfig:
         block_size: pixels along one side of the central block of a window whose pixels the head tells apart; odd, at
             most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
-        context_size: pixels along one side of the neighbourhood whose mean and deviation the stem adds to each pixel's
-            features; odd, 1 (none) to 21.
+        context_size: pixels along one side of the surroundings that AFCM tells of; odd, 3 to 21.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.
@@ -84,7 +83,7 @@ class S2FinConfig:
         for name in POSITIVE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
-        for name, least in (("patch_size", MIN_PATCH_SIZE), ("context_size", 1)):
+        for name, least in (("patch_size", MIN_PATCH_SIZE), ("context_size", 3)):
             size = getattr(self, name)
             in_range = least <= size <= MAX_PATCH_SIZE and size % 2 == 1
             _require(in_range, name, size, f"an odd number from {least} to {MAX_PATCH_SIZE}")
@@ -103,8 +102,8 @@ class S2FinConfig:
 
     @property
     def halo(self) -> int:
-        """Pixels that the stem needs beyond a window on each side: its convolution's, and the context's."""
-        return 1 + self.context_size // 2
+        """Pixels that the stem needs beyond a window on each side: its convolution's, and AFCM's beyond that."""
+        return 1 + (self.context_size // 2 if self.afcm else 0)
 
     @property
     def input_size(self) -> int:

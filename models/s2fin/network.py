@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from s2fin.afcm import AFCM
 from s2fin.config import S2FinConfig
-from s2fin.frequency import full_precision
 from s2fin.hfrm import HFRM
 from s2fin.hfset import HFSET
 from s2fin.pointwise import Linear
@@ -30,9 +29,6 @@ from s2fin.ssaf import SSAF
 TOKEN_CHUNK = 512
 #: Likewise on other devices, where small pieces of work would leave most of the device idle.
 DEVICE_TOKEN_CHUNK = 1 << 14
-
-#: Deviation of a standardised spectrum below which it has no shape but noise.
-FLATTEST = 1e-3
 
 Floats = Sequence[float] | Tensor
 
@@ -86,116 +82,33 @@ class TokenEmbedding(nn.Module):
 
 
 class MapStem(nn.Module):
-    """Mixes the bands of each pixel, convolves over 3 x 3, and adds what the surroundings look like; no padding.
+    """Mixes the bands of each pixel of both images, convolves over 3 x 3, and adds what AFCM tells; no padding.
 
-    Equation (ours), for an image x: m = GELU(W_m [x; SNV(x)]); c = W_n GELU[conv(m); mean(m); deviation(m)], mean and
-    deviation over the `context_size` square around each pixel; out = LN(c). SNV is the standard normal variate of the
-    leading channels that are bands of a spectrum, if any.
+    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + AFCM(y_1, y_2)_m).
     NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
     the default size; so the wide layers, and all that looks beyond the window, are here.
     """
 
-    def __init__(self, channels: int, width: int, *, context_size: int, bands: int = 0) -> None:
+    def __init__(self, cfg: S2FinConfig) -> None:
         super().__init__()
-        self.context_size, self.bands = context_size, bands
-        self.mix = Linear(channels + bands, width)
-        self.act = nn.GELU()
-        self.conv = nn.Conv2d(width, 2 * width, 3)
-        wide = (4 if context_size > 1 else 2) * width
-        self.narrow = nn.Sequential(nn.GELU(), Linear(wide, width), nn.LayerNorm(width))
+        channels, width = (cfg.in_channels + cfg.components, cfg.aux_channels), cfg.map_width
+        self.border = cfg.halo - 1
+        self.mix = nn.ModuleList(nn.Sequential(Linear(count, width), nn.GELU()) for count in channels)
+        self.conv = nn.ModuleList(nn.Conv2d(width, 2 * width, 3) for _ in channels)
+        self.narrow = nn.ModuleList(nn.Sequential(nn.GELU(), Linear(2 * width, width)) for _ in channels)
+        self.afcm = AFCM(width, size=cfg.context_size) if cfg.afcm else None
+        self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give a map (B, D, h, w) of an image (B, C, h + 2 halo, w + 2 halo), stored channels last."""
-        mixed = self.act(self.mixed(x))
-        border = self.context_size // 2
-        inner = _cropped(mixed.permute(0, 3, 1, 2), border).contiguous(memory_format=torch.channels_last)
-        features = [self.conv(inner).permute(0, 2, 3, 1)]
-        if border:
-            statistics = local_statistics(mixed, self.context_size)
-            features += [part[:, 1:-1, 1:-1] for part in statistics]
-        narrowed: Tensor = self.narrow(torch.cat(features, dim=3))
-        return narrowed.permute(0, 3, 1, 2)
-
-    def mixed(self, x: Tensor) -> Tensor:
-        """Give W_m [x; SNV(x)], (B, H, W, D), of an image (B, C, H, W).
-
-        NOTE: x and its shape side by side are as large as two images. With s the deviation over the bands and m the
-        mean, W (x - m) / s is (W - mean of W) x / s, so one product with x itself gives both parts.
-        """
-        if not self.bands:
-            mixed: Tensor = self.mix(x.permute(0, 2, 3, 1))
-            return mixed
-        of_values, of_shape = torch.split(self.mix.weight, [x.shape[1], self.bands], dim=1)
-        of_shape = of_shape - of_shape.mean(dim=1, keepdim=True)
-        matrix = torch.cat([of_values, nn.functional.pad(of_shape, (0, x.shape[1] - self.bands))])
-        with torch.autocast(x.device.type, enabled=False):  # half precision would lose what is left without the mean
-            x = full_precision(x)
-            both = torch.matmul(x.flatten(2).transpose(1, 2), matrix.to(x).t())
-            values, shape = both.view(len(x), *x.shape[2:], -1).chunk(2, dim=3)
-            deviation = _deviation(_centred(x[:, : self.bands])).permute(0, 2, 3, 1)
-            return torch.addcdiv(values + self.mix.bias, shape, deviation)
-
-
-def standard_normal_variate(spectra: Tensor) -> Tensor:
-    """Each pixel's spectrum without its own mean over the bands, divided by its own deviation: its shape.
-
-    Gain and offset of a spectrum, by slope, shade or haze, change from place to place more than its shape. Formula:
-    Barnes et al. (1989), "Standard normal variate transformation and de-trending of near-infrared diffuse reflectance
-    spectra", Applied Spectroscopy 43(5); of standardised bands here, so that none outweighs the others.
-
-    Args:
-        spectra: (B, C, ...); a deviation below `FLATTEST` counts as that.
-
-    Returns:
-        a tensor of the same shape; of a single band all 0.
-    """
-    with torch.autocast(spectra.device.type, enabled=False):
-        spectra = full_precision(spectra)
-        centred = _centred(spectra)
-        return centred / _deviation(centred)
-
-
-def _centred(spectra: Tensor) -> Tensor:
-    """Spectra (B, C, ...) without their means over the bands."""
-    return spectra - spectra.mean(dim=1, keepdim=True)
-
-
-def _deviation(centred: Tensor) -> Tensor:
-    """(B, 1, ...): of each centred spectrum (B, C, ...), `FLATTEST` at least."""
-    # NOTE: on a CPU, torch's own deviation over an axis that is not the last one takes ten times as long
-    return centred.square().mean(dim=1, keepdim=True).clamp_min(FLATTEST**2).sqrt()
-
-
-def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the `size` square around each pixel.
-
-    Args:
-        maps: (B, H, W, C).
-        size: pixels a side, odd.
-
-    Returns:
-        two tensors (B, H - size + 1, W - size + 1, C); nothing is padded.
-    """
-    with torch.autocast(maps.device.type, enabled=False):
-        maps = full_precision(maps)
-        mean = _box_mean(maps, size)
-        variance = _box_mean(maps.square(), size) - mean.square()
-        # NOTE: the small term keeps the root's gradient finite where the surroundings are flat.
-        return mean, (variance.clamp_min(0) + 1e-4).sqrt()
-
-
-def _box_mean(maps: Tensor, size: int) -> Tensor:
-    """Mean over squares, as a product with a banded matrix along either axis: its backward pass is one too."""
-    batch, height, width, channels = maps.shape
-    rows = _band_matrix(height, size, maps) @ maps.reshape(batch, height, width * channels)
-    columns = _band_matrix(width, size, maps) @ rows.view(batch * rows.shape[1], width, channels)
-    return columns.view(batch, rows.shape[1], -1, channels)
-
-
-def _band_matrix(side: int, size: int, like: Tensor) -> Tensor:
-    """(side - size + 1, side): each row averages `size` neighbours."""
-    ones = torch.ones(side - size + 1, side, dtype=like.dtype, device=like.device)
-    return ones.triu().tril(size - 1) / size
+    def forward(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Give maps (B, D, h, w) of images (B, C, h + 2 halo, w + 2 halo), stored channels last."""
+        mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
+        near = [_convolved(conv, _inner(part, self.border)) for conv, part in zip(self.conv, mixed, strict=True)]
+        maps = [narrow(part) for narrow, part in zip(self.narrow, near, strict=True)]
+        if self.afcm is not None:
+            around = self.afcm(*(_inner(part, 1) for part in mixed))
+            maps = [own + part for own, part in zip(maps, around, strict=True)]
+        image, aux = (norm(part).permute(0, 3, 1, 2) for norm, part in zip(self.norm, maps, strict=True))
+        return image, aux
 
 
 class ConvBlock(nn.Module):
@@ -259,7 +172,7 @@ class CentredPooling(nn.Module):
 
 
 class WindowStages(nn.Module):
-    """The stages on a window's two maps: AFCM and blocks, SSAF and halving, HFRM and blocks.
+    """The stages on a window's two maps: blocks, SSAF and halving, HFRM and blocks.
 
     A part that is switched off passes its inputs on.
     """
@@ -270,7 +183,6 @@ class WindowStages(nn.Module):
         width, deep, soft = cfg.map_width, cfg.deep_width, cfg.temperature
         self.shape = (cfg.patch_size, cfg.patch_size)
         self.deep_shape = (cfg.patch_size // 2 + 1, cfg.patch_size // 2 + 1)
-        self.afcm = AFCM(width, temperature=soft, hard=hard) if cfg.afcm else None
         self.shallow = nn.ModuleList(ConvBlock(width, expansion=1) for _ in range(2))
         self.ssaf = SSAF(cfg.width, width) if cfg.ssaf else None
         self.halve = nn.ModuleList(Halve(width, deep) for _ in range(2))
@@ -280,8 +192,6 @@ class WindowStages(nn.Module):
 
     def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> StageMaps:
         """Take tokens (B, N, d) and maps (B, P * P, D)."""
-        if self.afcm is not None:
-            image, aux = self.afcm(image, aux, self.shape)
         image, aux = (block(maps, self.shape) for block, maps in zip(self.shallow, (image, aux), strict=True))
         if self.ssaf is not None:
             tokens, image, aux = self.ssaf(tokens, image, aux)
@@ -369,10 +279,7 @@ class S2Fin(nn.Module):
         # NOTE: a single band has no spectral axis, so nothing that HFSET could filter or attend to
         layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
         self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
-        self.image_stem = MapStem(
-            cfg.in_channels + cfg.components, cfg.map_width, context_size=cfg.context_size, bands=cfg.in_channels
-        )
-        self.aux_stem = MapStem(cfg.aux_channels, cfg.map_width, context_size=cfg.context_size)
+        self.map_stem = MapStem(cfg)
         self.stages = WindowStages(cfg)
         self.head = Head(cfg)
         initialise(self)
@@ -432,7 +339,8 @@ class S2Fin(nn.Module):
 
     def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
-        return self.image_stem(x), self.aux_stem(a)
+        maps: tuple[Tensor, Tensor] = self.map_stem(x, a)
+        return maps
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) of pixels of windows.
@@ -528,7 +436,7 @@ def initialise(model: S2Fin) -> None:
             _shrink(module.out, module.ffn[-1])
         elif isinstance(module, ConvBlock):
             _shrink(module.mlp[-1])
-        elif isinstance(module, AFCM | SSAF):
+        elif isinstance(module, SSAF):
             _shrink(*module.out)
         elif isinstance(module, SelectiveScan):
             _shrink(module.out)
@@ -557,6 +465,17 @@ def _hfset(cfg: S2FinConfig) -> HFSET:
 def _cropped(planes: Tensor, border: int) -> Tensor:
     """Planes (..., H, W) without so many pixels at each edge."""
     return planes[..., border : planes.shape[-2] - border, border : planes.shape[-1] - border]
+
+
+def _inner(maps: Tensor, border: int) -> Tensor:
+    """Maps (B, H, W, C) without so many pixels at each edge."""
+    return maps[:, border : maps.shape[1] - border, border : maps.shape[2] - border]
+
+
+def _convolved(conv: nn.Module, maps: Tensor) -> Tensor:
+    """What a convolution makes of maps (B, H, W, C), channels last too."""
+    convolved: Tensor = conv(maps.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last))
+    return convolved.permute(0, 2, 3, 1)
 
 
 def _flat(planes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from s2fin.network import local_statistics, standard_normal_variate
+from s2fin.afcm import local_statistics
 from s2fin_cli.learn.samples import CELL_SIZE
 from s2fin_cli.learn.texture import SIDE, Dictionary, patches_of
 
@@ -28,6 +28,8 @@ TEXTURE_SCALES = (3, 15)
 TEXTURE_PIXELS = 8192
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
+#: Deviation of a standardised spectrum below which it has no shape but noise.
+FLATTEST = 1e-3
 
 #: float32 (n, features) by what they are: "bands", "components" or "shape", alone for the pixel's own values, and with
 #: "mean" or "deviation" (which the shape has none of) and a scale for its surroundings, e.g. "bands mean 11"; "texture"
@@ -122,6 +124,23 @@ def _around(maps: Tensor, place: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     offset = margin - size // 2
     mean, deviation = (part[cell, row + offset, col + offset] for part in local_statistics(maps, size))
     return mean, deviation
+
+
+def standard_normal_variate(spectra: Tensor) -> Tensor:
+    """Each pixel's spectrum without its own mean over the bands, divided by its own deviation: its shape.
+
+    Gain and offset of a spectrum, by slope, shade or haze, change from place to place more than its shape. Formula:
+    Barnes et al. (1989), "Standard normal variate transformation and de-trending of near-infrared diffuse reflectance
+    spectra", Applied Spectroscopy 43(5); of standardised bands here, so that none outweighs the others.
+
+    Args:
+        spectra: (n, bands); a deviation below `FLATTEST` counts as that.
+
+    Returns:
+        a tensor of the same shape; of a single band all 0.
+    """
+    deviation, mean = torch.std_mean(spectra, dim=1, keepdim=True, correction=0)
+    return (spectra - mean) / deviation.clamp_min(FLATTEST)
 
 
 def joined(features: Mapping[str, NDArray[np.float32]], names: tuple[str, ...]) -> NDArray[np.float32]:

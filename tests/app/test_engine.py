@@ -199,7 +199,7 @@ def make_network(**changes: Any) -> S2Fin:
     [
         {},
         {"patch_size": 11, "in_channels": 3},
-        {"context_size": 1},
+        {"afcm": False},
         {"aux_from_image": True, "components": 4, "aux_channels": 4},
     ],
 )
@@ -244,8 +244,8 @@ def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: 
 
 def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
     margins = [
-        make_engine(make_network(patch_size=patch_size, context_size=context_size)).margin
-        for patch_size, context_size in ((11, 1), (11, 11), (5, 3))
+        make_engine(make_network(patch_size=patch_size, afcm=afcm, context_size=context_size)).margin
+        for patch_size, afcm, context_size in ((11, False, 11), (11, True, 11), (5, True, 3))
     ]
     assert margins == [5 + 1, 5 + 1 + 5, 2 + 1 + 1]
 

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.learn import features
-from s2fin_cli.learn.features import SCALES, TEXTURE_SCALES, Features, joined, pixel_features, texture_dictionary
+from s2fin_cli.learn.features import (
+    FLATTEST,
+    SCALES,
+    TEXTURE_SCALES,
+    Features,
+    joined,
+    pixel_features,
+    standard_normal_variate,
+    texture_dictionary,
+)
 from s2fin_cli.learn.samples import Cells, read_cells
 from s2fin_cli.learn.teacher import MEMBERS, MEMBERS_AMONG_LABELS
 from s2fin_cli.learn.texture import Dictionary, patches_of
@@ -237,3 +246,25 @@ def test_a_scene_of_one_pixel(tmp_path: Path) -> None:
     for scale in SCALES:
         assert found[f"bands mean {scale}"] == pytest.approx(np.array([[1.0, -1.0, 0.0]]), abs=1e-5)
         assert found[f"bands deviation {scale}"] == pytest.approx(np.full((1, 3), 0.01), abs=1e-3)
+
+
+# ---- standard normal variate -----------------------------------------------------------------------------------------
+
+
+def test_the_shape_of_a_spectrum_has_mean_0_and_deviation_1() -> None:
+    shape = standard_normal_variate(torch.randn(20, 9, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(shape.mean(dim=1), torch.zeros(20))
+    torch.testing.assert_close(shape.std(dim=1, correction=0), torch.ones(20))
+
+
+def test_the_shape_knows_neither_gain_nor_offset() -> None:
+    spectra = torch.randn(30, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(standard_normal_variate(5 * spectra - 2), standard_normal_variate(spectra))
+    torch.testing.assert_close(standard_normal_variate(-spectra), -standard_normal_variate(spectra))
+
+
+def test_flat_spectra_have_no_shape() -> None:
+    assert (standard_normal_variate(torch.full((2, 4), 7.0)) == 0).all()
+    assert (standard_normal_variate(torch.randn(2, 1)) == 0).all(), "nor has a single band"
+    noise = FLATTEST / 10 * torch.tensor([[1.0, -1.0]])
+    torch.testing.assert_close(standard_normal_variate(noise), noise / FLATTEST)

@@ -174,7 +174,7 @@ def test_weights_that_are_not_finite(model: Path, tmp_path: Path) -> None:
         {"layers": 3},
         {"depth": 2},
         {"components": 3},
-        {"context_size": 1},
+        {"afcm": False},
     ],
 )
 def test_an_architecture_that_does_not_fit_the_weights(model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def test_an_own_scene_is_measured_like_the_others(folder: Path, monkeypatch: pyt
     assert "| own | 100.0 |" in table.read_text()
 
 
-@pytest.mark.parametrize(("variant", "alone"), [("no context", False), ("labels alone", True)])
+@pytest.mark.parametrize(("variant", "alone"), [("-afcm", False), ("labels alone", True)])
 def test_what_a_variant_learns_from(
     folder: Path, monkeypatch: pytest.MonkeyPatch, variant: str, *, alone: bool
 ) -> None:
@@ -64,7 +64,7 @@ def test_what_a_variant_learns_from(
     loaded = load(read_scene(folder))
     train = draw(loaded, "blocks", 5, 0).train
     trained = accuracy.train_subject(variant, loaded, train, 0)
-    assert trained.network.cfg.context_size == (11 if alone else 1)
+    assert trained.network.cfg.afcm == alone
     (given,) = seen
     assert np.count_nonzero(given.labels >= 0) == len(train) == 10
     assert (len(given.labels) == 10) == alone

@@ -36,7 +36,7 @@ def test_is_frozen() -> None:
         ("patch_size", 23),
         ("components", 0),
         ("components", 1.5),
-        ("context_size", 0),
+        ("context_size", 1),
         ("context_size", -1),
         ("context_size", 10),
         ("context_size", 23),
@@ -63,11 +63,12 @@ def test_components_that_stand_in_for_the_second_image_are_its_bands() -> None:
     assert S2FinConfig(**REQUIRED, components=5).aux_channels == 1  # a second image of its own has bands of its own
 
 
-@pytest.mark.parametrize(("context_size", "halo"), [(1, 1), (3, 2), (11, 6), (21, 11)])
+@pytest.mark.parametrize(("context_size", "halo"), [(3, 2), (11, 6), (21, 11)])
 @pytest.mark.parametrize("patch_size", [5, 7, 21])
 def test_halo_holds_the_convolution_and_the_context(patch_size: int, context_size: int, halo: int) -> None:
     cfg = S2FinConfig(**REQUIRED, patch_size=patch_size, context_size=context_size)
     assert (cfg.halo, cfg.input_size) == (halo, patch_size + 2 * halo)
+    assert dataclasses.replace(cfg, afcm=False).halo == 1
 
 
 def test_refuses_unknown_and_missing_keys_by_name() -> None:

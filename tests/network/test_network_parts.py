@@ -1,6 +1,7 @@
 """Each part's formula against a plain reference in float64."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
-from s2fin.afcm import AFCM
+from s2fin.afcm import AFCM, local_statistics
+from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
-from s2fin.network import FLATTEST, CentredPooling, ConvBlock, MapStem, local_statistics, standard_normal_variate
+from s2fin.network import CentredPooling, ConvBlock, MapStem
 from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
 from s2fin.selection import nth_largest
@@ -69,14 +71,6 @@ def test_the_nth_largest_is_that_of_sorted_rows(length: int) -> None:
         assert torch.equal(nth_largest(values, n), in_order[..., n - 1 : n])
 
 
-def test_the_stem_mixes_bands_and_their_shape() -> None:
-    stem = MapStem(7, 4, context_size=3, bands=5).double()
-    x = torch.randn(2, 7, 6, 5, dtype=torch.float64)
-    x[0, :, 0, 0] = 0.5  # no shape
-    both = torch.cat([x, standard_normal_variate(x[:, :5])], dim=1).permute(0, 2, 3, 1)
-    torch.testing.assert_close(stem.mixed(x), both @ stem.mix.weight.T + stem.mix.bias)
-
-
 def test_sparse_softmax_keeps_the_largest() -> None:
     scores = torch.tensor([[3.0, 1.0, 2.0, 0.0]])
     expected = torch.tensor([[math.e / (math.e + 1), 0.0, 1 / (math.e + 1), 0.0]])
@@ -125,25 +119,29 @@ def test_hfset_amplifies_only_above_the_threshold() -> None:
     torch.testing.assert_close(module.enhance(slow + fast, gain), slow + 1.5 * fast)
 
 
-@pytest.mark.parametrize("side", [5, 6, 11])
-def test_afcm(side: int) -> None:
-    module = shaken(AFCM(4, temperature=0.05, hard=False))
+@pytest.mark.parametrize("size", [3, 5])
+def test_afcm(size: int) -> None:
+    module = shaken(AFCM(4, size=size))
     assert isinstance(module, AFCM)
-    maps = [randn(2, side * side, 4) for _ in range(2)]
-    low_mask = 1 - plane_mask(module.high_pass.theta, side, 0.05)
-    lows = []
-    for x in maps:
-        spectrum = torch.fft.rfft2(x.view(2, side, side, 4), dim=(1, 2))
-        lows.append(torch.fft.irfft2(spectrum * low_mask, s=(side, side), dim=(1, 2)).view(2, -1, 4))
-    highs = [x - low for x, low in zip(maps, lows, strict=True)]
-    descriptor = torch.cat([part.abs().mean(1) for part in lows + highs], dim=1)
-    answer = module.weights(descriptor)
-    share = torch.stack([answer[:, 0:4], answer[:, 4:8]]).softmax(dim=0)
-    gains = [1 + torch.tanh(answer[:, 8:12]), 1 + torch.tanh(answer[:, 12:16])]
-    shared = share[0][:, None] * lows[0] + share[1][:, None] * lows[1]
-    results = module(maps[0], maps[1], (side, side))
-    for m in range(2):
-        torch.testing.assert_close(results[m], maps[m] + module.out[m](shared + gains[m][:, None] * highs[m]))
+    maps = [randn(2, 6, 7, 4) for _ in range(2)]
+    results = module(*maps)
+    for row in range(7 - size):
+        for col in range(8 - size):
+            squares = [part[:, row : row + size, col : col + size].flatten(1, 2) for part in maps]
+            lows = [square.mean(1) for square in squares]
+            for m in range(2):
+                detail = (squares[m] - lows[m][:, None]).square().mean(1)
+                parts = torch.cat([*lows, torch.sqrt(detail + 1e-4)], dim=1)
+                torch.testing.assert_close(results[m][:, row, col], module.out[m](nn.functional.gelu(parts)))
+
+
+def test_afcm_tells_high_frequencies_from_low_ones() -> None:
+    rows = torch.arange(16).double()[:, None, None].expand(16, 16, 1)
+    slow, fast = torch.cos(2 * math.pi * rows / 1000), torch.cos(math.pi * rows)
+    for signal, is_low in ((slow, True), (fast, False)):
+        low, high = local_statistics(signal[None], 11)
+        assert ((low.abs() > 0.9) == is_low).all()
+        assert ((high > 0.9) != is_low).all()
 
 
 def test_ssaf() -> None:
@@ -291,27 +289,30 @@ def test_local_statistics_under_autocast_are_in_float32() -> None:
         torch.testing.assert_close(result.double(), exact, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("context_size", [1, 3, 5])
-def test_map_stem(context_size: int) -> None:
-    module = shaken(MapStem(3, 4, context_size=context_size))
+@pytest.mark.parametrize("options", [{"context_size": 3}, {"context_size": 7}, {"afcm": False}])
+def test_map_stem(options: dict[str, Any]) -> None:
+    cfg = S2FinConfig(in_channels=3, aux_channels=2, num_classes=2, components=1, map_width=4, **options)
+    module = shaken(MapStem(cfg))
     assert isinstance(module, MapStem)
-    assert module.conv.bias is not None
-    around = context_size // 2
-    halo = 1 + around
-    x = randn(2, 3, 2 + 2 * halo, 3 + 2 * halo)
-    mixed = nn.functional.gelu(torch.einsum("dc,bchw->bhwd", module.mix.weight, x) + module.mix.bias)
-    result = module(x)
-    assert result.shape == (2, 4, 2, 3)
-    assert result.is_contiguous(memory_format=torch.channels_last)
-    for i in range(2):
-        for j in range(3):
-            row, col = i + halo, j + halo
-            near = mixed[:, row - 1 : row + 2, col - 1 : col + 2]
-            features = [torch.einsum("dcuv,buvc->bd", module.conv.weight, near) + module.conv.bias]
-            if context_size > 1:
-                far = mixed[:, row - around : row + around + 1, col - around : col + around + 1].flatten(1, 2)
-                features += [far.mean(1), torch.sqrt(far.var(1, correction=0) + 1e-4)]
-            torch.testing.assert_close(result[:, :, i, j], module.narrow(torch.cat(features, dim=1)))
+    images = [randn(2, channels, 2 + 2 * cfg.halo, 3 + 2 * cfg.halo) for channels in (4, 2)]
+    mixed = [mix(x.permute(0, 2, 3, 1)) for mix, x in zip(module.mix, images, strict=True)]
+    results = module(*images)
+    around = cfg.context_size // 2
+    for m, result in enumerate(results):
+        assert result.shape == (2, 4, 2, 3)
+        assert result.is_contiguous(memory_format=torch.channels_last)
+        conv = module.conv[m]
+        assert isinstance(conv, nn.Conv2d)
+        assert conv.bias is not None
+        for i in range(2):
+            for j in range(3):
+                row, col = i + cfg.halo, j + cfg.halo
+                near = mixed[m][:, row - 1 : row + 2, col - 1 : col + 2]
+                features = module.narrow[m](torch.einsum("dcuv,buvc->bd", conv.weight, near) + conv.bias)
+                if module.afcm is not None:
+                    far = [y[:, row - around : row + around + 1, col - around : col + around + 1] for y in mixed]
+                    features = features + module.afcm(*far)[m][:, 0, 0]
+                torch.testing.assert_close(result[:, :, i, j], module.norm[m](features))
 
 
 def test_conv_block() -> None:
@@ -325,35 +326,3 @@ def test_conv_block() -> None:
         for v in range(3):
             filtered = filtered + planes[:, u : u + 3, v : v + 5] * module.depthwise.weight[:, 0, u, v]
     torch.testing.assert_close(module(maps, (3, 5)), maps + module.mlp(filtered.view(2, 15, 4)))
-
-
-# ---- standard normal variate -------------------------------------------------------------------------------------
-
-
-def test_the_shape_of_a_spectrum_has_mean_0_and_deviation_1() -> None:
-    spectra = torch.randn(2, 9, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    shape = standard_normal_variate(spectra)
-    assert shape.shape == spectra.shape
-    torch.testing.assert_close(shape.mean(dim=1), torch.zeros(2, 4, 5, dtype=torch.float64))
-    torch.testing.assert_close(shape.std(dim=1, correction=0), torch.ones(2, 4, 5, dtype=torch.float64))
-
-
-def test_the_shape_knows_neither_gain_nor_offset() -> None:
-    spectra = torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(standard_normal_variate(5 * spectra - 2), standard_normal_variate(spectra))
-    torch.testing.assert_close(standard_normal_variate(-spectra), -standard_normal_variate(spectra))
-
-
-def test_flat_spectra_have_no_shape() -> None:
-    assert (standard_normal_variate(torch.full((2, 4, 3), 7.0)) == 0).all()
-    assert (standard_normal_variate(torch.randn(2, 1, 3)) == 0).all(), "nor has a single band"
-    noise = FLATTEST / 10 * torch.tensor([1.0, -1.0])[None, :, None]
-    torch.testing.assert_close(standard_normal_variate(noise), noise / FLATTEST)
-
-
-def test_shapes_under_autocast_are_in_float32() -> None:
-    spectra = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        shape = standard_normal_variate(spectra)
-    assert shape.dtype == torch.float32
-    torch.testing.assert_close(shape.double(), standard_normal_variate(spectra.double()), atol=1e-5, rtol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2fin import S2Fin, S2FinConfig, StemMaps, afcm, hfrm, hfset
+from s2fin import S2Fin, S2FinConfig, StemMaps, hfrm, hfset
 
 SMALL: dict[str, Any] = {"width": 16, "map_width": 8, "deep_width": 12, "state_size": 4}
 
@@ -25,7 +25,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "two-layers": {"depth": 2},
     "one-map-token": {"map_tokens": 1},
     "one-component": {"components": 1},
-    "no-context": {"context_size": 1},
     "wide-context": {"context_size": 21},
     "one-image": {"aux_from_image": True, "aux_channels": 3, "components": 3},
 }
@@ -47,6 +46,12 @@ def inputs(model: S2Fin, batch: int = 3, side: int | None = None) -> tuple[Tenso
     image = torch.randn(batch, cfg.in_channels, side, side, generator=generator).to(dtype)
     aux = torch.randn(batch, cfg.aux_channels, side, side, generator=generator).to(dtype)
     return image, None if cfg.aux_from_image else aux
+
+
+def centre(patches: Tensor, side: int) -> Tensor:
+    """The middle of patches (B, C, S, S), of another odd side."""
+    edge = (patches.shape[-1] - side) // 2
+    return patches[..., edge : edge + side, edge : edge + side]
 
 
 def parameters(model: S2Fin) -> int:
@@ -123,7 +128,7 @@ def test_stem_shapes_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(model.stem(x, a).tokens, maps.tokens)
 
 
-@pytest.mark.parametrize("variant", ["default", "no-context", "no-hfset", "one-image"])
+@pytest.mark.parametrize("variant", ["default", "no-afcm", "no-hfset", "one-image"])
 def test_tokens_and_maps_are_those_of_the_stem(variant: str) -> None:
     """Training takes tokens of single pixels, from their 3 x 3, and maps of whole cells."""
     model = seeded(config(**VARIANTS[variant])).double()
@@ -140,22 +145,26 @@ def test_tokens_and_maps_are_those_of_the_stem(variant: str) -> None:
     torch.testing.assert_close(inner.image, stem.image, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("context_size", [1, 3, 7])
-def test_the_stem_sees_the_context_and_no_further(context_size: int) -> None:
-    model = seeded(config(context_size=context_size)).double()
+@pytest.mark.parametrize(("afcm", "context_size"), [(False, 7), (True, 3), (True, 7)])
+def test_the_stem_sees_the_context_and_no_further(*, afcm: bool, context_size: int) -> None:
+    model = seeded(config(afcm=afcm, context_size=context_size)).double()
     image, aux = inputs(model, batch=1, side=2 * model.halo + 5)
     x, a = (part.requires_grad_() for part in model.standardize(image, aux))
     maps = model.stem(x, a)
-    for feature, source, reach in (
-        (maps.tokens, x, 1),  # the 3 x 3 alone
-        (maps.image, x, max(1, context_size // 2)),
-        (maps.aux, a, max(1, context_size // 2)),
+    far = context_size // 2
+    for feature, of_image, of_aux in (  # how far each looks
+        (maps.tokens, 1, None),
+        (maps.image, far if afcm else 1, far if afcm else None),
+        (maps.aux, far if afcm else None, far if afcm else 1),
     ):
         weights = torch.randn_like(feature[..., 2, 2])  # a plain sum after LayerNorm would not depend on anything
-        (gradient,) = torch.autograd.grad((feature[..., 2, 2] * weights).sum(), source, retain_graph=True)
-        seen = torch.zeros(source.shape[-2:], dtype=torch.bool)
-        seen[(slice(model.halo + 2 - reach, model.halo + 3 + reach),) * 2] = True
-        assert torch.equal(gradient.abs().sum(dim=(0, 1)) > 0, seen)
+        total = (feature[..., 2, 2] * weights).sum()
+        for source, reach in ((x, of_image), (a, of_aux)):
+            (gradient,) = torch.autograd.grad(total, source, retain_graph=True, materialize_grads=True)
+            seen = torch.zeros(source.shape[-2:], dtype=torch.bool)
+            if reach is not None:
+                seen[(slice(model.halo + 2 - reach, model.halo + 3 + reach),) * 2] = True
+            assert torch.equal(gradient.abs().sum(dim=(0, 1)) > 0, seen)
 
 
 @pytest.mark.parametrize("variant", ["default", "spatial", "one-image"])
@@ -330,7 +339,7 @@ def test_components_are_projected_from_the_standardised_bands() -> None:
 
 
 def test_components_reach_the_map_and_not_the_tokens() -> None:
-    model = seeded(config()).double()
+    model = seeded(config(afcm=False)).double()  # which lets the images know of each other
     statistics = [0.0] * 20, [1.0] * 20, [0.0] * 2, [1.0] * 2
     before = model.stem(*model.standardize(*inputs(model)))
     model.set_statistics(*statistics, components=torch.randn(12, 20))
@@ -390,21 +399,6 @@ def test_parts_that_are_off_have_no_weights() -> None:
     assert not [name for name in names if any(part in name for part in ("hfset", "afcm", "ssaf", "hfrm", "scan"))]
 
 
-def test_without_context_there_are_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_context, without = seeded(config()), seeded(config(context_size=1))
-    assert without.halo == 1
-    # mean and deviation of 8 features, narrowed to 8, in either stem
-    assert parameters(with_context) - parameters(without) == 2 * (2 * 8) * 8
-
-    def fail(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        raise AssertionError
-
-    monkeypatch.setattr("s2fin.network.local_statistics", fail)
-    assert without(*inputs(without)).isfinite().all()
-    with pytest.raises(AssertionError):
-        with_context(*inputs(with_context))
-
-
 def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
     model = seeded(config(dropout=0.5)).double()
     x, a = model.standardize(*inputs(model))
@@ -429,7 +423,9 @@ def test_every_switch_changes_the_result() -> None:
         other = S2Fin(S2FinConfig.from_dict({**full.cfg.to_dict(), switch: False})).eval()
         weights = other.state_dict().keys()
         other.load_state_dict({name: value for name, value in full.state_dict().items() if name in weights})
-        assert (other(image, aux) - reference).abs().max() > 1e-4, switch
+        assert other.halo <= full.halo  # the patches' middle is all that it looks at without AFCM
+        parts = [None if part is None else centre(part, other.input_size) for part in (image, aux)]
+        assert (other(*parts) - reference).abs().max() > 1e-4, switch
 
 
 @pytest.mark.parametrize("variant", ["default", "spatial", "hard"])
@@ -444,7 +440,7 @@ def test_autocast_keeps_frequencies_in_float32(variant: str, monkeypatch: pytest
 
         return watched
 
-    for module in (afcm, hfrm, hfset):
+    for module in (hfrm, hfset):
         monkeypatch.setattr(module, "rdft", watch(module.rdft))
         monkeypatch.setattr(module, "irdft", watch(module.irdft))
     model = seeded(config(**VARIANTS[variant]))
