@@ -331,13 +331,13 @@ def test_generalised_polygons_and_the_whole_raster(
     scene: Scene, model: Path, tmp_path: Path, result: ClassifyResult
 ) -> None:
     mmu, cell = 30, abs(TRANSFORM.a * TRANSFORM.e)
-    general = run_classify(scene, model, tmp_path / "map.tif", mmu=mmu, simplify=1.5 * TRANSFORM.a)
+    general = run_classify(scene, model, tmp_path / "map.tif", mmu=mmu, simplify=3 * TRANSFORM.a)
     assert np.array_equal(read_tif(general.outputs.map), read_tif(result.outputs.map))
     frame, full = read_polygons(general.outputs), read_polygons(result.outputs)
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
     assert frame.area.sum() == pytest.approx(full.area.sum()) == pytest.approx(cell * sum(result.pixels.values()))
     vertices = [shapely.get_num_coordinates(part.geometry.to_numpy()).sum() for part in (frame, full)]
-    assert vertices[0] < vertices[1]  # by how much depends on how ragged the map is
+    assert vertices[0] < 0.9 * vertices[1]
 
 
 def test_the_style_names_the_classes(result: ClassifyResult) -> None:
