@@ -73,6 +73,7 @@ PARTS: dict[str, dict[str, object]] = {
     "-scan": {"scan": False},
     "hard masks": {"frequency_mask": "hard"},
     "spatial resonance": {"resonance": "spatial"},
+    "afcm alone": {"hfset": False, "ssaf": False, "hfrm": False, "scan": False},
 }
 
 

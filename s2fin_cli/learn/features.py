@@ -31,18 +31,18 @@ CELLS_AT_ONCE = 16
 #: Deviation of a standardised spectrum below which it has no shape but noise.
 FLATTEST = 1e-3
 
-#: float32 (n, features) by what they are: "bands", "components" or "shape", alone for the pixel's own values, and with
-#: "mean" or "deviation" (which the shape has none of) and a scale for its surroundings, e.g. "bands mean 11"; "texture"
-#: as a mean at its own scales alone; "position" is row and column.
+#: float32 (n, features) by what they are: "bands", "components" or "shape" of the image, or "aux", the second image's
+#: bands, alone for the pixel's own values, and with "mean" or "deviation" (which the shape has none of) and a scale for
+#: its surroundings, e.g. "bands mean 11"; "texture" as a mean at its own scales alone; "position" is row and column.
 Features = dict[str, "NDArray[np.float32]"]
 
 
 def pixel_features(network: S2Fin, cells: Cells, dictionary: Dictionary | None = None) -> Features:
     """Features of the pixels of cells.
 
-    Bands are the standardised ones of both images; components are the passive image's, and the second image's bands;
-    the shape is the standard normal variate of the passive image's bands, or of their means; texture is how like the
-    components around a pixel are to the words of a dictionary.
+    Bands are the standardised ones of the passive image, and components its own; those of the second image, "aux", are
+    there if it is. The shape is the standard normal variate of the passive image's bands, or of their means; texture is
+    how like the components, and the second image, are around a pixel to the words of a dictionary.
 
     Args:
         network: what standardises values and knows the components.
@@ -57,12 +57,12 @@ def pixel_features(network: S2Fin, cells: Cells, dictionary: Dictionary | None =
 
 @torch.inference_mode()
 def texture_dictionary(network: S2Fin, cells: Cells, *, seed: int) -> Dictionary:
-    """The dictionary of the components around some of the pixels of cells."""
+    """The dictionary of the components, and of the second image, around some of the pixels of cells."""
     generator = torch.Generator().manual_seed(seed)
     some = torch.randperm(len(cells), generator=generator)[:TEXTURE_PIXELS].numpy()
     patches = []
     for chosen, _, (cell, row, col) in _groups(cells, some):
-        maps = _maps(network, cells, chosen)["components"]
+        maps = _for_texture(_maps(network, cells, chosen))
         around = (maps.shape[1] - CELL_SIZE) // 2 - SIDE // 2
         patches.append(patches_of(maps)[cell, row + around, col + around])
     return Dictionary.of(torch.cat(patches), generator)
@@ -79,14 +79,19 @@ def _groups(cells: Cells, pixels: NDArray[np.int64]) -> Iterator[tuple[slice, ND
 
 
 def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
-    """Standardised bands and components (cells, side, side, C) of cells, each with those of the second image."""
+    """Standardised bands and components (cells, side, side, C) of cells, and the bands of a second image, "aux"."""
     device = network.image_mean.device
     image = torch.from_numpy(cells.image[chosen]).to(device)
     x, a = network.standardize(image, None if cells.aux is None else torch.from_numpy(cells.aux[chosen]).to(device))
     maps = {"bands": x[:, : network.cfg.in_channels], "components": x[:, network.cfg.in_channels :]}
     if cells.aux is not None:
-        maps = {name: torch.cat([part, a], dim=1) for name, part in maps.items()}
+        maps["aux"] = a
     return {name: part.permute(0, 2, 3, 1).contiguous() for name, part in maps.items()}
+
+
+def _for_texture(maps: dict[str, Tensor]) -> Tensor:
+    """What texture is told by: components, and the second image's bands."""
+    return torch.cat([maps[name] for name in ("components", "aux") if name in maps], dim=3)
 
 
 @torch.inference_mode()
@@ -96,12 +101,11 @@ def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor, dic
     for name, part in maps.items():
         features.update(_summaries(name, part, place))
     if dictionary is not None:
-        likeness = dictionary.likeness(maps["components"])
+        likeness = dictionary.likeness(_for_texture(maps))
         for scale in TEXTURE_SCALES:
             features[f"texture mean {scale}"] = _around(likeness, place, scale)[0]
     for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
-        shape = standard_normal_variate(features[name][:, : network.cfg.in_channels])
-        features[name.replace("bands", "shape")] = shape
+        features[name.replace("bands", "shape")] = standard_normal_variate(features[name])
     return {name: values.cpu().numpy() for name, values in features.items()}
 
 

@@ -33,7 +33,7 @@ from s2fin_cli.learn.samples import (
     whole_cells,
 )
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
-from s2fin_cli.learn.teacher import MEMBERS, MEMBERS_AMONG_LABELS, Teacher, train_teacher
+from s2fin_cli.learn.teacher import Teacher, choose_members, train_teacher
 from s2fin_cli.learn.training import (
     LABEL_SMOOTHING,
     Hyperparameters,
@@ -254,12 +254,12 @@ def _teach(
         units_of(labels, options.split, _reach(options.patch_size))[kept],
         num_classes=network.cfg.num_classes,
         seed=options.seed,
-        members=MEMBERS_AMONG_LABELS if dense else MEMBERS,
+        members=choose_members(features, dense=dense),
     )
     targets = teacher.predict(features)
     if dense:
         logger.info("labels lie densely: what the teacher thinks is passed on between pixels, and copied closely")
-        guide = guide_of(features["components"], network.cfg.components)
+        guide = guide_of(features["components"], features.get("aux"))
         targets = propagate(targets, known, guide, features["position"])
     progress("teaching", 2, 2)
     return TrainingSet(cells, _with_labels(targets, known), known, dense), teacher, kept

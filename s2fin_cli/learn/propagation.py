@@ -38,19 +38,19 @@ def lie_densely(labels: NDArray[np.float32], pixels: NDArray[np.float32]) -> boo
     return len(pixels) > 0 and bool(np.median(nearest_label(labels, pixels)) <= DENSE)
 
 
-def guide_of(values: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """What pixels are compared by.
 
     Args:
-        values: (n, m), the image's components and behind them the second image's bands, standardised.
-        components: how many components there are.
+        components: (n, m), the image's.
+        aux: (n, bands), the second image's bands, standardised, if there is one.
 
     Returns:
         (n, k); the squared distance of two pixels is the mean of the squared differences of their leading components,
         and that of their bands of the second image, added.
     """
-    parts = values[:, : min(components, COMPONENTS)], values[:, components:]
-    return np.concatenate([part / np.sqrt(max(part.shape[1], 1)) for part in parts], axis=1)
+    parts = [components[:, :COMPONENTS], *([] if aux is None else [aux])]
+    return np.concatenate([part / np.sqrt(part.shape[1]) for part in parts], axis=1)
 
 
 def propagate(

@@ -2,15 +2,19 @@
 
 Few labels do not suffice to find a network's many weights, but they do suffice for classifiers of few choices: forests
 and support vector machines on spectra, on spectral components, on statistics and texture of the surroundings and, where
-labels lie densely, on position. Each errs elsewhere; their weighted mean is better than any of them. It labels pixels
-of the scene that have no label, and those are what the network mostly learns from (distillation).
+labels lie densely, on position. Each errs elsewhere; their weighted mean is better than any of them. Where there is a
+second image, most are there twice, with it and without, and cross-validation says how far it is to be trusted. The
+ensemble labels pixels of the scene that have no label, and those are what the network mostly learns from
+(distillation).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +47,11 @@ SMALLEST = 1e-4
 #: How much of what a member says is its vote, all for its likeliest class; the rest are its probabilities. Forests of
 #: few labels spread theirs widely and support vectors do not: without votes a few bold members outvote many timid ones.
 VOTE = 0.5
+#: What members that look at both images see of the second one, and how much of all that they see it is. As a band among
+#: many others it would be lost: of two hundred bands and a height, the height is half a percent.
+SECOND = ("aux", "aux mean 3", "aux deviation 7")
+SECOND_SHARE = 0.1
+_SECOND_TO_OWN = SECOND_SHARE / (1 - SECOND_SHARE)
 #: So many different seeds scikit-learn takes, and torch and NumPy far more.
 SEEDS = 1 << 32
 
@@ -96,27 +105,49 @@ class Member:
         features: what it looks at.
         forest: the class of forest that it is, or None for support vectors.
         shares: of the features for support vectors, one each.
+        both: whether it looks at the second image too.
     """
 
     name: str
     features: tuple[str, ...]
     forest: type[RandomForestClassifier | ExtraTreesClassifier] | None = None
     shares: tuple[float, ...] = ()
+    both: bool = False
+
+    def seen(self, features: Features) -> tuple[str, ...]:
+        """The names of what it looks at.
+
+        NOTE: a forest draws the features that it splits by, so one height among hundreds of bands would hardly ever be
+        asked; to be asked as often as is due, features of the second image are there several times.
+        """
+        if not self.both:
+            return self.features
+        times = 1
+        if self.forest is not None:
+            own, second = (sum(features[name].shape[1] for name in names) for names in (self.features, SECOND))
+            times = max(1, round(own * _SECOND_TO_OWN / second))
+        return (*self.features, *SECOND * times)
 
     def fitted(self, features: Features, targets: NDArray[np.int64], trees: int, seed: int) -> Any:
         """A classifier fitted to pixels (n,) with targets (n,)."""
-        classifier = self.make([features[name].shape[1] for name in self.features], trees, seed)
+        names = self.seen(features)
+        classifier = self.make([features[name].shape[1] for name in names], trees, seed)
         with warnings.catch_warnings():
             # few pixels of many classes look to scikit-learn like numbers to regress on
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            classifier.fit(joined(features, self.features), targets)
+            classifier.fit(joined(features, names), targets)
         return classifier
 
     def make(self, widths: Sequence[int], trees: int, seed: int) -> Any:
         """A classifier of features of such widths, not fitted yet."""
-        if self.forest is None:
-            return _SupportVectors(widths, self.shares)
-        return self.forest(trees, random_state=seed, n_jobs=-1)
+        if self.forest is not None:
+            return self.forest(trees, random_state=seed, n_jobs=-1)
+        second = sum(self.shares) * _SECOND_TO_OWN / len(SECOND)
+        return _SupportVectors(widths, (*self.shares, *(second,) * len(SECOND) * self.both))
+
+    def asked(self, model: Any, features: Features) -> NDArray[np.float64]:
+        """What a classifier that is fitted says of pixels: probabilities (n, classes it knows)."""
+        return np.asarray(model.predict_proba(joined(features, self.seen(features))))
 
 
 def _surroundings(kind: str, *scales: int) -> tuple[str, ...]:
@@ -165,6 +196,17 @@ MEMBERS = (
 MEMBERS_AMONG_LABELS = (*_MEMBERS, Member("support vectors of position", ("position",), shares=(8.0,)))
 
 
+def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
+    """Members for features; where there is a second image, all of spectra and components with it and without.
+
+    Args:
+        features: what there is to look at.
+        dense: whether labels lie densely.
+    """
+    members = MEMBERS_AMONG_LABELS if dense else MEMBERS
+    return members + tuple(replace(member, both=True) for member in _MEMBERS if "aux" in features)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How much to sharpen probabilities, by how far the nearest label is: near labels a classifier errs less.
@@ -206,10 +248,7 @@ class Teacher:
 
     def predict(self, features: Features) -> NDArray[np.float32]:
         """Probabilities (n, classes) of pixels."""
-        probs = [
-            model.predict_proba(joined(features, member.features))
-            for model, member in zip(self.models, self.members, strict=True)
-        ]
+        probs = [member.asked(model, features) for model, member in zip(self.models, self.members, strict=True)]
         distances = nearest_label(self.positions, features["position"])
         return self.calibration.apply(_consensus(np.stack(probs), self.weights), distances).astype(np.float32)
 
@@ -238,9 +277,9 @@ def train_teacher(
     if len(np.unique(units)) < len(units):
         pixels = np.arange(len(targets))
         near = _cross_validate(members, features, targets, pixels, num_classes=num_classes, seed=seed)
-    weights = _weights(far, targets)
+    weights = _weights(far, targets, members)
     for member, weight in zip(members, weights, strict=True):
-        logger.debug("teacher: weight %.3f for %s", weight, member.name)
+        logger.debug("teacher: weight %.3f for %s%s", weight, member.name, ", both images" if member.both else "")
     distances = [max(part.distance, 1.0) for part in (near, far)]
     calibration = Calibration(
         (distances[0], max(distances[1], distances[0] + 1)),
@@ -316,7 +355,7 @@ def _cross_validate(
         distances[asked] = nearest_label(train["position"], test["position"])
         for index, member in enumerate(members):
             model = member.fitted(train, targets[outside], FEWER_TREES, seed)
-            probs[index][np.ix_(asked, seen)] = model.predict_proba(joined(test, member.features))
+            probs[index][np.ix_(asked, seen)] = member.asked(model, test)
     found = distances[np.isfinite(distances)]
     return _CrossValidation(probs, float(np.median(found)) if len(found) else 0.0)
 
@@ -326,13 +365,49 @@ def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) ->
     return np.asarray(KDTree(positions).query(asked)[0][:, 0])
 
 
-def _weights(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+def _weights(
+    validation: _CrossValidation, targets: NDArray[np.int64], members: tuple[Member, ...]
+) -> NDArray[np.float64]:
+    """Weights of the members, sum 1: by their errors and, where some look at both images, by what that helps."""
+    worth = _worth(validation, targets)
+    both = np.array([member.both for member in members])
+    if not both.any():
+        return np.asarray(worth / worth.sum())
+    names = {member.name for member in members if member.both}
+    twins = np.array([not member.both and member.name in names for member in members])
+    ensembles = [np.where(group, worth, 0) / worth[group].sum() for group in (~both, ~twins)]
+    known = validation.known
+    alone, together = (
+        _consensus(validation.probs[:, known], weights).argmax(axis=1) == targets[known] for weights in ensembles
+    )
+    trust = _trust(alone, together)
+    logger.info("by cross-validation on the labels, the second image is trusted by %.0f %%", 100 * trust)
+    return np.asarray((1 - trust) * ensembles[0] + trust * ensembles[1])
+
+
+def _worth(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each member counts, by its error."""
     known = validation.known
     if not known.any():
-        return np.full(len(validation.probs), 1 / len(validation.probs))
+        return np.ones(len(validation.probs))
     errors = 1 - np.array([_balanced_accuracy(part[known], targets[known]) for part in validation.probs])
-    weights = (errors + ERROR_FLOOR) ** (-POWER * known.sum() / (known.sum() + LABELS_TO_TRUST))
-    return np.asarray(weights / weights.sum())
+    return np.asarray((errors + ERROR_FLOOR) ** (-POWER * known.sum() / (known.sum() + LABELS_TO_TRUST)))
+
+
+def _trust(alone: NDArray[np.bool_], together: NDArray[np.bool_]) -> float:
+    """How far an ensemble that sees both images is to be believed, 0 to 1, and not one of the image alone.
+
+    Equation (ours): Phi(2 z - 1) with the normal distribution Phi and z = (b - c) / sqrt(b + c + 1), b the pixels that
+    only the former tells and c those that only the latter does: the statistic of McNemar (1947), and 1 for where both
+    are 0. NOTE: a second image that tells nothing misleads where labels are few, so one that has shown nothing counts
+    0.16, and one that tells much soon nearly 1.
+
+    Args:
+        alone: (n,), which labelled pixels that it had not seen the ensemble of the image alone is right of.
+        together: likewise of the other.
+    """
+    gained, lost = np.count_nonzero(together & ~alone), np.count_nonzero(alone & ~together)
+    return NormalDist().cdf(2 * (gained - lost) / math.sqrt(gained + lost + 1) - 1)
 
 
 def _select(features: Features, which: NDArray[np.bool_]) -> Features:

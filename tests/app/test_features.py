@@ -21,7 +21,7 @@ from s2fin_cli.learn.features import (
     texture_dictionary,
 )
 from s2fin_cli.learn.samples import Cells, read_cells
-from s2fin_cli.learn.teacher import MEMBERS, MEMBERS_AMONG_LABELS
+from s2fin_cli.learn.teacher import choose_members
 from s2fin_cli.learn.texture import Dictionary, patches_of
 from tests.app.scenes import write_tif
 
@@ -95,7 +95,7 @@ def expected_features(maps: dict[str, NDArray[np.float64]], *, largest: int) -> 
             # 1e-4 is added to the variance so that its root has a gradient
             expected[f"{name} deviation {scale}"] = np.sqrt(windows.var(axis=(3, 4)) + 1e-4).transpose(1, 2, 0)
     for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
-        spectra = expected[name][..., : len(MEAN)]  # the passive image's
+        spectra = expected[name]
         deviation = spectra.std(axis=2, keepdims=True)
         shape = (spectra - spectra.mean(axis=2, keepdims=True)) / np.where(deviation > 0, deviation, 1)
         expected[name.replace("bands", "shape")] = shape
@@ -121,7 +121,7 @@ def test_features_are_windows_of_the_whole_image(
     bands = scaled(image, MEAN, STD)
     components = np.einsum("kb,bhw->khw", COMPONENTS, bands)
     aux = scaled(heights, np.array([AUX_MEAN]), np.array([AUX_STD]))
-    maps = {"bands": np.concatenate([bands, aux]), "components": np.concatenate([components, aux])}
+    maps = {"bands": bands, "components": components, "aux": aux}
     check(found, expected_features(maps, largest=largest), rows, cols)
 
 
@@ -228,8 +228,9 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(stack: Sta
     cells = some_cells(stack, network, count=5)
     found = pixel_features(network, cells, texture_dictionary(network, cells, seed=0))
     found["position"] = np.zeros((5, 2), np.float32)  # which cells do not know, and who reads them does
-    for member in (*MEMBERS, *MEMBERS_AMONG_LABELS):
-        assert len(joined(found, member.features)) == 5
+    for dense in (False, True):
+        for member in choose_members(found, dense=dense):
+            assert len(joined(found, member.seen(found))) == 5
 
 
 def test_joined_features_stand_side_by_side_in_the_order_of_their_names() -> None:

@@ -108,7 +108,7 @@ def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike
     values[1, : propagation.COMPONENTS] = 0.5
     values[1, propagation.COMPONENTS : 12] = 100.0  # later components, which are mostly noise
     values[2, 12:] = 0.5
-    guide = guide_of(values, 12)
+    guide = guide_of(values[:, :12], values[:, 12:])
     assert ((guide[1:] - guide[0]) ** 2).sum(axis=1) == pytest.approx([0.25, 0.25])
-    alone = guide_of(values[:, :12], 12)
+    alone = guide_of(values[:, :12])
     assert ((alone[1] - alone[0]) ** 2).sum() == pytest.approx(0.25), "without a second image too"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,18 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.svm import SVC
 
 from s2fin_cli.learn import teacher as teaching
-from s2fin_cli.learn.features import Features
+from s2fin_cli.learn.features import Features, joined
 from s2fin_cli.learn.teacher import (
     FOLDS,
     MEMBERS,
+    SECOND,
+    SECOND_SHARE,
     TEMPERATURES,
     Calibration,
     Member,
     Teacher,
     assign_folds,
+    choose_members,
     train_teacher,
 )
 
@@ -420,3 +424,97 @@ def test_a_rare_class_that_shares_its_units_lies_in_several_folds(seed: int) -> 
 def test_the_seed_decides_the_folds() -> None:
     targets = np.tile(np.arange(2), 20)
     assert not np.array_equal(folds_of(targets, np.arange(40)), folds_of(targets, np.arange(40), seed=1))
+
+
+# ---- a second image --------------------------------------------------------------------------------------------------
+
+
+def two_images(targets: Ints, *, bands: int, height: float, seed: int = 0) -> Features:
+    """Spectra that tell nothing of the classes, and heights so far apart in deviations of what is left over."""
+    generator = np.random.default_rng(seed)
+    names = {name for member in MEMBERS for name in member.features}
+    features = {name: generator.normal(size=(len(targets), bands)).astype(np.float32) for name in sorted(names)}
+    for name in SECOND:
+        features[name] = generator.normal(height * targets[:, None], size=(len(targets), 1)).astype(np.float32)
+    return features | {"position": in_a_row(len(targets))}
+
+
+def teach_both(targets: Ints, features: Features, *, dense: bool = False) -> Teacher:
+    members = choose_members(features, dense=dense)
+    units = np.arange(len(targets))
+    return train_teacher(features, targets, units, num_classes=int(targets.max()) + 1, seed=0, members=members)
+
+
+def trust_in(teacher: Teacher) -> float:
+    """What the members that look at both images count together."""
+    both = [member.both for member in teacher.members]
+    return float(teacher.weights[both].sum())
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_height_that_tells_classes_is_not_lost_among_hundreds_of_bands(*, dense: bool) -> None:
+    targets, others = np.tile(np.arange(3), 20), np.tile(np.arange(3), 100)
+    teacher = teach_both(targets, two_images(targets, bands=200, height=8), dense=dense)
+    assert trust_in(teacher) > 0.8
+    told = teacher.predict(two_images(others, bands=200, height=8, seed=1)).argmax(axis=1)
+    assert np.mean(told == others) > 0.95
+    forest = MEMBERS[0].fitted(two_images(targets, bands=200, height=8), targets, teaching.TREES, 0)
+    asked = two_images(others, bands=200, height=8, seed=1)
+    assert np.mean(forest.predict(asked["bands"]) == others) < 0.6, "without the height nothing tells them"
+
+
+def test_a_second_image_that_tells_nothing_counts_little(caplog: pytest.LogCaptureFixture) -> None:
+    targets = np.tile(np.arange(3), 10)
+    features = make_features(targets) | {name: two_images(targets, bands=1, height=0)[name] for name in SECOND}
+    with caplog.at_level("INFO", logger="s2fin_cli"):
+        teacher = teach_both(targets, features)
+    assert trust_in(teacher) < 0.2
+    assert teacher.weights.sum() == pytest.approx(1)
+    assert (teacher.weights > 0).all()
+    assert "the second image is trusted by" in caplog.text
+
+
+def test_one_image_has_no_members_that_look_at_both() -> None:
+    targets = np.tile(np.arange(2), 8)
+    features = make_features(targets)
+    assert choose_members(features, dense=False) == MEMBERS
+    assert not any(member.both for member in choose_members(features, dense=True))
+    with_second = choose_members(features | {"aux": np.zeros((16, 1), np.float32)}, dense=False)
+    assert with_second[: len(MEMBERS)] == MEMBERS
+    assert all(member.both and "texture" not in member.name for member in with_second[len(MEMBERS) :])
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "trust"), [(0, 0, 0.1587), (3, 0, 0.9772), (0, 3, 0.0000317), (24, 24, 0.1587), (24, 0, 1.0)]
+)
+def test_trust_is_how_sure_it_is_that_the_second_image_helps(gained: int, lost: int, trust: float) -> None:
+    """Phi of 2 z - 1 at z = 0, 1.5, -1.5, 0 and 4.8; pixels that both ensembles tell, or neither, say nothing."""
+    alone = np.repeat([False, True, True, False], [gained, lost, 50, 10])
+    together = np.repeat([True, False, True, False], [gained, lost, 50, 10])
+    assert teaching._trust(alone, together) == pytest.approx(trust, rel=1e-2)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 2000), st.integers(1, 4))
+def test_a_forest_sees_the_second_image_as_a_tenth_of_all(bands: int, seconds: int) -> None:
+    features = {"bands": np.zeros((2, bands), np.float32)} | {
+        name: np.zeros((2, seconds), np.float32) for name in SECOND
+    }
+    member = Member("forest", ("bands",), ExtraTreesClassifier, both=True)
+    names = member.seen(features)
+    assert names[0] == "bands"
+    assert set(names[1:]) == set(SECOND)
+    columns = sum(features[name].shape[1] for name in names[1:])
+    one_more = columns + len(SECOND) * seconds
+    assert columns / (columns + bands) <= SECOND_SHARE * 1.5 or names == ("bands", *SECOND)
+    assert one_more / (one_more + bands) > SECOND_SHARE
+
+
+def test_support_vectors_see_the_second_image_as_a_tenth_of_all() -> None:
+    targets = np.tile(np.arange(2), 10)
+    features = two_images(targets, bands=30, height=1)
+    alone = next(member for member in MEMBERS if member.shares)
+    member = replace(alone, both=True)
+    model = member.fitted(features, targets, 1, 0)
+    squares = (model._scaled(joined(features, member.seen(features))) ** 2).mean(axis=0)
+    assert squares[-len(SECOND) :].sum() / squares.sum() == pytest.approx(SECOND_SHARE)

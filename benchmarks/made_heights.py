@@ -1,0 +1,71 @@
+"""A scene with a second image that tells classes apart, which is made: heights by class, beside a real image.
+
+python benchmarks/made_heights.py SCENE OUTPUT [--noise 0.3]
+
+SCENE is a scene's name or folder, as for benchmarks/accuracy.py; OUTPUT becomes the folder of a new scene. Each class
+gets one of four heights by chance, so that a height narrows a pixel's class down and does not tell it, and pixels
+without a label get heights in patches. The heights of test pixels are made from their labels, so the accuracy that such
+a scene gives says nothing but whether a second image that tells much is made use of.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from scipy.ndimage import gaussian_filter
+
+from scenes import SCENE_FILE, SCENES, LoadedScene, Scene, load, read_scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Heights, in steps of one, and how large the patches without labels are, in pixels.
+HEIGHTS, PATCH = 4, 8.0
+
+
+def heights_of(loaded: LoadedScene, *, noise: float, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Heights (height, width) of a scene, in steps, with normally distributed noise of so many."""
+    shape, labels = loaded.stack.grid.shape, loaded.labels
+    relief = gaussian_filter(generator.normal(size=shape), PATCH)
+    heights = np.digitize(relief, np.quantile(relief, np.arange(1, HEIGHTS) / HEIGHTS)).astype(np.float64)
+    ids, which = np.unique(labels.class_ids, return_inverse=True)
+    heights[labels.rows, labels.cols] = generator.permuted(np.arange(len(ids)) % HEIGHTS)[which]
+    return np.asarray(heights + generator.normal(scale=noise, size=shape), dtype=np.float32)
+
+
+def write_scene(scene: Scene, folder: Path, *, noise: float, seed: int = 0) -> None:
+    """Write a scene's heights, and the description of a scene that has them as its second image."""
+    loaded = load(scene)
+    grid = loaded.stack.grid
+    heights = heights_of(loaded, noise=noise, generator=np.random.default_rng(seed))
+    folder.mkdir(parents=True, exist_ok=True)
+    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "compress": "deflate"}
+    placed = {"crs": grid.crs, "transform": grid.transform, "height": heights.shape[0], "width": heights.shape[1]}
+    with rasterio.open(folder / "heights.tif", "w", **profile, **placed) as dst:
+        dst.write(heights, 1)
+    modality, image = next(iter(scene.images.items()))
+    lines = [
+        f'images = {{{modality} = "{(scene.folder / image).as_posix()}", dsm = "heights.tif"}}',
+        f'labels = "{(scene.folder / scene.labels).as_posix()}"',
+        *([f'label_field = "{scene.label_field}"'] if scene.label_field else []),
+    ]
+    (folder / SCENE_FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def main() -> None:
+    """Make one scene of another."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scene", help="a scene's name, or its folder")
+    parser.add_argument("output", type=Path, help="folder of the new scene")
+    parser.add_argument("--noise", type=float, default=0.3, help="deviation of the noise, in steps between two heights")
+    args = parser.parse_args()
+    known = {scene.name: scene for scene in SCENES}
+    write_scene(known.get(args.scene) or read_scene(Path(args.scene)), args.output, noise=args.noise)
+
+
+if __name__ == "__main__":
+    main()
