@@ -1,0 +1,55 @@
+"""Scenes with made heights: what they tell of the classes, and that they are read like any other scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from made_heights import HEIGHTS, write_scene
+from scenes import load, read_scene
+
+SIDE, CLASSES = 90, 6
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A scene of six classes in stripes, of which every third pixel has a label."""
+    rows, cols = np.indices((SIDE, SIDE))
+    classes = np.where((rows + cols) % 3 == 0, cols // 5 % CLASSES + 1, 0).astype(np.uint8)
+    image = np.random.default_rng(0).normal(100, 1, (2, SIDE, SIDE)).astype(np.float32)
+    placed = {"width": SIDE, "height": SIDE, "crs": "EPSG:32633", "transform": from_origin(5e5, 5e6, 10, 10)}
+    for name, values in (("image.tif", image), ("labels.tif", classes[None])):
+        with rasterio.open(tmp_path / name, "w", "GTiff", count=len(values), dtype=values.dtype, **placed) as dst:
+            dst.write(values)
+    (tmp_path / "scene.toml").write_text('labels = "labels.tif"\nimages = {msi = "image.tif"}\n')
+    return tmp_path
+
+
+def test_a_height_narrows_a_class_down_and_does_not_tell_it(folder: Path) -> None:
+    write_scene(read_scene(folder), folder / "made", noise=0.1, seed=1)
+    loaded = load(read_scene(folder / "made"))
+    assert (loaded.image_bands, len(loaded.image)) == (2, 3), "the image, and the heights as the second one"
+    assert len(loaded.labels) == SIDE**2 // 3
+    heights = loaded.image[2]
+    labelled = heights[loaded.labels.rows, loaded.labels.cols]
+    of_class = [labelled[loaded.labels.class_ids == number] for number in range(1, CLASSES + 1)]
+    levels = [round(float(values.mean())) for values in of_class]
+    assert sorted(levels) == [0, 0, 1, 1, 2, 3], "all heights, as evenly as six classes can"
+    assert [values.std() for values in of_class] == pytest.approx([0.1] * CLASSES, rel=0.2)
+    unlabelled = np.ones((SIDE, SIDE), dtype=bool)
+    unlabelled[loaded.labels.rows, loaded.labels.cols] = False
+    shares = np.bincount(np.rint(heights[unlabelled]).astype(int), minlength=HEIGHTS) / unlabelled.sum()
+    assert shares == pytest.approx([0.25] * HEIGHTS, abs=0.03), "pixels without a label have all heights as well"
+
+
+def test_the_seed_decides_which_class_has_which_height(folder: Path) -> None:
+    scene, made = read_scene(folder), [folder / name for name in ("one", "same", "other")]
+    for target, seed in zip(made, (0, 0, 3), strict=True):
+        write_scene(scene, target, noise=0.1, seed=seed)
+    one, same, other = (load(read_scene(target)).image[2] for target in made)
+    assert np.array_equal(one, same)
+    assert not np.allclose(one, other, atol=1)
