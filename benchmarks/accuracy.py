@@ -73,7 +73,6 @@ PARTS: dict[str, dict[str, object]] = {
     "-scan": {"scan": False},
     "hard masks": {"frequency_mask": "hard"},
     "spatial resonance": {"resonance": "spatial"},
-    "afcm alone": {"hfset": False, "ssaf": False, "hfrm": False, "scan": False},
 }
 
 

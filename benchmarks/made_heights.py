@@ -1,6 +1,6 @@
 """A scene with a second image that tells classes apart, which is made: heights by class, beside a real image.
 
-python benchmarks/made_heights.py SCENE OUTPUT [--noise 0.3]
+python benchmarks/made_heights.py SCENE OUTPUT
 
 SCENE is a scene's name or folder, as for benchmarks/accuracy.py; OUTPUT becomes the folder of a new scene. Each class
 gets one of four heights by chance, so that a height narrows a pixel's class down and does not tell it, and pixels
@@ -23,25 +23,31 @@ from scenes import SCENE_FILE, SCENES, LoadedScene, Scene, load, read_scene
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Heights, in steps of one, and how large the patches without labels are, in pixels.
-HEIGHTS, PATCH = 4, 8.0
+#: Heights, in steps of one, the deviation of their noise, and how large the patches without labels are, in pixels.
+HEIGHTS, NOISE, PATCH = 4, 0.3, 8.0
 
 
-def heights_of(loaded: LoadedScene, *, noise: float, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Heights (height, width) of a scene, in steps, with normally distributed noise of so many."""
+def heights_of(loaded: LoadedScene, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Heights (height, width) of a scene, in steps, with normally distributed noise."""
     shape, labels = loaded.stack.grid.shape, loaded.labels
     relief = gaussian_filter(generator.normal(size=shape), PATCH)
     heights = np.digitize(relief, np.quantile(relief, np.arange(1, HEIGHTS) / HEIGHTS)).astype(np.float64)
     ids, which = np.unique(labels.class_ids, return_inverse=True)
     heights[labels.rows, labels.cols] = generator.permuted(np.arange(len(ids)) % HEIGHTS)[which]
-    return np.asarray(heights + generator.normal(scale=noise, size=shape), dtype=np.float32)
+    return np.asarray(heights + generator.normal(scale=NOISE, size=shape), dtype=np.float32)
 
 
-def write_scene(scene: Scene, folder: Path, *, noise: float, seed: int = 0) -> None:
-    """Write a scene's heights, and the description of a scene that has them as its second image."""
+def write_scene(scene: Scene, folder: Path, *, seed: int = 0) -> None:
+    """Write a scene's heights, and the description of a scene that has them as its second image.
+
+    Raises:
+        ValueError: the scene's image lies in several files, which a description cannot name elsewhere.
+    """
+    if not scene.images:
+        raise ValueError(f"{scene.name} has its image in several files; take a scene with one file")
     loaded = load(scene)
     grid = loaded.stack.grid
-    heights = heights_of(loaded, noise=noise, generator=np.random.default_rng(seed))
+    heights = heights_of(loaded, np.random.default_rng(seed))
     folder.mkdir(parents=True, exist_ok=True)
     profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "compress": "deflate"}
     placed = {"crs": grid.crs, "transform": grid.transform, "height": heights.shape[0], "width": heights.shape[1]}
@@ -61,10 +67,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scene", help="a scene's name, or its folder")
     parser.add_argument("output", type=Path, help="folder of the new scene")
-    parser.add_argument("--noise", type=float, default=0.3, help="deviation of the noise, in steps between two heights")
     args = parser.parse_args()
     known = {scene.name: scene for scene in SCENES}
-    write_scene(known.get(args.scene) or read_scene(Path(args.scene)), args.output, noise=args.noise)
+    try:
+        write_scene(known.get(args.scene) or read_scene(Path(args.scene)), args.output)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

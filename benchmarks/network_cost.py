@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from s2fin import S2Fin, S2FinConfig
+from s2fin_cli.infer.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +30,8 @@ REPEATS = 7
 #: Sides of the tiles that parts are timed on, by stride; a run takes a fraction of a second.
 TILES = {1: 40, 5: 120}
 TURNS = 15
-PARTS = ("hfset", "afcm", "ssaf", "hfrm", "scan")
+#: The parts that are there unless they are switched off.
+PARTS = [field.name for field in fields(S2FinConfig) if field.default is True]
 
 
 def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
@@ -74,37 +77,21 @@ def measure(bands: int) -> str:
     )
 
 
-def classify_tile(model: S2Fin, image: Tensor, aux: Tensor, stride: int) -> Tensor:
-    """Logits of a tile of raw values with a margin, a window for each `stride` x `stride` pixels."""
-    size = model.cfg.patch_size
-    maps = model.stem(*model.standardize(image, aux), border=size // 2, stride=stride)
-    tokens = maps.tokens.permute(0, 3, 4, 1, 2).flatten(0, 2)
-    windows = (_windows(part, size, stride) for part in (maps.image, maps.aux))
-    return model.classify_windows(tokens, next(windows), next(windows), model.block(stride))
-
-
-def _windows(maps: Tensor, size: int, stride: int) -> Tensor:
-    """Windows (B, C, size, size), in channels-last memory, around the central pixel of each `stride` x `stride`."""
-    inner = maps[..., stride // 2 :, stride // 2 :]
-    windows = inner.unfold(2, size, stride).unfold(3, size, stride).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-    return windows.contiguous(memory_format=torch.channels_last)
-
-
-@torch.inference_mode()
 def cost_of_parts(bands: int, stride: int) -> str:
     """How much less a network without a part takes to classify a tile, for each part."""
-    whole, *without = _network(bands), *(_network(bands, {part: False}) for part in PARTS)
-    side = TILES[stride] + whole.input_size - 1
-    images = torch.randn(1, bands, side, side), torch.randn(1, 1, side, side)
+    networks = _network(bands), *(_network(bands, {part: False}) for part in PARTS)
+    engines = [Engine(network, torch.device("cpu"), stride=stride) for network in networks]
+    size = TILES[stride]
+    valid = torch.ones(size, size, dtype=torch.bool)
 
-    def run(model: S2Fin) -> object:
-        spare = whole.halo - model.halo  # without AFCM a network does not look as far
-        image, aux = (part[..., spare : side - spare, spare : side - spare] for part in images)
-        return classify_tile(model, image, aux, stride)
+    def tile_of(engine: Engine) -> tuple[Tensor, Tensor, Tensor]:
+        side = size + 2 * engine.margin  # without AFCM a network does not look as far
+        return torch.randn(bands, side, side), torch.randn(1, side, side), valid
 
-    turns = [[fastest(partial(run, model), times=1) for model in (whole, *without)] for _ in range(TURNS)]
-    most, *rest = map(min, zip(*turns, strict=True))
-    told = (f"{part} {100 * (1 - seconds / most):.0f} %" for part, seconds in zip(PARTS, rest, strict=True))
+    runs = [partial(engine.predict, *tile_of(engine)) for engine in engines]
+    turns = [[fastest(run, times=1) for run in runs] for _ in range(TURNS)]
+    whole, *without = map(min, zip(*turns, strict=True))
+    told = (f"{part} {100 * (1 - seconds / whole):.0f} %" for part, seconds in zip(PARTS, without, strict=True))
     return f"{bands} + 1 bands, stride {stride}, what a part takes of the time: {', '.join(told)}"
 
 
