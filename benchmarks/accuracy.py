@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 #: Test pixels that a peer classifies at a time.
 CHUNK = 1024
+#: The variant that sees no second image.
+ONE_IMAGE = "one image"
 #: What is changed in the network to see what its parts are worth.
 PARTS: dict[str, dict[str, object]] = {
     "-hfset": {"hfset": False},
@@ -101,7 +103,7 @@ USES = {
 #: What each variant of s2fin changes in the network.
 VARIANTS: dict[str, dict[str, object]] = {
     **PARTS,
-    **{name: {} for name in (*USES, "one image", LABELS_ALONE)},
+    **{name: {} for name in (*USES, ONE_IMAGE, LABELS_ALONE)},
     **{f"{LABELS_ALONE} {name}": changes for name, changes in PARTS.items()},
 }
 
@@ -177,11 +179,36 @@ class Trained:
         return np.asarray(probs[:, pixels.rows, pixels.cols].T.double().numpy())
 
 
+class Lessons:
+    """Keeps what the teachers of a draw said: the network's variants learn from the same."""
+
+    def __init__(self) -> None:
+        self._draw: Run | None = None
+        self._said: list[tuple[TrainingSet, Teacher, NDArray[np.int64]]] = []
+
+    @contextlib.contextmanager
+    def kept(self, draw: Run) -> Iterator[None]:
+        """Let training ask a teacher only if nobody has for this draw; there are two where labels are held out."""
+        if draw != self._draw:
+            self._draw, self._said = draw, []
+        teach, asked = pipeline._teach, itertools.count()
+
+        def once(*args: Any, **kwargs: Any) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
+            number = next(asked)
+            if number == len(self._said):
+                self._said.append(teach(*args, **kwargs))
+            return self._said[number]
+
+        with mock.patch.object(pipeline, "_teach", once):
+            yield
+
+
 class Subjects:
     """Trains s2fin, and keeps the last one: it need not be trained again for another use of it."""
 
     def __init__(self) -> None:
         self._last: tuple[Run, Trained] | None = None
+        self._lessons = Lessons()
 
     def fit(self, run: Run, loaded: LoadedScene, train: LabelledPixels) -> Fitted:
         """Fit s2fin or a variant of it to pixels of a scene."""
@@ -189,7 +216,8 @@ class Subjects:
         trained_as = "" if variant in USES else variant
         key = replace(run, method=trained_as)
         if self._last is None or self._last[0] != key:
-            self._last = key, train_subject(trained_as, loaded, train, run.seed)
+            with self._lessons.kept(replace(run, method=ONE_IMAGE if trained_as == ONE_IMAGE else "")):
+                self._last = key, train_subject(trained_as, loaded, train, run.seed)
         trained = self._last[1]
         use = USES.get(variant, Use())
         ids, prior = trained.class_ids, None
@@ -220,7 +248,7 @@ def train_subject(variant: str, loaded: LoadedScene, train: LabelledPixels, seed
         RuntimeError: the network that training made is not the variant's.
         KeyboardInterrupt: the user stopped it; s2fin itself would give the model it had by then.
     """
-    paths = _passive_only(loaded.paths) if variant == "one image" else loaded.paths
+    paths = _passive_only(loaded.paths) if variant == ONE_IMAGE else loaded.paths
     with tempfile.TemporaryDirectory() as folder:
         labels, model = Path(folder, "labels.tif"), Path(folder, "model.s2fin")
         class_ids = _write_labels(labels, loaded, train)
@@ -313,7 +341,7 @@ def plan(args: argparse.Namespace) -> list[Run]:
 
 def _is_possible(scene: Scene, protocol: str, method: str) -> bool:
     images = len(scene.images) + (scene.bands is not None)
-    return (protocol != "fixed" or scene.fixed is not None) and (method != f"{SUBJECT} one image" or images > 1)
+    return (protocol != "fixed" or scene.fixed is not None) and (method != f"{SUBJECT} {ONE_IMAGE}" or images > 1)
 
 
 def pending(runs: list[Run], results: Path, console: Console, *, refresh: bool) -> list[Run]:

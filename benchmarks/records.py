@@ -70,7 +70,8 @@ class Record:
         confusion: test pixels; rows are the reference, columns the prediction.
         train_counts: training pixels of each class.
         n_train, n_test: training and test pixels.
-        seconds: that fitting took, the choice of hyper-parameters included.
+        seconds: that fitting took, the choice of hyper-parameters included; of a variant of s2fin without its teacher,
+            where another one had asked it.
         machine: device and threads that it took them on.
         fingerprint: of the code.
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from rasterio.transform import from_origin
 
 import accuracy
 from protocols import draw
-from records import read_records
+from records import Run, read_records
 from s2fin_cli.learn import pipeline
 from s2fin_cli.learn.training import Outcome, TrainingSet
 from scenes import SCENES, load, read_scene
@@ -69,6 +71,22 @@ def test_what_a_variant_learns_from(
     assert np.count_nonzero(given.labels >= 0) == len(train) == 10
     assert (len(given.labels) == 10) == alone
     assert len(given.cells) == len(given.targets) == len(given.labels)
+
+
+def test_variants_of_a_draw_have_one_teacher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    teachers, learning = itertools.count(), cast("Any", pipeline)
+
+    def trained(*args: object) -> SimpleNamespace:
+        given.extend(learning._teach() for _ in range(2))  # as where labels are held out
+        return SimpleNamespace(class_ids=None, predict=lambda pixels: None)
+
+    monkeypatch.setattr(pipeline, "_teach", lambda: next(teachers))
+    monkeypatch.setattr(accuracy, "train_subject", trained)
+    loaded, subjects = load(read_scene(folder)), accuracy.Subjects()
+    for seed, method in ((0, ""), (0, " -scan"), (0, " one image"), (1, " one image"), (1, "")):
+        subjects.fit(Run("own", "blocks", 5, seed, f"s2fin{method}"), loaded, loaded.labels)
+    assert given == [0, 1, 0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_bands_without_data_are_left_out(folder: Path) -> None:
