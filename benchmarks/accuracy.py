@@ -87,7 +87,7 @@ class Use:
         misjudged: the prior is the shares of the scene's labels, each wrong by up to this factor; None for no prior.
     """
 
-    stride: int = ClassifyOptions.stride
+    stride: int | None = ClassifyOptions.stride
     smooth: bool = ClassifyOptions.smooth
     misjudged: float | None = None
 
@@ -155,13 +155,13 @@ class Trained:
     info: ModelInfo
 
     def predict(
-        self, pixels: LabelledPixels, *, stride: int, smooth: bool, prior: NDArray[np.float64] | None = None
+        self, pixels: LabelledPixels, *, stride: int | None, smooth: bool, prior: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Probabilities (n, classes) of pixels of the scene."""
         network = copy.deepcopy(self.network)
         if prior is not None:
             apply_prior(network, prior)
-        engine = Engine(network, pick_device("auto"), stride=stride)
+        engine = Engine(network, pick_device("auto"), stride=stride or network.cfg.block_size)
         stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window, halo=engine.margin)

@@ -36,7 +36,7 @@ import s2fin_cli
 from commands import classify_cost, classify_costs, otb_costs, s2fin_cost, shape_name
 from network_cost import fastest, mflop
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.config import ClassifyOptions, InputOptions
+from s2fin_cli.config import InputOptions
 from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.geo.classmap import RasterWriter
 from s2fin_cli.geo.stack import OpenStack, Stack, stack_of
@@ -171,7 +171,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     network = read_model(model)[0].to(device).eval()
     peak = gemm_peak(device)
     small, large = (read_tile(scene, model, side=side) for side in ((32, 160) if quick else (160, 960)))
-    strides = {"stride1": 1, "default": ClassifyOptions.stride} | ({} if quick else {"stride3": 3})
+    strides = {"stride1": 1, "default": network.cfg.block_size} | ({} if quick else {"stride3": 3})
     engines = {name: Engine(network, device, stride=stride) for name, stride in strides.items()}
     naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
     rates = {"naive": naive}
@@ -201,7 +201,7 @@ def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
     rates = {}
     for bands in BANDS:
         network = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=CLASSES))
-        engine = Engine(network, device, stride=ClassifyOptions.stride)
+        engine = Engine(network, device, stride=network.cfg.block_size)
         width = side + 2 * engine.margin
         tile = Tile(torch.randn(bands, width, width), torch.randn(1, width, width), side)
         classify_by_engine(engine, tile)

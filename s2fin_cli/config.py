@@ -263,7 +263,8 @@ class ClassifyOptions(InputOptions):
         format: how the rasters are written, one of `RASTER_DRIVERS`.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether outputs may already be there.
-        stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side.
+        stride: pixels from one window to the next, odd; each window gives the classes of so many pixels a side. None
+            takes as many as the model was trained for: 5, and 3 where its labels lay densely.
         smooth: whether neighbours that look alike have a say in each pixel's class, see `infer/smoothing.py`.
         prior: about how much of the mapped area classes cover, each "CLASS=PERCENT" with a class's name, else its
             number; those not named share the rest. See `infer/prior.py`.
@@ -285,7 +286,7 @@ class ClassifyOptions(InputOptions):
     format: str = "GTiff"
     co: Sequence[str] = ()
     overwrite: bool = False
-    stride: int = 5
+    stride: int | None = None
     smooth: bool = False
     prior: Sequence[str] = ()
     precision: str = "float32"
@@ -293,8 +294,10 @@ class ClassifyOptions(InputOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        stride = self.stride
-        _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
+        if self.stride is not None:
+            stride = self.stride
+            _check("stride", stride, _is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
+            _make_plain(self, int, "stride")
         _check_choice("precision", self.precision, PRECISIONS)
         if self.tile_size is not None:
             _check_whole("tile_size", self.tile_size, least=16)
@@ -306,7 +309,7 @@ class ClassifyOptions(InputOptions):
         for text in self.prior:
             parse_share(text)
         _check_whole("mmu", self.mmu, least=1)
-        _make_plain(self, int, "stride", "mmu")
+        _make_plain(self, int, "mmu")
         if self.simplify is not None:
             _check("simplify", self.simplify, _is_real(self.simplify) and self.simplify > 0, "above 0")
             _make_plain(self, float, "simplify")

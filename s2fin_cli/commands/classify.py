@@ -66,9 +66,9 @@ logger = logging.getLogger(__name__)
 @overwrite_option
 @click.option(
     "--stride",
-    default=ClassifyOptions.stride,
-    show_default=True,
-    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.",
+    type=int,
+    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.  "
+    "[default: 5, or 3 if the model's labels lay densely]",
 )
 @click.option("--smooth", is_flag=True, help="Let neighbours that look alike have a say in each pixel's class.")
 @click.option(

@@ -88,6 +88,7 @@ def write_item(
     stack: Stack,
     info: ModelInfo,
     model_path: Path,
+    stride: int,
     options: ClassifyOptions,
 ) -> None:
     """Write the STAC item of a classification.
@@ -98,7 +99,8 @@ def write_item(
         stack: what was classified.
         info: the model.
         model_path: its file.
-        options: of the classification.
+        stride: of the classification.
+        options: its others.
     """
     assert outputs.stac is not None  # noqa: S101  the caller saw to it
     assert written.stac is not None  # noqa: S101
@@ -110,7 +112,7 @@ def write_item(
         inputs=[(layer.modality, raster.src_path) for layer in stack.layers for raster in layer.rasters],
         model=(model_path, read_item(model_path)["id"]),
         acquired=stack.image.finest.acquired,
-        lineage=f"classified by s2fin with a stride of {options.stride} pixels, {options.precision}"
+        lineage=f"classified by s2fin with a stride of {stride} pixels, {options.precision}"
         + ", smoothed" * options.smooth
         + (f", with a prior of {', '.join(options.prior)}" if options.prior else ""),
         software={

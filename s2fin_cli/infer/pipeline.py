@@ -109,11 +109,11 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.inputs, model_path])
     network, info = read_model(model_path)
     _check_formats(outputs, info, options)
-    _check_stride(options.stride, network.cfg.block_size)
+    stride = _stride(options.stride, network.cfg.block_size)
     if options.prior:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
-    engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
+    engine = Engine(network, pick_device(options.device), stride=stride, precision=precision)
     stack = fit_stack(info, stack_of(options))
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
@@ -132,7 +132,9 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
             source = replace(tmp, confidence=tmp.confidence or unwanted)
             _vectorise(source, outputs.polygons, stack, info, options=options, progress=progress)
         if tmp.stac is not None:
-            write_item(outputs, written=tmp, stack=stack, info=info, model_path=model_path, options=options)
+            write_item(
+                outputs, written=tmp, stack=stack, info=info, model_path=model_path, stride=stride, options=options
+            )
     if options.overwrite:
         _tell_of_old(outputs)
     return ClassifyResult(outputs, model_path, pixels, nodata_pixels, info.classes)
@@ -175,10 +177,11 @@ def _tell_of_old(outputs: Outputs) -> None:
             logger.warning("%s is there from before and is not of the new map", beside)
 
 
-def _check_stride(stride: int, largest: int) -> None:
-    """Refuse a stride that the model was not trained for."""
-    if stride > largest:
-        raise UsageError(f"--stride is {stride}, and the model was trained for at most {largest}; take that or less")
+def _stride(wanted: int | None, largest: int) -> int:
+    """The stride that is wanted, else the largest that the model was trained for; a larger one is refused."""
+    if wanted is not None and wanted > largest:
+        raise UsageError(f"--stride is {wanted}, and the model was trained for at most {largest}; take that or less")
+    return wanted or largest
 
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:

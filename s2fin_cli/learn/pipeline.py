@@ -62,6 +62,8 @@ SCENE_PIXELS = 16384
 SCENE_BYTES = 256 << 20
 #: Memory that the cells with labels may take.
 LABEL_BYTES = 2 << 30
+#: Where labels lie densely, a window tells so many pixels a side: fewer, as there is more to copy.
+BLOCK_OF_DENSE = 3
 #: Cells that the noise is estimated from.
 NOISE_CELLS = 48
 #: Labelled pixels of one class that the teacher learns from at most: more would only cost time.
@@ -189,13 +191,14 @@ def _learn(
 ) -> _Learnt:
     """Train the teacher on the labels, and the network on them and on what the teacher thinks of the scene."""
     generator = np.random.default_rng(options.seed)
-    network = _make_network(scene, labels, options).to(device)
     most_cells = LABEL_BYTES // _cell_bytes(scene.statistics, options.patch_size)
     train, validation = (
         _capped(labels, part, most=options.labels_per_class, most_cells=most_cells, generator=generator)
         for part in (split.train, split.validation)
     )
-    train_set, teacher, kept = _teach(network, scene, train, options, progress=progress)
+    dense = lie_densely(_positions(train.rows, train.cols), _positions(scene.rows, scene.cols))
+    network = _make_network(scene, labels, options, dense=dense).to(device)
+    train_set, teacher, kept = _teach(network, scene, train, options, dense=dense, progress=progress)
     cross_validated = _cross_validated(teacher, train.select(kept), labels.classes)
     outcome = _fit(network, train_set, options, progress=progress, stage=stage)
     accuracy = _validate(network, scene, validation, progress=progress) if len(validation) else None
@@ -235,11 +238,10 @@ def _reach(patch_size: int) -> int:
 
 
 def _teach(
-    network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, progress: Progress
+    network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, dense: bool, progress: Progress
 ) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
     """Pixels with targets, the teacher that gave them, and the positions of the labels that it learnt from."""
     progress("teaching", 0, 2)
-    dense = lie_densely(_positions(labels.rows, labels.cols), _positions(scene.rows, scene.cols))
     rows, cols, known = _with_scene(labels, scene, whole=dense)
     cells = read_cells(scene.stack, rows, cols, margin=network.input_size // 2)
     # where labels lie densely, no member asks for texture
@@ -430,7 +432,7 @@ def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
     return replace(kept, classes=tuple(c for c in labels.classes if c.id in present))
 
 
-def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions) -> S2Fin:
+def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, dense: bool) -> S2Fin:
     bands = len(scene.stack.image.numbers)
     mean, std = scene.statistics.mean.tolist(), scene.statistics.std.tolist()
     alone = not scene.stack.aux
@@ -439,6 +441,7 @@ def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions) 
         aux_channels=len(scene.components) if alone else len(mean) - bands,
         num_classes=len(labels.classes),
         patch_size=options.patch_size,
+        block_size=BLOCK_OF_DENSE if dense else S2FinConfig.block_size,
         components=len(scene.components),
         aux_from_image=alone,
     )

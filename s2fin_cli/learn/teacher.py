@@ -142,8 +142,10 @@ class Member:
         """A classifier of features of such widths, not fitted yet."""
         if self.forest is not None:
             return self.forest(trees, random_state=seed, n_jobs=-1)
-        second = sum(self.shares) * _SECOND_TO_OWN / len(SECOND)
-        return _SupportVectors(widths, (*self.shares, *(second,) * len(SECOND) * self.both))
+        shares = self.shares
+        if self.both:
+            shares += (sum(shares) * _SECOND_TO_OWN / len(SECOND),) * len(SECOND)
+        return _SupportVectors(widths, shares)
 
     def asked(self, model: Any, features: Features) -> NDArray[np.float64]:
         """What a classifier that is fitted says of pixels: probabilities (n, classes it knows)."""

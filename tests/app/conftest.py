@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import joblib  # type: ignore[import-untyped]  # what scikit-learn runs forests with
@@ -11,10 +12,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.learn import teacher, training
 from s2fin_cli.learn.pipeline import TrainResult
 from s2fin_cli.learn.pipeline import train as run_train
 from s2fin_cli.main import cli
+from s2fin_cli.modelfile import read_model, write_model
 from tests.app.scenes import Run, Scene, tiny_options, write_scene
 
 
@@ -55,6 +58,17 @@ def trained(scene: Scene, few_trees: None, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def model(trained: TrainResult) -> Path:
     return trained.model
+
+
+@pytest.fixture(scope="session")
+def wide_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session's model, whose labels lie densely, as one of sparse labels: its windows tell 5 x 5 pixels."""
+    network, info = read_model(model)
+    wide = S2Fin(replace(network.cfg, block_size=S2FinConfig.block_size))
+    wide.load_state_dict(network.state_dict())
+    path = tmp_path_factory.mktemp("model") / "wide.s2fin"
+    write_model(path, wide, replace(info, architecture=wide.cfg.to_dict()))
+    return path
 
 
 @pytest.fixture

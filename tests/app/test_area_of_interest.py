@@ -47,12 +47,12 @@ def classified(scene: Scene, model: Path, output: Path, **options: Any) -> Any:
 
 @pytest.mark.parametrize(("stride", "smooth"), [(1, False), (3, False), (5, False), (1, True), (3, True)])
 def test_the_map_inside_is_that_of_the_whole(
-    scene: Scene, model: Path, tmp_path: Path, stride: int, smooth: bool
+    scene: Scene, wide_model: Path, tmp_path: Path, stride: int, smooth: bool
 ) -> None:
     how = {"stride": stride, "smooth": smooth}
-    whole = classified(scene, model, tmp_path / "whole.tif", probabilities=tmp_path / "pw.tif", **how)
+    whole = classified(scene, wide_model, tmp_path / "whole.tif", probabilities=tmp_path / "pw.tif", **how)
     part = classified(
-        scene, model, tmp_path / "part.tif", probabilities=tmp_path / "pp.tif", tile_size=16, **how,
+        scene, wide_model, tmp_path / "part.tif", probabilities=tmp_path / "pp.tif", tile_size=16, **how,
         aoi=write_area(tmp_path / "aoi.gpkg", *SHAPES),
     )  # fmt: skip
     wanted = inside(*SHAPES)

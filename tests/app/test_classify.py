@@ -166,12 +166,12 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
     ],
 )
 def test_no_output_depends_on_the_tile_size(
-    scene: Scene, model: Path, tmp_path: Path, how: dict[str, Any], tile_sizes: tuple[int, ...]
+    scene: Scene, wide_model: Path, tmp_path: Path, how: dict[str, Any], tile_sizes: tuple[int, ...]
 ) -> None:
     one, *others = (
         run_classify(
             scene,
-            model,
+            wide_model,
             tmp_path / f"{tile_size}.tif",
             confidence=tmp_path / f"confidence_{tile_size}.tif",
             probabilities=tmp_path / f"probs_{tile_size}.tif",
@@ -280,17 +280,21 @@ def test_a_wrong_prior_leaves_nothing_behind(scene: Scene, model: Path, tmp_path
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("which", "strides"), [("model", (1, 3)), ("wide_model", (1, 3, 5))])
 def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
-    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+    scene: Scene, tmp_path: Path, request: pytest.FixtureRequest, which: str, strides: tuple[int, ...]
 ) -> None:
-    maps = {}
-    for stride in (1, 3, 5):
-        outputs = run_classify(scene, model, tmp_path / f"{stride}.tif", stride=stride, vector=False).outputs
-        maps[stride] = read_tif(outputs.map)[0]
-    assert np.array_equal(maps[5], read_tif(result.outputs.map)[0]), "the default is 5"
-    for class_map in maps.values():
-        assert (class_map == scene.truth).mean() > 0.95
-    with pytest.raises(UsageError, match="--stride is 7, and the model was trained for at most 5"):
+    model, maps = request.getfixturevalue(which), {}
+    for stride in (None, *strides):
+        outputs = run_classify(
+            scene, model, tmp_path / f"{stride}.tif", stride=stride, confidence=tmp_path / f"c{stride}.tif"
+        ).outputs
+        assert outputs.confidence is not None
+        assert (read_tif(outputs.map)[0] == scene.truth).mean() > 0.95
+        maps[stride] = read_tif(outputs.confidence)
+    largest = strides[-1]
+    assert [stride for stride in strides if np.array_equal(maps[None], maps[stride])] == [largest], "the default"
+    with pytest.raises(UsageError, match=f"--stride is 7, and the model was trained for at most {largest}"):
         run_classify(scene, model, tmp_path / "map.tif", stride=7)
 
 

@@ -289,9 +289,10 @@ def test_between_dense_labels_whole_cells_are_taught_what_neighbours_agree_on(
         return told[-1].copy()
 
     monkeypatch.setattr(Teacher, "predict", predict)
-    pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
+    result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
     (samples,), (targets,) = taught.sets, told
     assert samples.dense == dense
+    assert result.info.architecture["block_size"] == (3 if dense else 5)
     scene_pixels = samples.labels < 0
     sizes = np.bincount(samples.cells.index[scene_pixels])
     assert np.count_nonzero(sizes) == 20

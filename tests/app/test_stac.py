@@ -159,7 +159,7 @@ def test_scaled_probabilities_say_their_scale(run: Run, scene: Scene, model: Pat
     item = json.loads(Path("map.json").read_text())
     check(item)
     assert item["properties"]["processing:lineage"] == (
-        "classified by s2fin with a stride of 5 pixels, float32, with a prior of water=5, 1=60"
+        "classified by s2fin with a stride of 3 pixels, float32, with a prior of water=5, 1=60"
     )
     assert "polygons" not in item["assets"]
     assert item["assets"]["map"]["type"] == "image/tiff; application=geotiff; profile=cloud-optimized"
