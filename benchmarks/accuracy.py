@@ -161,7 +161,7 @@ class Trained:
         network = copy.deepcopy(self.network)
         if prior is not None:
             apply_prior(network, prior)
-        engine = Engine(network, pick_device("auto"), stride=stride or network.cfg.block_size)
+        engine = Engine(network, pick_device("auto"), stride=stride)
         stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window, halo=engine.margin)

@@ -171,7 +171,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
     network = read_model(model)[0].to(device).eval()
     peak = gemm_peak(device)
     small, large = (read_tile(scene, model, side=side) for side in ((32, 160) if quick else (160, 960)))
-    strides = {"stride1": 1, "default": network.cfg.block_size} | ({} if quick else {"stride3": 3})
+    strides = {"stride1": 1, "default": None} | ({} if quick else {"stride3": 3})
     engines = {name: Engine(network, device, stride=stride) for name, stride in strides.items()}
     naive = rate_of(lambda: classify_naively(network, small, device), small.pixels, peak, times=1 if quick else 3)
     rates = {"naive": naive}
@@ -201,7 +201,7 @@ def rates_by_bands(device: torch.device, *, side: int) -> dict[str, float]:
     rates = {}
     for bands in BANDS:
         network = S2Fin(S2FinConfig(in_channels=bands, aux_channels=1, num_classes=CLASSES))
-        engine = Engine(network, device, stride=network.cfg.block_size)
+        engine = Engine(network, device)
         width = side + 2 * engine.margin
         tile = Tile(torch.randn(bands, width, width), torch.randn(1, width, width), side)
         classify_by_engine(engine, tile)

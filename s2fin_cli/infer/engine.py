@@ -33,19 +33,21 @@ class Engine:
     then gathered from its maps, and each gives the classes of a block of `stride` x `stride` pixels at its centre.
 
     Attributes:
-        stride: pixels from one window to the next, odd; with 1 each pixel has a window of its own.
+        stride: pixels from one window to the next, odd; with 1 each pixel has a window of its own. None takes the
+            block that the network was trained to tell.
         precision: of the network's products, torch.float32 or torch.bfloat16; what must be float32 is so with either.
         cell_size: pixels a side of a cell; tiles are to start at multiples of it.
         margin: pixels that a tile needs beyond the pixels to classify, on each side.
     """
 
     def __init__(
-        self, network: S2Fin, device: torch.device, *, stride: int, precision: torch.dtype = torch.float32
+        self, network: S2Fin, device: torch.device, *, stride: int | None = None, precision: torch.dtype = torch.float32
     ) -> None:
         self.device, self.precision = device, precision
         self.network = network.to(device).eval()
         self.patch_size = network.cfg.patch_size
-        self.stride, self.cell_size = stride, stride * CELL_WINDOWS
+        self.stride = network.cfg.block_size if stride is None else stride
+        self.cell_size = self.stride * CELL_WINDOWS
         self.margin = network.input_size // 2
         self.cells_at_once = 1 if device.type == "cpu" else cells_for(_free_memory(device))
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]

@@ -109,11 +109,11 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.inputs, model_path])
     network, info = read_model(model_path)
     _check_formats(outputs, info, options)
-    stride = _stride(options.stride, network.cfg.block_size)
+    _check_stride(options.stride, network.cfg.block_size)
     if options.prior:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
-    engine = Engine(network, pick_device(options.device), stride=stride, precision=precision)
+    engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     stack = fit_stack(info, stack_of(options))
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
@@ -133,7 +133,13 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
             _vectorise(source, outputs.polygons, stack, info, options=options, progress=progress)
         if tmp.stac is not None:
             write_item(
-                outputs, written=tmp, stack=stack, info=info, model_path=model_path, stride=stride, options=options
+                outputs,
+                written=tmp,
+                stack=stack,
+                info=info,
+                model_path=model_path,
+                stride=engine.stride,
+                options=options,
             )
     if options.overwrite:
         _tell_of_old(outputs)
@@ -177,11 +183,10 @@ def _tell_of_old(outputs: Outputs) -> None:
             logger.warning("%s is there from before and is not of the new map", beside)
 
 
-def _stride(wanted: int | None, largest: int) -> int:
-    """The stride that is wanted, else the largest that the model was trained for; a larger one is refused."""
-    if wanted is not None and wanted > largest:
-        raise UsageError(f"--stride is {wanted}, and the model was trained for at most {largest}; take that or less")
-    return wanted or largest
+def _check_stride(stride: int | None, largest: int) -> None:
+    """Refuse a stride that the model was not trained for."""
+    if stride is not None and stride > largest:
+        raise UsageError(f"--stride is {stride}, and the model was trained for at most {largest}; take that or less")
 
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
