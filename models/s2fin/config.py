@@ -102,8 +102,11 @@ class S2FinConfig:
 
     @property
     def halo(self) -> int:
-        """Pixels that the stem needs beyond a window on each side: its convolution's, and AFCM's beyond that."""
-        return 1 + (self.context_size // 2 if self.afcm else 0)
+        """Pixels that the stem needs beyond a window on each side: its convolution's, and AFCM's beyond that.
+
+        NOTE: without AFCM as many, though it needs fewer: what is learnt from must not change with a part left out.
+        """
+        return 1 + self.context_size // 2
 
     @property
     def input_size(self) -> int:

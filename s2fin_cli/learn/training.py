@@ -108,9 +108,13 @@ def fit(
         stage: what to tell it that is being done.
 
     Raises:
+        ValueError: the cells' margin is not that of the network's windows.
         S2finError: training diverged.
         KeyboardInterrupt: it came before the first epoch was done; later ones end training in good order.
     """
+    margin = (train.cells.image.shape[-1] - CELL_SIZE) // 2
+    if margin != network.input_size // 2:
+        raise ValueError(f"the network needs cells with a margin of {network.input_size // 2} pixels, got {margin}")
     run = _Run(network, train, hyperparameters)
     outcome, weights = Outcome(0, math.nan, interrupted=False), network.state_dict()
     progress(stage, 0, hyperparameters.epochs)

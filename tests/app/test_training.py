@@ -168,6 +168,12 @@ def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
     assert all(value.isfinite().all() for value in network.state_dict().values())
 
 
+def test_cells_for_a_network_that_looks_less_far_are_refused() -> None:
+    network = S2Fin(replace(make_network().cfg, context_size=7))
+    with pytest.raises(ValueError, match="a margin of 6 pixels, got 4"):
+        run_fit(network, make_training(4))
+
+
 def test_a_loss_that_is_no_number_is_an_error_for_the_user() -> None:
     samples = make_training(20)
     samples.targets[:] = np.nan

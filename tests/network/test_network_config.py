@@ -68,7 +68,12 @@ def test_components_that_stand_in_for_the_second_image_are_its_bands() -> None:
 def test_halo_holds_the_convolution_and_the_context(patch_size: int, context_size: int, halo: int) -> None:
     cfg = S2FinConfig(**REQUIRED, patch_size=patch_size, context_size=context_size)
     assert (cfg.halo, cfg.input_size) == (halo, patch_size + 2 * halo)
-    assert dataclasses.replace(cfg, afcm=False).halo == 1
+
+
+@pytest.mark.parametrize("part", ["hfset", "afcm", "ssaf", "hfrm", "scan"])
+def test_no_part_changes_what_a_network_learns_from(part: str) -> None:
+    cfg = S2FinConfig(**REQUIRED)
+    assert S2FinConfig.from_dict({**cfg.to_dict(), part: False}).input_size == cfg.input_size
 
 
 def test_refuses_unknown_and_missing_keys_by_name() -> None:
