@@ -244,10 +244,10 @@ def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: 
 
 def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
     margins = [
-        make_engine(make_network(patch_size=patch_size, afcm=afcm, context_size=context_size)).margin
-        for patch_size, afcm, context_size in ((11, False, 11), (11, True, 11), (5, True, 3))
+        make_engine(make_network(patch_size=patch_size, context_size=context_size)).margin
+        for patch_size, context_size in ((11, 11), (5, 3))
     ]
-    assert margins == [5 + 1, 5 + 1 + 5, 2 + 1 + 1]
+    assert margins == [5 + 1 + 5, 2 + 1 + 1]
 
 
 @pytest.mark.parametrize(("free", "cells"), [(0, 1), (300 << 20, 1), (1 << 30, 4), (80 << 30, 16)])
