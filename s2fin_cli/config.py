@@ -47,8 +47,10 @@ class InputOptions:
         msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
         lidar, dsm, sar: LiDAR raster, surface or terrain heights, SAR image; together the second image. Any of these
             five is a path, or a sequence of paths whose bands are taken together.
-        nodata: what all bands of the passive image hold where it has no data, besides what its files say; "none" for no
-            such value. None looks for one, see `find_fill`.
+        nodata: what images hold, as stored, where they have no data, besides what their files say; each
+            "[MODALITY:]VALUE". Without a modality it is of the passive image, all of whose bands hold it there; of
+            another image it is what a band holds. "none" for no such value. Where nothing is said of the passive
+            image, one is looked for, see `find_fill`.
         bidx: which bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality it is of the
             passive image. Bands are counted through all files of a modality, from 1.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
@@ -67,7 +69,7 @@ class InputOptions:
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
     bidx: Sequence[str] = ()
-    nodata: float | str | None = None
+    nodata: float | str | Sequence[float | str] | None = None
     bounds: Sequence[float] | None = None
     aoi: StrPath | None = None
     resampling: str | None = None
@@ -85,7 +87,7 @@ class InputOptions:
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
             raise UsageError("no passive image was given; name it with --hsi or --msi")
         _make_tuples(self, "bidx")
-        _ = self.band_choice, self.fill_value  # which refuse what is wrong in them
+        _ = self.band_choice, self.nodata_values  # which refuse what is wrong in them
         if self.bounds is not None:
             _check(
                 "bounds",
@@ -125,24 +127,27 @@ class InputOptions:
 
     @property
     def _modality_of_bands(self) -> str:
-        """The modality that a choice of bands is of where it names none."""
+        """The modality that a choice of bands or a nodata value is of where it names none."""
         return "hsi" if self.src_paths["hsi"] else "msi"
 
     @property
-    def fill_value(self) -> float | None:
-        """The value that was given for `nodata`, None for "none" and for nothing.
+    def nodata_values(self) -> dict[str, float | None]:
+        """Values given for `nodata` by modality, None for "none", of those that one was given for.
 
         Raises:
-            UsageError: it is no number.
+            UsageError: one is no number, is of an image that is not given, or is the second one of an image.
         """
-        if self.nodata is None or self.nodata == "none":
-            return None
-        try:
-            value = float(self.nodata)
-        except ValueError:
-            value = math.nan
-        _check("nodata", self.nodata, math.isfinite(value), 'a number, or "none"')
-        return value
+        given = () if self.nodata is None else self.nodata
+        values: dict[str, float | None] = {}
+        for text in (given,) if isinstance(given, str | float | int) else given:
+            modality, _, number = str(text).rpartition(":")
+            modality = modality or self._modality_of_bands
+            if not self.src_paths.get(modality):
+                raise UsageError(f"nodata is {text!r}, and no --{modality} was given; name an image that is")
+            if modality in values:
+                raise UsageError(f"nodata of --{modality} is given twice; give one, and declare others in the file")
+            values[modality] = None if number == "none" else _nodata_value(number, text)
+        return values
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any]) -> Self:
@@ -469,6 +474,15 @@ def parse_share(text: str) -> tuple[str, float]:
         share = math.nan
     _check("prior", text, bool(name.strip()) and 0 <= share <= 1, "CLASS=PERCENT, 0 to 100")
     return name.strip(), share
+
+
+def _nodata_value(number: str, text: object) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    _check("nodata", text, math.isfinite(value), 'a number, or "none", maybe with an image before it as in lidar:-9999')
+    return value
 
 
 def _are_bounds(values: Sequence[float]) -> bool:

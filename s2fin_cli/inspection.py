@@ -16,7 +16,7 @@ from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.fill import find_fill
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import read_info
+from s2fin_cli.geo.rasters import describe_scaling, read_info
 from s2fin_cli.geo.stack import Layer, Stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
 from s2fin_cli.modelfile import read_info as read_model_info
@@ -89,6 +89,8 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
             "index": index,
             "name": info.band_names[i] or None,
             "wavelength_nm": None if info.wavelengths is None else info.wavelengths[i],
+            "scale": float(info.scaling[0][i]),
+            "offset": float(info.scaling[1][i]),
             "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
             **{
                 name: None if values[i] != values[i] else round(float(values[i]), 6)
@@ -142,6 +144,9 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
     }
     if raster["border_fill"] is not None:
         rows["nodata"] += f", but {raster['border_fill']:g} fills the border in all bands"
+    scales, offsets = ([band[key] for band in raster["bands"]] for key in ("scale", "offset"))
+    if {*scales} != {1.0} or {*offsets} != {0.0}:
+        rows["declared"] = f"{describe_scaling(scales, offsets)}; the figures below are stored * scale + offset"
     if raster["bad_bands"]:
         rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
     if raster["classes"]:

@@ -36,7 +36,7 @@ METADATA_KEY = "s2fin"
 CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def current_versions() -> dict[str, str]:

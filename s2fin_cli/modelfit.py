@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.errors import ModelFileError
+from s2fin_cli.geo.rasters import describe_scaling
 from s2fin_cli.geo.spectra import are_same_wavelengths, match_wavelengths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from s2fin_cli.geo.stack import Layer, Stack
     from s2fin_cli.modelinfo import BandSet, ModelInfo
@@ -44,6 +47,12 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
             "give the same kinds of images"
         )
     image, *aux = (given[bands.modality].select(_match_bands(bands, given[bands.modality])) for bands in info.bands)
+    for bands, layer in zip(info.bands, (image, *aux), strict=True):
+        if bands.scales is None and layer.is_scaled:
+            raise ModelFileError(
+                f"{layer.describe()} declares {describe_scaling(*layer.scaling)}, and the model is of an older s2fin, "
+                "which took values as they are stored; train it again"
+            )
     return replace(stack, image=image, aux=tuple(aux))
 
 
@@ -222,11 +231,23 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
     factor = float(np.median(given[comparable] / trained[comparable]))
     if 1 / TOLD_SCALE_FACTOR <= factor <= TOLD_SCALE_FACTOR:
         return
+    given_kind, trained_kind = (
+        _kind_of_values(part.dtype, *scaling)
+        for part, scaling in ((layer, layer.scaling), (bands, (bands.scales or (), bands.offsets or ())))
+    )
     message = (
-        f"{layer.describe()} ({layer.dtype}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, "
-        f"and the model was trained on {bands.dtype} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
+        f"{layer.describe()} ({given_kind}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, and the "
+        f"model was trained on {trained_kind} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
     )
     if bands.modality in HEIGHT_MODALITIES or 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
         logger.warning("%s; are both in the same unit?", message)
         return
     raise ModelFileError(f"{message}; bring the image to the same unit and scale first")
+
+
+def _kind_of_values(
+    dtype: str, scales: Sequence[float] | NDArray[np.float64], offsets: Sequence[float] | NDArray[np.float64]
+) -> str:
+    """How values are stored, for messages: their type, and the scale and offset that the files declare."""
+    is_scaled = any(scale != 1 for scale in scales) or any(offset != 0 for offset in offsets)
+    return f"{dtype}, declared {describe_scaling(scales, offsets)}" if is_scaled else dtype

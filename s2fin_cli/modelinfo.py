@@ -24,6 +24,8 @@ class BandSet:
         band_names: descriptions of the bands in use, empty where there is none.
         wavelengths: centre wavelengths in nm of the bands in use, or None.
         mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
+        scales, offsets: declared for the bands in use; the values are what was stored times the scale, plus the offset.
+            None in a model of format 1, which was trained on stored values.
     """
 
     modality: str
@@ -36,6 +38,8 @@ class BandSet:
     std: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    scales: tuple[float, ...] | None = None
+    offsets: tuple[float, ...] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

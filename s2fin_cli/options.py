@@ -80,9 +80,10 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
         ),
         "nodata": click.option(
             "--nodata",
-            metavar="VALUE|none",
-            help="What all bands of the passive image hold where it has no data.  [default: what fills its border, "
-            "where its files say nothing]",
+            multiple=True,
+            metavar="[MODALITY:]VALUE|none",
+            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}, where all "
+            "bands hold it.  [default: the nodata values of the files, and what fills the passive image's border]",
         ),
         "bounds": click.option(
             "--bounds",

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--like", type=FilePath(), required=True, help="Image whose grid the other is to have.")
-@input_options(without=("hsi", "device", "nodata"), bands_of="the image that is aligned")
+@input_options(without=("hsi", "device"), bands_of="the image that is aligned")
 @click.option("-o", "--output", type=FilePath(), required=True, help="Aligned image to write, a GeoTIFF.")
 @overwrite_option
 @json_option

@@ -1,9 +1,9 @@
-"""The value around an image that stands for no data although the file does not say so."""
+"""Values that stand for no data although the files do not say so."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.stack import Stack
+    from s2fin_cli.geo.stack import Layer, Stack
 
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
+#: Least share of a band's pixels that hold a void's value, and least number of the other values that it lies far from.
+VOID_SHARE, FEWEST_OTHERS = 0.01, 16
 #: An image of no more values than this is read at once, which is quicker than border by border.
 READ_AT_ONCE = FEW_VALUES
 #: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
@@ -40,12 +42,73 @@ class Fill:
     share: float
 
 
+@dataclass(frozen=True)
+class Void:
+    """A value that may stand for no data.
+
+    Attributes:
+        value: as it is stored.
+        share: of the pixels that hold it, at most, in one of the bands.
+        numbers: of the bands.
+        others: least and greatest of the other values of these bands.
+    """
+
+    value: float
+    share: float
+    numbers: tuple[int, ...]
+    others: tuple[float, float]
+
+
+def find_voids(stack: Stack) -> list[tuple[Layer, Void]]:
+    """Values that many pixels of a band hold and that lie far from all others, as -9999 does among heights.
+
+    A value is looked for at both ends of each band's values, what is no data left out. It fills at least `VOID_SHARE`
+    of the pixels, and is farther from the next value than the other values are from each other.
+    """
+    pixels = sample_pixels(_as_stored(stack), values=FEW_VALUES, few_tiles=True)
+    found = []
+    for layer, bands in stack.slices():
+        voids: dict[float, list[Void]] = {}
+        for number, values in zip(layer.numbers, pixels[:, bands].T, strict=True):
+            void = _void_of(values[np.isfinite(values)], number)
+            if void is not None:
+                voids.setdefault(void.value, []).append(void)
+        found += [(layer, _joined(parts)) for parts in voids.values()]
+    return found
+
+
+def _void_of(values: NDArray[np.float32], number: int) -> Void | None:
+    """The void's value among the values (n,) of a band."""
+    distinct, counts = np.unique(values.astype(np.float64), return_counts=True)
+    if len(distinct) <= FEWEST_OTHERS:
+        return None
+    for end, others in ((0, distinct[1:]), (-1, distinct[:-1])):
+        share = float(counts[end] / len(values))
+        if share >= VOID_SHARE and np.abs(others - distinct[end]).min() > others[-1] - others[0]:
+            return Void(float(distinct[end]), share, (number,), (float(others[0]), float(others[-1])))
+    return None
+
+
+def _joined(parts: list[Void]) -> Void:
+    """The void of several bands."""
+    numbers = tuple(number for part in parts for number in part.numbers)
+    lows, highs = zip(*(part.others for part in parts), strict=True)
+    return Void(parts[0].value, max(part.share for part in parts), numbers, (min(lows), max(highs)))
+
+
+def _as_stored(stack: Stack) -> Stack:
+    """The stack with values as they are stored, which nodata values are among."""
+    image, *aux = (replace(layer, as_stored=True) for layer in stack.layers)
+    return replace(stack, image=image, aux=tuple(aux))
+
+
 def find_fill(stack: Stack) -> Fill | None:
     """The value that all bands of the passive image have where there is no image, or None.
 
     Only images of two bands or more that declare no nodata are looked at. The value fills at least `BORDER_SHARE` of
     the border's and `SHARE` of all pixels, and it is 0 or one that no other value lies beyond.
     """
+    stack = _as_stored(stack)
     layer = stack.image
     if len(layer.numbers) < 2 or any(info.nodata is not None or info.alpha_indexes for info in layer.rasters):
         return None

@@ -7,9 +7,12 @@ way it says so: a nodata value, a mask, an alpha band, NaN or an infinity.
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import logging
 import re
 import warnings
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,11 +21,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
 from rasterio.warp import transform as transform_points
@@ -30,9 +35,10 @@ from rasterio.warp import transform as transform_points
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
+from s2fin_cli.geo.windows import spread_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from rasterio.windows import Window
@@ -43,6 +49,11 @@ logger = logging.getLogger(__name__)
 LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
 #: Data types whose values float32 holds exactly.
 EXACT_DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
+#: An alpha band holds data where it has more distinct values than this, and where a smaller share than this of its
+#: values above 0 are the highest of them: a mask is opaque nearly everywhere, but for soft edges.
+MASK_VALUES, OPAQUE_SHARE = 16, 0.5
+#: Windows of an alpha band that are looked at, and their pixels a side.
+ALPHA_WINDOWS, ALPHA_SIDE = 9, 128
 #: How exactly a warp finds its places, in pixels; GDAL's default of an eighth differs from window to window.
 WARP_TOLERANCE_PX = 1e-6
 
@@ -54,10 +65,13 @@ class RasterInfo:
     Attributes:
         src_path: as given, GDAL's virtual paths included.
         grid: where its pixels lie.
-        indexes: 1-based numbers of the data bands; alpha bands are left out.
-        alpha_indexes: 1-based numbers of the alpha bands, which say where the others have data.
+        indexes: 1-based numbers of the data bands; alpha bands that are masks are left out.
+        alpha_indexes: 1-based numbers of the alpha bands that are masks: they say where the others have data.
+        alpha_data_indexes: 1-based numbers of the data bands that are marked as alpha and hold too many values for a
+            mask.
         dtype: data type of the first data band.
         nodata: declared nodata value of the first data band, or None.
+        scales, offsets: of the data bands: a value is what is stored times the scale, plus the offset.
         band_names: descriptions of the data bands, empty where there is none.
         wavelengths: centre wavelengths in nanometres of the data bands, None of those of which none is known; None
             where there is none at all.
@@ -65,6 +79,7 @@ class RasterInfo:
         driver: GDAL's short name of the format.
         block_shape: (height, width) of what it is read by.
         has_gcps: whether it is placed by ground control points only.
+        has_rpcs: whether it is placed by rational polynomial coefficients only.
         acquired: when it was taken, where the file says so.
     """
 
@@ -80,12 +95,22 @@ class RasterInfo:
     driver: str
     block_shape: tuple[int, int]
     has_gcps: bool
+    has_rpcs: bool = False
     acquired: datetime | None = None
+    alpha_data_indexes: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
 
     @property
     def count(self) -> int:
         """Number of data bands."""
         return len(self.indexes)
+
+    @property
+    def scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scales and offsets of the data bands, float64 (bands,) each; 1 and 0 where none are declared."""
+        count = self.count
+        return np.array(self.scales or (1.0,) * count), np.array(self.offsets or (0.0,) * count)
 
 
 class WindowReader(Protocol):
@@ -162,19 +187,23 @@ def read_info(src_path: str | Path) -> RasterInfo:
         GeoreferencingError: its transform gives its pixels no size.
     """
     with open_raster(src_path) as src:
-        alpha_indexes = _alpha_indexes(src)
+        alpha_indexes, alpha_data_indexes = _alpha_roles(src)
         indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
         if not indexes:
             raise RasterError(f"{src_path} holds nothing but an alpha band; give a raster with data bands")
-        dtype = src.dtypes[indexes[0] - 1]
-        if dtype.startswith("complex"):
-            raise RasterError(f"{src_path} holds complex values ({dtype}); convert it to amplitude or intensity first")
+        dtypes = [src.dtypes[index - 1] for index in indexes]
+        if complex_dtype := next((name for name in dtypes if name.startswith("complex")), None):
+            raise RasterError(
+                f"{src_path} holds complex values ({complex_dtype}); convert it to amplitude or intensity first"
+            )
+        is_placed = src.crs is not None or src.transform != Affine.identity()
         return RasterInfo(
             src_path=str(src_path),
             grid=_grid_of(src),
             indexes=indexes,
             alpha_indexes=alpha_indexes,
-            dtype=dtype,
+            alpha_data_indexes=alpha_data_indexes,
+            dtype=dtypes[0],
             nodata=src.nodatavals[indexes[0] - 1],
             band_names=tuple(src.descriptions[i - 1] or "" for i in indexes),
             wavelengths=read_wavelengths(src, indexes),
@@ -182,8 +211,23 @@ def read_info(src_path: str | Path) -> RasterInfo:
             driver=src.driver,
             block_shape=src.block_shapes[indexes[0] - 1],
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
+            has_rpcs=not is_placed and not src.gcps[0] and src.rpcs is not None,
             acquired=_acquired(src),
+            **_scaling(src, indexes),
         )
+
+
+def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> dict[str, tuple[float, ...]]:
+    """Scales and offsets of bands; refuse those that would make nothing of the values."""
+    pairs = [(float(src.scales[index - 1]), float(src.offsets[index - 1])) for index in indexes]
+    for index, (scale, offset) in zip(indexes, pairs, strict=True):
+        if not (np.isfinite([scale, offset]).all() and scale != 0):
+            raise RasterError(
+                f"{src.name} declares the scale {scale:g} and the offset {offset:g} for band {index}, which leave no "
+                "values; mend them with: gdal_edit.py -scale 1 -offset 0 FILE"
+            )
+    scales, offsets = zip(*pairs, strict=True)
+    return {"scales": scales, "offsets": offsets}
 
 
 def _acquired(src: rasterio.DatasetReader) -> datetime | None:
@@ -196,8 +240,35 @@ def _acquired(src: rasterio.DatasetReader) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _alpha_indexes(src: rasterio.DatasetReader) -> tuple[int, ...]:
-    return tuple(i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha)
+def describe_scaling(
+    scales: Sequence[float] | NDArray[np.float64], offsets: Sequence[float] | NDArray[np.float64]
+) -> str:
+    """Declared scales and offsets of bands for messages."""
+    parts = []
+    for name, values in (("scale", scales), ("offset", offsets)):
+        low, high = min(values), max(values)
+        parts.append(f"{name} {low:g}" if low == high else f"{name}s {low:g} to {high:g}")
+    return " and ".join(parts)
+
+
+def _alpha_roles(src: rasterio.DatasetReader) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """1-based numbers of the bands marked as alpha that are masks, and of those that hold data."""
+    marked = [i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha]
+    holds_data = {index: _holds_data(src, index) for index in marked}
+    return tuple(i for i in marked if not holds_data[i]), tuple(i for i in marked if holds_data[i])
+
+
+def _holds_data(src: rasterio.DatasetReader, index: int) -> bool:
+    """Whether a band has too many values for a mask, as one has that GDAL takes for alpha because it is the fourth."""
+    try:
+        parts = [src.read(index, window=w).ravel() for w in spread_windows(src.shape, ALPHA_SIDE, most=ALPHA_WINDOWS)]
+    except RasterioError:  # whoever reads it in earnest says what is wrong
+        return False
+    values = np.concatenate(parts)
+    values = values[values > 0]  # NaN is not
+    if not len(values):
+        return False
+    return len(np.unique(values)) > MASK_VALUES and float((values == values.max()).mean()) < OPAQUE_SHARE
 
 
 def _grid_of(src: rasterio.DatasetReader) -> Grid:
@@ -216,6 +287,7 @@ class _DirectReader:
     src: Any
     indexes: tuple[int, ...]
     alpha_indexes: tuple[int, ...] = ()
+    nodata: float | None = None
 
     @cached_property
     def _bands(self) -> list[tuple[list[MaskFlags], float | None, str]]:
@@ -236,6 +308,8 @@ class _DirectReader:
             if nodata is not None and not np.isnan(nodata) and (dtype in EXACT_DTYPES or MaskFlags.nodata not in flags):
                 with np.errstate(over="ignore"):
                     found.append((position, np.float32(nodata)))
+            if self.nodata is not None:
+                found.append((position, np.float32(self.nodata)))
         return found
 
     @cached_property
@@ -251,30 +325,81 @@ class _DirectReader:
 
     @cached_property
     def _may_be_infinite(self) -> bool:
-        return any(np.issubdtype(np.dtype(dtype), np.floating) for _, _, dtype in self._bands)
+        return any(_is_float(dtype) for _, _, dtype in self._bands)
 
     def read(self, window: Window) -> NDArray[np.float32]:
         try:
-            values = self.src.read(list(self.indexes), window=window, out_dtype="float32")
+            values = self._read_stored(window)
             if self._has_mask:
                 values[self.src.read_masks(list(self.indexes), window=window) == 0] = np.nan
             # NOTE: GDAL makes a mask of the alpha band of some data types only.
             for index in self.alpha_indexes:
                 values[:, self.src.read(index, window=window) == 0] = np.nan
-            for position, nodata in self._compared_nodata:
-                values[position][values[position] == nodata] = np.nan
         except RasterioError as error:
             raise RasterError(f"{self.src.name} cannot be read at {window} ({error}); is the file whole?") from error
+        for position, nodata in self._compared_nodata:
+            band = values[position]
+            band[_is_nodata(band, nodata) if self._bands[position][2] == "float32" else band == nodata] = np.nan
         if self._may_be_infinite:
             values[np.isinf(values)] = np.nan
         return np.asarray(values, dtype=np.float32)
 
+    def _read_stored(self, window: Window) -> NDArray[np.float32]:
+        """Values (bands, height, width) as they are stored."""
+        dtypes = [dtype for _, _, dtype in self._bands]
+        if len(set(dtypes)) == 1:
+            return np.asarray(self.src.read(list(self.indexes), window=window, out_dtype="float32"))
+        values = np.empty((len(dtypes), int(window.height), int(window.width)), np.float32)
+        for dtype in sorted(set(dtypes)):  # rasterio reads bands of one type at a time
+            positions = [position for position, other in enumerate(dtypes) if other == dtype]
+            indexes = [self.indexes[position] for position in positions]
+            values[positions] = self.src.read(indexes, window=window, out_dtype="float32")
+        return values
+
+
+def _is_nodata(values: NDArray[np.float32], nodata: np.float32) -> NDArray[np.bool_]:
+    """Mask of the values that GDAL takes for a nodata value of float32, which many files declare rounded.
+
+    The comparison is that of `ARE_REAL_EQUAL` in GDAL's gdal_priv.h, in the same precision: where the sum of two huge
+    values overflows, they are equal.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        tolerance = np.finfo(np.float32).eps * np.abs(values + nodata) * np.float32(2)
+        return np.asarray((values == nodata) | (np.abs(values - nodata) < tolerance))
+
+
+def _is_float(dtype: str) -> bool:
+    return bool(np.issubdtype(np.dtype(dtype), np.floating))
+
+
+@dataclass(frozen=True)
+class JoinedReader:
+    """Reads the bands of several readers, in an order of their own.
+
+    Attributes:
+        readers: what reads them.
+        order: int64 (bands,), the position of each among those of all readers, one after the other.
+    """
+
+    readers: Sequence[WindowReader]
+    order: NDArray[np.int64]
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Values (bands, height, width) of a window."""
+        return np.concatenate([reader.read(window) for reader in self.readers])[self.order]
+
 
 @contextlib.contextmanager
 def open_on_grid(
-    src_path: str | Path, grid: Grid, *, indexes: tuple[int, ...], resampling: Resampling | None = None
+    src_path: str | Path,
+    grid: Grid,
+    *,
+    indexes: tuple[int, ...],
+    resampling: Resampling | None = None,
+    alpha_indexes: tuple[int, ...] | None = None,
+    nodata: float | None = None,
 ) -> Iterator[WindowReader]:
-    """Open bands of a raster as if they lay on another grid.
+    """Open bands of a raster, as they are stored, as if they lay on another grid.
 
     A raster that already lies there is read as it is; any other is warped window by window, its validity with it.
 
@@ -283,37 +408,109 @@ def open_on_grid(
         grid: the grid to read on.
         indexes: 1-based band numbers.
         resampling: method of the warp; None chooses by `default_resampling`.
+        alpha_indexes: 1-based numbers of the bands that are masks, where they are known.
+        nodata: what any band holds where it has no data, besides what the raster says.
 
     Raises:
         GeoreferencingError: one of the two has no CRS, so that no warp is possible.
     """
     with open_raster(src_path) as src:
         own_grid = _grid_of(src)
+        alphas = _alpha_roles(src)[0] if alpha_indexes is None else alpha_indexes
         aligned_without_crs = own_grid.crs is None and grid.crs is None and own_grid.shape == grid.shape
         if own_grid.matches(grid) or aligned_without_crs:
-            yield _DirectReader(src, indexes, _alpha_indexes(src))
+            yield _DirectReader(src, indexes, alphas, nodata)
             return
         if own_grid.crs is None or grid.crs is None:
             raise GeoreferencingError(f"{src_path} cannot be warped: {own_grid.describe()} onto {grid.describe()}")
         if resampling is None:
             resampling = default_resampling(own_grid, grid)
-        with _warped(src, own_grid, grid, resampling) as vrt:
-            yield _DirectReader(vrt, indexes)
+        with contextlib.ExitStack() as opened:
+            warped = functools.partial(_warped, own_grid=own_grid, grid=grid, resampling=resampling)
+            readers, order = [], []
+            for source, bands, own_nodata in _warp_sources(src, indexes, alphas, nodata, opened):
+                vrt = opened.enter_context(warped(source, nodata=own_nodata))
+                readers.append(_DirectReader(vrt, tuple(bands.values())))
+                order += list(bands)
+            yield readers[0] if len(readers) == 1 else JoinedReader(readers, np.argsort(order))
 
 
-def _warped(src: rasterio.DatasetReader, own_grid: Grid, grid: Grid, resampling: Resampling) -> WarpedVRT:
-    is_float = np.issubdtype(np.dtype(src.dtypes[0]), np.floating)
-    # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
-    src_nodata = np.nan if src.nodata is None and is_float else src.nodata
-    if src.count == 1 and src_nodata is not None and MaskFlags.per_dataset in src.mask_flag_enums[0]:
-        # NOTE: of a single band GDAL honours its nodata value or its mask, of several bands both.
-        if np.isnan(src_nodata):
-            src_nodata = None  # the values still say it themselves
-        else:
-            logger.warning(
-                "%s has both a mask and the nodata value %g; where it is resampled its mask is ignored: "
-                "set its masked pixels to the nodata value first", src.name, src.nodata,
-            )  # fmt: skip
+def _warp_sources(
+    src: rasterio.DatasetReader,
+    indexes: tuple[int, ...],
+    alphas: tuple[int, ...],
+    extra: float | None,
+    opened: contextlib.ExitStack,
+) -> Iterator[tuple[Any, dict[int, int], float | None]]:
+    """What to warp: a dataset, its band numbers by position among the bands, and the nodata value of these bands.
+
+    GDAL's warp knows one nodata value for all bands, takes what is marked as alpha for a mask, and of a single band
+    honours its nodata value or its mask, of several both. Where that is not what the raster says, parts of it are
+    warped, a single band with a mask as two.
+    """
+    groups: dict[float | None, dict[int, int]] = {}
+    for position, index in enumerate(indexes):
+        nodata = src.nodatavals[index - 1]
+        if nodata is None or np.isnan(nodata):  # one object, as NaN equals no other
+            # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
+            nodata = np.nan if nodata is not None or _is_float(src.dtypes[index - 1]) else extra
+        groups.setdefault(nodata, {})[position] = index
+    has_mask = MaskFlags.per_dataset in src.mask_flag_enums[0] and ColorInterp.alpha not in src.colorinterp
+    has_other_marks = tuple(i for i in src.indexes if src.colorinterp[i - 1] == ColorInterp.alpha) != alphas
+    is_masked_twice = src.count == 1 and has_mask and None not in groups
+    has_two = extra is not None and any(nodata != extra for nodata in groups)
+    if len(groups) == 1 and not (has_other_marks or is_masked_twice or has_two):
+        ((nodata, bands),) = groups.items()
+        yield src, bands, nodata
+        return
+    for nodata, bands in groups.items():
+        wanted = tuple(bands.values())
+        part = _part(src, wanted * 2 if len(wanted) == 1 and has_mask else wanted, alphas, nodata, extra)
+        file = opened.enter_context(MemoryFile(part, ext=".vrt"))
+        yield opened.enter_context(file.open()), dict(zip(bands, range(1, len(bands) + 1), strict=True)), nodata
+
+
+def _part(
+    src: rasterio.DatasetReader,
+    indexes: tuple[int, ...],
+    alphas: tuple[int, ...],
+    nodata: float | None,
+    extra: float | None,
+) -> bytes:
+    """A VRT of some bands of a raster, then its alpha bands, with the mask of all; an extra value becomes nodata."""
+    with MemoryFile(ext=".vrt") as file:
+        rasterio.shutil.copy(src, file.name, driver="VRT")
+        with file.open() as vrt:
+            root = ET.fromstring(vrt.tags(ns="xml:VRT")["xml:VRT"])  # noqa: S314  GDAL wrote it just now
+    bands = {int(band.get("band", 0)): band for band in root.findall("VRTRasterBand")}
+    for band in bands.values():
+        root.remove(band)
+    for number, index in enumerate((*indexes, *alphas), start=1):
+        band = copy.deepcopy(bands[index])
+        band.set("band", str(number))
+        role = band.find("ColorInterp")
+        if role is not None and index not in alphas:
+            band.remove(role)
+        if extra is not None and nodata != extra and index not in alphas:
+            _leave_out(band, extra, nodata)
+        root.append(band)
+    return ET.tostring(root)
+
+
+def _leave_out(band: ET.Element, value: float, nodata: float | None) -> None:
+    """Make a band of a VRT hold its nodata value where its source holds another value."""
+    declared = band.find("NoDataValue")
+    if declared is None:
+        declared = ET.SubElement(band, "NoDataValue")
+    declared.text = repr(nodata)
+    for source in band.findall("SimpleSource"):
+        source.tag = "ComplexSource"
+        ET.SubElement(source, "NODATA").text = repr(value)
+
+
+def _warped(
+    src: rasterio.DatasetReader, *, own_grid: Grid, grid: Grid, resampling: Resampling, nodata: float | None
+) -> WarpedVRT:
     return WarpedVRT(
         src,
         crs=grid.crs,
@@ -321,7 +518,7 @@ def _warped(src: rasterio.DatasetReader, own_grid: Grid, grid: Grid, resampling:
         width=grid.width,
         height=grid.height,
         resampling=resampling,
-        src_nodata=src_nodata,
+        src_nodata=nodata,
         nodata=np.nan,
         dtype="float32",
         tolerance=WARP_TOLERANCE_PX,
@@ -402,6 +599,24 @@ def share_covered(grid: Grid, other: Grid) -> float:
         col, row = a * x + b * y + c, d * x + e * y + f
         inside = (col >= 0) & (col <= other.width) & (row >= 0) & (row <= other.height)
     return float(inside.mean())
+
+
+def check_placed(info: RasterInfo, name: str) -> None:
+    """Refuse a raster whose pixels have to be rectified before they have a place.
+
+    Raises:
+        GeoreferencingError: it is placed by ground control points or rational polynomials only.
+    """
+    if info.has_gcps:
+        raise GeoreferencingError(
+            f"{name} is placed by ground control points only; rectify it first with: "
+            f"gdalwarp -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+        )
+    if info.has_rpcs:
+        raise GeoreferencingError(
+            f"{name} is placed by rational polynomial coefficients (RPC) only; rectify it first, with heights, by: "
+            f"gdalwarp -rpc -to RPC_DEM=HEIGHTS.tif -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+        )
 
 
 def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> None:

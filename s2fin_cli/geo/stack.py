@@ -17,18 +17,21 @@ import numpy as np
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, RasterError, shortened
+from s2fin_cli.errors import GeoreferencingError, RasterError, UsageError, shortened
 from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.coregistration import Displacement, check_installed, find_displacement
-from s2fin_cli.geo.fill import find_fill
+from s2fin_cli.geo.fill import find_fill, find_voids
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
     LEAST_CACHE,
     MOST_CACHE,
+    JoinedReader,
     RasterInfo,
     WindowReader,
     bounds_on,
+    check_placed,
     check_without_crs,
+    describe_scaling,
     environment,
     open_on_grid,
     read_info,
@@ -69,7 +72,10 @@ class Layer:
         is_chosen: whether the user chose them.
         shift: columns and rows of the passive image's grid by which what it shows lies right of and below what the
             passive image does; it is read from there.
-        fill: what all bands in use hold where there is no data, besides what the files say; None for no such value.
+        fill: what all bands in use hold, as stored, where there is no data, besides what the files say; None for no
+            such value.
+        nodata: likewise what any single band holds where it has no data.
+        as_stored: whether values are read as they are stored, without the scales and offsets that the files declare.
         option: that it was given with, for messages, where it is not named like the modality.
     """
 
@@ -79,6 +85,8 @@ class Layer:
     is_chosen: bool = False
     shift: tuple[float, float] = (0.0, 0.0)
     fill: float | None = None
+    nodata: float | None = None
+    as_stored: bool = False
     option: str | None = None
 
     @classmethod
@@ -121,6 +129,19 @@ class Layer:
         """Centre wavelengths in nanometres by number of those bands in use of which they are known."""
         places = [place for info in self.rasters for place in info.wavelengths or [None] * info.count]
         return {number: place for number in self.numbers if (place := places[number - 1]) is not None}
+
+    @property
+    def scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Declared scales and offsets of the bands in use, float64 (bands,) each: value = stored * scale + offset."""
+        parts = [info.scaling for info in self.rasters]
+        chosen = np.array(self.numbers, dtype=np.int64) - 1
+        return np.concatenate([part[0] for part in parts])[chosen], np.concatenate([part[1] for part in parts])[chosen]
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the files declare a scale other than 1 or an offset other than 0 for a band in use."""
+        scales, offsets = self.scaling
+        return bool((scales != 1).any() or (offsets != 0).any())
 
     @property
     def bad_numbers(self) -> tuple[int, ...]:
@@ -296,11 +317,20 @@ class Stack:
         readers, places = [], []
         grid = self.grid.moved(*layer.shift) if any(layer.shift) else self.grid
         for info, indexes, at in layer.sources():
-            context = open_on_grid(info.src_path, grid, indexes=indexes, resampling=self.resampling)
+            context = open_on_grid(
+                info.src_path,
+                grid,
+                indexes=indexes,
+                resampling=self.resampling,
+                alpha_indexes=info.alpha_indexes,
+                nodata=layer.nodata,
+            )
             readers.append(opened.enter_context(context))
             places += at
-        reader = readers[0] if len(readers) == 1 else _JoinedReader(readers, np.argsort(places))
-        return reader if layer.fill is None else _FilledReader(reader, layer.fill)
+        reader = readers[0] if len(readers) == 1 else JoinedReader(readers, np.argsort(places))
+        if layer.fill is not None:
+            reader = _FilledReader(reader, layer.fill)
+        return reader if layer.as_stored or not layer.is_scaled else _ScaledReader(reader, *layer.scaling)
 
 
 @dataclass(frozen=True)
@@ -317,14 +347,19 @@ class _FilledReader:
 
 
 @dataclass(frozen=True)
-class _JoinedReader:
-    """Reads the bands of several rasters, in an order of their own."""
+class _ScaledReader:
+    """Reads what stored values mean: times a scale, plus an offset, float64 (bands,) each."""
 
-    readers: Sequence[WindowReader]
-    order: NDArray[np.int64]
+    reader: WindowReader
+    scales: NDArray[np.float64]
+    offsets: NDArray[np.float64]
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        return np.concatenate([reader.read(window) for reader in self.readers])[self.order]
+        values = self.reader.read(window)
+        for band, scale, offset in zip(values, self.scales, self.offsets, strict=True):
+            if (scale, offset) != (1, 0):
+                band[:] = band * scale + offset  # in float64
+        return values
 
 
 @dataclass(frozen=True)
@@ -421,11 +456,46 @@ def stack_of(options: InputOptions) -> Stack:
     stack = build_stack(
         options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
     )
-    fill = _found_fill(stack) if options.nodata is None else options.fill_value
-    stack = replace(stack, image=replace(stack.image, fill=fill))
+    _check_resampling(stack)
+    stack = _with_nodata(stack, options.nodata_values)
+    _warn_of_voids(stack)
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack
+
+
+def _check_resampling(stack: Stack) -> None:
+    """Refuse a resampling of stored values that is another one of the values that they stand for."""
+    for layer in stack.aux:
+        scales, offsets = layer.scaling
+        name = None if stack.resampling is None else stack.resampling.name
+        if (name == "rms" and (offsets != 0).any()) or (name in ("q1", "q3") and (scales < 0).any()):
+            raise UsageError(
+                f"--resampling {name} cannot be taken for {layer.describe()}, whose values are declared with "
+                f"{describe_scaling(scales, offsets)}; take another method, or write the values out first: "
+                "gdal_translate -unscale -ot Float32"
+            )
+
+
+def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
+    """The stack with the nodata values that were given, or found in the passive image."""
+    image = stack.image
+    # NOTE: to s2fin align the passive image is only a grid
+    is_fixed = image.modality in given or image.option is not None
+    image = replace(image, fill=given.get(image.modality) if is_fixed else _found_fill(stack))
+    aux = tuple(replace(layer, nodata=given.get(layer.modality)) for layer in stack.aux)
+    return replace(stack, image=image, aux=aux)
+
+
+def _warn_of_voids(stack: Stack) -> None:
+    """Warn of values that look like voids."""
+    for layer, void in find_voids(stack):
+        logger.warning(
+            "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
+            "nodata value; if these pixels have no data, give --nodata %s:%g",
+            layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
+            layer.modality, void.value,
+        )  # fmt: skip
 
 
 def _found_fill(stack: Stack) -> float | None:
@@ -486,6 +556,11 @@ def _read_info(src_path: str) -> RasterInfo:
             "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
             "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
         )  # fmt: skip
+    for index in info.alpha_data_indexes:
+        logger.warning(
+            "band %d of %s is marked as alpha and is used as data, as it holds too many values for a mask; to leave it "
+            "out, choose the others with -b", index, src_path,
+        )  # fmt: skip
     return info
 
 
@@ -502,7 +577,7 @@ def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:
 
 
 def _check_passive(info: RasterInfo, name: str) -> None:
-    _check_placed(info, name)
+    check_placed(info, name)
     grid = info.grid
     if grid.is_rotated:
         a, b, _, d, e, _ = grid.transform[:6]
@@ -514,11 +589,6 @@ def _check_passive(info: RasterInfo, name: str) -> None:
         logger.warning("%s has no CRS; the map will have none either", name)
 
 
-def _check_placed(info: RasterInfo, name: str) -> None:
-    if info.has_gcps:
-        raise GeoreferencingError(f"{name} is placed by ground control points only; rectify it first with gdalwarp")
-
-
 def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:
     """Refuse what cannot be co-registered; warn of what can be in part only.
 
@@ -528,7 +598,7 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
         names: both, for messages.
     """
     image_name, other_name = names
-    _check_placed(other, other_name)
+    check_placed(other, other_name)
     grid, own = image.grid, other.grid
     if (grid.crs is None) != (own.crs is None):
         parts = [(image_name, image), (other_name, other)]

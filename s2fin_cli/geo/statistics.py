@@ -124,6 +124,8 @@ def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:
         low, high = np.nanpercentile(pixels, [2, 98], axis=0)
         mean = np.asarray(np.nanmean(pixels, axis=0, dtype=np.float64))
         std = np.asarray(np.nanstd(pixels, axis=0, dtype=np.float64))
+        for band in np.flatnonzero(np.isinf(std)):  # whose squares are beyond float32
+            std[band] = np.nanstd(pixels[:, band].astype(np.float64))
         spread = np.asarray(np.nanmax(pixels, axis=0) - np.nanmin(pixels, axis=0))
     # NOTE: rounding can give a constant band a tiny standard deviation, which would blow up its noise.
     return BandStatistics(mean, np.where(spread == 0, 0.0, std), low.astype(np.float64), high.astype(np.float64))

@@ -33,6 +33,22 @@ def iter_tiles(
             yield Window(left + col, top + row, min(cols, width - col), min(rows, height - row))
 
 
+def spread_windows(shape: tuple[int, int], side: int, *, most: int) -> list[Window]:
+    """Square windows of so many pixels a side, spread evenly over a raster in a grid of rows and columns.
+
+    Args:
+        shape: (height, width) of the raster.
+        side: of a window; those of a smaller raster are cut to it.
+        most: windows at most; a square number.
+    """
+    starts = []
+    for length in shape:
+        last = max(length - side, 0)
+        starts.append(np.unique(np.linspace(0, last, min(math.isqrt(most), -(-length // side))).round()).astype(int))
+    height, width = (min(side, length) for length in shape)
+    return [Window(int(col), int(row), width, height) for row in starts[0] for col in starts[1]]
+
+
 def aligned(extent: Window, shape: tuple[int, int], *, unit: int) -> Window:
     """The smallest window that holds another one and is made of whole units, but for a raster's edges.
 

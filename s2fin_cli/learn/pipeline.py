@@ -520,5 +520,7 @@ def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
         dtype=layer.dtype,
         band_names=layer.band_names,
         wavelengths=layer.wavelengths,
+        scales=tuple(layer.scaling[0].tolist()),
+        offsets=tuple(layer.scaling[1].tolist()),
         **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
     )

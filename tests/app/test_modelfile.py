@@ -151,10 +151,10 @@ def test_descriptions_of_another_form(tmp_path: Path, text: str) -> None:
 
 def test_later_format(model: Path, tmp_path: Path) -> None:
     def later(description: dict[str, Any]) -> None:
-        description.update(format=2, versions={"s2fin": "9.1", "torch": "9"})
+        description.update(format=99, versions={"s2fin": "9.1", "torch": "9"})
 
     text = message(rewrite(model, tmp_path / "later.s2fin", change=later))
-    assert "s2fin 9.1 in format 2" in text
+    assert "s2fin 9.1 in format 99" in text
     assert "update s2fin" in text
 
 

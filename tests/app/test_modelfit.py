@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import rasterio
 
 import s2fin_cli
-from s2fin_cli.errors import LabelError, ModelFileError
+from s2fin_cli.errors import LabelError, ModelFileError, UsageError
 from s2fin_cli.geo.stack import build_stack
 from s2fin_cli.modelfile import read_info
 from s2fin_cli.modelfit import fit_stack
@@ -213,3 +214,68 @@ def test_the_real_bands_of_noise_are_left_out(
     with pytest.raises(LabelError, match="all labels are of one class"):
         s2fin_cli.train(**options, labels=folder / "sjer_tree_boxes.gpkg", output=tmp_path / "m.s2fin")
     assert "bands of noise, as where water vapour absorbs, left out: 197, 198, 201, 291..299, 305, 306" in caplog.text
+
+
+def declare(path: Path, *, scale: float, offset: float) -> Path:
+    with rasterio.open(path, "r+") as dst:
+        dst.scales, dst.offsets = [scale] * dst.count, [offset] * dst.count
+    return path
+
+
+def test_the_same_values_stored_in_another_way_give_the_same_map(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "m.s2fin").write_bytes(model.read_bytes())
+    values = make_image(scene.truth)
+    expected = classified(scene, tmp_path, scene.hsi, "plain")
+    shifted = declare(write_tif(tmp_path / "shifted.tif", values + 1000), scale=1, offset=-1000)
+    assert np.array_equal(classified(scene, tmp_path, shifted, "shifted"), expected)
+    halves = declare(write_tif(tmp_path / "halves.tif", values * 2), scale=0.5, offset=0)
+    assert np.array_equal(classified(scene, tmp_path, halves, "halves"), expected)
+    decimetres = (read_tif(scene.lidar) * 10).astype(np.float32)
+    with rasterio.open(scene.lidar) as src:
+        lidar = write_tif(tmp_path / "dm.tif", decimetres, transform=src.transform)
+    s2fin_cli.classify(
+        hsi=scene.hsi,
+        lidar=declare(lidar, scale=0.1, offset=0),
+        model=model,
+        output=tmp_path / "dm_map.tif",
+        vector=False,
+    )
+    assert (read_tif(tmp_path / "dm_map.tif") == expected).mean() > 0.999  # tenths are rounded once more
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_values_of_another_unit_are_refused_with_what_both_files_declare(
+    scene: Scene, tmp_path: Path, short_epochs: None
+) -> None:
+    values = make_image(scene.truth)
+    reflectance = declare(write_tif(tmp_path / "r.tif", values), scale=1e-4, offset=-0.1)
+    info = trained_on(scene, tmp_path, reflectance)
+    assert (info.bands[0].scales, info.bands[0].offsets) == ((1e-4,) * 5, (-0.1,) * 5)
+    assert info.bands[0].low[0] == pytest.approx(np.percentile(values[0], 2) * 1e-4 - 0.1, rel=0.02)
+    with pytest.raises(ModelFileError, match=r"\(uint16\) has values .* uint16, declared scale 0.0001 and offset -0.1"):
+        classified(scene, tmp_path, scene.hsi, "plain")
+
+
+def test_a_model_of_stored_values_refuses_declared_scales(scene: Scene, model: Path) -> None:
+    info = read_info(model)
+    older = replace(info, bands=tuple(replace(bands, scales=None, offsets=None) for bands in info.bands))
+    stack = build_stack({"hsi": [str(scene.hsi)], "lidar": [str(scene.lidar)]})
+    assert fit_stack(older, stack).image.numbers == stack.image.numbers
+    scaled = replace(stack.image.rasters[0], scales=(2.0,) * 5, offsets=(0.0,) * 5)
+    with pytest.raises(ModelFileError, match="declares scale 2 and offset 0, and the model is of an older s2fin"):
+        fit_stack(older, replace(stack, image=replace(stack.image, rasters=(scaled,))))
+
+
+def test_resampling_of_stored_values_that_means_another_thing_is_refused(
+    scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    with rasterio.open(scene.lidar) as src:
+        lidar = write_tif(tmp_path / "l.tif", src.read(), transform=src.transform)
+    declare(lidar, scale=-1, offset=5)
+    for method in ("rms", "q1"):
+        with pytest.raises(
+            UsageError, match=f"--resampling {method} cannot be taken for --lidar .* scale -1 and offset 5"
+        ):
+            s2fin_cli.classify(hsi=scene.hsi, lidar=lidar, resampling=method, output=tmp_path / "o.tif", model=model)

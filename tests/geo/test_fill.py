@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from s2fin_cli.config import InputOptions
 from s2fin_cli.errors import UsageError
 from s2fin_cli.geo import fill as fill_module
-from s2fin_cli.geo.fill import find_fill
+from s2fin_cli.geo.fill import find_fill, find_voids
 from s2fin_cli.geo.stack import build_stack, stack_of
 
 if TYPE_CHECKING:
@@ -161,3 +163,84 @@ def test_it_does_not_depend_on_the_area_of_interest(tmp_path: Path, write_raster
 def test_a_value_is_a_number(tmp_path: Path, given: str) -> None:
     with pytest.raises(UsageError, match=r'nodata is .*; it must be a number, or "none"'):
         options(tmp_path / "a.tif", nodata=given)
+
+
+def voids_of(*paths: Path, **given: Any) -> list[tuple[str, float, tuple[int, ...]]]:
+    stack = stack_of(InputOptions(msi=paths[0], dsm=paths[1:], **given))
+    return [(layer.modality, void.value, void.numbers) for layer, void in find_voids(stack)]
+
+
+def heights(void: float, share: float = 0.2) -> NDArray[np.float32]:
+    values = np.random.default_rng(0).normal(100, 20, (40, 50)).astype(np.float32)
+    values.ravel()[: int(share * values.size)] = void
+    return values
+
+
+@pytest.mark.parametrize("void", [-9999, -32768, 9999, -3.4028235e38, 1e20])
+def test_voids_of_a_second_image_are_warned_of(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture, void: float
+) -> None:
+    msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
+    dsm = write_raster(tmp_path / "dsm.tif", heights(void))
+    assert voids_of(msi, dsm) == [("dsm", float(np.float32(void)), (1,))]
+    assert f"{dsm}: 20.0 % of the pixels hold {void:g} in band 1, far from all other values" in caplog.text
+    assert f"give --nodata dsm:{void:g}" in caplog.text
+    caplog.clear()
+    assert not voids_of(msi, dsm, nodata=f"dsm:{void:g}" if abs(void) < 1e6 else f"dsm:{void!r}")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "values",
+    [heights(60), heights(-9999, share=0.005), np.where(heights(0) > 90, 255, 0), heights(0) * 0 + 7],
+    ids=["among the others", "few", "two values", "one value"],
+)
+def test_what_is_no_void(tmp_path: Path, write_raster: WriteRaster, values: NDArray[Any]) -> None:
+    msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
+    assert not voids_of(msi, write_raster(tmp_path / "dsm.tif", values.astype(np.float32)))
+
+
+@pytest.mark.parametrize("declared", [None, 0.0])
+@pytest.mark.parametrize("shift", [0, 0.3])
+def test_the_nodata_value_of_a_second_image_can_be_given(
+    tmp_path: Path, write_raster: WriteRaster, shift: float, declared: float | None
+) -> None:
+    """It counts beside a declared one, band by band, and is kept out of the warp."""
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(shift, shift)
+    values = np.stack([heights(-9999), heights(50, share=0.1)])
+    if declared is not None:
+        values[1, 30:] = declared
+    msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
+    dsm = write_raster(tmp_path / "dsm.tif", values, transform=transform, nodata=declared)
+    stack = stack_of(InputOptions(msi=msi, dsm=dsm, nodata="dsm:-9999", resampling="nearest"))
+    with stack.open() as opened:
+        aux = opened.read(stack.grid.window).aux
+    assert aux is not None
+    void = (values == -9999) | (False if declared is None else values == declared)
+    inside = np.s_[:, 1:-1, 1:-1]
+    assert np.array_equal(np.isnan(aux)[inside], void[inside])
+    assert np.nanmin(aux) > 0
+    assert np.nanmax(np.where(np.isnan(aux), 0, np.abs(aux - values))[inside]) == 0
+
+
+def test_a_nodata_value_is_of_an_image_that_is_given(tmp_path: Path, write_raster: WriteRaster) -> None:
+    msi = write_raster(tmp_path / "msi.tif", image())
+    for nodata, message in {"sar:0": "no --sar was given", "msi:0,1": "it must be a number"}.items():
+        with pytest.raises(UsageError, match=message):
+            options(msi, nodata=nodata)
+    with pytest.raises(UsageError, match="nodata of --msi is given twice"):
+        options(msi, nodata=["0", "msi:1"])
+
+
+def test_a_border_is_found_in_stored_values(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", image())
+    with rasterio.open(path, "r+") as dst:
+        dst.scales, dst.offsets = [1e-4 * (band + 1) for band in range(dst.count)], [-0.1] * dst.count
+    stack = stack_of(options(path))
+    assert stack.image.fill == 255
+    with stack.open() as opened:
+        values = opened.read(stack.grid.window).image
+    stored = image().astype(np.float64)
+    scale = 1e-4 * (np.arange(len(stored)) + 1)[:, None, None]
+    expected = np.where((stored == stack.image.fill).all(axis=0), np.nan, stored * scale - 0.1)
+    np.testing.assert_allclose(values, expected, rtol=1e-6)

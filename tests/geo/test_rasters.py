@@ -187,7 +187,7 @@ def write_with_alpha(path: Path, values: NDArray[Any], alpha: NDArray[Any], **pr
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
 @pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
 def test_any_alpha_above_zero_means_data(tmp_path: Path, transform: Affine, dtype: str, resampling: Resampling) -> None:
-    alpha = np.where(HOLE, 0, np.random.default_rng(0).integers(1, 256, HOLE.shape))
+    alpha = np.where(HOLE, 0, np.random.default_rng(0).choice([1, 2, 60, 128, 254, 255], HOLE.shape))
     values = random_values(dtype, (2, 40, 50))
     path = write_with_alpha(tmp_path / "a.tif", values, alpha, transform=transform)
     opaque = write_with_alpha(tmp_path / "b.tif", values, np.where(HOLE, 0, 255), transform=transform)
@@ -203,7 +203,8 @@ def test_any_alpha_above_zero_means_data(tmp_path: Path, transform: Affine, dtyp
     [
         *[(kind, 2, "uint8", 0) for kind in ("mask", "alpha")],
         *itertools.product(["mask", "alpha"], [2], ["float32", "float64"], [None, np.nan, -9999]),
-        *itertools.product(["mask"], [1], ["float32"], [None, np.nan]),
+        *itertools.product(["mask"], [1], ["float32"], [None, np.nan, -9999]),
+        ("mask", 1, "uint8", 0),
         ("mask", 2, "float64", -1e300),
     ],
 )
@@ -234,12 +235,107 @@ def test_nodata_and_a_mask_both_count(  # noqa: PLR0917
     assert 1 <= result[:, ~HOLE & ~hole].min() <= result[:, ~HOLE & ~hole].max() <= 200
 
 
-def test_a_mask_that_gdal_ignores_in_a_warp_is_told(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
+@pytest.mark.parametrize("rounded", [-3.4e38, -3.4028235e38, -9999.0004])
+def test_a_rounded_nodata_value_is_found_as_gdal_finds_it(
+    tmp_path: Path, write_raster: WriteRaster, transform: Affine, rounded: float
 ) -> None:
-    path = write_raster(tmp_path / "a.tif", random_values("uint8"), transform=SHIFTED, nodata=0, mask=~HOLE)
-    read(path, GRID)
-    assert "a.tif has both a mask and the nodata value 0; where it is resampled its mask is ignored" in caplog.text
+    hole = -3.4028235e38 if rounded < -1e38 else -9999
+    values = np.where(HOLE, hole, random_values("float32")).astype("float32")
+    path = write_raster(tmp_path / "a.tif", values, nodata=rounded, transform=transform)
+    with rasterio.open(path) as src:
+        masked = src.read_masks(1) == 0
+    assert np.array_equal(masked, HOLE)
+    result = read(path, GRID, resampling=Resampling.nearest)[0]
+    assert np.array_equal(np.isnan(result), HOLE)
+    assert np.nanmin(result) >= 1
+
+
+@pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
+def test_each_band_has_its_own_nodata_value(tmp_path: Path, write_raster: WriteRaster, resampling: Resampling) -> None:
+    values = random_values("float32", (3, 40, 50))
+    values[0, HOLE], values[1, 25:30], values[2, :5] = -9999, 0, np.nan
+    alone = [
+        write_raster(tmp_path / f"{number}.tif", band, nodata=nodata, transform=SHIFTED)
+        for number, band, nodata in zip(range(3), values, (-9999, 0, None), strict=True)
+    ]
+    stacked = tmp_path / "stack.vrt"
+    stacked.write_text(
+        vrt_of([(path, "Float32", nodata) for path, nodata in zip(alone, (-9999, 0, None), strict=True)])
+    )
+    for grid in (GRID, read_info(alone[0]).grid):
+        expected = np.concatenate([read(path, grid, resampling=resampling) for path in alone])
+        assert np.array_equal(read(stacked, grid, resampling=resampling), expected, equal_nan=True)
+        with open_on_grid(stacked, grid, indexes=(3, 1), resampling=resampling) as reader:
+            assert np.array_equal(reader.read(grid.window), expected[[2, 0]], equal_nan=True)
+
+
+def vrt_of(bands: list[tuple[Path, str, float | None]]) -> str:
+    """A VRT of files of one band each, which lie as `SHIFTED` says."""
+    text = "".join(
+        f'<VRTRasterBand dataType="{dtype}" band="{number}">'
+        + ("" if nodata is None else f"<NoDataValue>{nodata}</NoDataValue>")
+        + f"<SimpleSource><SourceFilename>{path}</SourceFilename></SimpleSource></VRTRasterBand>"
+        for number, (path, dtype, nodata) in enumerate(bands, start=1)
+    )
+    transform = ", ".join(map(str, SHIFTED.to_gdal()))
+    return (
+        f'<VRTDataset rasterXSize="50" rasterYSize="40"><SRS>EPSG:32632</SRS><GeoTransform>{transform}</GeoTransform>'
+        f"{text}</VRTDataset>"
+    )
+
+
+def test_bands_of_different_data_types_are_read_together(tmp_path: Path, write_raster: WriteRaster) -> None:
+    dtypes = {"uint8": "Byte", "float32": "Float32", "int16": "Int16"}
+    alone = [write_raster(tmp_path / f"{name}.tif", random_values(name), transform=SHIFTED) for name in dtypes]
+    mixed = tmp_path / "mixed.vrt"
+    mixed.write_text(vrt_of([(path, dtype, None) for path, dtype in zip(alone, dtypes.values(), strict=True)]))
+    assert read_info(mixed).count == 3
+    for grid in (GRID, read_info(alone[0]).grid):
+        expected = np.concatenate([read(path, grid) for path in alone])
+        assert np.array_equal(read(mixed, grid), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_an_alpha_band_that_holds_data_is_data(tmp_path: Path, transform: Affine, dtype: str) -> None:
+    """GDAL calls the fourth band of red, green, blue and near infrared alpha."""
+    values = random_values(dtype, (4, 40, 50))
+    values[3, :3] = 0  # which is data here, as in water
+    path = tmp_path / "rgbn.tif"
+    profile = {"count": 4, "height": 40, "width": 50, "dtype": dtype, "crs": GRID.crs, "transform": transform}
+    with rasterio.open(path, "w", driver="GTiff", photometric="rgb", **profile) as dst:
+        dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+        dst.write(values)
+    info = read_info(path)
+    assert (info.indexes, info.alpha_indexes, info.alpha_data_indexes) == ((1, 2, 3, 4), (), (4,))
+    plain = tmp_path / "plain.tif"
+    with rasterio.open(plain, "w", driver="GTiff", photometric="minisblack", **profile) as dst:
+        dst.colorinterp = [ColorInterp.gray] * 4
+        dst.write(values)
+    assert np.array_equal(read(path, GRID), read(plain, GRID), equal_nan=True)
+    assert (read(path, info.grid)[3, :3] == 0).all()
+
+
+@pytest.mark.parametrize("opaque", [255, 128, 1])
+def test_an_alpha_band_with_soft_edges_is_a_mask(tmp_path: Path, opaque: int) -> None:
+    alpha = np.full(HOLE.shape, opaque)
+    alpha[:, :20] = np.linspace(0, opaque, 20).astype(int)
+    path = write_with_alpha(tmp_path / "a.tif", random_values("uint8", (2, 40, 50)), alpha, transform=CORNER)
+    assert np.array_equal(np.isnan(read(path, GRID)[0]), alpha == 0)
+
+
+def test_declared_scales_and_offsets(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", random_values("uint16", (2, 40, 50)))
+    assert [part.tolist() for part in read_info(path).scaling] == [[1, 1], [0, 0]]
+    with rasterio.open(path, "r+") as dst:
+        dst.scales, dst.offsets = (0.5, 2), (-1, 0)
+    assert [part.tolist() for part in read_info(path).scaling] == [[0.5, 2], [-1, 0]]
+    assert np.array_equal(read(path, GRID), random_values("uint16", (2, 40, 50)))  # as they are stored
+    with rasterio.open(path, "r+") as dst:
+        dst.scales = (0, 2)
+    with pytest.raises(RasterError, match=r"a\.tif declares the scale 0 and the offset -1 for band 1"):
+        read_info(path)
 
 
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999])

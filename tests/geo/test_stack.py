@@ -301,20 +301,29 @@ def test_real_scenes_go_together(real_scenes: Path) -> None:
         assert opened.read(stack.grid.window).valid.mean() > 0.99
 
 
-def test_a_fourth_band_that_gdal_takes_for_alpha_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("is_mask", [True, False])
+def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_mask: bool
+) -> None:
     path = tmp_path / "rgbn.tif"
     values = np.random.default_rng(0).integers(1, 200, (4, 40, 50)).astype("uint8")
+    if is_mask:
+        values[3] = np.where(values[3] > 30, 255, 0)
     with rasterio.open(
         path, "w", driver="GTiff", count=4, height=40, width=50, dtype="uint8", crs="EPSG:32632", transform=CORNER
     ) as dst:
         dst.write(values)
     stack = stack_of(msi=path)
     read(stack)
-    assert stack.image.numbers == (1, 2, 3)
-    assert [record.getMessage() for record in caplog.records] == [
+    expected = (
         f"band 4 of {path} is marked as alpha and is taken as a mask; if it is data: "
         f"gdal_edit.py -colorinterp_4 undefined {path}"
-    ]
+        if is_mask
+        else f"band 4 of {path} is marked as alpha and is used as data, as it holds too many values for a mask; "
+        "to leave it out, choose the others with -b"
+    )
+    assert stack.image.numbers == ((1, 2, 3) if is_mask else (1, 2, 3, 4))
+    assert [record.getMessage() for record in caplog.records] == [expected]
 
 
 def test_the_files_of_a_modality_are_read_as_one_image_on_the_finest_grid(
