@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import rasterio
     from numpy.typing import NDArray
@@ -25,25 +25,46 @@ FEWEST_BANDS = 50
 #: A band is the same as another where their wavelengths differ by at most this share of the distance to the next band,
 #: but by no fewer and no more nanometres than these.
 SAME_SHARE, SAME_NM = 0.5, (2.0, 30.0)
-#: Below this a wavelength without a unit is in micrometres.
-LARGEST_MICROMETRE = 100.0
-
-_IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanomet|um|µm|μm|micromet|micron)", re.IGNORECASE)
+#: Below these a wavelength without a unit is in metres, and in micrometres.
+LARGEST_METRE, LARGEST_MICROMETRE = 1e-3, 100.0
+#: A description's number of nanometres is below this only where its comma is no decimal one.
+LEAST_NM = 50.0
+#: Nanometres of units of length, by how their names begin; those of one or two letters are whole names.
+_UNITS = {
+    "nm": 1.0, "nanom": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mic": 1e3, "mm": 1e6, "millim": 1e6,
+    "cm": 1e7, "centim": 1e7, "m": 1e9, "meter": 1e9, "metre": 1e9, "a": 0.1, "å": 0.1, "ang": 0.1, "ång": 0.1,
+}  # fmt: skip
+#: Names of the unit of which 10^7 divided by the number is nanometres.
+_WAVENUMBERS = ("cm-1", "cm^-1", "cm**-1", "cm⁻¹", "1/cm", "wavenumber", "wavenumbers")
+_NO_UNITS = ("", "unknown", "none", "n/a")
+#: Keys of a band's own tags, and parts of names of netCDF dimensions that can be wavelengths.
+_KEYS = ("wavelength", "center_wavelength", "centre_wavelength", "central_wavelength")
+_DIMENSIONS, _WAVES = ("band", "channel", "spectral"), ("wave", "lambda", "wl")
+_NUMBER = r"\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?"
+_IN_WORDS = re.compile(rf"({_NUMBER})\s*(nm|nanomet|um|µm|μm|micromet|micron|å|angstrom|cm-1|cm\^-1)", re.IGNORECASE)
+_WITH_UNIT = re.compile(rf"\s*([+-]?{_NUMBER})\s*(.*?)\s*")
 
 
 def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[float | None, ...] | None:
     """Centre wavelengths of bands in nanometres, None of those without one; None where there is none or one is wrong.
 
-    They come from the tags of the bands (ENVI's `wavelength`, GDAL's IMAGERY domain), from lists in the tags of the
-    dataset, or from the bands' descriptions ("Band 3 (665 nm)"), whichever a band has first.
+    They come from the tags of the bands (ENVI's `wavelength`, netCDF's coordinate of the band, GDAL's IMAGERY domain),
+    from lists in the tags of the dataset, or from the bands' descriptions ("Band 3 (665 nm)"), whichever a band has
+    first. Units are nanometres to metres, Angstrom and wavenumbers (1/cm). Numbers without a unit are metres below
+    0.001, micrometres below 100 and else nanometres; those of an unknown unit count for nothing.
     """
-    unit = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}.get("wavelength_units", "")
-    listed = _dataset_list(src, "wavelength")
+    tags_of_all = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}
+    unit = tags_of_all.get("wavelength_units", "")
+    listed = _dataset_list(src, "wavelength", count=src.count)
     listed = listed if len(listed) == src.count else []  # else nobody knows which are whose
 
     def of_tag(index: int) -> float:
         tags = _lower(src.tags(index))
-        return _nanometres(tags["wavelength"], tags.get("wavelength_units", unit))
+        text = next(tags[key] for key in _KEYS if key in tags)
+        return _nanometres(text, tags.get("wavelength_units", tags.get("wavelength_unit", unit)))
+
+    def of_dimension(index: int) -> float:
+        return _of_dimension(_lower(src.tags(index)), tags_of_all)
 
     def of_list(index: int) -> float:
         return _nanometres(listed[index - 1], unit)
@@ -55,24 +76,50 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
         found = _IN_WORDS.search(src.descriptions[index - 1] or "")
         if found is None:
             raise KeyError(index)
-        return _nanometres(*found.groups())
+        return _of_words(*found.groups())
 
-    found: dict[int, float] = {}
-    for index in indexes:
-        for source in (of_tag, of_list, of_imagery, of_words):
-            with contextlib.suppress(KeyError, IndexError):
-                try:
-                    found[index] = source(index)
-                except ValueError:
-                    return None
-                break
-    is_right = bool(found) and all(0 < place < np.inf for place in found.values())
-    return tuple(found.get(index) for index in indexes) if is_right else None
+    sources = [of_tag, of_dimension, of_list, of_imagery, of_words]
+    if any("," in text for text in listed):  # decimal commas, at which GDAL parts the bands' own tags
+        sources.insert(0, of_list)
+    try:
+        found = [_first(sources, index) for index in indexes]
+    except ValueError:
+        return None
+    known = [place for place in found if place is not None]
+    return tuple(found) if known and all(0 < place < np.inf for place in known) else None
+
+
+def _first(sources: Sequence[Callable[[int], float]], index: int) -> float | None:
+    """What the first source that knows a band says of it."""
+    for source in sources:
+        with contextlib.suppress(KeyError, IndexError, StopIteration):
+            return source(index)
+    return None
+
+
+def _of_dimension(tags: dict[str, str], tags_of_all: dict[str, str]) -> float:
+    """The wavelength that netCDF has as a coordinate of the band."""
+    for key, text in tags.items():
+        name = key.removeprefix("netcdf_dim_")
+        about, unit = tags_of_all.get(f"{name}#standard_name", ""), tags_of_all.get(f"{name}#units", "").strip()
+        is_wave = any(part in name or part in about for part in _WAVES)
+        is_band = any(part in name for part in _DIMENSIONS) and unit not in ("", "1")
+        if key != name and (is_wave or is_band):
+            return _nanometres(text, unit)
+    raise KeyError("wavelength")
+
+
+def _of_words(number: str, unit: str) -> float:
+    """Nanometres of a number and a unit in words, whose comma may be a decimal one or stand between two numbers."""
+    value = _nanometres(number, unit)
+    if "," not in number or value >= LEAST_NM:
+        return value
+    raise KeyError(number)  # "1,650 nm" may be 1650 nm as well as 650 nm of band 1
 
 
 def read_bad_bands(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[int, ...]:
     """Those of the bands that the file declares bad, as ENVI's `bbl` does with zeros."""
-    flags = _dataset_list(src, "bbl")
+    flags = _dataset_list(src, "bbl", count=src.count)
     try:
         return tuple(index for index in indexes if flags and float(flags[index - 1]) == 0)
     except (ValueError, IndexError):
@@ -83,24 +130,39 @@ def _lower(tags: dict[str, str]) -> dict[str, str]:
     return {key.lower().replace(" ", "_"): value for key, value in tags.items()}
 
 
-def _dataset_list(src: rasterio.DatasetReader, key: str) -> list[str]:
-    """A list "{a, b, c}" in the tags of a dataset, ENVI's own domain first; empty where there is none."""
+def _dataset_list(src: rasterio.DatasetReader, key: str, *, count: int) -> list[str]:
+    """A list "{a, b, c}" in the tags of a dataset, ENVI's own domain first; empty where there is none.
+
+    Commas are decimal ones where other marks or blanks part the numbers, and there are as many as `count` only so.
+    """
     for namespace in ("ENVI", None):
-        text = _lower(src.tags(ns=namespace)).get(key, "")
+        text = re.sub(r"[{}\[\]()]", " ", _lower(src.tags(ns=namespace)).get(key, "")).strip()
         if text:
-            return re.sub(r"[{}\[\]()]", " ", text).replace(",", " ").split()
+            parts = re.split(r"[,;\s]+", text)
+            parted = re.split(r"\s*;\s*|,?\s+", text)
+            return parted if len(parts) != count and len(parted) == count else parts
     return []
 
 
 def _nanometres(text: str, unit: str) -> float:
-    value = float(text)
-    unit = unit.strip().lower()
-    if unit == "index":  # of the band, in ENVI headers
+    """Nanometres of a number, which may have its unit behind it.
+
+    Raises:
+        ValueError: it is no number, or its unit is none of a wavelength.
+    """
+    found = _WITH_UNIT.fullmatch(text)
+    if found is None:
         raise ValueError(text)
-    if unit.startswith(("nm", "nano")):
-        return value
-    is_micro = unit.startswith(("mic", "um", "µm", "μm")) or value < LARGEST_MICROMETRE
-    return value * 1000 if is_micro else value
+    value = float(found[1].replace(",", "."))
+    unit = (found[2] or unit).strip().lower()
+    if unit in _WAVENUMBERS:
+        return 1e7 / value if value else np.inf
+    if unit in _NO_UNITS:
+        return value * (1e9 if value < LARGEST_METRE else 1e3 if value < LARGEST_MICROMETRE else 1)
+    fitting = [size for name, size in _UNITS.items() if unit == name or (len(name) > 2 and unit.startswith(name))]
+    if not fitting:
+        raise ValueError(unit)  # the band's index, for example, or a frequency
+    return value * fitting[0]
 
 
 def implausible_bands(high: NDArray[np.float64], wavelengths: Sequence[float] | None) -> NDArray[np.bool_]:

@@ -112,6 +112,77 @@ def test_wavelengths_of_some_bands(tmp_path: Path, write_raster: WriteRaster) ->
     assert (layer.wavelengths, layer.known_wavelengths) == (None, {3: 665.0})
 
 
+@pytest.mark.parametrize(
+    ("unit", "texts"),
+    [
+        ("Angstroms", ["4505", "5500", "14000", "21000"]),
+        ("Å", ["4505", "5500", "14000", "21000"]),
+        ("Meters", ["4.505e-7", "5.5E-07", "0.0000014", "2.1e-6"]),
+        ("m", ["4.505e-7", "5.5E-07", "0.0000014", "2.1e-6"]),
+        ("", ["4.505e-7", "5.5E-07", "0.0000014", "2.1e-6"]),
+        ("Millimeters", ["0.0004505", "0.00055", "0.0014", "0.0021"]),
+        ("Wavenumber", ["22197.558", "18181.818", "7142.857", "4761.905"]),
+        ("cm-1", ["22197.558", "18181.818", "7142.857", "4761.905"]),
+        ("um", ["0,4505;", "0,55;", "1,4;", "2,1"]),
+        ("nm", ["450,5 ", "550,0 ", "1400,0 ", "2100,0"]),
+    ],
+)
+def test_units_of_wavelengths(tmp_path: Path, unit: str, texts: list[str]) -> None:
+    joined = "".join(texts) if texts[0][-1] in "; " else ", ".join(texts)
+    lines = [f"wavelength = {{{joined}}}", *([f"wavelength units = {unit}"] if unit else [])]
+    assert read_info(write_envi(tmp_path / "a.dat", *lines)).wavelengths == pytest.approx(PLACES, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["Index", "GHz", "furlongs", "days since 1970-01-01"])
+def test_numbers_of_a_unit_that_is_no_wavelengths_count_for_nothing(tmp_path: Path, unit: str) -> None:
+    path = write_envi(tmp_path / "a.dat", f"wavelength units = {unit}", "wavelength = {450, 550, 1400, 2100}")
+    assert read_info(path).wavelengths is None
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["Band 1 (450,5 nm)", "550,0 nm", "1,4 um", "2,1 µm"], PLACES),
+        (["4505 Angstrom", "5500 Å", "7142.857 cm-1", "2100 nm"], PLACES),
+        (["450.5 nm", "550 nm", "1,400 nm", "2100 nm"], (450.5, 550.0, None, 2100.0)),  # 1400 nm, or 400 nm of band 1
+    ],
+)
+def test_decimal_commas_and_other_units_in_descriptions(
+    tmp_path: Path, write_raster: WriteRaster, names: list[str], found: tuple[float | None, ...]
+) -> None:
+    path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
+    with rasterio.open(path, "r+") as dst:
+        dst.descriptions = names
+    assert read_info(path).wavelengths == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "found"),
+    [
+        ("wavelength", {"units": "nanometers"}, PLACES),
+        ("wavelength", {}, PLACES),
+        ("wl", {"units": "nm"}, PLACES),
+        ("band", {"units": "nm"}, PLACES),
+        ("band", {"standard_name": "radiation_wavelength"}, PLACES),
+        ("band", {}, None),
+        ("band", {"units": "1"}, None),
+        ("height", {"units": "m"}, None),
+    ],
+)
+def test_a_band_coordinate_of_netcdf_is_a_wavelength(
+    tmp_path: Path, name: str, attributes: dict[str, str], found: tuple[float, ...] | None
+) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:  # netCDF 4 is HDF5
+        for axis, values in {name: PLACES, "y": np.arange(5.0, 0, -1), "x": np.arange(6.0)}.items():
+            file.create_dataset(axis, data=np.asarray(values)).make_scale(axis)
+        for key, text in attributes.items():
+            file[name].attrs[key] = np.bytes_(text)
+        cube = file.create_dataset("cube", data=np.ones((4, 5, 6), np.float32))
+        for dimension, axis in zip(cube.dims, (name, "y", "x"), strict=True):
+            dimension.attach_scale(file[axis])
+    assert read_info(f"NETCDF:{tmp_path}/a.nc:cube").wavelengths == found
+
+
 def spectrum(bands: int = 200) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     places = np.linspace(400, 2500, bands)
     return places, 3000 + 800 * np.sin(places / 300)
