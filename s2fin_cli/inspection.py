@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
-from s2fin_cli.geo.fill import find_fill
+from s2fin_cli.geo.fill import find_fill, find_voids
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import describe_scaling, read_info
 from s2fin_cli.geo.stack import Layer, Stack
@@ -81,6 +81,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     grid = info.grid
     stack = Stack(Layer.of("raster", [info]))
     pixels, fill = sample_pixels(stack), find_fill(stack)
+    voids = [void for _, void in find_voids(stack) if fill is None or void.value != fill.value]
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
     statistics = band_statistics(pixels)
@@ -112,6 +113,8 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "dtype": info.dtype,
         "nodata": _plain(info.nodata),
         "border_fill": None if fill is None else fill.value,
+        "voids": [{"value": void.value, "share": round(void.share, 4), "bands": list(void.numbers)} for void in voids],
+        "mask_bands": list(info.alpha_indexes),
         "bad_bands": list(info.bad_indexes),
         "sampled_pixels": len(pixels),
         "bands": bands,
@@ -147,6 +150,11 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
     scales, offsets = ([band[key] for band in raster["bands"]] for key in ("scale", "offset"))
     if {*scales} != {1.0} or {*offsets} != {0.0}:
         rows["declared"] = f"{describe_scaling(scales, offsets)}; the figures below are stored * scale + offset"
+    for void in raster["voids"]:
+        where = f"{100 * void['share']:.1f} % of band {', '.join(map(str, void['bands']))}"
+        rows["nodata"] += f", but {void['value']:g}, far from all other values, fills {where}"
+    if raster["mask_bands"]:
+        rows["mask"] = f"band {', '.join(map(str, raster['mask_bands']))} (alpha)"
     if raster["bad_bands"]:
         rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
     if raster["classes"]:

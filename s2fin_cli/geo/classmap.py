@@ -24,7 +24,7 @@ from rasterio.io import MemoryFile
 from s2fin_cli import __version__
 from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
-from s2fin_cli.geo.rasters import environment, is_dataset_name, open_raster, without_georeferencing_warning
+from s2fin_cli.geo.rasters import as_vrt, environment, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
 from s2fin_cli.geo.windows import iter_tiles
 
@@ -446,19 +446,41 @@ def sidecar(map_path: Path) -> Path:
 
 
 def read_class_names(map_path: str | Path) -> dict[int, str]:
-    """Names by class id, from our own tag or from GDAL's category names; empty where the map has none."""
+    """Names by class id; empty where the map has none.
+
+    They come from our own tag, from GDAL's category names, as an ENVI header or a sidecar has them, or from a raster
+    attribute table.
+    """
     with open_raster(map_path) as src:
         tag = src.tags().get(CLASSES_TAG)
-    if tag is not None:
-        return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
-    if is_dataset_name(map_path) or not sidecar(Path(map_path)).is_file():
+        if tag is not None:
+            return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
+        band = as_vrt(src).find("VRTRasterBand")
+    if band is None:
         return {}
-    try:
-        root = ET.parse(sidecar(Path(map_path))).getroot()  # noqa: S314  a local file of the user's own
-    except ET.ParseError:
+    categories = band.findall("./CategoryNames/Category")
+    names = {class_id: (node.text or "").strip() for class_id, node in enumerate(categories)}
+    found = {class_id: name for class_id, name in names.items() if name}
+    table = band.find("GDALRasterAttributeTable")
+    return found if found or table is None else _names_of_table(table)
+
+
+def _names_of_table(table: ET.Element) -> dict[int, str]:
+    """Names by class id from a raster attribute table, which has a column of names, or a single one of texts."""
+    fields = [{node.tag: node.text or "" for node in field} for field in table.findall("FieldDefn")]
+    texts = [column for column, field in enumerate(fields) if field.get("Type") == "2"]
+    named = [column for column in texts if fields[column].get("Usage") == "2"] or texts
+    valued = [column for column, field in enumerate(fields) if field.get("Usage") in ("3", "5")]
+    if len(named) != 1:
         return {}
-    categories = root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
-    return {class_id: node.text for class_id, node in enumerate(categories) if node.text}
+    names = {}
+    start, step = float(table.get("Row0Min", 0)), float(table.get("BinSize", 1))
+    for number, row in enumerate(table.findall("Row")):
+        cells = [(cell.text or "").strip() for cell in row.findall("F")]
+        value = float(cells[valued[0]]) if valued else start + number * step
+        if cells[named[0]] and value == round(value):
+            names[round(value)] = cells[named[0]]
+    return names
 
 
 def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -> Generator[Strip]:

@@ -26,7 +26,7 @@ from affine import Affine
 from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import getenv, hasenv
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
@@ -163,9 +163,13 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
 
 @contextlib.contextmanager
 def without_georeferencing_warning() -> Iterator[None]:
-    """Keep rasterio quiet about a raster without georeferencing, which s2fin reports in its own words."""
+    """Keep rasterio quiet about a raster without georeferencing, which s2fin reports in its own words.
+
+    And about a nodata value beside an alpha band: s2fin honours both.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", NodataShadowWarning)
         yield
 
 
@@ -478,10 +482,7 @@ def _part(
     extra: float | None,
 ) -> bytes:
     """A VRT of some bands of a raster, then its alpha bands, with the mask of all; an extra value becomes nodata."""
-    with MemoryFile(ext=".vrt") as file:
-        rasterio.shutil.copy(src, file.name, driver="VRT")
-        with file.open() as vrt:
-            root = ET.fromstring(vrt.tags(ns="xml:VRT")["xml:VRT"])  # noqa: S314  GDAL wrote it just now
+    root = as_vrt(src)
     bands = {int(band.get("band", 0)): band for band in root.findall("VRTRasterBand")}
     for band in bands.values():
         root.remove(band)
@@ -495,6 +496,14 @@ def _part(
             _leave_out(band, extra, nodata)
         root.append(band)
     return ET.tostring(root)
+
+
+def as_vrt(src: rasterio.DatasetReader) -> ET.Element:
+    """A raster as a VRT, which shows what rasterio has no words for, as the names of categories."""
+    with MemoryFile(ext=".vrt") as file:
+        rasterio.shutil.copy(src, file.name, driver="VRT")
+        with file.open() as vrt:
+            return ET.fromstring(vrt.tags(ns="xml:VRT")["xml:VRT"])  # noqa: S314  GDAL wrote it just now
 
 
 def _leave_out(band: ET.Element, value: float, nodata: float | None) -> None:

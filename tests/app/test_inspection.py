@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.enums import ColorInterp
 from rich.console import Console
 
 from s2fin_cli.errors import ModelFileError, RasterError
@@ -48,6 +50,28 @@ def test_a_border_that_is_not_declared_is_shown(run: Run, tmp_path: Path) -> Non
     assert "none declared, but 0 fills the border in all bands" in run("inspect", path).stdout
     declared = write_tif(tmp_path / "b.tif", values, nodata=0)
     assert json.loads(run("inspect", declared, "--json").stdout)["border_fill"] is None
+
+
+def test_voids_scales_and_masks_are_shown(run: Run, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(500, 900, (2, 30, 40)).astype("int16")
+    values[0, :9] = -9999
+    values[1] = np.where(values[1] > 600, 255, 0)
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=40, height=30, count=2, dtype="int16", crs="EPSG:32632",
+        transform=TRANSFORM, photometric="minisblack",
+    ) as dst:  # fmt: skip
+        dst.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+        dst.write(values)
+        dst.scales, dst.offsets = (0.1, 1), (-5, 0)
+    shown = " ".join(run("inspect", tmp_path / "a.tif").stdout.split())
+    assert "-9999, far from all other values, fills" in shown
+    assert "scale 0.1 and offset -5; the figures below are stored * scale + offset" in shown
+    assert "band 2 (alpha)" in shown
+    answer = json.loads(run("inspect", "--json", tmp_path / "a.tif").stdout)
+    assert [void["value"] for void in answer["voids"]] == [-9999]
+    assert answer["mask_bands"] == [2]
+    assert (answer["bands"][0]["scale"], answer["bands"][0]["offset"]) == (0.1, -5)
+    assert 40 < answer["bands"][0]["high"] < 85
 
 
 def test_a_class_map_shows_its_classes(run: Run, scene: Scene, model: Path) -> None:

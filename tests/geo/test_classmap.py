@@ -126,6 +126,50 @@ def test_names_are_read_back(tmp_path: Path, write_raster: WriteRaster) -> None:
     assert read_class_names(foreign) == {}
 
 
+def test_names_in_an_envi_header(tmp_path: Path) -> None:
+    path = tmp_path / "classes.img"
+    profile = {"width": 5, "height": 4, "count": 1, "dtype": "uint8", "crs": GRID.crs, "transform": GRID.transform}
+    with rasterio.open(path, "w", driver="ENVI", **profile) as dst:
+        dst.write(np.ones((1, 4, 5), "uint8"))
+    header = path.with_suffix(".hdr")
+    header.write_text(
+        header.read_text().replace("ENVI Standard", "ENVI Classification")
+        + "classes = 4\nclass names = {Unclassified, dry wood, , sea}\n"
+        "class lookup = {0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}\n"
+    )
+    assert read_class_names(path) == {0: "Unclassified", 1: "dry wood", 3: "sea"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "found"),
+    [
+        ([("Value", 0, 5), ("Count", 1, 1), ("Class", 2, 2)], [(3, 9, "wood"), (7, 1, "sea")], {3: "wood", 7: "sea"}),
+        ([("Histogram", 1, 1), ("Class_Names", 2, 0)], [(0, ""), (5, "wood"), (6, "sea")], {1: "wood", 2: "sea"}),
+        ([("Value", 0, 5), ("Remark", 2, 0), ("Author", 2, 0)], [(1, "a", "b")], {}),
+        ([("Value", 0, 5), ("Count", 1, 1)], [(1, 4)], {}),
+    ],
+)
+def test_names_in_a_raster_attribute_table(
+    tmp_path: Path,
+    write_raster: WriteRaster,
+    columns: list[tuple[str, int, int]],
+    rows: list[tuple[Any, ...]],
+    found: dict[int, str],
+) -> None:
+    path = write_raster(tmp_path / "map.tif", np.ones((4, 5), dtype="uint8"))
+    fields = "".join(
+        f'<FieldDefn index="{i}"><Name>{name}</Name><Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>'
+        for i, (name, kind, usage) in enumerate(columns)
+    )
+    cells = ("".join(f"<F>{cell}</F>" for cell in row) for row in rows)
+    table = fields + "".join(f'<Row index="{i}">{row}</Row>' for i, row in enumerate(cells))
+    (tmp_path / "map.tif.aux.xml").write_text(
+        '<PAMDataset><PAMRasterBand band="1"><GDALRasterAttributeTable Row0Min="0" BinSize="1" tableType="thematic">'
+        f"{table}</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"
+    )
+    assert read_class_names(path) == found
+
+
 @pytest.mark.parametrize("odd", ["a\x00b", "a\x0bb", "a\nb", "a\ufffeb"])
 def test_names_that_xml_cannot_hold_do_not_spoil_the_sidecar(tmp_path: Path, odd: str) -> None:
     write(tmp_path / "map.tif", {1: odd, 2: "water"})
