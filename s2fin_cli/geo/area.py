@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import AreaError
 from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
+from s2fin_cli.geo.geometries import mended_polygons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +97,12 @@ def _tight(area: Area) -> Area | None:
 
 
 def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
-    frame = read_features(src_path, error=AreaError)
+    frame = read_features(src_path, error=AreaError, grid=grid)
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
         raise AreaError(f"--aoi {src_path} holds {', '.join(sorted(types))}; give polygons")
-    return _parts(shapely.make_valid(on_grid_crs(frame, grid, src_path, name="polygons").to_numpy()))
+    polygons = on_grid_crs(frame, grid, src_path, name="polygons").to_numpy()
+    return _parts(mended_polygons(polygons, frame.index.to_numpy(), grid, src_path))
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:

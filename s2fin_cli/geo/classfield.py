@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Field names that are taken when several fields could hold the class.
-USUAL_FIELDS = ("class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category")
+USUAL_FIELDS = (
+    "class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category",
+    "clase", "classe", "klasse", "klas", "klassenname", "klass", "klasa", "trida", "luokka", "razred",
+)  # fmt: skip
+#: Field names of texts that name the classes' numbers.
+NAME_FIELDS = (
+    *USUAL_FIELDS, "class_label", "label_name", "landcover_name", "name", "type", "kind", "text", "legend",
+    "description", "desc", "cover", "cover_type", "lc", "landuse", "land_use", "habitat", "vegetation", "crop",
+    "crop_name", "species", "nom", "nombre", "nome", "naam", "namn", "nazwa", "libelle", "legende", "leyenda",
+    "legenda", "categoria", "categorie", "kategorie", "tipo", "typ", "bezeichnung", "bezeichnun", "beschreibung",
+    "nutzung", "nutzungsart", "nutzart", "cultivo", "culture",
+)  # fmt: skip
+#: Words at the end (or start) of a field's name that say that it numbers classes, and that it names them.
+_NUMBER_WORDS = (
+    "id", "code", "value", "val", "nr", "no", "num", "number", "key", "cd", "cod", "codigo", "kode", "nummer", "index",
+    "idx", "wert", "numero",
+)  # fmt: skip
+_NAME_WORDS = (
+    "name", "label", "text", "txt", "desc", "descr", "description", "info", "title", "nom", "nombre", "nome", "naam",
+    "libelle", "lib", "bezeichnung", "bez", "nm", "type",
+)  # fmt: skip
+_LANGUAGES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "no", "nb", "fi", "cs", "sk", "sl", "hr", "hu", "ro",
+    "bg", "el", "ru", "uk", "tr", "ar", "zh", "ja", "ko", "vi", "eng", "ger", "deu", "fra", "spa", "por", "ita",
+)  # fmt: skip
 #: Names of fields that number the features themselves.
 ID_FIELDS = ("fid", "id", "objectid", "ogc_fid", "gid", "index", "uuid")
 
@@ -46,7 +71,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     candidates = _candidate_fields(frame, fields)
     usual = [name for name in candidates if name.lower() in USUAL_FIELDS]
     numbers = [name for name in candidates if _is_whole_number(frame[name])]
-    if len(candidates) == 2 and len(numbers) == 1 and _names_field(frame, numbers[0]) in candidates:
+    if len(candidates) == 2 and len(numbers) == 1 and names_field(frame, numbers[0]) in candidates:
         chosen = numbers  # a number and a name of the same classes: both are kept
     else:
         chosen = candidates if len(candidates) == 1 else usual
@@ -92,8 +117,11 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
 
 def strip_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The features with no blanks around their texts, so that "Road" and "Road " are one class."""
-    texts = {name: frame[name].str.strip() for name in frame.columns.drop(frame.geometry.name) if is_text(frame[name])}
-    return frame.assign(**texts)
+    frame = frame.copy()
+    for name in frame.columns.drop(frame.geometry.name):
+        if is_text(frame[name]):
+            frame[name] = frame[name].str.strip()
+    return frame
 
 
 def is_text(values: pd.Series) -> bool:
@@ -113,16 +141,50 @@ def _is_known(values: pd.Series) -> pd.Series:
     return known & (values.fillna("").astype(str).str.strip() != "") if is_text(values) else known
 
 
-def _names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
-    """The only text field that gives each number of `field` one name of its own, if there is one."""
-    fitting = []
-    for name in frame.columns:
-        if name == frame.geometry.name or not is_text(frame[name]):
-            continue
-        pairs = frame.loc[_is_known(frame[name]) & frame[field].notna(), [field, name]].drop_duplicates()
-        if len(pairs) and not pairs[field].duplicated().any() and not pairs[name].duplicated().any():
-            fitting.append(str(name))
-    return fitting[0] if len(fitting) == 1 else None
+def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
+    """The text field that names the numbers of `field`, if there is one.
+
+    It is named as such fields usually are (`class_name`, `label`, ...), or as `field` with another ending (LULC_ID and
+    LULC_NAME), which comes first. It gives each number one name, or none, and no two numbers the same.
+    """
+    stem = _stem(field, _NUMBER_WORDS)
+    texts = [str(name) for name in frame.columns if name != frame.geometry.name and is_text(frame[name])]
+    paired = [name for name in texts if name != field and stem and _stem(name, _NAME_WORDS) == stem]
+    usual = [name for name in texts if name not in (*paired, field) and _without_language(name) in NAME_FIELDS]
+    usual.sort(key=lambda name: NAME_FIELDS.index(_without_language(name)))
+    fitting = [name for name in (*paired, *usual) if _gives_names(frame, field, name)]
+    return fitting[0] if fitting else None
+
+
+def _gives_names(frame: gpd.GeoDataFrame, field: str, name: str) -> bool:
+    """Whether a text field gives each number one name throughout, or none throughout, and each another."""
+    numbered = frame.loc[frame[field].notna()]
+    numbers, filled = numbered[field], _is_known(numbered[name])
+    if not filled.any() or (filled.groupby(numbers).nunique() > 1).any():
+        return False
+    pairs = pd.DataFrame({"number": numbers[filled], "name": numbered.loc[filled, name]}).drop_duplicates()
+    return not pairs["number"].duplicated().any() and not pairs["name"].duplicated().any()
+
+
+def _words(name: str) -> list[str]:
+    """The words of a field's name in lower case: "LULC_ID" and "lulcId" have two."""
+    return re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+
+
+def _stem(name: str, words: Sequence[str]) -> str:
+    """A field's name without a first or last word of some, which may be joined to the rest ("Classvalue")."""
+    parts = _words(_without_language(name))
+    if len(parts) > 1:
+        parts = parts[:-1] if parts[-1] in words else parts[1:] if parts[0] in words else parts
+        return "".join(parts)
+    whole = "".join(parts)
+    ending = next((word for word in words if len(word) > 2 and whole.endswith(word) and whole != word), "")
+    return whole.removesuffix(ending)
+
+
+def _without_language(name: str) -> str:
+    """A field's name in lower case without a language at its end: "name" of "name_de"."""
+    return re.sub(rf"[_:. ](?:{'|'.join(_LANGUAGES)})$", "", name.lower())
 
 
 def number_classes(
@@ -146,16 +208,16 @@ def number_classes(
     known = _is_known(frame[field])
     if not known.all():
         logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
-    frame = frame[known].reset_index(drop=True)
+    frame = frame[known]
     if table is not None:
         return _number_by_table(frame, field, src_path, table)
     if not is_text(frame[field]):
         check_class_ids(frame[field].unique())
         class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
         names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
-        if (names_field := _names_field(frame, field)) is not None:
-            logger.info("labels: the classes' names are taken from field %r", names_field)
-            pairs = frame.loc[_is_known(frame[names_field]), [field, names_field]].drop_duplicates()
+        if (named_by := names_field(frame, field)) is not None:
+            logger.info("labels: the classes' names are taken from field %r", named_by)
+            pairs = frame.loc[_is_known(frame[named_by]), [field, named_by]].drop_duplicates()
             names |= {int(key): str(name) for key, name in pairs.itertuples(index=False)}
         return frame, class_ids, names
     texts = frame[field].astype(str)
@@ -190,7 +252,7 @@ def _number_by_table(
             f"{src_path}: no class in field {field!r} is in the class table ({', '.join(names.values())}); "
             "name another field with --label-field, or mend the table"
         )
-    return frame[known].reset_index(drop=True), class_ids[known].to_numpy(np.int64), names
+    return frame[known], class_ids[known].to_numpy(np.int64), names
 
 
 def find_name(name: str, names: Mapping[int, str]) -> int | None:

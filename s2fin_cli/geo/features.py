@@ -2,67 +2,284 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
+import numpy as np
+import pandas as pd
 import pyogrio
+import pyogrio.errors
+import pyogrio.raw
+import shapely
 from pyproj.exceptions import ProjError
 
-from s2fin_cli.errors import GeoreferencingError
+from s2fin_cli.errors import GeoreferencingError, S2finError, shortened
 from s2fin_cli.geo.classfield import strip_texts
+from s2fin_cli.geo.dbf import declared_encoding, decode, right_encoding
+from s2fin_cli.geo.geometries import are_finite, from_wkb, without_collections
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import is_dataset_name
+from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of
+from s2fin_cli.geo.tables import (
+    WANTED,
+    features_of,
+    first_columns,
+    points_of,
+    read_text_table,
+    typed,
+    unlike,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from s2fin_cli.errors import InputError
     from s2fin_cli.geo.grid import Grid
 
 logger = logging.getLogger(__name__)
 
+#: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
+LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01
+
 POLYGON_TYPES = {"Polygon", "MultiPolygon"}
 
 
-def read_features(src_path: str | Path, *, error: type[InputError], wanted: str = "a vector file") -> gpd.GeoDataFrame:
-    """Features with a geometry, texts without blanks at their ends.
+def read_features(
+    src_path: str | Path, *, error: type[InputError], grid: Grid | None = None, wanted: str = "a vector file"
+) -> gpd.GeoDataFrame:
+    """Features with a geometry, texts without blanks at their ends; the index has their numbers in the file (FID).
+
+    Layers without features do not count. Rows of a table are points at the coordinates that its columns hold.
 
     Args:
-        src_path: a vector file with one layer, or a name of a layer that GDAL knows.
+        src_path: a vector file with one layer that has features, a name of a layer that GDAL knows, or a table.
         error: the kind of error to raise.
+        grid: the image's, whose CRS the coordinates of a table that names none are in.
         wanted: what it may be, for messages.
 
     Raises:
-        InputError: there is nothing to be read, or there are several layers.
+        InputError: there is nothing to be read, there are several layers, or a geographic CRS with coordinates that
+            cannot be its.
     """
     if not is_dataset_name(src_path) and not Path(src_path).exists():
         raise error(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
-            layers = [name for name, geometry_type in pyogrio.list_layers(src_path) if geometry_type is not None]
-            # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
-            layers = [name for name in layers if str(src_path).endswith(f":{name}")][:1] or layers
-            frame = gpd.read_file(src_path, layer=layers[0] if layers else None)
+            frame = _read(src_path, grid=grid, error=error)
+    except S2finError:
+        raise
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{src_path} holds text that is not in the encoding that it should be in ({cause}); save it as UTF-8"
+        ) from cause
     except Exception as cause:
         reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
         raise error(f"{src_path} is not {wanted} that GDAL can read ({reason}); check the name and format") from cause
-    if len(layers) > 1:
+    frame = _usable(frame, src_path, error=error)
+    check_coordinates(frame, src_path, error=error, grid=grid)
+    return strip_texts(frame)
+
+
+def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
+    """All features of a file, as they are."""
+    if is_parquet(src_path):
+        return _read_parquet(Path(src_path), grid=grid, error=error)
+    if is_text_table(src_path):
+        table = read_text_table(Path(src_path), error=error)
+        return points_of(table, src_path, grid=grid, error=error, rows="lines")
+    layers = _layers(src_path, error=error)
+    layer = _only_layer(src_path, layers, error=error)
+    fields, geometries, crs = _read_layer(src_path, layer, error=error)
+    if geometries is not None:
+        return features_of(fields, geometries, crs)
+    fields = typed(fields) if layer.driver == "CSV" else fields
+    return points_of(fields, src_path, grid=grid, error=error)
+
+
+def _layers(src_path: str | Path, *, error: type[InputError]) -> list[Layer]:
+    """The layers of a vector file; a text file that is none is refused by what its first line says."""
+    try:
+        return layers_of(src_path)
+    except pyogrio.errors.DataSourceError:
+        columns = [] if is_dataset_name(src_path) or not Path(src_path).is_file() else first_columns(Path(src_path))
+        if Path(src_path).suffix.lower() == ".txt" and len(columns) > 1:
+            raise error(
+                f"{src_path} is a table whose first line names no coordinates ({shortened(columns)}); name its columns "
+                f"{WANTED} there"
+            ) from None
+        raise
+
+
+def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputError]) -> Layer:
+    """The layer to read: the only one with features, else the only table."""
+    filled = [layer for layer in layers if layer.count]
+    spatial = [layer for layer in filled if layer.has_geometries]
+    chosen = spatial if spatial or any(layer.has_geometries for layer in layers) else filled
+    has_raster = bool(chosen) and holds_raster_too(src_path, layers)
+    if len(chosen) > 1:
+        names = ", ".join(layer.name for layer in chosen)
         is_geopackage = str(src_path).lower().endswith(".gpkg")
         how = f"give it as GPKG:{src_path}:LAYER" if is_geopackage else "export it to a file of its own"
-        raise error(f"{src_path} holds several layers ({', '.join(layers)}); choose one, and {how}")
-    if not isinstance(frame, gpd.GeoDataFrame):
-        raise error(f"{src_path} holds a table without geometries; give a layer of polygons or points")
+        also = " and a raster" if has_raster else ""
+        raise error(f"{src_path} holds several layers ({names}){also}; choose one, and {how}")
+    if not chosen:
+        if layers and not any(layer.has_geometries for layer in layers):
+            raise error(f"{src_path} holds a table without rows; give a layer of polygons or points")
+        raise error(f"{src_path} holds no features; draw some polygons or points first")
+    layer = chosen[0]
+    if has_raster:
+        logger.warning(
+            "%s holds a raster and features; the features of its layer %r are taken; for the raster, give the name of "
+            "its table (GPKG:%s:TABLE)",
+            src_path, layer.name, src_path,
+        )  # fmt: skip
+    empty = [other.name for other in layers if other.has_geometries and not other.count]
+    if empty:
+        logger.info("%s: layer %r is read; without features: %s", src_path, layer.name, shortened(empty))
+    return layer
+
+
+def _read_layer(
+    src_path: str | Path, layer: Layer, *, error: type[InputError]
+) -> tuple[pd.DataFrame, NDArray[np.object_] | None, Any]:
+    """Fields, with the features' numbers (FID) as index, geometries, None for a table, and CRS of a layer."""
+    options: dict[str, Any] = {}
+    is_dbase = layer.driver == "ESRI Shapefile"
+    if is_dbase:
+        options["encoding"] = "ISO-8859-1"  # which keeps every byte
+    elif layer.driver in ("XLSX", "ODS"):
+        options["HEADERS"] = "FORCE"
+    meta, fids, geometries, columns = pyogrio.raw.read(src_path, layer=layer.name, return_fids=True, **options)
+    names = [str(name) for name in meta["fields"]]
+    if is_dbase:
+        names, columns = _recoded(names, columns, src_path, layer)
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        logger.warning("%s: several fields are named %s; the later ones get a number", src_path, ", ".join(twice))
+    fields = pd.DataFrame(dict(zip(unlike(names), columns, strict=True)), index=fids)
+    if not layer.has_geometries:
+        return fields, None, None
+    if geometries is None:
+        geometries = np.full(len(fields), None, dtype=object)
+    return fields, from_wkb(geometries, fids, src_path, error=error), meta["crs"]
+
+
+def _recoded(
+    names: list[str], columns: Sequence[NDArray[Any]], src_path: str | Path, layer: Layer
+) -> tuple[list[str], list[NDArray[Any]]]:
+    """Names and values of fields of a Shapefile whose texts have a character for each byte, in the right encoding."""
+    texts = [value for column in columns if column.dtype == object for value in column if isinstance(value, str)]
+    declared, where = declared_encoding(src_path, layer.name)
+    encoding = right_encoding({*names, *texts}, src_path, declared, where)
+
+    def recode(column: NDArray[Any]) -> NDArray[Any]:
+        if column.dtype != object:
+            return column
+        values = [decode(value, encoding) if isinstance(value, str) else value for value in column]
+        return np.array([None, *values], dtype=object)[1:]
+
+    return [decode(name, encoding) for name in names], [recode(column) for column in columns]
+
+
+def _read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
+    """Features of a GeoParquet file, or of a Parquet table by its coordinates."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise error(f"{path} cannot be read: Parquet needs pyarrow; pip install 's2fin[parquet]', or give a .gpkg")
+    try:
+        frame = gpd.read_parquet(path)
+    except shapely.errors.ShapelyError:  # a broken geometry
+        table, name, crs = _read_raw_parquet(path)
+        geometries = from_wkb(table[name].to_numpy(dtype=object), np.arange(len(table)), path, error=error)
+        return features_of(table.drop(columns=name), geometries, crs)
+    except ValueError as cause:
+        if "geo metadata" not in str(cause):
+            raise
+        return points_of(_plain_table(pd.read_parquet(path)), path, grid=grid, error=error)
+    table = _plain_table(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
+    return features_of(table, frame.geometry.to_numpy(), frame.crs)
+
+
+def _read_raw_parquet(path: Path) -> tuple[pd.DataFrame, str, Any]:
+    """A GeoParquet file with its geometries as well-known binary, the name of their column, and the CRS."""
+    from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
+
+    table = parquet.read_table(path)
+    geo = json.loads(table.schema.metadata[b"geo"])
+    name = geo["primary_column"]
+    crs = geo["columns"][name].get("crs", "OGC:CRS84")
+    return _plain_table(table.to_pandas()), name, crs
+
+
+def _plain_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose index is a column if it has a name, with its categories as what they are."""
+    table = table.reset_index(drop=table.index.name is None)
+    for name in table.select_dtypes("category"):
+        table[name] = table[name].astype(table[name].cat.categories.dtype)
+    return table
+
+
+def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDataFrame:
+    """The features that have a geometry, collections taken apart, and the CRS None where it is "undefined"."""
+    geometries = without_collections(frame.geometry.to_numpy(), frame.index.to_numpy(), src_path)
+    frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
     usable = ~(frame.geometry.isna() | frame.geometry.is_empty)
     if not usable.all():
         logger.warning("%s: %d features without a geometry are left out", src_path, (~usable).sum())
-    frame = frame[usable].reset_index(drop=True)
+    finite = are_finite(frame.geometry.to_numpy())
+    if not finite.all():
+        logger.warning(
+            "%s: features %s (FID) have coordinates that are no numbers; skipped",
+            src_path, shortened(frame.index[~finite].tolist()),
+        )  # fmt: skip
+    frame = frame[usable & finite]
     if frame.empty:
         raise error(f"{src_path} holds no features; draw some polygons or points first")
     if frame.crs is not None and frame.crs.name.startswith("Undefined"):  # a GeoPackage's word for none
         frame = frame.set_crs(None, allow_override=True)
-    return strip_texts(frame)
+    return frame
+
+
+def check_coordinates(
+    frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError], grid: Grid | None = None
+) -> None:
+    """Refuse features in degrees whose coordinates are no longitudes and latitudes.
+
+    Args:
+        frame: the features.
+        src_path: where they come from, for messages.
+        error: the kind of error to raise.
+        grid: the image's, whose CRS the message proposes.
+
+    Raises:
+        InputError: some x is beyond 360 degrees, or some y beyond 90.
+    """
+    if frame.crs is None or not frame.crs.is_geographic or frame.crs.axis_info[0].unit_name != "degree":
+        return
+    coordinates = shapely.get_coordinates(frame.geometry.to_numpy())
+    impossible = (np.abs(coordinates) > np.array([LARGEST_LONGITUDE, LARGEST_LATITUDE])).any(axis=1)
+    if not impossible.any():
+        return
+    x, y = coordinates[impossible][0]
+    code = "EPSG:CODE"
+    if grid is not None and grid.crs is not None and not grid.crs.is_geographic:
+        code = f"EPSG:{found}" if (found := grid.crs.to_epsg()) else code
+    remedy = (
+        "name the columns x and y if they are in the image's CRS"
+        if is_text_table(src_path)
+        else f"if they are in {code}, write that into it with: ogr2ogr -a_srs {code} assigned.gpkg {src_path}"
+    )
+    raise error(
+        f"{src_path} is in {frame.crs.name} (degrees), but has coordinates such as {x:.10g}, {y:.10g}, which are no "
+        f"longitude and latitude; {remedy}"
+    )
 
 
 def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, name: str = "labels") -> gpd.GeoSeries:

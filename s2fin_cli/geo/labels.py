@@ -14,18 +14,14 @@ import shapely
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError, shortened
+from s2fin_cli.errors import GeoreferencingError, LabelError, shortened
 from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes, read_class_table
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
-from s2fin_cli.geo.rasters import (
-    RasterInfo,
-    check_without_crs,
-    open_on_grid,
-    open_raster,
-    read_info,
-)
+from s2fin_cli.geo.geometries import mended_polygons
+from s2fin_cli.geo.rasters import RasterInfo, check_without_crs, open_on_grid, read_info
+from s2fin_cli.geo.sources import is_vector
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -117,7 +113,8 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
     alone if the point lies in it.
 
     Args:
-        src_path: a vector file (polygons, lines or points), or an integer raster of class numbers.
+        src_path: a vector file (polygons, lines or points), a table of points, or an integer raster of class numbers.
+            What has features is a vector file, whatever raster driver takes it too.
         grid: the grid to put them on; labels in another CRS are reprojected.
         rules: how; None for the defaults.
 
@@ -126,20 +123,20 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
         RasterError: a raster of values that are no class numbers.
         GeoreferencingError: labels and grid do not go together.
     """
-    try:
-        with open_raster(src_path):
-            pass
-    except RasterError:
+    if is_vector(src_path):
         return _read_vector_labels(src_path, grid, rules or LabelRules())
     return _read_raster_labels(read_info(src_path), grid, rules or LabelRules())
 
 
 def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> LabelledPixels:
-    frame = read_features(src_path, error=LabelError, wanted="a vector file or a raster")
+    frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
     frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
-    geometries = _buffered(on_grid_crs(frame, grid, src_path).to_numpy(), grid, kind, rules.buffer)
+    geometries = on_grid_crs(frame, grid, src_path).to_numpy()
+    if kind == "polygons":
+        geometries = mended_polygons(geometries, frame.index.to_numpy(), grid, src_path)
+    geometries = _buffered(geometries, grid, kind, rules.buffer)
     as_points = kind == "points" and rules.buffer is None
     rows, cols, groups = _burn_points(geometries, grid) if as_points else _burn_polygons(geometries, grid)
     if not len(rows):

@@ -1,0 +1,170 @@
+"""Geometries that are broken or of another kind than they seem: built, taken apart and mended."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio.features
+import rasterio.windows
+import shapely
+
+from s2fin_cli.errors import shortened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.errors import InputError
+    from s2fin_cli.geo.grid import Grid
+
+logger = logging.getLogger(__name__)
+
+#: Kinds of geometry that GEOS does not have, by their numbers in well-known binary.
+_UNKNOWN_KINDS = {
+    8: "CircularString", 9: "CompoundCurve", 10: "CurvePolygon", 11: "MultiCurve", 12: "MultiSurface", 13: "Curve",
+    14: "Surface", 15: "PolyhedralSurface", 16: "TIN", 17: "Triangle",
+}  # fmt: skip
+#: The types that a collection's parts make, by the dimension of the parts.
+_MULTI = {0: shapely.multipoints, 1: shapely.multilinestrings, 2: shapely.multipolygons}
+
+
+def from_wkb(
+    values: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path, *, error: type[InputError]
+) -> NDArray[np.object_]:
+    """Geometries (n,) from well-known binary, None where there is none or where it is beyond repair.
+
+    A ring that is not closed is closed; features that are mended or given up are named in a warning.
+
+    Args:
+        values: bytes (n,), or None.
+        fids: the numbers (n,) of the features in the file.
+        src_path: where they come from, for messages.
+        error: the kind of error to raise.
+
+    Raises:
+        InputError: surfaces or curves that have no counterpart among polygons and lines.
+    """
+    geometries = np.asarray(shapely.from_wkb(values, on_invalid="ignore"), dtype=object)
+    broken = np.array([value is not None for value in values], dtype=bool) & shapely.is_missing(geometries)
+    if not broken.any():
+        return geometries
+    kinds = {kind for value in values[broken] if (kind := _unknown_kind(value))}
+    if kinds:
+        raise error(
+            f"{src_path} holds {', '.join(sorted(kinds))} geometries, which cannot be used; convert them to polygons "
+            f"first (in QGIS, or with: ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path})"
+        )
+    geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
+    lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    if (mended := broken & ~lost).any():
+        logger.warning(
+            "%s: the geometry of %s is broken (a ring that is not closed, or has too few points); it is mended",
+            src_path, _named(fids[mended]),
+        )  # fmt: skip
+    if lost.any():
+        logger.warning("%s: the geometry of %s is broken beyond repair; it is skipped", src_path, _named(fids[lost]))
+        geometries[lost] = None
+    return geometries
+
+
+def _unknown_kind(value: bytes) -> str | None:
+    number = struct.unpack_from("<I" if value[0] else ">I", value, 1)[0]
+    return _UNKNOWN_KINDS.get((number & 0x0FFFFFFF) % 1000)
+
+
+def _named(fids: NDArray[Any]) -> str:
+    what = "feature" if len(fids) == 1 else "features"
+    return f"{what} {shortened(fids.tolist())} (FID)"
+
+
+def without_collections(
+    geometries: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path
+) -> NDArray[np.object_]:
+    """Geometries (n,) with the parts of collections: their polygons, else their lines, else their points.
+
+    What a collection holds beside its polygons, or beside its lines, is left out with a warning.
+    """
+    collections = shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION
+    if not collections.any():
+        return geometries
+    geometries, mixed = geometries.copy(), []
+    for position in np.flatnonzero(collections):
+        parts = _simple_parts(geometries[position])
+        dimensions = shapely.get_dimensions(parts)
+        if len(parts):
+            chosen = parts[dimensions == dimensions.max()]
+            geometries[position] = _MULTI[int(dimensions.max())](chosen)
+            if len(chosen) < len(parts):
+                mixed.append(position)
+    if mixed:
+        logger.warning(
+            "%s: the collections of %s hold lines or points too, which are left out", src_path, _named(fids[mixed])
+        )
+    return geometries
+
+
+def _simple_parts(geometry: Any) -> NDArray[np.object_]:
+    """The parts (n,) of a geometry that have no parts themselves, empty ones left out."""
+    parts = np.array([geometry], dtype=object)
+    while (shapely.get_type_id(parts) >= shapely.GeometryType.MULTIPOINT).any():
+        parts = shapely.get_parts(parts)
+    return np.asarray(parts[~shapely.is_empty(parts)], dtype=object)
+
+
+def are_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Which geometries (n,) have no coordinate that is infinite or no number."""
+    coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
+    finite = np.ones(len(geometries), dtype=bool)
+    finite[owners[~np.isfinite(coordinates).all(axis=1)]] = False
+    return finite
+
+
+def mended_polygons(
+    polygons: NDArray[np.object_], fids: NDArray[Any], grid: Grid, src_path: str | Path
+) -> NDArray[np.object_]:
+    """Polygons (n,) in a grid's CRS, those mended that cross or overlap themselves.
+
+    What any part of a polygon covers is covered by the mended one, where GDAL leaves out what two parts cover. A
+    polygon of which nothing is left becomes an empty one.
+
+    Args:
+        polygons: polygons and multipolygons in the grid's CRS.
+        fids: the numbers (n,) of the features in the file.
+        grid: the grid, to count the pixels that change by it.
+        src_path: where they come from, for messages.
+    """
+    invalid = np.flatnonzero(~shapely.is_valid(polygons) & are_finite(polygons))
+    if not len(invalid):
+        return polygons
+    polygons, before = polygons.copy(), polygons[invalid]
+    after = shapely.make_valid(before, method="structure", keep_collapsed=False)
+    polygons[invalid] = after
+    changes = np.array([_change(one, other, grid) for one, other in zip(before, after, strict=True)])
+    gained, lost = changes.sum(axis=0).tolist()
+    reasons = sorted({str(reason).split("[")[0] for reason in shapely.is_valid_reason(before)})
+    logger.warning(
+        "%s: %s: not valid as polygons (%s); mended, by which they gain %d and lose %d pixels of the image",
+        src_path, _named(fids[invalid]), ", ".join(reasons), gained, lost,
+    )  # fmt: skip
+    if (gone := shapely.is_empty(after)).any():
+        logger.warning("%s: %s: without any area; skipped", src_path, _named(fids[invalid[gone]]))
+    return polygons
+
+
+def _change(before: Any, after: Any, grid: Grid) -> tuple[int, int]:
+    """How many pixels' centres a mended polygon holds that GDAL does not find in the broken one, and the reverse."""
+    window = grid.window_of(before.bounds)
+    if window is None:
+        return 0, 0
+    transform = rasterio.windows.transform(window, grid.transform)
+    one, other = (
+        rasterio.features.geometry_mask([shape], (window.height, window.width), transform, invert=True)
+        if not shape.is_empty
+        else np.zeros((window.height, window.width), dtype=bool)
+        for shape in (before, after)
+    )
+    return int((other & ~one).sum()), int((one & ~other).sum())
