@@ -70,10 +70,9 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
         raise LabelError(f"{src_path} has no attribute fields; add a text field that names each feature's class")
     candidates = _candidate_fields(frame, fields)
     usual = [name for name in candidates if name.lower() in USUAL_FIELDS]
-    numbers = [name for name in candidates if _is_whole_number(frame[name])]
-    if len(candidates) == 2 and len(numbers) == 1 and names_field(frame, numbers[0]) in candidates:
-        chosen = numbers  # a number and a name of the same classes: both are kept
-    else:
+    # A number and a name of the same classes: both are kept.
+    chosen = _number_of_pair(frame, candidates) or _number_of_pair(frame, usual)
+    if not chosen:
         chosen = candidates if len(candidates) == 1 else usual
     if len(chosen) != 1:
         for name in fields if not candidates else ():
@@ -87,6 +86,13 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
         )
     logger.info("labels: the classes of %s are taken from its field %r", src_path, chosen[0])
     return chosen[0]
+
+
+def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]:
+    """Of a field with numbers and another that names them, the former; else none."""
+    numbers = [name for name in fields if _is_whole_number(frame[name])]
+    is_pair = len(fields) == 2 and len(numbers) == 1 and names_field(frame, numbers[0]) in fields
+    return numbers if is_pair else []
 
 
 def _check_values(values: pd.Series, field: str, src_path: str | Path) -> None:
@@ -147,13 +153,18 @@ def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
     It is named as such fields usually are (`class_name`, `label`, ...), or as `field` with another ending (LULC_ID and
     LULC_NAME), which comes first. It gives each number one name, or none, and no two numbers the same.
     """
-    stem = _stem(field, _NUMBER_WORDS)
     texts = [str(name) for name in frame.columns if name != frame.geometry.name and is_text(frame[name])]
-    paired = [name for name in texts if name != field and stem and _stem(name, _NAME_WORDS) == stem]
+    paired = _paired(field, texts)
     usual = [name for name in texts if name not in (*paired, field) and _without_language(name) in NAME_FIELDS]
     usual.sort(key=lambda name: NAME_FIELDS.index(_without_language(name)))
     fitting = [name for name in (*paired, *usual) if _gives_names(frame, field, name)]
     return fitting[0] if fitting else None
+
+
+def _paired(field: str, others: Sequence[str]) -> list[str]:
+    """Of other fields, those named as `field` with another ending."""
+    stem = _stem(field, _NUMBER_WORDS)
+    return [name for name in others if name != field and stem and _stem(name, _NAME_WORDS) == stem]
 
 
 def _gives_names(frame: gpd.GeoDataFrame, field: str, name: str) -> bool:
@@ -219,6 +230,12 @@ def number_classes(
             logger.info("labels: the classes' names are taken from field %r", named_by)
             pairs = frame.loc[_is_known(frame[named_by]), [field, named_by]].drop_duplicates()
             names |= {int(key): str(name) for key, name in pairs.itertuples(index=False)}
+        elif unfit := _paired(field, [name for name in frame if name != frame.geometry.name and is_text(frame[name])]):
+            logger.warning(
+                "%s: field %r is not used for the classes' names: it gives some class of %r none, two or another's; "
+                "mend it, or give it as --label-field",
+                src_path, unfit[0], field,
+            )  # fmt: skip
         return frame, class_ids, names
     texts = frame[field].astype(str)
     ordered = sorted(set(texts), key=lambda name: (name.casefold(), name))

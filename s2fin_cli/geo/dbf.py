@@ -36,10 +36,10 @@ _LANGUAGE_DRIVER_BYTE = 29
 #: What is read where nothing is declared: what Windows writes in Western Europe and America.
 FALLBACK = "cp1252"
 #: Encodings that programs write by default, whatever the bytes are.
-_WEAK = {"cp1252", "iso8859-15", "cp437", "cp850", "ascii"}
+_WEAK = {"cp1252", "iso8859-1", "iso8859-15", "cp437", "cp850", "ascii"}
 
 
-def declared_encoding(src_path: str | Path, layer: str | None = None) -> tuple[str | None, str | None]:
+def declared_encoding(src_path: str | Path, layer: str) -> tuple[str | None, str | None]:
     """Python's name of the encoding that a Shapefile or dBASE table declares, and where it does so.
 
     Args:
@@ -47,12 +47,10 @@ def declared_encoding(src_path: str | Path, layer: str | None = None) -> tuple[s
         layer: in a folder, the file's name without suffix.
 
     Returns:
-        None twice where nothing usable is declared, or where the file is inside an archive.
+        None twice where nothing usable is declared.
     """
-    if is_dataset_name(src_path):
-        return None, None
     path = Path(src_path)
-    if path.is_dir() and layer is not None:
+    if path.is_dir():
         path = path / f"{layer}.dbf"
     beside = {file.suffix.lower(): file for file in path.parent.glob(f"{_escaped(path.stem)}.*")}
     if (cpg := beside.get(".cpg")) is not None:
@@ -67,6 +65,13 @@ def declared_encoding(src_path: str | Path, layer: str | None = None) -> tuple[s
         if number in _LANGUAGE_DRIVERS:
             return _LANGUAGE_DRIVERS[number], f"the header of {dbf.name}"
     return None, None
+
+
+def is_archived(src_path: str | Path) -> bool:
+    """Whether a Shapefile is where only GDAL gets at it."""
+    if is_dataset_name(src_path):
+        return True
+    return not Path(src_path).is_dir() and Path(src_path).suffix.lower() not in (".shp", ".shx", ".dbf")
 
 
 def _escaped(stem: str) -> str:
@@ -103,7 +108,7 @@ def right_encoding(texts: Iterable[str], src_path: str | Path, declared: str | N
         declared: Python's name of the encoding that the file declares, if it does.
         where: what declares it.
     """
-    strange = [text.encode("latin-1") for text in texts if not text.isascii()]
+    strange = sorted(text.encode("latin-1") for text in texts if not text.isascii())
     if not strange:
         return declared or FALLBACK
     if declared in (None, *_WEAK) and all(_fits(value, "utf-8") for value in strange):
@@ -117,7 +122,7 @@ def right_encoding(texts: Iterable[str], src_path: str | Path, declared: str | N
     )
     logger.warning(
         "%s: %s; they are read as %s (such as %r); if that is wrong, write the name of the right one into %s.cpg",
-        src_path, said, found, decode(min(strange).decode("latin-1"), found), Path(src_path).stem,
+        src_path, said, found, decode(strange[0].decode("latin-1"), found), Path(src_path).stem,
     )  # fmt: skip
     return found
 
@@ -129,6 +134,11 @@ def _fits(value: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_bytes(text: str) -> bool:
+    """Whether each character of a text may stand for a byte."""
+    return max(map(ord, text), default=0) < 0x100
 
 
 def decode(text: str, encoding: str) -> str:

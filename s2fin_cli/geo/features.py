@@ -20,7 +20,7 @@ from pyproj.exceptions import ProjError
 
 from s2fin_cli.errors import GeoreferencingError, S2finError, shortened
 from s2fin_cli.geo.classfield import strip_texts
-from s2fin_cli.geo.dbf import declared_encoding, decode, right_encoding
+from s2fin_cli.geo.dbf import declared_encoding, decode, is_archived, is_bytes, right_encoding
 from s2fin_cli.geo.geometries import are_finite, from_wkb, without_collections
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import is_dataset_name
@@ -82,6 +82,11 @@ def read_features(
         ) from cause
     except Exception as cause:
         reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
+        if "SHAPE_RESTORE_SHX" in reason:
+            raise error(
+                f"{src_path} cannot be read without its file {Path(src_path).stem}.shx; copy it too, or make it anew with: "
+                f"ogrinfo --config SHAPE_RESTORE_SHX YES {src_path}"
+            ) from cause
         raise error(f"{src_path} is not {wanted} that GDAL can read ({reason}); check the name and format") from cause
     frame = _usable(frame, src_path, error=error)
     check_coordinates(frame, src_path, error=error, grid=grid)
@@ -153,7 +158,7 @@ def _read_layer(
     """Fields, with the features' numbers (FID) as index, geometries, None for a table, and CRS of a layer."""
     options: dict[str, Any] = {}
     is_dbase = layer.driver == "ESRI Shapefile"
-    if is_dbase:
+    if is_dbase and not is_archived(src_path):
         options["encoding"] = "ISO-8859-1"  # which keeps every byte
     elif layer.driver in ("XLSX", "ODS"):
         options["HEADERS"] = "FORCE"
@@ -175,10 +180,18 @@ def _read_layer(
 def _recoded(
     names: list[str], columns: Sequence[NDArray[Any]], src_path: str | Path, layer: Layer
 ) -> tuple[list[str], list[NDArray[Any]]]:
-    """Names and values of fields of a Shapefile whose texts have a character for each byte, in the right encoding."""
-    texts = [value for column in columns if column.dtype == object for value in column if isinstance(value, str)]
-    declared, where = declared_encoding(src_path, layer.name)
-    encoding = right_encoding({*names, *texts}, src_path, declared, where)
+    """Names and values of fields of a Shapefile in the right encoding.
+
+    Each byte of its texts is a character; in an archive, GDAL has read them by what is declared there.
+    """
+    texts = {value for column in columns if column.dtype == object for value in column if isinstance(value, str)}
+    texts |= set(names)
+    if is_archived(src_path):
+        if not all(is_bytes(text) for text in texts):
+            return names, list(columns)
+        encoding = right_encoding(texts, src_path, "iso8859-1", "the archive")
+    else:
+        encoding = right_encoding(texts, src_path, *declared_encoding(src_path, layer.name))
 
     def recode(column: NDArray[Any]) -> NDArray[Any]:
         if column.dtype != object:

@@ -48,15 +48,19 @@ def from_wkb(
     Raises:
         InputError: surfaces or curves that have no counterpart among polygons and lines.
     """
-    geometries = np.asarray(shapely.from_wkb(values, on_invalid="ignore"), dtype=object)
-    broken = np.array([value is not None for value in values], dtype=bool) & shapely.is_missing(geometries)
+    present = np.array([value is not None for value in values], dtype=bool)
+    try:
+        geometries = np.asarray(shapely.from_wkb(values, on_invalid="ignore"), dtype=object)
+        broken = present & shapely.is_missing(geometries)
+    except NotImplementedError:  # as newer GEOS has curves, but shapely does not
+        geometries, broken = values, present
     if not broken.any():
         return geometries
     kinds = {kind for value in values[broken] if (kind := _unknown_kind(value))}
-    if kinds:
+    if kinds or geometries is values:
         raise error(
-            f"{src_path} holds {', '.join(sorted(kinds))} geometries, which cannot be used; convert them to polygons "
-            f"first (in QGIS, or with: ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path})"
+            f"{src_path} holds {', '.join(sorted(kinds)) or 'curved'} geometries, which cannot be used; convert them "
+            f"to polygons, e.g. with: ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path}"
         )
     geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
     lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))

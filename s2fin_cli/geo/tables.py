@@ -69,7 +69,7 @@ class Place:
     others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return " and ".join(map(repr, self.columns))
+        return f"column{'s' if len(self.columns) > 1 else ''} {' and '.join(map(repr, self.columns))}"
 
 
 def find_place(columns: Sequence[str]) -> Place | None:
@@ -271,19 +271,21 @@ def points_of(
             return points_of(fields, src_path, grid=grid, error=error, rows=rows)
         examples = ", ".join(str(value) for value in table.iloc[0][list(place.columns)])
         what = "geometries as WKT" if place.kind == "geometry" else "plain numbers"
-        raise error(f"{src_path}: its columns {place} hold no {what} but, e.g., {examples}; write them so")
+        raise error(f"{src_path}: there are no {what} in {place} but, e.g., {examples}; write them so")
     if lost:
-        logger.warning("%s: %s %s have no coordinates that can be read; skipped", src_path, rows, shortened(lost))
+        logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, shortened(lost))
     if crs is None and grid is not None and grid.crs is not None:
         _check_no_degrees(geometries, src_path, place=place, grid=grid, error=error)
         logger.warning(
-            "%s has no CRS; its columns %s are taken to be in the image's, %s", src_path, place, crs_name(grid.crs)
-        )
+            "%s names no CRS; the coordinates in %s are taken to be in the image's, %s",
+            src_path, place, crs_name(grid.crs),
+        )  # fmt: skip
         crs = grid.crs.to_wkt()
     elif crs is not None:
-        logger.info("%s: placed by its columns %s, in %s", src_path, place, crs)
+        logger.info("%s: placed by %s, in %s", src_path, place, crs)
     fields = table.drop(columns=[*place.columns, *place.others])
-    return features_of(fields, geometries, crs)
+    known = ~shapely.is_missing(geometries)
+    return features_of(fields[known], geometries[known], crs)
 
 
 def _placed(
@@ -324,7 +326,10 @@ def _geometries(
     """Geometries (n,) written as WKT, as hexadecimal WKB or as GeoJSON, and the CRS that they name."""
     if isinstance(values.dtype, gpd.array.GeometryDtype):
         return values.to_numpy(), None
-    found = [_geometry(value, on_invalid="ignore") for value in values]
+    try:
+        found = [_geometry(value, on_invalid="ignore") for value in values]
+    except NotImplementedError as cause:
+        raise error(f"{src_path}: column {values.name!r} holds curves; convert them to polygons first") from cause
     if broken := [place for place, (geometry, _) in enumerate(found) if geometry is None]:
         mended = {place: _geometry(values.iloc[place], on_invalid="fix") for place in broken}
         mended = {place: pair for place, pair in mended.items() if pair[0] is not None}
@@ -367,7 +372,7 @@ def _check_no_degrees(
         return
     if not shapely.box(*grid.bounds).intersects(shapely.box(left, bottom, right, top)):
         raise error(
-            f"{src_path}: its columns {place} hold {left:.6g} to {right:.6g} and {bottom:.6g} to {top:.6g}, which can "
+            f"{src_path}: the values in {place} are {left:.6g} to {right:.6g} and {bottom:.6g} to {top:.6g}, which can "
             f"only be degrees, and the image is in {crs_name(grid.crs)}; if they are longitude and latitude, name them "
             "lon and lat"
         )
