@@ -84,8 +84,8 @@ def read_features(
         reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
         if "SHAPE_RESTORE_SHX" in reason:
             raise error(
-                f"{src_path} cannot be read without its file {Path(src_path).stem}.shx; copy it too, or make it anew with: "
-                f"ogrinfo --config SHAPE_RESTORE_SHX YES {src_path}"
+                f"{src_path} cannot be read without its file {Path(src_path).stem}.shx; copy it too, or make it anew "
+                f"with: ogrinfo --config SHAPE_RESTORE_SHX YES {src_path}"
             ) from cause
         raise error(f"{src_path} is not {wanted} that GDAL can read ({reason}); check the name and format") from cause
     frame = _usable(frame, src_path, error=error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pyogrio
 import pytest
 import rasterio
@@ -23,7 +23,6 @@ from shapely import Polygon, box
 
 from s2fin_cli.assess.pipeline import evaluate
 from s2fin_cli.errors import AreaError, InputError, LabelError
-from s2fin_cli.geo import features
 from s2fin_cli.geo.area import read_area
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.classmap import create_class_map
@@ -271,12 +270,13 @@ def test_a_file_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".fgb", ".geojson", ".parquet"])
 def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -> None:
     """A sample with its class filled in, and a map's polygons: as labels, as reference and as area of interest."""
-    values = np.kron(np.array([[1, 2], [2, 7]], dtype=np.uint8), np.ones((20, 25), dtype=np.uint8))
+    values = np.array([[1, 2], [2, 7]], dtype=np.uint8).repeat(20, axis=0).repeat(25, axis=1)
+    confidence = np.ones(GRID.shape, dtype=np.float32)
     classes = make_classes({1: "forest", 2: "Grünland", 7: "water"})
     with create_class_map(tmp_path / "map.tif", GRID, classes) as writer:
         writer.write(values[None], ALL)
     polygons, sample = tmp_path / f"polygons{suffix}", tmp_path / f"sample{suffix}"
-    write_polygons(polygons, [(values, None)], grid=GRID, classes=classes, nodata=0)
+    write_polygons(polygons, [(values, confidence)], grid=GRID, classes=classes, nodata=0)
     labels = read_labels(polygons, GRID)
     assert counts(labels) == {"forest": 500, "Grünland": 1000, "water": 500}
     assert (labels.class_ids == values[labels.rows, labels.cols]).all()
@@ -293,7 +293,7 @@ def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -
     with pytest.raises(LabelError, match="field 'class' is empty in every feature; fill it in"):
         read_labels(sample, GRID)
     filled = read_features(sample, error=LabelError).to_crs(GRID.crs)
-    filled["class"] = ["Grünland", "Grünland", "water"]
+    filled["class"] = filled["id"].map({1: "Grünland", 2: "Grünland", 3: "water"})
     write_features(sample, filled, layer="sample")
     labels = read_labels(sample, GRID)
     assert (labels.rows.tolist(), labels.cols.tolist()) == (rows.tolist(), cols.tolist())
@@ -317,7 +317,7 @@ def test_parquet_of_other_writers(tmp_path: Path) -> None:
 
 def test_parquet_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame(land=["a"]).to_parquet(tmp_path / "gt.parquet")
-    monkeypatch.setattr(features.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LabelError, match=r"gt\.parquet cannot be read: Parquet needs pyarrow; pip install 's2fin\[par"):
         read_labels(tmp_path / "gt.parquet", GRID)
 
@@ -349,7 +349,7 @@ def test_longitudes_up_to_360_are_degrees(tmp_path: Path, write_vector: WriteVec
 def unclosed(shape: Polygon) -> bytes:
     """A polygon as well-known binary whose ring lacks its last point."""
     points = shapely.get_coordinates(shape)[:-1]
-    return struct.pack("<BIII", 1, 3, 1, len(points)) + points.astype("<f8").tobytes()
+    return struct.pack("<BIII", 1, 3, 1, len(points)) + bytes(points.astype("<f8").data)
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".parquet"])

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.crs import CRS
-from shapely import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
+from rasterio.features import geometry_mask
+from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding, read_class_table
-from s2fin_cli.geo.classfield import class_field, is_text
+from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.labels import LabelledPixels, LabelRules, _burn_polygons, read_labels
@@ -116,6 +117,58 @@ def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path, write_vector: W
     )
     assert [(c.id, c.name) for c in read_labels(path, GRID).classes] == [(5, "sand"), (12, "sea")]
     assert [(c.id, c.name) for c in read_labels(path, GRID, LabelRules("kind")).classes] == [(1, "sand"), (2, "sea")]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        ("LULC_ID", "LULC_NAME"), ("Classvalue", "Classname"), ("class", "class_name"), ("class_id", "class"),
+        ("id_clase", "nom_clase"), ("MC_ID", "MC_info"), ("lcCode", "lcName"), ("klasse_nr", "klasse"),
+        ("code", "label"), ("value", "name_de"), ("gridcode", "landcover"), ("NUTZART_NR", "NUTZART_TEXT"),
+    ],
+)  # fmt: skip
+def test_fields_that_name_the_classes(numbers: str, names: str) -> None:
+    """Beside another text that fits the classes as well."""
+    fields: dict[str, list[Any]] = {
+        "surveyor": ["Ann", "Bob", "Ann", "Cid"],
+        numbers: [12, 5, 12, 7],
+        names: ["sea", "sand", "sea", None],
+    }
+    _, class_ids, found = number_classes(frame(**fields), numbers, "gt.shp")
+    assert class_ids.tolist() == [12, 5, 12, 7]
+    assert found == {12: "sea", 5: "sand", 7: "7"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"remark": [None, None, "maybe", None]},
+        {"remark": ["a", "b", "a", "c"]},
+        {"surveyor": ["Ann", "Bob", "Ann", "Cid"]},
+        {"date": ["2021-05-01", "2021-05-02", "2021-05-01", "2021-05-03"]},
+        {"class_name": ["sea", "sand", None, "mud"]},
+        {"class_name": ["sea", "sand", "sea", "sand"]},
+        {"class_name": ["sea", "sand", "mud", "rock"]},
+    ],
+)
+def test_what_is_no_name_of_a_class(fields: dict[str, list[Any]]) -> None:
+    _, _, found = number_classes(frame(**{"class": [12, 5, 12, 7]}, **fields), "class", "gt.shp")
+    assert found == {5: "5", 7: "7", 12: "12"}
+
+
+def test_names_that_do_not_fit_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    number_classes(frame(lulc_id=[1, 1, 2], lulc_name=["sea", "See", "sand"]), "lulc_id", "gt.shp")
+    assert "gt.shp: field 'lulc_name' is not used for the classes' names" in caplog.text
+
+
+def test_a_usual_name_comes_before_others() -> None:
+    fields: dict[str, list[Any]] = {
+        "surveyor": ["Ann", "Bob", "Ann"],
+        "class": [1, 2, 1],
+        "class_name": ["a", "b", "a"],
+    }
+    assert class_field(frame(**fields), "gt.shp", label_field=None) == "class"
+    assert class_field(frame(clase=["a", "b", "a"], autor=["x", "y", "y"]), "gt.shp", label_field=None) == "clase"
 
 
 def test_blanks_around_names_make_no_other_class(tmp_path: Path, write_vector: WriteVector) -> None:
@@ -485,6 +538,73 @@ def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
         for row, col, group in burnt:
             own[row, col] |= group == number
         assert np.array_equal(own[clear], inside[clear])
+
+
+BOW_TIE = Polygon([(LEFT, TOP), (LEFT + 60, TOP - 40), (LEFT + 60, TOP), (LEFT, TOP - 40)])
+#: A ring that covers 4 pixels twice, which an even-odd rule leaves out.
+TWICE = Polygon(
+    [(LEFT + 10 * x, TOP - 10 * y) for x, y in [(0, 0), (10, 0), (10, 6), (4, 6), (4, 2), (6, 2), (6, 8), (0, 8)]]
+)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((BOW_TIE, None), id="bow tie"),
+        pytest.param((TWICE, [at(0, 0, 6, 8), at(4, 2, 6, 4), at(0, 0, 10, 2)]), id="ring over itself"),
+        pytest.param((MultiPolygon([at(0, 0, 4, 4), at(2, 2, 4, 4)]), [at(0, 0, 4, 4), at(2, 2, 4, 4)]), id="parts"),
+        pytest.param((MultiPolygon([at(0, 0, 4, 4), at(4, 0, 4, 4)]), [at(0, 0, 8, 4)]), id="parts side by side"),
+        pytest.param(
+            (
+                Polygon(at(0, 0, 9, 9).exterior, [at(1, 1, 4, 4).exterior, at(3, 3, 4, 4).exterior]),
+                [at(0, 0, 9, 9) - at(1, 1, 4, 4) - at(3, 3, 4, 4)],
+            ),
+            id="holes",
+        ),
+    ],
+)
+def test_no_part_of_an_invalid_polygon_is_lost(
+    tmp_path: Path,
+    write_vector: WriteVector,
+    caplog: pytest.LogCaptureFixture,
+    case: tuple[Any, list[Polygon] | None],
+) -> None:
+    """The pixels of a polygon that overlaps itself are those of the union of what its rings enclose.
+
+    A case is the shape, and polygons that make its union.
+    """
+    shape, parts = case
+    path = write_vector(tmp_path / "gt.gpkg", [at(20, 20), shape], land=["a", "b"])
+    labels = read_labels(path, GRID)
+    xs, ys = GRID.transform * (np.meshgrid(np.arange(50) + 0.5, np.arange(40) + 0.5))
+    wanted = shapely.contains_xy(shapely.union_all(parts or list(shapely.make_valid(shape).geoms)), xs, ys)
+    assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 2} == set(
+        zip(*np.nonzero(wanted), strict=True)
+    )
+    plain = geometry_mask([shape], GRID.shape, GRID.transform, invert=True)
+    change = f"gain {(wanted & ~plain).sum()} and lose {(plain & ~wanted).sum()} pixels of the image"
+    assert "feature 2 (FID): not valid as polygons" in caplog.text
+    assert change in caplog.text
+
+
+def test_collections_give_their_polygons(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    pure = GeometryCollection([at(0, 0), GeometryCollection([at(9, 0)])])
+    mixed = GeometryCollection([at(20, 20), LineString([(LEFT, TOP), (LEFT + 50, TOP)])])
+    path = write_vector(tmp_path / "gt.gpkg", [pure, mixed, at(30, 30)], land=["a", "b", "b"])
+    labels = read_labels(path, GRID)
+    assert (labels.kind, counts(labels)) == ("polygons", {"a": 12, "b": 12})
+    assert "the collections of feature 2 (FID) hold lines or points too, which are left out" in caplog.text
+
+
+def test_a_polygon_without_area_is_named(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    flat = Polygon([(LEFT, TOP), (LEFT + 50, TOP - 50), (LEFT, TOP)])
+    path = write_vector(tmp_path / "gt.gpkg", [flat, at(9, 9)], land=["a", "b"])
+    assert counts(read_labels(path, GRID)) == {"b": 6}
+    assert "feature 1 (FID): without any area; skipped" in caplog.text
 
 
 def test_a_south_up_grid_gives_the_flipped_result(tmp_path: Path, write_vector: WriteVector) -> None:
