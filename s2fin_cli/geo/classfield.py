@@ -52,6 +52,8 @@ _LANGUAGES = (
 )  # fmt: skip
 #: Names of fields that number the features themselves.
 ID_FIELDS = ("fid", "id", "objectid", "ogc_fid", "gid", "index", "uuid")
+#: Those that GDAL gives every feature of a KML file.
+KML_FIELDS = ("tessellate", "extrude", "visibility", "draworder", "altitudemode", "icon", "timestamp", "begin", "end")
 
 
 def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: str | None) -> str:
@@ -111,14 +113,26 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
     classlike = [
         name
         for name in fields
-        if name.lower() not in ID_FIELDS
+        if name.lower() not in (*ID_FIELDS, *KML_FIELDS)
         and (is_text(frame[name]) or _is_whole_number(frame[name]))
         and _is_known(frame[name]).any()
     ]
     # NOTE: where some field repeats its values, one that never does describes features, not classes.
     repeating = [name for name in classlike if frame[name].nunique() < len(frame)]
     varying = [name for name in repeating or classlike if frame[name].nunique() > 1]
-    return varying or repeating or classlike
+    candidates = varying or repeating or classlike
+    if not any(name.lower() in USUAL_FIELDS for name in candidates):
+        # A file with one feature a class: who drew them may repeat, but its class field says what it is.
+        candidates += [
+            name
+            for name in classlike
+            if name.lower() in USUAL_FIELDS
+            and name.lower() not in ("label", "category")
+            and name not in candidates
+            and frame[name].nunique() > 1
+            and _is_known(frame[name]).all()
+        ]
+    return candidates
 
 
 def strip_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

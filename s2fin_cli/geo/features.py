@@ -131,10 +131,10 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
     has_raster = bool(chosen) and holds_raster_too(src_path, layers)
     if len(chosen) > 1:
         names = ", ".join(layer.name for layer in chosen)
-        is_geopackage = str(src_path).lower().endswith(".gpkg")
-        how = f"give it as GPKG:{src_path}:LAYER" if is_geopackage else "export it to a file of its own"
         also = " and a raster" if has_raster else ""
-        raise error(f"{src_path} holds several layers ({names}){also}; choose one, and {how}")
+        raise error(
+            f"{src_path} holds several layers ({names}){also}; choose one, and {_how_to_name(src_path, chosen)}"
+        )
     if not chosen:
         if layers and not any(layer.has_geometries for layer in layers):
             raise error(f"{src_path} holds a table without rows; give a layer of polygons or points")
@@ -152,6 +152,16 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
     return layer
 
 
+def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
+    """For messages: how to give one of several layers."""
+    if str(src_path).lower().endswith(".gpkg"):
+        return f"give it as GPKG:{src_path}:LAYER"
+    if layers[0].driver == "ESRI Shapefile" and not is_dataset_name(src_path):
+        folder = src_path if Path(src_path).is_dir() else f"/vsizip/{src_path}"
+        return f"give its file, such as {folder}/{layers[0].name}.shp"
+    return "export it to a file of its own"
+
+
 def _read_layer(
     src_path: str | Path, layer: Layer, *, error: type[InputError]
 ) -> tuple[pd.DataFrame, NDArray[np.object_] | None, Any]:
@@ -159,7 +169,7 @@ def _read_layer(
     options: dict[str, Any] = {}
     is_dbase = layer.driver == "ESRI Shapefile"
     if is_dbase and not is_archived(src_path):
-        options["encoding"] = "ISO-8859-1"  # which keeps every byte
+        options["ENCODING"] = ""  # by which each byte becomes a character (ISO 8859-1)
     elif layer.driver in ("XLSX", "ODS"):
         options["HEADERS"] = "FORCE"
     meta, fids, geometries, columns = pyogrio.raw.read(src_path, layer=layer.name, return_fids=True, **options)

@@ -254,6 +254,21 @@ def test_texts_of_a_shapefile_in_an_archive(tmp_path: Path, caplog: pytest.LogCa
         assert ("they are read as utf-8" in caplog.text) == (cpg is None)
 
 
+def test_a_folder_of_shapefiles_is_not_guessed_at(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    frame(land=["a", "b"]).to_file(folder / "gt.shp")
+    assert counts(read_labels(folder, GRID)) == {"a": 6, "b": 6}
+    archive = shutil.make_archive(str(folder), "zip", folder)
+    assert counts(read_labels(f"/vsizip/{archive}/gt.shp", GRID)) == {"a": 6, "b": 6}
+    frame(land=["c", "d"]).to_file(folder / "more.shp")
+    with pytest.raises(LabelError, match=r"choose one, and give its file, such as .*site/(gt|more)\.shp"):
+        read_labels(folder, GRID)
+    archive = shutil.make_archive(str(folder), "zip", folder)
+    with pytest.raises(LabelError, match=r"give its file, such as /vsizip/.*site\.zip/(gt|more)\.shp"):
+        read_labels(archive, GRID)
+
+
 def test_a_text_cut_inside_a_character_keeps_the_rest(tmp_path: Path) -> None:
     write_shapefile(tmp_path / "gt.shp", "cp1252", "UTF-8", 0, names=["Wald", "GrÃ"])
     assert counts(read_labels(tmp_path / "gt.shp", GRID)).keys() == {"Wald", "Gr"}

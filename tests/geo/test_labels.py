@@ -224,6 +224,11 @@ def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
         ({"blank": ["", " ", ""], "land": ["a", "b", "c"]}, "land"),
         ({"checked": [True, False, True], "land": ["a", "b", "a"]}, "land"),
         ({"land": ["a", "a", "a"]}, "land"),
+        ({"class": ["a", "b", "c"], "surveyor": ["x", "y", "y"]}, "class"),
+        ({"class": [4, 2, 3], "remark": ["sure", "sure", None]}, "class"),
+        ({"class": ["a", "a", "a"], "land": ["a", "b", "a"]}, "land"),
+        ({"class": [1, 2, 3], "landcover": ["a", "b", "a"]}, "landcover"),
+        ({"Name": ["a", "b", "c"], "tessellate": [-1, -1, -1], "visibility": [-1, -1, -1]}, "Name"),
     ],
 )
 def test_the_only_field_that_can_be_it(fields: dict[str, list[Any]], chosen: str) -> None:
