@@ -24,7 +24,7 @@ from s2fin_cli.geo.dbf import declared_encoding, decode, is_archived, is_bytes, 
 from s2fin_cli.geo.geometries import are_finite, from_wkb, without_collections
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.rasters import is_dataset_name
-from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of
+from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of, names_table
 from s2fin_cli.geo.tables import (
     WANTED,
     features_of,
@@ -136,6 +136,9 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
             f"{src_path} holds several layers ({names}){also}; choose one, and {_how_to_name(src_path, chosen)}"
         )
     if not chosen:
+        if names_table(src_path) and not layers:
+            names = ", ".join(str(name) for name, _ in pyogrio.list_layers(src_path))
+            raise error(f"{src_path} names no layer of features; the file's layers are: {names}")
         if layers and not any(layer.has_geometries for layer in layers):
             raise error(f"{src_path} holds a table without rows; give a layer of polygons or points")
         raise error(f"{src_path} holds no features; draw some polygons or points first")
@@ -253,10 +256,10 @@ def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputE
     """The features that have a geometry, collections taken apart, and the CRS None where it is "undefined"."""
     geometries = without_collections(frame.geometry.to_numpy(), frame.index.to_numpy(), src_path)
     frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
-    usable = ~(frame.geometry.isna() | frame.geometry.is_empty)
+    usable = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     if not usable.all():
         logger.warning("%s: %d features without a geometry are left out", src_path, (~usable).sum())
-    finite = are_finite(frame.geometry.to_numpy())
+    finite = are_finite(geometries)
     if not finite.all():
         logger.warning(
             "%s: features %s (FID) have coordinates that are no numbers; skipped",

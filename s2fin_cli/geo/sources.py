@@ -45,6 +45,11 @@ class Layer:
     driver: str
 
 
+def names_table(src_path: str | Path) -> bool:
+    """Whether a name is one of a table in a GeoPackage, "GPKG:x.gpkg:table"."""
+    return re.fullmatch(r"gpkg:.+:(?!.*\.gpkg$)[^/\\:]+", str(src_path), re.IGNORECASE) is not None
+
+
 def layers_of(src_path: str | Path) -> list[Layer]:
     """The layers of a vector file; of "GPKG:x.gpkg:layer", that one alone.
 
@@ -56,7 +61,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(src_path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
         named = [(name, kind) for name, kind in found if str(src_path).endswith(f":{name}")][:1]
-        if re.match("gpkg:.*:", str(src_path), re.IGNORECASE) or named:
+        if named or names_table(src_path):
             found = named
         layers = []
         for name, has_geometries in found:

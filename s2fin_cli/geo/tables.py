@@ -129,7 +129,7 @@ def _marked_encoding(head: bytes) -> str | None:
 
 def _lines(text: str) -> list[str]:
     """The lines of a table from its header on, without what Excel notes before it."""
-    lines = text.splitlines()
+    lines = re.split(r"\r\n|\r|\n", text)  # and not at the other signs that `str.splitlines` knows
     while lines and (not lines[0].strip() or re.fullmatch(r'"?sep=.{0,2}"?', lines[0].strip(), re.IGNORECASE)):
         lines = lines[1:]
     return lines
@@ -186,7 +186,7 @@ def read_text_table(path: Path, *, error: type[InputError]) -> pd.DataFrame:
         ) from cause
     except pd.errors.EmptyDataError:
         table = pd.DataFrame(columns=names, dtype=str)
-    table.index += len(text.splitlines()) - len(lines) + 2
+    table.index += len(re.findall(r"\r\n|\r|\n", text)) + 1 - len(lines) + 2
     table = table[(table.fillna("") != "").any(axis=1)]
     blank = [name for name in table if str(name).startswith("column ") and is_blank(table[name])]
     return typed(table.drop(columns=blank))

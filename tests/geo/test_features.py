@@ -56,6 +56,13 @@ def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(fields, geometry=[at(4 * i, 0) for i in range(size)], crs=GRID.crs)
 
 
+#: Two points, by the names of their classes.
+KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document>
+<Placemark><name>a</name><Point><coordinates>9.0004,45.1529</coordinates></Point></Placemark>
+<Placemark><name>b</name><Point><coordinates>9.0010,45.1525</coordinates></Point></Placemark>
+</Document></kml>"""
+
+
 def write_envi(path: Path, count: int = 1) -> None:
     """An ENVI image of a few bytes, whose header lies beside every file of the same name."""
     with (
@@ -75,12 +82,11 @@ def test_a_header_beside_the_labels_makes_them_no_raster(tmp_path: Path, suffix:
     elif suffix == ".parquet":
         frame(**{"class": ["a", "b"]}).to_parquet(path)
     elif suffix == ".kml":
-        frame(name=["a", "b"]).to_crs("EPSG:4326").to_file(path, driver="KML")
+        path.write_text(KML)
     else:
         made = path.with_suffix(".shp") if suffix == ".dbf" else path
         frame(**{"class": ["a", "b"]}).to_file(made)
-    rules = LabelRules("Name" if suffix == ".kml" else "class")
-    assert counts(read_labels(path, GRID, rules)).keys() == {"a", "b"}
+    assert counts(read_labels(path, GRID)).keys() == {"a", "b"}
     with pytest.raises(InputError, match="holds 7 bands" if bands == 7 else "label raster .* has a CRS"):
         read_labels(tmp_path / "site.img", GRID)
 
@@ -144,6 +150,13 @@ def test_a_container_of_features_and_a_raster(tmp_path: Path, caplog: pytest.Log
         read_labels(path, GRID)
 
 
+def test_a_layer_that_is_not_there_is_not_replaced_by_another(tmp_path: Path) -> None:
+    path = tmp_path / "site.gpkg"
+    frame(land=["a", "b"]).to_file(path, layer="gt")
+    with pytest.raises(LabelError, match=r"site\.gpkg:gd names no layer of features; the file's layers are: gt"):
+        read_labels(f"GPKG:{path}:gd", GRID)
+
+
 def test_a_raster_beside_an_empty_layer_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "site.gpkg"
     frame(land=["a"])[:0].to_file(path, layer="scratch")
@@ -158,8 +171,10 @@ def test_layers_without_features_do_not_count(tmp_path: Path, caplog: pytest.Log
     with caplog.at_level(logging.INFO):
         assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
     assert "layer 'gt' is read; without features: scratch" in caplog.text
-    points = gpd.GeoDataFrame({"name": ["a", "b"]}, geometry=[at(0, 0).centroid, at(9, 9).centroid], crs=GRID.crs)
-    points.to_crs("EPSG:4326").to_file(tmp_path / "gt.gpx", driver="GPX", layer="waypoints")
+    (tmp_path / "gt.gpx").write_text(
+        '<gpx version="1.1" creator="t" xmlns="http://www.topografix.com/GPX/1/1">'
+        '<wpt lat="45.1529" lon="9.0004"><name>a</name></wpt><wpt lat="45.1525" lon="9.001"><name>b</name></wpt></gpx>'
+    )
     assert counts(read_labels(tmp_path / "gt.gpx", GRID)) == {"a": 1, "b": 1}
 
 
