@@ -15,9 +15,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS as ProjCRS
+from pyproj.exceptions import CRSError
 
 from s2fin_cli.errors import shortened
 from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.rasters import is_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -242,8 +245,8 @@ def points_of(
 ) -> gpd.GeoDataFrame:
     """The rows of a table as features, placed by its columns of coordinates or geometries.
 
-    `lon` and `lat` are WGS 84; `x` and `y`, and geometries that name no CRS, are in the grid's CRS, which is reported.
-    Columns of coordinates are no fields of the features.
+    `lon` and `lat` are WGS 84; `x` and `y`, and geometries that name no CRS, are in that of a .prj file beside the
+    table, else in the grid's, which is reported. Columns of coordinates are no fields of the features.
 
     Args:
         table: one row a feature.
@@ -264,28 +267,46 @@ def points_of(
     if table.empty:
         raise error(f"{src_path} holds a table without rows; give one with a row for each point")
     geometries, crs = _placed(table, place, src_path, rows=rows, error=error)
-    lost = table.index[shapely.is_missing(geometries)].tolist()
-    if len(lost) == len(table):
+    known = ~shapely.is_missing(geometries)
+    if not known.any():
         if place.kind == "geometry" and place.others:  # a column of that name that holds something else
             fields = table.drop(columns=[*place.columns])
             return points_of(fields, src_path, grid=grid, error=error, rows=rows)
         examples = ", ".join(str(value) for value in table.iloc[0][list(place.columns)])
         what = "geometries as WKT" if place.kind == "geometry" else "plain numbers"
         raise error(f"{src_path}: there are no {what} in {place} but, e.g., {examples}; write them so")
-    if lost:
-        logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, shortened(lost))
-    if crs is None and grid is not None and grid.crs is not None:
-        _check_no_degrees(geometries, src_path, place=place, grid=grid, error=error)
-        logger.warning(
-            "%s names no CRS; the coordinates in %s are taken to be in the image's, %s",
-            src_path, place, crs_name(grid.crs),
-        )  # fmt: skip
-        crs = grid.crs.to_wkt()
-    elif crs is not None:
-        logger.info("%s: placed by %s, in %s", src_path, place, crs)
-    fields = table.drop(columns=[*place.columns, *place.others])
-    known = ~shapely.is_missing(geometries)
-    return features_of(fields[known], geometries[known], crs)
+    if not known.all():
+        lost = shortened(table.index[~known].tolist())
+        logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, lost)
+    geometries = geometries[known]
+    crs = crs or _crs_beside(src_path) or _images_crs(geometries, place, src_path, grid=grid, error=error)
+    if crs is not None:
+        logger.info("%s: placed by %s, in %s", src_path, place, ProjCRS.from_user_input(crs).name)
+    return features_of(table.drop(columns=[*place.columns, *place.others])[known], geometries, crs)
+
+
+def _crs_beside(src_path: str | Path) -> str | None:
+    """The CRS that GDAL writes beside a table, in x.prj of x.csv; not where that belongs to a Shapefile x.shp."""
+    path = Path(src_path).with_suffix(".prj")
+    if is_dataset_name(src_path) or not path.is_file() or path.with_suffix(".shp").exists():
+        return None
+    try:
+        return ProjCRS.from_wkt(path.read_text(encoding="latin-1").strip()).to_wkt()
+    except CRSError:
+        logger.warning("%s holds no CRS that is known; it is ignored", path)
+        return None
+
+
+def _images_crs(
+    geometries: NDArray[np.object_], place: Place, src_path: str | Path, *, grid: Grid | None, error: type[InputError]
+) -> str | None:
+    """The image's CRS, with a warning, for coordinates that may be in it; None where there is none."""
+    if grid is None or grid.crs is None:
+        return None
+    _check_no_degrees(geometries, src_path, place=place, grid=grid, error=error)
+    name = crs_name(grid.crs)
+    logger.warning("%s names no CRS; the coordinates in %s are taken to be in the image's, %s", src_path, place, name)
+    return str(grid.crs.to_wkt())
 
 
 def _placed(

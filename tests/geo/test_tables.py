@@ -11,6 +11,7 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
+from pyproj import CRS as ProjCRS
 from pyproj import Transformer
 from rasterio.crs import CRS
 from shapely import Point, box
@@ -113,7 +114,7 @@ def test_longitude_and_latitude(tmp_path: Path, caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.INFO):
         labels = read_labels(tmp_path / "gt.csv", GRID)
     assert found(labels) == {(3, 4, "a"), (3, 5, "a"), (20, 31, "Grünland")}
-    assert f"placed by columns '{names[0]}' and '{names[1]}', in EPSG:4326" in caplog.text
+    assert f"placed by columns '{names[0]}' and '{names[1]}', in WGS 84" in caplog.text
 
 
 def test_geometries_in_a_column(tmp_path: Path) -> None:
@@ -192,6 +193,25 @@ def test_a_table_in_degrees_on_a_grid_in_degrees(tmp_path: Path) -> None:
     (tmp_path / "gt.csv").write_text("x,y,class\n500005,4999995,a\n")
     with pytest.raises(LabelError, match="no longitude and latitude"):
         read_labels(tmp_path / "gt.csv", grid)
+
+
+def test_a_crs_beside_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As GDAL writes one; but a Shapefile of the same name has its own."""
+    shift = Transformer.from_crs(32632, 32633, always_xy=True)
+    x, y = shift.transform(*place(3, 4))
+    (tmp_path / "gt.csv").write_text(f"x,y,class\n{x},{y},a\n")
+    (tmp_path / "gt.prj").write_text(ProjCRS.from_epsg(32633).to_wkt("WKT1_ESRI"))
+    assert found(read_labels(tmp_path / "gt.csv", GRID)) == {(3, 4, "a")}
+    assert not caplog.text
+    (tmp_path / "gt.shp").touch()
+    with pytest.raises(LabelError, match="no labelled pixel lies in the image"):
+        read_labels(tmp_path / "gt.csv", GRID)
+    assert "names no CRS; the coordinates in columns 'x' and 'y' are taken to be in the image's" in caplog.text
+    (tmp_path / "gt.shp").unlink()
+    (tmp_path / "gt.prj").write_text("nonsense")
+    with pytest.raises(LabelError, match="no labelled pixel lies in the image"):
+        read_labels(tmp_path / "gt.csv", GRID)
+    assert "gt.prj holds no CRS that is known; it is ignored" in caplog.text
 
 
 def test_points_are_no_area(tmp_path: Path) -> None:
