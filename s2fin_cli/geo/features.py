@@ -27,12 +27,13 @@ from s2fin_cli.geo.rasters import is_dataset_name
 from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of, names_table
 from s2fin_cli.geo.tables import (
     WANTED,
+    distinct,
     features_of,
+    find_place,
     first_columns,
     points_of,
     read_text_table,
     typed,
-    unlike,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 #: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
 LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01
+
+#: GDAL's names of formats with sheets, whose first row has the names of the columns.
+SHEETS = ("XLSX", "ODS")
 
 POLYGON_TYPES = {"Polygon", "MultiPolygon"}
 
@@ -128,6 +132,8 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
     filled = [layer for layer in layers if layer.count]
     spatial = [layer for layer in filled if layer.has_geometries]
     chosen = spatial if spatial or any(layer.has_geometries for layer in layers) else filled
+    if len(chosen) > 1 and not spatial:
+        chosen = [layer for layer in chosen if _names_places(src_path, layer)] or chosen
     has_raster = bool(chosen) and holds_raster_too(src_path, layers)
     if len(chosen) > 1:
         names = ", ".join(layer.name for layer in chosen)
@@ -155,6 +161,12 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
     return layer
 
 
+def _names_places(src_path: str | Path, layer: Layer) -> bool:
+    """Whether a table has columns of coordinates."""
+    options = {"HEADERS": "FORCE"} if layer.driver in SHEETS else {}
+    return find_place(pyogrio.read_info(src_path, layer=layer.name, **options)["fields"].tolist()) is not None
+
+
 def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
     """For messages: how to give one of several layers."""
     if str(src_path).lower().endswith(".gpkg"):
@@ -173,16 +185,13 @@ def _read_layer(
     is_dbase = layer.driver == "ESRI Shapefile"
     if is_dbase and not is_archived(src_path):
         options["ENCODING"] = ""  # by which each byte becomes a character (ISO 8859-1)
-    elif layer.driver in ("XLSX", "ODS"):
+    elif layer.driver in SHEETS:
         options["HEADERS"] = "FORCE"
     meta, fids, geometries, columns = pyogrio.raw.read(src_path, layer=layer.name, return_fids=True, **options)
     names = [str(name) for name in meta["fields"]]
     if is_dbase:
         names, columns = _recoded(names, columns, src_path, layer)
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        logger.warning("%s: several fields are named %s; the later ones get a number", src_path, ", ".join(twice))
-    fields = pd.DataFrame(dict(zip(unlike(names), columns, strict=True)), index=fids)
+    fields = pd.DataFrame(dict(zip(distinct(names, src_path), columns, strict=True)), index=fids)
     if not layer.has_geometries:
         return fields, None, None
     if geometries is None:
@@ -298,7 +307,7 @@ def check_coordinates(
     if grid is not None and grid.crs is not None and not grid.crs.is_geographic:
         code = f"EPSG:{found}" if (found := grid.crs.to_epsg()) else code
     remedy = (
-        "name the columns x and y if they are in the image's CRS"
+        "if they are in the image's CRS, name the columns x and y; if lon and lat are swapped, swap the names"
         if is_text_table(src_path)
         else f"if they are in {code}, write that into it with: ogr2ogr -a_srs {code} assigned.gpkg {src_path}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import logging
 import re
 import warnings
@@ -80,14 +81,14 @@ def find_place(columns: Sequence[str]) -> Place | None:
 
     Geometries come before longitude and latitude, and these before coordinates in the image's CRS.
     """
-    plain: dict[str, str] = {}
+    plain: dict[str, list[str]] = {}
     for column in columns:
-        plain.setdefault(_plain(column), column)
+        plain.setdefault(_plain(column), []).append(column)
     kinds: list[tuple[str, Sequence[tuple[str, ...]]]] = [
         ("geometry", [(name,) for name in GEOMETRY]), ("lonlat", LON_LAT), ("xy", X_Y)
     ]  # fmt: skip
     found = [
-        (kind, tuple(plain[name] for name in names))
+        (kind, _alike([plain[name] for name in names]))
         for kind, groups in kinds
         for names in groups
         if all(name in plain for name in names)
@@ -97,6 +98,12 @@ def find_place(columns: Sequence[str]) -> Place | None:
     kind, chosen = found[0]
     others = dict.fromkeys(column for _, names in found[1:] for column in names if column not in chosen)
     return Place(chosen, kind, tuple(others))
+
+
+def _alike(groups: list[list[str]]) -> tuple[str, ...]:
+    """One column of each group, in the same case where there is a choice: R numbers rows by an X beside x and y."""
+    choices = list(itertools.product(*groups))
+    return next((names for names in choices if len({name.isupper() for name in names}) == 1), choices[0])
 
 
 def _plain(column: str) -> str:
@@ -164,17 +171,19 @@ def read_text_table(path: Path, *, error: type[InputError]) -> pd.DataFrame:
     """
     text = _decoded(path)
     lines = _lines(text)
+    if lines and not lines[0].replace("\t", "").isprintable():
+        raise error(f"{path} is not a table of text, as its name says; check what it holds")
     if not lines:
         raise error(f"{path} is empty; give a table with a header line and a row for each point")
     columns, delimiter = _split_header(lines[0])
-    names = [name or f"column {number}" for number, name in enumerate(columns, start=1)]
+    names = distinct([name or f"column {number}" for number, name in enumerate(columns, start=1)], path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # which would lose fields
             table = pd.read_csv(
                 io.StringIO("\n".join(lines[1:])),
                 sep=r"\s+" if delimiter == " " else delimiter,
-                names=unlike(names),
+                names=names,
                 header=None,
                 index_col=False,
                 dtype=str,
@@ -195,13 +204,15 @@ def read_text_table(path: Path, *, error: type[InputError]) -> pd.DataFrame:
     return typed(table.drop(columns=blank))
 
 
-def unlike(names: list[str]) -> list[str]:
-    """Names of which no two are the same."""
+def distinct(names: list[str], src_path: str | Path) -> list[str]:
+    """Names of fields of which no two are the same; the later ones get a number, with a warning."""
     seen: list[str] = []
     for name in names:
         own, number = name, 2
         while own in seen:
             own, number = f"{name}_{number}", number + 1
+        if own != name:
+            logger.warning("%s: several fields are named %r; a later one is taken for %r", src_path, name, own)
         seen.append(own)
     return seen
 
@@ -279,9 +290,10 @@ def points_of(
         lost = shortened(table.index[~known].tolist())
         logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, lost)
     geometries = geometries[known]
-    crs = crs or _crs_beside(src_path) or _images_crs(geometries, place, src_path, grid=grid, error=error)
-    if crs is not None:
+    if (crs := crs or _crs_beside(src_path)) is not None:
         logger.info("%s: placed by %s, in %s", src_path, place, ProjCRS.from_user_input(crs).name)
+    else:
+        crs = _images_crs(geometries, place, src_path, grid=grid, error=error)
     return features_of(table.drop(columns=[*place.columns, *place.others])[known], geometries, crs)
 
 

@@ -157,6 +157,24 @@ def test_tables_of_other_formats(tmp_path: Path, name: str, kinds: list[str | in
     assert found(labels) == {(r, c, str(kind)) for (r, c, _), kind in zip(POINTS, kinds, strict=True)}
 
 
+def test_the_only_sheet_with_coordinates_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "gt.xlsx"
+    points = pd.DataFrame({"x": [LEFT + 5.0], "y": [TOP - 5.0], "class": ["a"]})
+    pyogrio.write_dataframe(pd.DataFrame({"note": ["by Ann"]}), path, driver="XLSX", layer="read me")
+    pyogrio.write_dataframe(points, path, driver="XLSX", layer="points", append=True)
+    assert found(read_labels(path, GRID)) == {(0, 0, "a")}
+    pyogrio.write_dataframe(points, path, driver="XLSX", layer="more", append=True)
+    with pytest.raises(LabelError, match=r"gt\.xlsx holds several layers \(points, more\); choose one"):
+        read_labels(path, GRID)
+
+
+def test_two_columns_of_one_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "gt.csv").write_text(f"x,y,class,class\n{LEFT + 5},{TOP - 5},a,b\n")
+    assert found(read_labels(tmp_path / "gt.csv", GRID)) == {(0, 0, "a")}
+    assert "several fields are named 'class'; a later one is taken for 'class_2'" in caplog.text
+    assert found(read_labels(tmp_path / "gt.csv", GRID, LabelRules("class_2"))) == {(0, 0, "b")}
+
+
 def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "gt.csv"
     path.write_text(f"x,y,class\n{LEFT + 5},{TOP - 5},1\n\n,,2\n{LEFT + 15},north,2\n{LEFT + 25},{TOP - 5},NA\n")
@@ -170,9 +188,13 @@ def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.Log
     [
         ("", "is empty; give a table with a header line"),
         ("x,y,class\n", "holds a table without rows"),
+        ("x,y,\x07\x01\n1,2,3\n", "is not a table of text, as its name says"),
         ("land,code\na,1\n", "holds a table without geometries; its columns are land, code, .* name them x and y"),
         ("x,y,class\n9.5,45.1,a\n", "columns 'x' and 'y' are 9.5 to 9.5 .* can only be degrees, .* name them lon and"),
-        ("lon,lat,class\n500005,4999995,a\n", "such as 500005, 4999995, .* name the columns x and y if they are in"),
+        (
+            "lon,lat,class\n500005,4999995,a\n",
+            "such as 500005, 4999995, .* if they are in the image's CRS, name the columns x and y",
+        ),
         ("x,y,class\n500005,5,4999995,5,a\n", "has rows with more fields than its header .* decimals with a point"),
         ("lon,lat,class\n9°30'E,45°N,a\n", "no plain numbers in columns 'lon' and 'lat' but, e.g., 9°30'E, 45°N"),
         ("wkt,class\nsomewhere,a\n", "no geometries as WKT in column 'wkt' but, e.g., somewhere"),
@@ -239,6 +261,8 @@ def test_which_columns_place_the_rows() -> None:
         (["x", "y", "lon", "lat"], ("lon", "lat")),
         (["x", "y", "WKT"], ("WKT",)),
         (["X Coord", "Y Coord"], ("X Coord", "Y Coord")),
+        (["X", "x", "y"], ("x", "y")),
+        (["x", "X", "Y"], ("X", "Y")),
         (["x", "lat"], None),
         ([], None),
     ):
