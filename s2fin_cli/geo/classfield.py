@@ -167,12 +167,18 @@ def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
     It is named as such fields usually are (`class_name`, `label`, ...), or as `field` with another ending (LULC_ID and
     LULC_NAME), which comes first. It gives each number one name, or none, and no two numbers the same.
     """
-    texts = [str(name) for name in frame.columns if name != frame.geometry.name and is_text(frame[name])]
+    texts = _texts(frame)
     paired = _paired(field, texts)
     usual = [name for name in texts if name not in (*paired, field) and _without_language(name) in NAME_FIELDS]
     usual.sort(key=lambda name: NAME_FIELDS.index(_without_language(name)))
     fitting = [name for name in (*paired, *usual) if _gives_names(frame, field, name)]
     return fitting[0] if fitting else None
+
+
+def _texts(frame: gpd.GeoDataFrame) -> list[str]:
+    """The fields with texts that are not all empty."""
+    fields = [str(name) for name in frame.columns if name != frame.geometry.name]
+    return [name for name in fields if is_text(frame[name]) and _is_known(frame[name]).any()]
 
 
 def _paired(field: str, others: Sequence[str]) -> list[str]:
@@ -244,7 +250,7 @@ def number_classes(
             logger.info("labels: the classes' names are taken from field %r", named_by)
             pairs = frame.loc[_is_known(frame[named_by]), [field, named_by]].drop_duplicates()
             names |= {int(key): str(name) for key, name in pairs.itertuples(index=False)}
-        elif unfit := _paired(field, [name for name in frame if name != frame.geometry.name and is_text(frame[name])]):
+        elif unfit := _paired(field, _texts(frame)):
             logger.warning(
                 "%s: field %r is not used for the classes' names: it gives some class of %r none, two or another's; "
                 "mend it, or give it as --label-field",

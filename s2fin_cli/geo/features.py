@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 #: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
 LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01
 
+#: Under which attribute of a frame the numbers of those features stand whose rings were closed.
+MENDED = "mended"
 #: GDAL's names of formats with sheets, whose first row has the names of the columns.
 SHEETS = ("XLSX", "ODS")
 
@@ -106,9 +108,9 @@ def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -
         return points_of(table, src_path, grid=grid, error=error, rows="lines")
     layers = _layers(src_path, error=error)
     layer = _only_layer(src_path, layers, error=error)
-    fields, geometries, crs = _read_layer(src_path, layer, error=error)
-    if geometries is not None:
-        return features_of(fields, geometries, crs)
+    fields, binary, crs = _read_layer(src_path, layer)
+    if layer.has_geometries:
+        return _features_of(fields, binary, crs, src_path, error=error)
     fields = typed(fields) if layer.driver == "CSV" else fields
     return points_of(fields, src_path, grid=grid, error=error)
 
@@ -177,10 +179,18 @@ def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
     return "export it to a file of its own"
 
 
-def _read_layer(
-    src_path: str | Path, layer: Layer, *, error: type[InputError]
-) -> tuple[pd.DataFrame, NDArray[np.object_] | None, Any]:
-    """Fields, with the features' numbers (FID) as index, geometries, None for a table, and CRS of a layer."""
+def _features_of(
+    fields: pd.DataFrame, binary: NDArray[np.object_], crs: Any, src_path: str | Path, *, error: type[InputError]
+) -> gpd.GeoDataFrame:
+    """Features with geometries from well-known binary; those that were mended are listed in `frame.attrs[MENDED]`."""
+    geometries, mended = from_wkb(binary, fields.index.to_numpy(), src_path, error=error)
+    frame = features_of(fields, geometries, crs)
+    frame.attrs[MENDED] = mended
+    return frame
+
+
+def _read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArray[np.object_], Any]:
+    """Fields, with the features' numbers (FID) as index, geometries as well-known binary, and CRS of a layer."""
     options: dict[str, Any] = {}
     is_dbase = layer.driver == "ESRI Shapefile"
     if is_dbase and not is_archived(src_path):
@@ -192,11 +202,9 @@ def _read_layer(
     if is_dbase:
         names, columns = _recoded(names, columns, src_path, layer)
     fields = pd.DataFrame(dict(zip(distinct(names, src_path), columns, strict=True)), index=fids)
-    if not layer.has_geometries:
-        return fields, None, None
     if geometries is None:
         geometries = np.full(len(fields), None, dtype=object)
-    return fields, from_wkb(geometries, fids, src_path, error=error), meta["crs"]
+    return fields, geometries, meta["crs"]
 
 
 def _recoded(
@@ -232,8 +240,7 @@ def _read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> 
         frame = gpd.read_parquet(path)
     except shapely.errors.ShapelyError:  # a broken geometry
         table, name, crs = _read_raw_parquet(path)
-        geometries = from_wkb(table[name].to_numpy(dtype=object), np.arange(len(table)), path, error=error)
-        return features_of(table.drop(columns=name), geometries, crs)
+        return _features_of(table.drop(columns=name), table[name].to_numpy(dtype=object), crs, path, error=error)
     except ValueError as cause:
         if "geo metadata" not in str(cause):
             raise

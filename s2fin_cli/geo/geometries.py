@@ -14,6 +14,7 @@ import shapely
 from s2fin_cli.errors import shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ _MULTI = {0: shapely.multipoints, 1: shapely.multilinestrings, 2: shapely.multip
 
 def from_wkb(
     values: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path, *, error: type[InputError]
-) -> NDArray[np.object_]:
+) -> tuple[NDArray[np.object_], list[int]]:
     """Geometries (n,) from well-known binary, None where there is none or where it is beyond repair.
 
     A ring that is not closed is closed; features that are mended or given up are named in a warning.
@@ -44,6 +45,9 @@ def from_wkb(
         fids: the numbers (n,) of the features in the file.
         src_path: where they come from, for messages.
         error: the kind of error to raise.
+
+    Returns:
+        the geometries, and the numbers of the features that were mended.
 
     Raises:
         InputError: surfaces or curves that have no counterpart among polygons and lines.
@@ -55,7 +59,7 @@ def from_wkb(
     except NotImplementedError:  # as newer GEOS has curves, but shapely does not
         geometries, broken = values, present
     if not broken.any():
-        return geometries
+        return geometries, []
     kinds = {kind for value in values[broken] if (kind := _unknown_kind(value))}
     if kinds or geometries is values:
         raise error(
@@ -72,7 +76,7 @@ def from_wkb(
     if lost.any():
         logger.warning("%s: the geometry of %s is broken beyond repair; it is skipped", src_path, _named(fids[lost]))
         geometries[lost] = None
-    return geometries
+    return geometries, fids[mended].tolist()
 
 
 def _unknown_kind(value: bytes) -> str | None:
@@ -128,7 +132,7 @@ def are_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 
 def mended_polygons(
-    polygons: NDArray[np.object_], fids: NDArray[Any], grid: Grid, src_path: str | Path
+    polygons: NDArray[np.object_], fids: NDArray[Any], grid: Grid, src_path: str | Path, *, closed: Sequence[int] = ()
 ) -> NDArray[np.object_]:
     """Polygons (n,) in a grid's CRS, those mended that cross or overlap themselves.
 
@@ -140,7 +144,16 @@ def mended_polygons(
         fids: the numbers (n,) of the features in the file.
         grid: the grid, to count the pixels that change by it.
         src_path: where they come from, for messages.
+        closed: the numbers of those features whose rings were closed, to say how many pixels they hold.
     """
+    if (are_closed := np.isin(fids, closed)).any():
+        count = sum(int(_mask(polygon, polygon.bounds, grid).sum()) for polygon in polygons[are_closed])
+        logger.warning(
+            "%s: %s: rings closed, by which %d pixels of the image lie inside",
+            src_path,
+            _named(fids[are_closed]),
+            count,
+        )
     invalid = np.flatnonzero(~shapely.is_valid(polygons) & are_finite(polygons))
     if not len(invalid):
         return polygons
@@ -161,14 +174,15 @@ def mended_polygons(
 
 def _change(before: Any, after: Any, grid: Grid) -> tuple[int, int]:
     """How many pixels' centres a mended polygon holds that GDAL does not find in the broken one, and the reverse."""
-    window = grid.window_of(before.bounds)
-    if window is None:
-        return 0, 0
-    transform = rasterio.windows.transform(window, grid.transform)
-    one, other = (
-        rasterio.features.geometry_mask([shape], (window.height, window.width), transform, invert=True)
-        if not shape.is_empty
-        else np.zeros((window.height, window.width), dtype=bool)
-        for shape in (before, after)
-    )
+    one, other = (_mask(shape, before.bounds, grid) for shape in (before, after))
     return int((other & ~one).sum()), int((one & ~other).sum())
+
+
+def _mask(polygon: Any, bounds: Sequence[float], grid: Grid) -> NDArray[np.bool_]:
+    """The pixels (height, width) inside bounds whose centres lie in a polygon, as GDAL finds them."""
+    window = grid.window_of(bounds)
+    if window is None or polygon.is_empty:
+        return np.zeros((1, 1), dtype=bool)
+    transform = rasterio.windows.transform(window, grid.transform)
+    inside = rasterio.features.geometry_mask([polygon], (window.height, window.width), transform, invert=True)
+    return np.asarray(inside, dtype=bool)

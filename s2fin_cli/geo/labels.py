@@ -18,7 +18,7 @@ from s2fin_cli.errors import GeoreferencingError, LabelError, shortened
 from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes, read_class_table
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import read_class_names
-from s2fin_cli.geo.features import POLYGON_TYPES, on_grid_crs, read_features
+from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, read_features
 from s2fin_cli.geo.geometries import mended_polygons
 from s2fin_cli.geo.rasters import RasterInfo, check_without_crs, open_on_grid, read_info
 from s2fin_cli.geo.sources import is_vector
@@ -135,7 +135,9 @@ def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> 
     frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
     geometries = on_grid_crs(frame, grid, src_path).to_numpy()
     if kind == "polygons":
-        geometries = mended_polygons(geometries, frame.index.to_numpy(), grid, src_path)
+        geometries = mended_polygons(
+            geometries, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())
+        )
     geometries = _buffered(geometries, grid, kind, rules.buffer)
     as_points = kind == "points" and rules.buffer is None
     rows, cols, groups = _burn_points(geometries, grid) if as_points else _burn_polygons(geometries, grid)

@@ -400,6 +400,7 @@ def test_a_broken_ring_is_named_and_closed(tmp_path: Path, caplog: pytest.LogCap
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
     first = 0 if suffix == ".parquet" else 1
     assert f"the geometry of feature {first + 1} (FID) is broken" in caplog.text
+    assert f"feature {first + 1} (FID): rings closed, by which 6 pixels of the image lie inside" in caplog.text
     assert f"the geometry of feature {first + 2} (FID) is broken beyond repair; it is skipped" in caplog.text
 
 
