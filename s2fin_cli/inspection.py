@@ -113,6 +113,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "dtype": info.dtype,
         "nodata": _plain(info.nodata),
         "border_fill": None if fill is None else fill.value,
+        "doubts": list(info.doubts),
         "voids": [{"value": void.value, "share": round(void.share, 4), "bands": list(void.numbers)} for void in voids],
         "mask_bands": list(info.alpha_indexes),
         "bad_bands": list(info.bad_indexes),
@@ -153,6 +154,8 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
     for void in raster["voids"]:
         where = f"{100 * void['share']:.1f} % of band {', '.join(map(str, void['bands']))}"
         rows["nodata"] += f", but {void['value']:g}, far from all other values, fills {where}"
+    for number, doubt in enumerate(raster["doubts"], start=1):
+        rows["doubtful" + " " * (number - 1)] = doubt.removeprefix(f"{raster['path']} ")
     if raster["mask_bands"]:
         rows["mask"] = f"band {', '.join(map(str, raster['mask_bands']))} (alpha)"
     if raster["bad_bands"]:

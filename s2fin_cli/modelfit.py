@@ -12,6 +12,7 @@ import numpy as np
 from s2fin_cli.errors import ModelFileError
 from s2fin_cli.geo.rasters import describe_scaling
 from s2fin_cli.geo.spectra import are_same_wavelengths, match_wavelengths
+from s2fin_cli.geo.stack import HEIGHT_MODALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,6 @@ logger = logging.getLogger(__name__)
 MAX_SCALE_FACTOR = 20.0
 #: From this factor on the user is told.
 TOLD_SCALE_FACTOR = 4.0
-#: Modalities whose values are physical heights: another place may well lie much higher.
-HEIGHT_MODALITIES = ("lidar", "dsm")
 #: Rows of a table in a message at most.
 MOST_ROWS = 12
 
@@ -193,6 +192,7 @@ def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
     """Tell of bands that are taken by number although there is reason to think that they are others."""
     wanted, given = _names(bands.band_names), _names(layer.band_names)
     if not (_are_names(wanted) and _are_names(given)):
+        _warn_of_colors(bands, layer)
         if (bands.wavelengths is None) != (layer.wavelengths is None):
             knows, lacks = ("image", "model") if bands.wavelengths is None else ("model", "image")
             logger.warning(
@@ -205,6 +205,17 @@ def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
             logger.warning(
                 "%s: bands are taken by number, and band %d is named %r where the model had %r",
                 layer.describe(), number, layer.band_names[position], bands.band_names[position],
+            )  # fmt: skip
+            return
+
+
+def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
+    """Tell of a band that is marked as another colour than the model's band of the same number."""
+    for number, wanted, given in zip(layer.numbers, bands.colors or (), layer.colors, strict=False):
+        if wanted and given and wanted != given:
+            logger.warning(
+                "%s: bands are taken by number, and band %d is marked as %s where the model had %s; if their order "
+                "differs, choose the bands in the model's order with -b", layer.describe(), number, given, wanted,
             )  # fmt: skip
             return
 
@@ -229,6 +240,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
     if not comparable.any():
         return
     factor = float(np.median(given[comparable] / trained[comparable]))
+    _warn_of_bands(bands, layer, given=given, trained=trained, usual=factor)
     if 1 / TOLD_SCALE_FACTOR <= factor <= TOLD_SCALE_FACTOR:
         return
     given_kind, trained_kind = (
@@ -243,6 +255,22 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
         logger.warning("%s; are both in the same unit?", message)
         return
     raise ModelFileError(f"{message}; bring the image to the same unit and scale first")
+
+
+def _warn_of_bands(bands: BandSet, layer: Layer, *, given: np.ndarray, trained: np.ndarray, usual: float) -> None:
+    """Warn of single bands whose values are of another magnitude than all others lead one to expect."""
+    if bands.modality in HEIGHT_MODALITIES:
+        return
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factors = given / trained / usual
+        odd = np.isfinite(given) & (trained > 0) & ((factors > MAX_SCALE_FACTOR) | (factors < 1 / MAX_SCALE_FACTOR))
+    if odd.any() and not odd.all():
+        numbers = [number for number, is_odd in zip(layer.numbers, odd, strict=True) if is_odd]
+        logger.warning(
+            "%s: band %s has values up to about %.4g, where the model was trained on values up to about %.4g; the "
+            "map may be wrong", layer.describe(), layer.describe_bands(numbers), given[odd].max(),
+            trained[odd].max(),
+        )  # fmt: skip
 
 
 def _kind_of_values(

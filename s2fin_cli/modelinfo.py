@@ -26,6 +26,7 @@ class BandSet:
         mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
         scales, offsets: declared for the bands in use; the values are what was stored times the scale, plus the offset.
             None in a model of format 1, which was trained on stored values.
+        colors: what colour the bands in use are marked as, empty where it is none, or None in a model of format 1.
     """
 
     modality: str
@@ -40,6 +41,7 @@ class BandSet:
     high: tuple[float, ...]
     scales: tuple[float, ...] | None = None
     offsets: tuple[float, ...] | None = None
+    colors: tuple[str, ...] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

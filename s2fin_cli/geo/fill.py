@@ -36,10 +36,12 @@ class Fill:
     Attributes:
         value: what all bands hold there.
         share: of the image's pixels that hold it in all bands.
+        is_declared_otherwise: whether the files say in another way where there is no data.
     """
 
     value: float
     share: float
+    is_declared_otherwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,24 +107,24 @@ def _as_stored(stack: Stack) -> Stack:
 def find_fill(stack: Stack) -> Fill | None:
     """The value that all bands of the passive image have where there is no image, or None.
 
-    Only images of two bands or more that declare no nodata are looked at. The value fills at least `BORDER_SHARE` of
+    Only images of two bands or more without a mask are looked at. The value fills at least `BORDER_SHARE` of
     the border's and `SHARE` of all pixels, and it is 0 or one that no other value lies beyond.
     """
     stack = _as_stored(stack)
     layer = stack.image
-    if len(layer.numbers) < 2 or any(info.nodata is not None or info.alpha_indexes for info in layer.rasters):
+    if len(layer.numbers) < 2 or any(info.alpha_indexes for info in layer.rasters):
         return None
     border = _border_pixels(stack)
-    if np.isnan(border).any():  # a mask, or NaN, says it already
+    has_data = np.isfinite(border).all(axis=1)
+    value, share = _most_common(border[has_data])
+    if share * has_data.mean() < BORDER_SHARE:
         return None
-    value, share = _most_common(border)
-    if share < BORDER_SHARE:
-        return None
+    is_declared = not has_data.all() or any(info.nodata is not None for info in layer.rasters)
     pixels = sample_pixels(stack, values=FEW_VALUES)[:, : len(layer.numbers)]
     share = float((pixels == value).all(axis=1).mean())
     if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
         return None
-    return Fill(value, share)
+    return Fill(value, share, is_declared)
 
 
 def _border_pixels(stack: Stack) -> NDArray[np.float32]:
@@ -173,6 +175,8 @@ def _pieces(length: int) -> list[int]:
 
 def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:
     """The value that most of those pixels have whose bands agree, and their share of all."""
+    if not len(pixels):
+        return 0.0, 0.0
     alike = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]
     if not len(alike):
         return 0.0, 0.0

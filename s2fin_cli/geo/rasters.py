@@ -33,6 +33,7 @@ from rasterio.warp import transform, transform_bounds
 from rasterio.warp import transform as transform_points
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.geo.doubts import check_whole, find_doubts
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 from s2fin_cli.geo.windows import spread_windows
@@ -80,7 +81,11 @@ class RasterInfo:
         block_shape: (height, width) of what it is read by.
         has_gcps: whether it is placed by ground control points only.
         has_rpcs: whether it is placed by rational polynomial coefficients only.
+        has_geolocation: whether it is placed by arrays of longitudes and latitudes only.
         acquired: when it was taken, where the file says so.
+        colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
+        units: of the values of the data bands, as the file names them; empty where it does not.
+        doubts: what of it may not be meant, a sentence each.
     """
 
     src_path: str
@@ -96,10 +101,14 @@ class RasterInfo:
     block_shape: tuple[int, int]
     has_gcps: bool
     has_rpcs: bool = False
+    has_geolocation: bool = False
     acquired: datetime | None = None
     alpha_data_indexes: tuple[int, ...] = ()
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
+    colors: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -200,6 +209,7 @@ def read_info(src_path: str | Path) -> RasterInfo:
             raise RasterError(
                 f"{src_path} holds complex values ({complex_dtype}); convert it to amplitude or intensity first"
             )
+        check_whole(src)
         is_placed = src.crs is not None or src.transform != Affine.identity()
         return RasterInfo(
             src_path=str(src_path),
@@ -218,7 +228,17 @@ def read_info(src_path: str | Path) -> RasterInfo:
             has_rpcs=not is_placed and not src.gcps[0] and src.rpcs is not None,
             acquired=_acquired(src),
             **_scaling(src, indexes),
+            has_geolocation=not is_placed and bool(src.tags(ns="GEOLOCATION")),
+            colors=tuple(_color_name(src.colorinterp[i - 1]) for i in indexes),
+            units=tuple((src.units[i - 1] or "").strip() for i in indexes),
+            doubts=find_doubts(src, indexes),
         )
+
+
+def _color_name(role: ColorInterp) -> str:
+    return (
+        "" if role in (ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette, ColorInterp.alpha) else role.name
+    )
 
 
 def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> dict[str, tuple[float, ...]]:
@@ -309,19 +329,24 @@ class _DirectReader:
         """
         found = []
         for position, (flags, nodata, dtype) in enumerate(self._bands):
-            if nodata is not None and not np.isnan(nodata) and (dtype in EXACT_DTYPES or MaskFlags.nodata not in flags):
-                with np.errstate(over="ignore"):
-                    found.append((position, np.float32(nodata)))
             if self.nodata is not None:
                 found.append((position, np.float32(self.nodata)))
+            if nodata is not None and not np.isnan(nodata) and self._is_compared(flags, nodata, dtype):
+                with np.errstate(over="ignore"):
+                    found.append((position, np.float32(nodata)))
         return found
+
+    @staticmethod
+    def _is_compared(flags: list[MaskFlags], nodata: float, dtype: str) -> bool:
+        """Whether a nodata value is compared with the values here, and not by GDAL's mask."""
+        is_exact = dtype in EXACT_DTYPES and (_is_float(dtype) or nodata == round(nodata))
+        return is_exact or MaskFlags.nodata not in flags
 
     @cached_property
     def _has_mask(self) -> bool:
         """Whether GDAL's masks tell what neither NaNs, nodata values compared here nor an alpha band say themselves."""
-        compared = {position for position, _ in self._compared_nodata}
-        for position, (flags, nodata, _) in enumerate(self._bands):
-            is_told = nodata is not None and (position in compared or np.isnan(nodata))
+        for flags, nodata, dtype in self._bands:
+            is_told = nodata is not None and (np.isnan(nodata) or self._is_compared(flags, nodata, dtype))
             known = {MaskFlags.all_valid, MaskFlags.nodata} if is_told else {MaskFlags.all_valid}
             if MaskFlags.alpha not in flags and set(flags) - known:
                 return True
@@ -458,6 +483,8 @@ def _warp_sources(
         if nodata is None or np.isnan(nodata):  # one object, as NaN equals no other
             # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
             nodata = np.nan if nodata is not None or _is_float(src.dtypes[index - 1]) else extra
+        elif not _is_float(src.dtypes[index - 1]):
+            nodata = float(int(nodata))  # as GDAL's masks take it
         groups.setdefault(nodata, {})[position] = index
     has_mask = MaskFlags.per_dataset in src.mask_flag_enums[0] and ColorInterp.alpha not in src.colorinterp
     has_other_marks = tuple(i for i in src.indexes if src.colorinterp[i - 1] == ColorInterp.alpha) != alphas
@@ -625,6 +652,11 @@ def check_placed(info: RasterInfo, name: str) -> None:
         raise GeoreferencingError(
             f"{name} is placed by rational polynomial coefficients (RPC) only; rectify it first, with heights, by: "
             f"gdalwarp -rpc -to RPC_DEM=HEIGHTS.tif -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+        )
+    if info.has_geolocation:
+        raise GeoreferencingError(
+            f"{name} is placed by arrays of longitudes and latitudes only; rectify it first with: "
+            f"gdalwarp -geoloc -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
         )
 
 

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from s2fin_cli.errors import GeoreferencingError, RasterError, UsageError, shortened
 from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.coregistration import Displacement, check_installed, find_displacement
-from s2fin_cli.geo.fill import find_fill, find_voids
+from s2fin_cli.geo.fill import Fill, find_fill, find_voids
 from s2fin_cli.geo.grid import Grid, crs_name
 from s2fin_cli.geo.rasters import (
     LEAST_CACHE,
@@ -53,6 +53,12 @@ R = TypeVar("R")
 #: The modalities in the order in which they are stacked; the first one given of the first two is the passive image.
 MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
 PASSIVE_MODALITIES = MODALITIES[:2]
+#: Modalities whose values are heights: those that a file declares in feet are read in metres.
+HEIGHT_MODALITIES = ("lidar", "dsm")
+#: Metres of the units of heights, in lower case as files name them; others are left as they are.
+METRES = dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), 0.3048) | dict.fromkeys(
+    ("us survey foot", "us survey feet", "us-ft", "ftus", "us_survey_foot", "foot_us", "sft"), 1200 / 3937
+)
 #: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
 MOST_OF_IT = 0.99
 #: Rows of pixels that are read at a time, where nobody says how many.
@@ -132,10 +138,32 @@ class Layer:
 
     @property
     def scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Declared scales and offsets of the bands in use, float64 (bands,) each: value = stored * scale + offset."""
+        """Declared scales and offsets of the bands in use, float64 (bands,) each: value = stored * scale + offset.
+
+        Those of heights that are declared in feet give metres.
+        """
         parts = [info.scaling for info in self.rasters]
-        chosen = np.array(self.numbers, dtype=np.int64) - 1
-        return np.concatenate([part[0] for part in parts])[chosen], np.concatenate([part[1] for part in parts])[chosen]
+        scales, offsets = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
+        chosen, metres = np.array(self.numbers, dtype=np.int64) - 1, self._metres
+        return (scales * metres)[chosen], (offsets * metres)[chosen]
+
+    @property
+    def _metres(self) -> NDArray[np.float64]:
+        """Metres of a unit of each data band's values, float64 (bands,); 1 where that is not known."""
+        units = [unit for info in self.rasters for unit in info.units or ("",) * info.count]
+        is_height = self.modality in HEIGHT_MODALITIES
+        return np.array([METRES.get(unit.lower(), 1.0) if is_height else 1.0 for unit in units])
+
+    @property
+    def is_in_feet(self) -> bool:
+        """Whether heights of a band in use are declared in feet."""
+        return bool((self._metres[np.array(self.numbers, dtype=np.int64) - 1] != 1).any())
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """What colour the bands in use are marked as, empty where it is none."""
+        names = [name for info in self.rasters for name in info.colors or ("",) * info.count]
+        return tuple(names[number - 1] for number in self.numbers)
 
     @property
     def is_scaled(self) -> bool:
@@ -433,6 +461,9 @@ def build_stack(
         for modality, paths in given.items()
     ]
     layers[0] = replace(layers[0], option=passive_option)
+    for layer in layers:
+        if layer.is_in_feet:
+            logger.info("%s: its heights are declared in feet and are read in metres", layer.describe())
     image, *aux = layers
     reference = image.finest
     _check_passive(reference, image.describe_file(reference))
@@ -457,8 +488,8 @@ def stack_of(options: InputOptions) -> Stack:
         options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
     )
     _check_resampling(stack)
-    stack = _with_nodata(stack, options.nodata_values)
-    _warn_of_voids(stack)
+    stack, fill = _with_nodata(stack, options.nodata_values)
+    _warn_of_voids(stack, except_for=fill)
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack
@@ -477,19 +508,24 @@ def _check_resampling(stack: Stack) -> None:
             )
 
 
-def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
-    """The stack with the nodata values that were given, or found in the passive image."""
-    image = stack.image
+def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> tuple[Stack, Fill | None]:
+    """The stack with the nodata values that were given or found, and what fills the passive image's border."""
+    image, fill = stack.image, None
     # NOTE: to s2fin align the passive image is only a grid
-    is_fixed = image.modality in given or image.option is not None
-    image = replace(image, fill=given.get(image.modality) if is_fixed else _found_fill(stack))
+    if image.modality in given or image.option is not None:
+        image = replace(image, fill=given.get(image.modality))
+    elif (fill := find_fill(stack)) is not None:
+        _warn_of_fill(image, fill)
+        image = replace(image, fill=None if fill.is_declared_otherwise else fill.value)
     aux = tuple(replace(layer, nodata=given.get(layer.modality)) for layer in stack.aux)
-    return replace(stack, image=image, aux=aux)
+    return replace(stack, image=image, aux=aux), fill
 
 
-def _warn_of_voids(stack: Stack) -> None:
-    """Warn of values that look like voids."""
+def _warn_of_voids(stack: Stack, *, except_for: Fill | None) -> None:
+    """Warn of values that look like voids, except for what the passive image's border is known to be filled with."""
     for layer, void in find_voids(stack):
+        if layer.modality == stack.image.modality and except_for is not None and void.value == except_for.value:
+            continue
         logger.warning(
             "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
             "nodata value; if these pixels have no data, give --nodata %s:%g",
@@ -498,15 +534,19 @@ def _warn_of_voids(stack: Stack) -> None:
         )  # fmt: skip
 
 
-def _found_fill(stack: Stack) -> float | None:
-    fill = find_fill(stack)
-    if fill is None:
-        return None
-    logger.warning(
-        "%s: %.1f %% of the pixels hold %g in all bands, on the border too, and no nodata value is declared; they are "
-        "taken for no data (--nodata none keeps them)", stack.image.describe(), 100 * fill.share, fill.value,
-    )  # fmt: skip
-    return fill.value
+def _warn_of_fill(image: Layer, fill: Fill) -> None:
+    """Say what is made of a value that fills the passive image's border."""
+    share = f"{100 * fill.share:.1f} % of the pixels"
+    found = f"{image.describe()}: {share} hold {fill.value:g} in all bands, on the border too"
+    if fill.is_declared_otherwise:
+        logger.warning(
+            "%s, although the file says otherwise what has no data; if these pixels have none either, give "
+            "--nodata %s:%g", found, image.modality, fill.value,
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "%s, and no nodata value is declared; they are taken for no data (--nodata none keeps them)", found
+        )
 
 
 def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
@@ -556,6 +596,8 @@ def _read_info(src_path: str) -> RasterInfo:
             "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
             "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
         )  # fmt: skip
+    for doubt in info.doubts:
+        logger.warning("%s", doubt)
     for index in info.alpha_data_indexes:
         logger.warning(
             "band %d of %s is marked as alpha and is used as data, as it holds too many values for a mask; to leave it "

@@ -522,5 +522,6 @@ def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
         wavelengths=layer.wavelengths,
         scales=tuple(layer.scaling[0].tolist()),
         offsets=tuple(layer.scaling[1].tolist()),
+        colors=layer.colors,
         **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
     )

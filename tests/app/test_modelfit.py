@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -279,3 +280,48 @@ def test_resampling_of_stored_values_that_means_another_thing_is_refused(
             UsageError, match=f"--resampling {method} cannot be taken for --lidar .* scale -1 and offset 5"
         ):
             s2fin_cli.classify(hsi=scene.hsi, lidar=lidar, resampling=method, output=tmp_path / "o.tif", model=model)
+
+
+def test_heights_declared_in_feet_are_those_in_metres(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="s2fin_cli")
+    (tmp_path / "m.s2fin").write_bytes(model.read_bytes())
+    expected = classified(scene, tmp_path, scene.hsi, "metres")
+    for unit, metres in (("ft", 0.3048), ("US survey foot", 1200 / 3937)):
+        with rasterio.open(scene.lidar) as src:
+            lidar = write_tif(tmp_path / "feet.tif", (src.read() / metres).astype(np.float32), transform=src.transform)
+        with rasterio.open(lidar, "r+") as dst:
+            dst.units = [unit]
+        s2fin_cli.classify(
+            hsi=scene.hsi, lidar=lidar, model=model, output=tmp_path / "feet_map.tif", vector=False, overwrite=True
+        )
+        assert (read_tif(tmp_path / "feet_map.tif") == expected).mean() > 0.999
+        assert "its heights are declared in feet and are read in metres" in caplog.text
+        caplog.clear()
+
+
+def test_single_bands_of_another_magnitude_are_warned_of(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "m.s2fin").write_bytes(model.read_bytes())
+    for name, value in (("zero", 0), ("huge", 60000)):
+        values = make_image(scene.truth)
+        values[3] = value
+        classified(scene, tmp_path, write_tif(tmp_path / f"{name}.tif", values), name)
+        assert f"band 4 has values up to about {value:.4g}, where the model was trained on" in caplog.text
+        assert "band 3" not in caplog.text
+        caplog.clear()
+
+
+def test_bands_marked_as_other_colors_are_warned_of(
+    scene: Scene, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    info, stack = read_info(model), build_stack({"hsi": [str(scene.hsi)], "lidar": [str(scene.lidar)]})
+    bands = replace(info.bands[0], colors=("red", "green", "blue", "", ""))
+    info = replace(info, bands=(bands, *info.bands[1:]))
+    for colors, is_warned in ((("blue", "green", "red", "", ""), True), (("red", "green", "blue", "nir", ""), False)):
+        raster = replace(stack.image.rasters[0], colors=colors)
+        fit_stack(info, replace(stack, image=replace(stack.image, rasters=(raster,))))
+        assert ("band 1 is marked as blue where the model had red" in caplog.text) == is_warned
+        caplog.clear()

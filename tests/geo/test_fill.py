@@ -103,11 +103,23 @@ def test_what_may_be_data_is_not(tmp_path: Path, write_raster: WriteRaster, valu
     assert fill_of(write_raster(tmp_path / "a.tif", values)) is None
 
 
-def test_what_a_file_says_itself_is_enough(tmp_path: Path, write_raster: WriteRaster) -> None:
-    assert fill_of(write_raster(tmp_path / "a.tif", image(), nodata=0)) is None
+def test_what_fills_a_border_beside_what_a_file_declares_stays_data_with_a_warning(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    declared = write_raster(tmp_path / "a.tif", image(), nodata=0)
     values = image("float32", fill=np.nan)
     values[:, :, -20:] = -9999
-    assert fill_of(write_raster(tmp_path / "b.tif", values)) is None
+    for path, fill in ((declared, 255), (write_raster(tmp_path / "b.tif", values), -9999)):
+        found = fill_of(path)
+        assert found is not None
+        assert (found.value, found.is_declared_otherwise) == (fill, True)
+        caplog.clear()
+        assert stack_of(options(path)).image.fill is None
+        (record,) = caplog.records
+        assert f"hold {fill} in all bands, on the border too, although the file says otherwise" in record.getMessage()
+        assert stack_of(options(path, nodata=fill)).image.fill == fill
+    assert fill_of(write_raster(tmp_path / "c.tif", image(fill=0), nodata=0)) is None
+    assert fill_of(write_raster(tmp_path / "d.tif", image(fill=None), nodata=0)) is None
 
 
 def options(path: Path, **more: Any) -> InputOptions:

@@ -1,0 +1,78 @@
+"""What a raster's header gives reason to doubt: features that mislead whoever takes its bands for plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.enums import ColorInterp, MaskFlags
+
+from s2fin_cli.errors import RasterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import rasterio
+
+#: Compressions that change values, as GDAL names them.
+_LOSSY = ("JPEG", "YCbCr JPEG")
+#: Bytes of the header that an ENVI file begins with, and whether it is compressed, by key of its header.
+_ENVI_OFFSET, _ENVI_COMPRESSION = "header_offset", "file_compression"
+
+
+def find_doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[str, ...]:
+    """Sentences, without a full stop, on what may not be meant.
+
+    Args:
+        src: the open raster.
+        indexes: 1-based numbers of its data bands.
+    """
+    return tuple(_doubts(src, indexes))
+
+
+def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str]:
+    if src.subdatasets:
+        names = ", ".join(src.subdatasets[:3]) + (", ..." if len(src.subdatasets) > 3 else "")
+        yield (
+            f"{src.name} holds {len(src.subdatasets)} images, and the first is read; to read others too, give their "
+            f"names ({names}), each with the option again"
+        )
+    if len(indexes) == 1 and src.colorinterp[indexes[0] - 1] == ColorInterp.palette and not _is_grey(src, indexes[0]):
+        yield (
+            f"{src.name} holds places in a colour table, not colours; if it is a picture, expand it first with: "
+            f"gdal_translate -expand rgb {src.name} OUT.tif"
+        )
+    compression = src.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
+    if compression in _LOSSY and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
+        yield (
+            f"{src.name} is compressed by JPEG and declares the nodata value {src.nodata:g}: compression changes "
+            "values, so some pixels without data may be taken for data; a mask would be exact"
+        )
+
+
+def _is_grey(src: rasterio.DatasetReader, index: int) -> bool:
+    """Whether the colour table of a band gives each number a grey in the order of the numbers."""
+    colors = [color for _, color in sorted(src.colormap(index).items())]
+    greys = np.array([red for red, green, blue, _ in colors if red == green == blue])
+    return len(greys) == len(colors) and bool((np.diff(greys) >= 0).all())
+
+
+def check_whole(src: rasterio.DatasetReader) -> None:
+    """Refuse an ENVI file that is shorter than its header says; GDAL reads zeros where it ends.
+
+    Raises:
+        RasterError: it is.
+    """
+    if src.driver != "ENVI":
+        return
+    header, path = src.tags(ns="ENVI"), Path(src.files[0])
+    if header.get(_ENVI_COMPRESSION, "0") != "0" or not path.is_file():
+        return
+    size = sum(np.dtype(dtype).itemsize for dtype in src.dtypes) * src.width * src.height
+    expected, found = int(header.get(_ENVI_OFFSET, 0)) + size, path.stat().st_size
+    if found < expected:
+        raise RasterError(
+            f"{src.name} is cut off: it has {found} bytes, and its header describes {expected}; copy it again, or mend "
+            "the header"
+        )
