@@ -194,9 +194,13 @@ class ClassTally:
 
     def add(self, values: NDArray[Any], window: Window) -> None:
         """Add class ids (..., height, width) of a window that was not added before."""
-        ids, areas = values.ravel(), self._grid.row_areas(window.row_off, window.height)
-        self.pixels += np.bincount(ids, minlength=len(self.pixels))
-        self.areas += np.bincount(ids, np.repeat(areas, window.width), len(self.areas))
+        ids, areas = values.ravel(), self._grid.pixel_areas(window)
+        pixels = np.bincount(ids, minlength=len(self.pixels))
+        self.pixels += pixels
+        if areas.size == 1:
+            self.areas += pixels * areas.item()
+        else:
+            self.areas += np.bincount(ids, np.broadcast_to(areas, values.shape).ravel(), len(self.areas))
 
 
 class ClassMapWriter(RasterWriter):

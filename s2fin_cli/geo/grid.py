@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS as ProjCRS
 from pyproj import Geod
+from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
 from rasterio.coords import BoundingBox
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.warp import transform_geom
 from rasterio.windows import Window
 
 from s2fin_cli.errors import UsageError
+from s2fin_cli.geo.surface import Places, Plane, Surface, surface_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +116,7 @@ class Grid:
         return self.crs is not None or self.transform != Affine.identity()
 
     def footprint(self) -> dict[str, Any] | None:
-        """Its outline as GeoJSON in longitude and latitude (WGS 84), or None where there is no CRS.
+        """Its outline as GeoJSON in longitude and latitude (WGS 84), or None where it has no place on the Earth.
 
         Its sides have more vertices than their ends, as a straight line is none in another CRS; what lies across the
         180th meridian is cut there.
@@ -121,9 +126,14 @@ class Grid:
         corners = [(0, 0), (self.width, 0), (self.width, self.height), (0, self.height)]
         outline = shapely.Polygon([self.transform * corner for corner in corners])
         outline = shapely.segmentize(outline, outline.length / (4 * SIDE_VERTICES))
-        found = transform_geom(
-            self.crs, "EPSG:4326", shapely.geometry.mapping(outline), antimeridian_cutting=True, precision=7
-        )
+        if self.full_turn is not None and self.bounds.right - self.bounds.left <= self.full_turn:
+            outline = _in_one_turn(outline, self.full_turn)
+        try:
+            found = transform_geom(
+                self.crs, "EPSG:4326", shapely.geometry.mapping(outline), antimeridian_cutting=True, precision=7
+            )
+        except (RasterioError, CPLE_BaseError):
+            return None
         oriented = shapely.orient_polygons(shapely.geometry.shape(found), exterior_cw=False)
         return dict(json.loads(shapely.to_geojson(oriented)))
 
@@ -143,7 +153,53 @@ class Grid:
 
     @cached_property
     def _proj_crs(self) -> ProjCRS | None:
-        return None if self.crs is None else ProjCRS.from_user_input(self.crs.to_wkt())
+        return None if self.crs is None else horizontal(self.crs)
+
+    @cached_property
+    def full_turn(self) -> float | None:
+        """CRS units after which a geographic CRS's first coordinate is at the same place again; None for another."""
+        crs = self._proj_crs
+        return 2 * math.pi / crs.axis_info[0].unit_conversion_factor if crs is not None and crs.is_geographic else None
+
+    @cached_property
+    def metres(self) -> float:
+        """Side of a square as large as the pixel in the middle, in metres; NaN where that is not known."""
+        window = Window(self.width // 2, self.height // 2, 1, 1)
+        return math.sqrt(float(self.pixel_areas(window)[0, 0]))
+
+    def center_in_degrees(self) -> tuple[float, float] | None:
+        """Longitude and latitude of its middle on its own datum; None where it has none."""
+        crs = self._proj_crs
+        places = None if crs is None else Places.of(crs, base_crs(crs), self.transform)
+        if places is None:
+            return None
+        middle = self.transform * (self.width / 2, self.height / 2)
+        lon, lat = (float(v[0]) for v in places.degrees(*(np.array([value]) for value in middle)))
+        return (math.remainder(lon, 360), lat) if math.isfinite(lon) and math.isfinite(lat) else None
+
+    @cached_property
+    def _surface(self) -> Surface:
+        return self._surface_on((0, self.width, 0, self.height))
+
+    def _surface_on(self, bounds: tuple[float, float, float, float]) -> Surface:
+        """What measures areas between columns and rows; of a geographic CRS only where it is a derived one."""
+        crs = self._proj_crs
+        assert crs is not None  # noqa: S101  the callers saw to it
+        unit = _metres_of_unit(crs)
+        base = None if crs.is_engineering else base_crs(crs)
+        if base is None or base.ellipsoid is None:
+            a, b, _, d, e, _ = self.transform[:6]
+            return Plane(abs(a * e - b * d), unit)
+        if crs.is_geographic:
+            unit *= base.ellipsoid.semi_major_metre
+        return surface_of(crs, base, self.transform, bounds, unit=unit)
+
+    def _is_geodesic(self) -> bool:
+        """Whether coordinates are longitudes and latitudes on the ellipsoid, or on a sphere however it is turned."""
+        crs = self._proj_crs
+        if crs is None or not crs.is_geographic:
+            return False
+        return not crs.is_derived or crs.ellipsoid is None or crs.ellipsoid.inverse_flattening == 0
 
     def measure(self, geometries: Sequence[Any] | NDArray[np.object_]) -> tuple[NDArray[np.float64], ...]:
         """Areas and perimeters of geometries in this grid's CRS.
@@ -152,30 +208,43 @@ class Grid:
             geometries: shapely polygons, coordinates in the grid's CRS.
 
         Returns:
-            two float64 arrays, square metres and metres (holes' rings included): geodesic on the CRS's ellipsoid for a
-            geographic CRS, planar times the unit for a projected one, NaN where there is no CRS to tell how large
-            anything is.
+            two float64 arrays, square metres and metres (holes' rings included), on the CRS's ellipsoid. They are
+            planar, times the unit, where the projection keeps areas or an engineering CRS knows no ellipsoid; NaN where
+            there is no CRS to tell how large anything is.
         """
         geometries = np.asarray(geometries, dtype=object)
         crs = self._proj_crs
-        if crs is None:
+        if crs is None or not len(geometries):
             return np.full(geometries.shape, np.nan), np.full(geometries.shape, np.nan)
-        if crs.is_geographic:
+        if self._is_geodesic():
             geod = crs.get_geod() or Geod(ellps="WGS84")
             # NOTE: orientation decides the area's sign in pyproj, holes are subtracted; the magnitude is the area. Its
             # perimeter leaves out the holes.
             areas = [abs(geod.geometry_area_perimeter(g)[0]) for g in shapely.normalize(geometries)]
             perimeters = [geod.geometry_length(rings) for rings in shapely.boundary(geometries)]
             return np.array(areas, dtype=np.float64), np.array(perimeters, dtype=np.float64)
-        metres = crs.axis_info[0].unit_conversion_factor
-        return shapely.area(geometries) * metres**2, shapely.length(geometries) * metres
+        left, bottom, right, top = shapely.total_bounds(geometries)
+        corners = [~self.transform * (x, y) for x in (left, right) for y in (bottom, top)]
+        cols, rows = zip(*corners, strict=True)
+        bounds = (min(0.0, *cols), max(self.width, *cols), min(0.0, *rows), max(self.height, *rows))
+        is_within = bounds[0] > -1 and bounds[1] < self.width + 1 and bounds[2] > -1 and bounds[3] < self.height + 1
+        return (self._surface if is_within else self._surface_on(bounds)).measure(geometries)
 
-    def row_areas(self, row_off: int, height: int) -> NDArray[np.float64]:
-        """Square metres of one pixel in each of some rows, (height,), as `measure` has them."""
-        if self._proj_crs is None or not self._proj_crs.is_geographic:
-            area, _ = self.measure([self._pixel(0, 0)])
-            return np.repeat(area, height)
-        return self.measure([self._pixel(row, 0) for row in range(row_off, row_off + height)])[0]
+    def pixel_areas(self, window: Window) -> NDArray[np.float64]:
+        """Square metres of the pixels of a window, as `measure` has them.
+
+        Returns:
+            float64 (height, width), or (height, 1) or (1, 1) where those of a row or of all pixels are the same.
+        """
+        if self._proj_crs is None:
+            return np.full((1, 1), np.nan)
+        if self._is_geodesic():
+            rows = range(window.row_off, window.row_off + window.height)
+            if self.is_rotated:
+                cols = range(window.col_off, window.col_off + window.width)
+                return np.array([self.measure([self._pixel(row, col) for col in cols])[0] for row in rows])
+            return self.measure([self._pixel(row, 0) for row in rows])[0][:, None]
+        return self._surface.pixel_areas(window)
 
     def _pixel(self, row: int, col: int) -> shapely.Polygon:
         corners = ((col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1))
@@ -206,6 +275,46 @@ class Grid:
             f"{self.width} x {self.height} px of {self.res[0]:.6g} x {self.res[1]:.6g}, {crs}, "
             f"x {left} to {right}, y {bottom} to {top}"
         )
+
+
+def _in_one_turn(outline: Any, turn: float) -> Any:
+    """An outline between half a turn to the west and to the east, cut where it lies across that."""
+    left, bottom, right, top = shapely.bounds(outline)
+    if left >= -turn / 2 and right <= turn / 2:
+        return outline
+    parts = []
+    for number in (-2, -1, 0, 1, 2):
+        middle = number * turn
+        part = shapely.intersection(outline, shapely.box(middle - turn / 2, bottom, middle + turn / 2, top))
+        if shapely.area(part) > 0:
+            parts.append(shapely.transform(part, lambda coords, middle=middle: coords - np.array([middle, 0.0])))
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+@functools.lru_cache(maxsize=32)
+def horizontal(crs: CRS) -> ProjCRS:
+    """A CRS as pyproj knows it, without heights."""
+    found = ProjCRS.from_user_input(crs.to_wkt())
+    while found.is_compound and found.sub_crs_list:
+        found = found.sub_crs_list[0]
+    return found.to_2d() if len(found.axis_info) > 2 and not found.is_geocentric else found
+
+
+def base_crs(crs: ProjCRS) -> ProjCRS:
+    """The geodetic CRS with a datum that a horizontal CRS is made of."""
+    while crs.source_crs is not None:
+        crs = crs.source_crs
+    return crs.geodetic_crs or crs
+
+
+def _metres_of_unit(crs: ProjCRS) -> float:
+    """Metres of a CRS unit, or radians where it is one of angles; NaN where an engineering CRS has another."""
+    axis = crs.axis_info[0] if crs.axis_info else None
+    if axis is None:
+        return 1.0
+    if crs.is_engineering and re.search(r"deg|rad|grad|gon", axis.unit_name or "", re.IGNORECASE):
+        return math.nan
+    return float(axis.unit_conversion_factor)
 
 
 def crs_name(crs: CRS) -> str:

@@ -72,7 +72,7 @@ def test_the_map_inside_is_that_of_the_whole(
         assert dst.crs == src.crs
         assert dst.bounds == rasterio.windows.bounds(rasterio.windows.Window.from_slices(*window[1:]), src.transform)
     polygons = gpd.read_file(part.outputs.polygons, layer="landcover")
-    assert polygons["area_m2"].sum() == pytest.approx(100 * wanted.sum())
+    assert polygons["area_m2"].sum() == pytest.approx(100 * wanted.sum(), rel=1e-3)  # UTM is that near
     assert shapely.coverage_is_valid(polygons.geometry.to_numpy())
 
 

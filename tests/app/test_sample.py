@@ -18,6 +18,7 @@ from s2fin_cli.assess.sampling import allocate
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.rasters import read_info
 from tests.app.scenes import CRS_CODE, TRANSFORM
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ def test_from_map_to_sample_to_estimates(run: Run, tmp_path: Path) -> None:
     assert "Of the sample itself:" in result.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     estimates = {entry["name"]: entry for entry in report["area_adjusted"]["classes"]}
-    mapped = {name: 100.0 * (values == i).sum() for i, name in NAMES.items()}
+    grid = read_info(tmp_path / "map.tif").grid
+    areas = np.broadcast_to(grid.pixel_areas(grid.window), values.shape)
+    assert areas == pytest.approx(100, rel=1e-3)
+    mapped = {name: areas[values == i].sum() for i, name in NAMES.items()}
     wrong = (len(forest) // 10) / len(forest)
     assert estimates["forest"]["map_area"] == pytest.approx(mapped["forest"])
     assert estimates["forest"]["area"]["estimate"] == pytest.approx(mapped["forest"] * (1 - wrong))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds
+from rasterio.windows import Window
 
 from s2fin_cli.errors import UsageError
 from s2fin_cli.geo.grid import Grid, crs_name
@@ -98,23 +99,29 @@ def test_measures_in_a_geographic_crs_are_geodesic() -> None:
 
 
 def test_measures_in_feet_are_converted_to_metres() -> None:
-    grid = Grid(CRS.from_epsg(2263), Affine(1, 0, 0, 0, -1, 0), (10, 10))  # New York, US survey feet
-    areas, perimeters = grid.measure([shapely.box(0, 0, 100, 10)])
-    assert areas == pytest.approx([1000 * (1200 / 3937) ** 2])
-    assert perimeters == pytest.approx([220 * 1200 / 3937])
+    # New York, US survey feet, near the southern standard parallel; the projection stretches by some 1e-4
+    grid = Grid(CRS.from_epsg(2263), Affine(1, 0, 984_250, 0, -1, 180_000), (10, 100))
+    areas, perimeters = grid.measure([shapely.box(984_250, 179_990, 984_350, 180_000)])
+    assert areas == pytest.approx([1000 * (1200 / 3937) ** 2], rel=1e-4)
+    assert perimeters == pytest.approx([220 * 1200 / 3937], rel=1e-4)
 
 
 def test_measures_without_crs_are_not_known() -> None:
     grid = Grid(None, Affine.identity(), (10, 10))
     assert np.isnan(grid.measure([shapely.box(0, 0, 4, 2)])).tolist() == [[True], [True]]
-    assert np.isnan(grid.row_areas(0, 3)).tolist() == [True] * 3
+    assert np.isnan(grid.pixel_areas(grid.window)).tolist() == [[True]]
 
 
-@pytest.mark.parametrize("crs", [UTM, CRS.from_epsg(4326), CRS.from_epsg(2263)])
-def test_areas_of_rows_are_those_of_their_pixels(crs: CRS) -> None:
+@pytest.mark.parametrize("crs", [UTM, CRS.from_epsg(4326), CRS.from_epsg(2263), CRS.from_epsg(3035)])
+def test_areas_of_pixels_are_those_of_their_squares(crs: CRS) -> None:
     grid = Grid(crs, Affine(0.5, 0, 11, 0, -0.25, 48), (40, 7))
-    boxes = [shapely.box(11.5, 48 - 0.25 * (row + 1), 12, 48 - 0.25 * row) for row in range(3, 9)]
-    assert grid.row_areas(3, 6) == pytest.approx(grid.measure(boxes)[0])
+    boxes = [
+        shapely.box(11 + 0.5 * col, 48 - 0.25 * (row + 1), 11.5 + 0.5 * col, 48 - 0.25 * row)
+        for row in range(3, 9)
+        for col in range(1, 5)
+    ]
+    areas = np.broadcast_to(grid.pixel_areas(Window(1, 3, 4, 6)), (6, 4))
+    assert areas.ravel() == pytest.approx(grid.measure(boxes)[0])
 
 
 def test_no_geometries_have_no_measures() -> None:

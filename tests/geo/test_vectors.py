@@ -39,6 +39,7 @@ NODATA = 0
 NAMES = {1: "water", 2: "trees", 3: "grass", 4: "roofs"}
 CLASSES = make_classes(NAMES)
 UTM = CRS.from_epsg(32632)
+EQUAL_AREA = CRS.from_epsg(3035)
 
 
 def class_map(*rows: str) -> ClassMap:
@@ -298,11 +299,11 @@ def test_written_polygons_give_the_map_back(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(polygonize, "__kwdefaults__", {"block_px": 100})  # several batches
     classes, confidence = noise()
     dst_path = tmp_path / "map.gpkg"
-    count = write(dst_path, classes, confidence, transform=transform)
+    count = write(dst_path, classes, confidence, crs=EQUAL_AREA, transform=transform)
 
     frame = geopandas.read_file(dst_path, layer="landcover")
     assert len(frame) == count == len(oracle(classes))
-    assert frame.crs.to_epsg() == 32632
+    assert frame.crs.to_epsg() == 3035
     assert set(frame.geom_type) == {"Polygon"}
     assert frame.geometry.is_valid.all()
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
@@ -365,7 +366,7 @@ def test_a_map_without_valid_pixels_gives_an_empty_layer(
 @pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1)])
 def test_a_single_row_or_column(tmp_path: Path, shape: tuple[int, int]) -> None:
     classes = np.resize(np.array([1, 1, 0, 2, 3, 3], dtype=np.uint8), shape)
-    write(tmp_path / "map.gpkg", classes)
+    write(tmp_path / "map.gpkg", classes, crs=EQUAL_AREA)
     frame = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     assert frame.area_m2.sum() == 4 * np.count_nonzero(classes)
     assert "confidence" not in frame
@@ -447,8 +448,8 @@ def fields_with_straight_borders() -> ClassMap:
 def test_simplified_neighbours_stay_joined(tmp_path: Path) -> None:
     classes = fields_with_straight_borders()
     pixels, simple = tmp_path / "pixels.gpkg", tmp_path / "simple.gpkg"
-    count = write(pixels, classes)
-    assert write(simple, classes, simplify=4.0) == count == 4
+    count = write(pixels, classes, crs=EQUAL_AREA)
+    assert write(simple, classes, crs=EQUAL_AREA, simplify=4.0) == count == 4
     before, after = (geopandas.read_file(path, layer="landcover") for path in (pixels, simple))
     polygons = after.geometry.to_numpy()
     assert shapely.coverage_is_valid(polygons)
