@@ -14,7 +14,7 @@ from s2fin_cli.assess.pipeline import read_map_info
 from s2fin_cli.errors import RasterError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import iter_class_strips, read_class_names, tally_classes
-from s2fin_cli.geo.vectors import check_vector_path, write_features
+from s2fin_cli.geo.vectors import check_vector_crs, check_vector_path, write_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,7 @@ def sample(options: SampleOptions) -> dict[int, int]:
     check_vector_path(dst_path)
     check_outputs([dst_path], overwrite=options.overwrite, inputs=[map_path])
     grid = read_map_info(map_path).grid
+    check_vector_crs(dst_path, grid)
     pixels, _ = tally_classes(map_path, grid)
     if not pixels:
         raise RasterError(f"{map_path} holds no class, so there is nothing to sample; classify a scene first")

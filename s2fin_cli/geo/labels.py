@@ -20,8 +20,9 @@ from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, read_features
 from s2fin_cli.geo.geometries import mended_polygons
-from s2fin_cli.geo.rasters import RasterInfo, check_without_crs, open_on_grid, read_info
+from s2fin_cli.geo.rasters import RasterInfo, open_on_grid, read_info
 from s2fin_cli.geo.sources import is_vector
+from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -342,3 +343,7 @@ def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
         )
     if grid.crs is None:
         check_without_crs(grid, info.grid, names=("the image", info.src_path))
+        return
+    labels = Placed(info.src_path, info.src_path, info.grid.crs)
+    check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
+    tell_of_accuracy(labels, grid)

@@ -23,19 +23,17 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from rasterio.coords import BoundingBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform, transform_bounds
-from rasterio.warp import transform as transform_points
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.doubts import check_whole, find_doubts
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
+from s2fin_cli.geo.transformation import Wrapping, kernel_scale, resolution_on
 from s2fin_cli.geo.windows import spread_windows
 
 if TYPE_CHECKING:
@@ -455,9 +453,11 @@ def open_on_grid(
         if resampling is None:
             resampling = default_resampling(own_grid, grid)
         with contextlib.ExitStack() as opened:
-            warped = functools.partial(_warped, own_grid=own_grid, grid=grid, resampling=resampling)
+            wrapping = Wrapping.of(own_grid, grid)
+            whole = opened.enter_context(wrapping.source(src))
+            warped = functools.partial(_warped, own_grid=own_grid, grid=grid, resampling=resampling, wrapping=wrapping)
             readers, order = [], []
-            for source, bands, own_nodata in _warp_sources(src, indexes, alphas, nodata, opened):
+            for source, bands, own_nodata in _warp_sources(whole, indexes, alphas, nodata, opened):
                 vrt = opened.enter_context(warped(source, nodata=own_nodata))
                 readers.append(_DirectReader(vrt, tuple(bands.values())))
                 order += list(bands)
@@ -545,12 +545,19 @@ def _leave_out(band: ET.Element, value: float, nodata: float | None) -> None:
 
 
 def _warped(
-    src: rasterio.DatasetReader, *, own_grid: Grid, grid: Grid, resampling: Resampling, nodata: float | None
+    src: rasterio.DatasetReader,
+    *,
+    own_grid: Grid,
+    grid: Grid,
+    resampling: Resampling,
+    nodata: float | None,
+    wrapping: Wrapping,
 ) -> WarpedVRT:
     return WarpedVRT(
         src,
+        src_crs=wrapping.crs_of(own_grid.crs),
         crs=grid.crs,
-        transform=grid.transform,
+        transform=wrapping.transform,
         width=grid.width,
         height=grid.height,
         resampling=resampling,
@@ -562,79 +569,14 @@ def _warped(
         UNIFIED_SRC_NODATA="NO",
         # NOTE: by default alpha is a weight with a threshold; any alpha above this tiny maximum is fully data.
         SRC_ALPHA_MAX="1e-30",
-        **_kernel_scale(own_grid, grid),
+        **kernel_scale(own_grid, grid),
     )
-
-
-def _kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
-    """GDAL's options for the size of the kernel: pixels of the grid per pixel of the raster, along columns and rows.
-
-    GDAL by itself measures it for each window anew, and values would depend on the window that they are read with.
-    """
-    covered, wanted = bounds_on(own_grid, grid), grid.bounds
-    x = (max(covered.left, wanted.left) + min(covered.right, wanted.right)) / 2
-    y = (max(covered.bottom, wanted.bottom) + min(covered.top, wanted.top)) / 2
-    width, height = grid.res
-    try:
-        xs, ys = transform_points(grid.crs, own_grid.crs, [x, x + width, x], [y, y, y + height])
-    except RasterioError:
-        return {}
-    a, b, c, d, e, f = (~own_grid.transform)[:6]
-    with np.errstate(all="ignore"):  # places that the raster's CRS does not reach are infinite
-        cols, rows = a * np.array(xs) + b * np.array(ys) + c, d * np.array(xs) + e * np.array(ys) + f
-        scales = [1 / np.hypot(*(axis[1:] - axis[0])) for axis in (cols, rows)]
-    return dict(zip(("XSCALE", "YSCALE"), scales, strict=True)) if np.isfinite(scales).all() else {}
 
 
 def default_resampling(own_grid: Grid, grid: Grid) -> Resampling:
     """Average for a raster whose own grid is at least twice as fine as the other, else bilinear."""
     res = resolution_on(own_grid, grid)
     return Resampling.average if max(res) * 2 <= min(grid.res) else Resampling.bilinear
-
-
-def resolution_on(grid: Grid, other: Grid) -> tuple[float, float]:
-    """Mean pixel width and height of a grid in the CRS units of another."""
-    left, bottom, right, top = bounds_on(grid, other)
-    return (right - left) / grid.width, (top - bottom) / grid.height
-
-
-def bounds_on(grid: Grid, other: Grid) -> BoundingBox:
-    """Bounds (left, bottom, right, top) of a grid in the CRS of another.
-
-    Raises:
-        GeoreferencingError: the bounds cannot be expressed there.
-    """
-    if grid.crs is None or other.crs is None or grid.crs == other.crs:
-        return grid.bounds
-    try:
-        bounds = BoundingBox(*transform_bounds(grid.crs, other.crs, *grid.bounds, densify_pts=21))
-        if np.isfinite(bounds).all():
-            return bounds
-        cause: Exception | None = None
-    except (RasterioError, ValueError) as error:
-        cause = error
-    raise GeoreferencingError(
-        f"the extent of {grid.describe()} cannot be expressed in the CRS of {other.describe()}; "
-        "check that both CRS are the right ones"
-    ) from cause
-
-
-def share_covered(grid: Grid, other: Grid) -> float:
-    """The share of a grid's pixels whose centres lie on another grid, from an even sample of them.
-
-    Both have a CRS. Centres that the other CRS cannot express lie outside.
-    """
-    rows, cols = (np.unique(np.linspace(0, size - 1, min(size, 512)).round()) for size in grid.shape)
-    a, b, c, d, e, f = grid.transform[:6]
-    x, y = np.meshgrid(cols + 0.5, rows + 0.5)
-    x, y = (a * x + b * y + c).ravel(), (d * x + e * y + f).ravel()
-    if grid.crs != other.crs:
-        x, y = (np.asarray(values) for values in transform(grid.crs, other.crs, x, y))
-    a, b, c, d, e, f = (~other.transform)[:6]
-    with np.errstate(invalid="ignore"):  # infinite where a place cannot be expressed
-        col, row = a * x + b * y + c, d * x + e * y + f
-        inside = (col >= 0) & (col <= other.width) & (row >= 0) & (row <= other.height)
-    return float(inside.mean())
 
 
 def check_placed(info: RasterInfo, name: str) -> None:
@@ -658,27 +600,3 @@ def check_placed(info: RasterInfo, name: str) -> None:
             f"{name} is placed by arrays of longitudes and latitudes only; rectify it first with: "
             f"gdalwarp -geoloc -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
         )
-
-
-def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> None:
-    """Refuse two grids without a CRS that cannot be the same pixels; warn of those that are taken to be.
-
-    Args:
-        image: the passive image's grid.
-        other: the grid of what goes with it.
-        names: both, for messages.
-
-    Raises:
-        GeoreferencingError: their sizes or extents differ.
-    """
-    if image.shape != other.shape:
-        raise GeoreferencingError(
-            f"neither {names[0]} nor {names[1]} has a CRS, and their sizes differ ({image.width} x {image.height} "
-            f"and {other.width} x {other.height} px); give both a CRS, or crop them alike"
-        )
-    if image.is_georeferenced and other.is_georeferenced and not image.same_pixels(other):
-        raise GeoreferencingError(
-            f"neither {names[0]} nor {names[1]} has a CRS, and their extents differ "
-            f"({image.describe()}; {other.describe()}); give both their CRS"
-        )
-    logger.warning("%s has no CRS either; it is taken to match the image pixel by pixel", names[1])

@@ -28,15 +28,20 @@ from s2fin_cli.geo.rasters import (
     JoinedReader,
     RasterInfo,
     WindowReader,
-    bounds_on,
     check_placed,
-    check_without_crs,
     describe_scaling,
     environment,
     open_on_grid,
     read_info,
+)
+from s2fin_cli.geo.transformation import (
+    Placed,
+    bounds_on,
+    check_transformable,
+    check_without_crs,
     resolution_on,
     share_covered,
+    tell_of_accuracy,
 )
 
 if TYPE_CHECKING:
@@ -652,6 +657,8 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
     if grid.crs is None:
         check_without_crs(grid, own, names=(image_name, other_name))
         return
+    placed = Placed(other_name, other.src_path, own.crs)
+    check_transformable(placed, Placed(image_name, image.src_path, grid.crs))
     covered = share_covered(grid, own)
     if covered == 0:
         left, bottom, right, top = bounds_on(own, grid)
@@ -667,3 +674,4 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
             "%s covers %.1f %% of %s; the rest of the map will have no data",
             other_name, 100 * covered, image_name,
         )  # fmt: skip
+    tell_of_accuracy(placed, grid)

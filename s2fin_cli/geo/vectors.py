@@ -15,10 +15,12 @@ import pyogrio
 import pyogrio.errors
 import pyogrio.raw
 import shapely
+from rasterio.crs import CRS
 
-from s2fin_cli.errors import InputError, OutputError, UsageError
+from s2fin_cli.errors import GeoreferencingError, InputError, OutputError, UsageError
 from s2fin_cli.geo.coverage import Regions, Strip, polygonize
 from s2fin_cli.geo.styles import polygon_style
+from s2fin_cli.geo.transformation import describe_crs, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,6 +80,22 @@ def check_vector_path(dst_path: Path) -> None:
         raise UsageError(f"{dst_path} cannot be written: give features a name that ends in {', '.join(DRIVERS)}")
     if _driver_of(dst_path) == "Parquet" and importlib.util.find_spec("pyarrow") is None:
         raise UsageError(f"{dst_path} cannot be written: GeoParquet needs pyarrow; pip install pyarrow, or take .gpkg")
+
+
+def check_vector_crs(dst_path: Path, grid: Grid) -> None:
+    """Refuse a file that features of a grid cannot be written to, as they have no longitudes and latitudes.
+
+    Raises:
+        GeoreferencingError: the file is GeoJSON, and the grid's CRS has no relation to the Earth.
+    """
+    if grid.crs is None or _driver_of(dst_path) != "GeoJSON":
+        return
+    reason = why_not(grid.crs, CRS.from_epsg(4326))
+    if reason is not None:
+        raise GeoreferencingError(
+            f"{dst_path} cannot be written: GeoJSON is in longitude and latitude, and nothing can be transformed to "
+            f"them from {describe_crs(grid.crs)} ({reason}); give a name that ends in .gpkg"
+        )
 
 
 def _driver_of(dst_path: Path) -> str:

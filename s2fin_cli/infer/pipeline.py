@@ -33,7 +33,7 @@ from s2fin_cli.geo.rasters import MOST_CACHE
 from s2fin_cli.geo.stack import Stack, stack_of
 from s2fin_cli.geo.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.geo.styles import raster_style
-from s2fin_cli.geo.vectors import write_polygons
+from s2fin_cli.geo.vectors import check_vector_crs, write_polygons
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
 from s2fin_cli.infer.background import ahead, behind
 from s2fin_cli.infer.engine import Engine
@@ -115,6 +115,8 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     stack = fit_stack(info, stack_of(options))
+    if outputs.polygons is not None:
+        check_vector_crs(outputs.polygons, stack.grid)
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)

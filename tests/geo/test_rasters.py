@@ -28,9 +28,8 @@ from s2fin_cli.geo.rasters import (
     is_dataset_name,
     open_on_grid,
     read_info,
-    resolution_on,
-    share_covered,
 )
+from s2fin_cli.geo.transformation import resolution_on, share_covered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
