@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 #: Pixels a side of the TIFF's blocks.
 BLOCK_SIZE = 256
+#: Pixels of a class map that are read at a time at most.
+STRIP_PIXELS = 1 << 20
+#: A larger number in floating point is none of a class; 64-bit integers hold it.
+LARGEST_NUMBER = 1 << 53
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
 #: Columns of the raster attribute table: name, and GDAL's numbers of their type (0 integer, 1 real, 2 text) and usage.
@@ -432,16 +436,58 @@ def iter_class_strips(map_path: str | Path, nothing: int) -> Iterator[tuple[Wind
     """Full-width windows of a class map with their class ids, from top to bottom.
 
     Args:
-        map_path: the map, of any integers.
+        map_path: the map, of any whole numbers.
         nothing: what stands for nodata.
+
+    Raises:
+        RasterError: it cannot be read, or holds fractions.
     """
     with open_raster(map_path) as src:
-        for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
-            try:
-                values = src.read(1, window=window).astype(np.int64)
-            except RasterioError as error:
-                raise RasterError(f"{map_path} cannot be read at {window} ({error}); is the file whole?") from error
-            yield window, values if src.nodata is None else np.where(values == src.nodata, nothing, values)
+        # NOTE: rows of blocks, and less of a wide map, so that memory does not grow with its width
+        rows = min(max(STRIP_PIXELS // src.width, 1), BLOCK_SIZE)
+        for window in iter_tiles(src.shape, (rows, src.width)):
+            yield window, read_class_ids(src, window, nothing)
+
+
+def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) -> NDArray[np.int64]:
+    """Class ids (height, width) in a window of an open class map, as they are stored.
+
+    Args:
+        src: the map, whose first band is of any whole numbers, in floating point too.
+        window: the window.
+        nothing: what stands for nodata, NaN and infinities included.
+
+    Raises:
+        RasterError: it cannot be read, or holds fractions.
+    """
+    try:
+        values = src.read(1, window=window)
+    except RasterioError as error:
+        raise RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?") from error
+    with np.errstate(over="ignore"):  # of a nodata value that the data type does not hold
+        void = np.zeros(values.shape, dtype=bool) if src.nodata is None else values == src.nodata
+    if np.issubdtype(values.dtype, np.floating):
+        void |= ~np.isfinite(values)
+        values = np.where(void, 0, values)
+        broken = np.argwhere((values != np.rint(values)) | (np.abs(values) > LARGEST_NUMBER))
+        if len(broken):
+            row, col = broken[0].tolist()
+            place = f"row {row + window.row_off}, column {col + window.col_off}"
+            raise RasterError(no_class_number(src.name, values[row, col], place))
+    return np.where(void, nothing, values.astype(np.int64))
+
+
+def no_class_number(src_path: str | Path, value: float, place: str) -> str:
+    """A message about a value that is no class number, with the place where it was found."""
+    if abs(value) > LARGEST_NUMBER:
+        return (
+            f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
+            f"gdal_edit.py -a_nodata {value:.17g} {src_path}"
+        )
+    return (
+        f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "
+        f"them with: gdal_calc.py -A {src_path} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
+    )
 
 
 def sidecar(map_path: Path) -> Path:

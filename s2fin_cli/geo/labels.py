@@ -1,11 +1,18 @@
-"""Labels: vector files or integer rasters turned into labelled pixels of a grid."""
+"""Labels: vector files or rasters of whole numbers turned into labelled pixels of a grid.
+
+They are read some rows of the grid at a time, so that memory does not grow with the number of labelled pixels; where
+they are few they are held as a whole.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import rasterio.features
@@ -15,16 +22,33 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, shortened
-from s2fin_cli.geo.classes import LandCoverClass, check_class_ids, make_classes, read_class_table
+from s2fin_cli.geo.classes import (
+    MAX_CLASS_ID,
+    LandCoverClass,
+    check_class_ids,
+    make_classes,
+    read_class_table,
+)
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
-from s2fin_cli.geo.classmap import read_class_names
+from s2fin_cli.geo.classmap import no_class_number, read_class_names
 from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, read_features
 from s2fin_cli.geo.geometries import mended_polygons
-from s2fin_cli.geo.rasters import RasterInfo, open_on_grid, read_info
+from s2fin_cli.geo.rasters import (
+    LEAST_CACHE,
+    MOST_CACHE,
+    RasterInfo,
+    WindowReader,
+    environment,
+    open_on_grid,
+    read_info,
+)
 from s2fin_cli.geo.sources import is_vector
 from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
     import geopandas as gpd
     from numpy.typing import NDArray
 
@@ -35,8 +59,12 @@ logger = logging.getLogger(__name__)
 
 POINT_TYPES = {"Point", "MultiPoint"}
 LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
-#: Pixels of a label raster that are read at a time.
+#: Pixels of a label raster, or of the windows of polygons, that are read at a time.
 STRIP_PIXELS = 1 << 20
+#: Rows in which a polygon is burnt whose window has more pixels than that.
+BAND_ROWS = 64
+#: Labelled pixels that are held as a whole; where there are more, none of their number is held.
+MOST_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -63,8 +91,8 @@ class LabelledPixels:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> LabelledPixels:
-        """The pixels chosen by a mask or by positions, with the same classes."""
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> LabelledPixels:
+        """The pixels chosen by a mask, by positions or by a slice, with the same classes."""
         return replace(
             self,
             rows=self.rows[which],
@@ -76,6 +104,17 @@ class LabelledPixels:
     def counts(self) -> dict[int, int]:
         """Number of pixels by class id, zeros included."""
         return {c.id: int((self.class_ids == c.id).sum()) for c in self.classes}
+
+
+def joined(parts: Sequence[LabelledPixels]) -> LabelledPixels:
+    """Pixels of strips of one file one after the other."""
+    return replace(
+        parts[0],
+        rows=np.concatenate([part.rows for part in parts]),
+        cols=np.concatenate([part.cols for part in parts]),
+        class_ids=np.concatenate([part.class_ids for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+    )
 
 
 @dataclass(frozen=True)
@@ -107,15 +146,80 @@ def rules_of(options: LabelOptions) -> LabelRules:
     return LabelRules(options.label_field, classes, options.label_buffer, options.on_conflict)
 
 
+class _Source(Protocol):
+    """Labels on a grid as a file holds them; what it has to say of them is said once all rows were read.
+
+    Attributes:
+        kind, ids_are_given: as of `LabelledPixels`.
+        group_count: so many numbers there are for groups.
+        strips: first and last row (exclusive) of rows that hold few enough pixels to be read at a time.
+    """
+
+    kind: str
+    ids_are_given: bool
+    group_count: int
+
+    @property
+    def strips(self) -> list[tuple[int, int]]: ...
+
+    def open(self) -> AbstractContextManager[Callable[[int, int], Found]]:
+        """Something that reads the labelled pixels of rows from a first to a last one (exclusive)."""
+
+    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
+        """The classes of all rows, whose numbers these are; warns of what was found in them, or refuses it."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels on a grid: held as a whole where they are few, and else read some rows at a time, as often as needed.
+
+    Attributes:
+        grid: the grid.
+        classes, kind, ids_are_given: as of `LabelledPixels`.
+        totals: number of pixels by class id, of each of the classes.
+        group_count: so many numbers there are for groups.
+        whole: all of them, or None where they are too many to be held.
+    """
+
+    grid: Grid
+    classes: tuple[LandCoverClass, ...]
+    kind: str
+    ids_are_given: bool
+    totals: dict[int, int]
+    group_count: int
+    whole: LabelledPixels | None
+    _source: _Source
+
+    def __len__(self) -> int:
+        return sum(self.totals.values())
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], LabelledPixels]]:
+        """Give what reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        with self._source.open() as read:
+            yield lambda start, stop: LabelledPixels(*read(start, stop), self.classes, self.kind, self.ids_are_given)
+
+    def strips(self) -> Iterator[LabelledPixels]:
+        """All labelled pixels in row-major order, some whole rows at a time."""
+        if self.whole is not None:
+            yield self.whole
+            return
+        with self.open() as read:
+            for start, stop in self._source.strips:
+                pixels = read(start, stop)
+                if len(pixels):
+                    yield pixels
+
+
 def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = None) -> LabelledPixels:
-    """Read labels as pixels of a grid.
+    """Read labels as pixels of a grid, all at once.
 
     A pixel belongs to a polygon, or to what lies around a point or line, if its centre lies inside, and to a point
     alone if the point lies in it.
 
     Args:
-        src_path: a vector file (polygons, lines or points), a table of points, or an integer raster of class numbers.
-            What has features is a vector file, whatever raster driver takes it too.
+        src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. What has
+            features is a vector file, whatever raster driver takes it too.
         grid: the grid to put them on; labels in another CRS are reprojected.
         rules: how; None for the defaults.
 
@@ -124,12 +228,46 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
         RasterError: a raster of values that are no class numbers.
         GeoreferencingError: labels and grid do not go together.
     """
+    labels = open_labels(src_path, grid, rules, most=grid.height * grid.width)
+    assert labels.whole is not None  # noqa: S101  (a grid has no more pixels)
+    return labels.whole
+
+
+def open_labels(
+    src_path: str | Path, grid: Grid, rules: LabelRules | None = None, *, most: int = MOST_PIXELS
+) -> Labels:
+    """Read labels once to check and count them, and hold them if they are no more than so many pixels.
+
+    Memory grows with this limit, and not with the number of labelled pixels. Other arguments and errors are those of
+    `read_labels`.
+    """
+    source = _source_of(src_path, grid, rules or LabelRules())
+    totals: Counter[int] = Counter()
+    held: list[list[NDArray[np.int32]]] = []
+    with source.open() as read:
+        for start, stop in source.strips:
+            found = read(start, stop)
+            totals.update(_counted(found[2]))
+            if totals.total() <= most:
+                held.append([part.astype(np.int32) for part in found])  # half of what they need once they are joined
+            else:
+                held.clear()
+    classes = source.conclude(sorted(totals))
+    whole = None
+    if totals.total() <= most:
+        rows, cols, class_ids, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*held, strict=True))
+        whole = LabelledPixels(rows, cols, class_ids, groups, classes, source.kind, source.ids_are_given)
+    counts = {c.id: totals[c.id] for c in classes}
+    return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, whole, source)
+
+
+def _source_of(src_path: str | Path, grid: Grid, rules: LabelRules) -> _Source:
     if is_vector(src_path):
-        return _read_vector_labels(src_path, grid, rules or LabelRules())
-    return _read_raster_labels(read_info(src_path), grid, rules or LabelRules())
+        return _read_vector_labels(src_path, grid, rules)
+    return _open_raster_labels(read_info(src_path), grid, rules)
 
 
-def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> LabelledPixels:
+def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> _VectorLabels:
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
@@ -140,17 +278,8 @@ def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> 
             geometries, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())
         )
     geometries = _buffered(geometries, grid, kind, rules.buffer)
-    as_points = kind == "points" and rules.buffer is None
-    rows, cols, groups = _burn_points(geometries, grid) if as_points else _burn_polygons(geometries, grid)
-    if not len(rows):
-        _raise_outside(geometries, grid, src_path)
-    if lost := len(geometries) - len(np.unique(groups)):
-        logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, len(geometries))
-    pixels = _without_conflicts(
-        rows, cols, class_ids[groups], groups, names=names, kind=kind, src_path=src_path, on_conflict=rules.on_conflict
-    )
     ids_are_given = rules.classes is not None or not is_text(frame[field])
-    return replace(pixels, classes=_in_colors(pixels.classes, rules.classes), ids_are_given=ids_are_given)
+    return _VectorLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given)
 
 
 def _in_colors(
@@ -192,6 +321,102 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
 
 
 Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+#: Rows, columns, class numbers and groups of labelled pixels, one entry a pixel, in row-major order; int64 (n,) each.
+Found = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+
+
+@dataclass
+class _VectorLabels:
+    """Labels of a vector file, burnt some rows of the grid at a time.
+
+    Attributes:
+        geometries: of all features, on the grid's CRS, buffers included.
+        class_numbers: int64 (n,) of all features.
+        names: by class number.
+    """
+
+    src_path: str | Path
+    grid: Grid
+    rules: LabelRules
+    kind: str
+    geometries: NDArray[np.object_]
+    class_numbers: NDArray[np.int64]
+    names: dict[int, str]
+    ids_are_given: bool
+
+    def __post_init__(self) -> None:
+        self.group_count = len(self.geometries)
+        is_burnt = self.kind != "points" or self.rules.buffer is not None
+        self._windows = _windows_of(self.geometries, self.grid) if is_burnt else np.empty((0, 4), np.int64)
+        self._points = None if is_burnt else _burn_points(self.geometries, self.grid)
+        self._is_hit = np.zeros(self.group_count, dtype=bool)
+        self._clashes, self._claimed = 0, set[int]()
+
+    @property
+    def strips(self) -> list[tuple[int, int]]:
+        """Rows in which the windows of all features have few enough pixels."""
+        height = self.grid.height
+        if self._points is not None:
+            return [(0, height)]
+        row_off, _, rows, cols = self._windows.T
+        change = np.zeros(height + 1, dtype=np.int64)
+        np.add.at(change, row_off, cols)
+        np.add.at(change, row_off + rows, -cols)
+        load = np.cumsum(np.cumsum(change[:-1]))  # pixels of windows down to the end of each row
+        starts = np.flatnonzero(np.diff(np.maximum(load - 1, 0) // STRIP_PIXELS)) + 1
+        return list(pairwise([0, *starts.tolist(), height]))
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], Found]]:
+        yield self._read
+
+    def _read(self, start: int, stop: int) -> Found:
+        if self._points is None:
+            burnt = _burn_polygons(self.geometries, self.grid, windows=self._windows, within=(start, stop))
+        else:
+            rows = self._points[0]
+            inside = (rows >= start) & (rows < stop)
+            burnt = (rows[inside], self._points[1][inside], self._points[2][inside])
+        self._is_hit[burnt[2]] = True
+        return self._resolved(*burnt)
+
+    def _resolved(self, rows: NDArray[np.int64], cols: NDArray[np.int64], groups: NDArray[np.int64]) -> Found:
+        """One entry a pixel; of pixels that different classes claim, what the rule makes of them."""
+        if self.rules.on_conflict == "last":
+            rows, cols, groups = rows[::-1], cols[::-1], groups[::-1]
+        keys = rows * self.grid.width + cols
+        if (np.diff(keys) <= 0).any():
+            order = np.argsort(keys, kind="stable")  # which leaves the features of a pixel in their order
+            rows, cols, groups, keys = rows[order], cols[order], groups[order], keys[order]
+        class_ids = self.class_numbers[groups]
+        same_pixel = np.diff(keys) == 0
+        if not same_pixel.any():
+            return rows, cols, class_ids, groups
+        first = np.concatenate([[True], ~same_pixel])
+        pixel = np.cumsum(first) - 1
+        clash = np.zeros(pixel[-1] + 1, dtype=bool)
+        clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
+        self._clashes += int(clash.sum())
+        self._claimed.update(np.unique(class_ids[clash[pixel]]).tolist())
+        keep = first & ~clash[pixel] if self.rules.on_conflict in ("drop", "error") else first
+        return rows[keep], cols[keep], class_ids[keep], groups[keep]
+
+    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
+        src_path, names = self.src_path, self.names
+        if not self._is_hit.any():
+            _raise_outside(self.geometries, self.grid, src_path)
+        if lost := int((~self._is_hit).sum()):
+            logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, self.group_count)
+        if self._clashes:
+            claimed = [names[class_id] for class_id in sorted(self._claimed)]
+            _tell_of_conflict(src_path, self._clashes, claimed, self.rules.on_conflict)
+        if not present:
+            raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
+        gone = sorted(set(names) - set(present))
+        if gone:
+            logger.warning("%s: classes without a pixel in the image: %s", src_path, ", ".join(names[c] for c in gone))
+        classes = make_classes({class_id: names[class_id] for class_id in present})
+        return _in_colors(classes, self.rules.classes)
 
 
 def _burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
@@ -204,29 +429,64 @@ def _burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
     return rows[inside].astype(np.int64), cols[inside].astype(np.int64), groups[inside].astype(np.int64)
 
 
-def _burn_polygons(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
-    """Rows, columns and feature numbers of the pixels whose centres lie in polygons.
-
-    Each polygon is burnt in its own window, so that memory does not grow with the raster.
-    """
-    found: list[Burnt] = []
+def _windows_of(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.int64]:
+    """Row, column, height and width (n, 4) of the windows that geometries lie in; 0 for those outside."""
+    windows = np.zeros((len(geometries), 4), dtype=np.int64)
     for number, geometry in enumerate(geometries):
         window = grid.window_of(geometry.bounds)
-        if window is None:
-            continue
-        rows, cols = np.nonzero(
-            rasterio.features.rasterize(
-                [(geometry, 1)],
+        if window is not None:
+            windows[number] = window.row_off, window.col_off, window.height, window.width
+    return windows
+
+
+def _burn_polygons(
+    geometries: NDArray[np.object_],
+    grid: Grid,
+    *,
+    windows: NDArray[np.int64] | None = None,
+    within: tuple[int, int] | None = None,
+) -> Burnt:
+    """Rows, columns and feature numbers of the pixels whose centres lie in polygons, polygon by polygon.
+
+    Each polygon is burnt in its own window, so that memory does not grow with the raster, and a large one in bands of
+    rows that are always the same ones, so that rounding does not depend on the rows that are asked for.
+
+    Args:
+        geometries: polygons in the grid's CRS.
+        grid: the grid.
+        windows: theirs, as `_windows_of` gives them, where they are known already.
+        within: the first and the last row (exclusive) that are asked for; None for all.
+    """
+    windows = _windows_of(geometries, grid) if windows is None else windows
+    start, stop = within or (0, grid.height)
+    row_off, _, height, _ = windows.T
+    found: list[Burnt] = []
+    for number in np.flatnonzero((row_off < stop) & (row_off + height > start)).tolist():
+        for window in _bands(*windows[number].tolist(), start=start, stop=stop):
+            burnt = rasterio.features.rasterize(
+                [(geometries[number], 1)],
                 out_shape=(window.height, window.width),
                 transform=rasterio.windows.transform(window, grid.transform),
                 dtype="uint8",
             )
-        )
-        found.append((rows + window.row_off, cols + window.col_off, np.full(len(rows), number)))
+            first = max(start - window.row_off, 0)
+            rows, cols = np.nonzero(burnt[first : max(stop - window.row_off, 0)])
+            found.append((rows + (window.row_off + first), cols + window.col_off, np.full(len(rows), number)))
     if not found:
         return (np.empty(0, np.int64),) * 3
-    rows, cols, groups = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
+    rows, cols, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
     return rows, cols, groups
+
+
+def _bands(row_off: int, col_off: int, height: int, width: int, *, start: int, stop: int) -> Iterator[Window]:
+    """A window, or where it is large those of its bands that some rows lie in, cut at multiples of `BAND_ROWS`."""
+    if height * width <= STRIP_PIXELS:
+        yield Window(col_off, row_off, width, height)
+        return
+    first, end = max(row_off, start) // BAND_ROWS * BAND_ROWS, min(row_off + height, stop)
+    for row in range(first, end, BAND_ROWS):
+        top, bottom = max(row, row_off), min(row + BAND_ROWS, row_off + height)
+        yield Window(col_off, top, width, bottom - top)
 
 
 def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
@@ -242,41 +502,6 @@ def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | 
     )
 
 
-def _without_conflicts(
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    class_ids: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    *,
-    names: dict[int, str],
-    kind: str,
-    src_path: str | Path,
-    on_conflict: str,
-) -> LabelledPixels:
-    """One entry a pixel, in row-major order; of pixels that different classes claim, what the rule makes of them."""
-    order = np.lexsort((groups if on_conflict == "first" else -groups, cols, rows))
-    if on_conflict in ("drop", "error"):
-        order = np.lexsort((class_ids, cols, rows))
-    rows, cols, class_ids, groups = rows[order], cols[order], class_ids[order], groups[order]
-    same_pixel = (np.diff(rows) == 0) & (np.diff(cols) == 0)
-    first = np.concatenate([[True], ~same_pixel])
-    pixel = np.cumsum(first) - 1
-    clash = np.zeros(first.sum(), dtype=bool)
-    clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
-    if clash.any():
-        claimed = [names[class_id] for class_id in np.unique(class_ids[clash[pixel]]).tolist()]
-        _tell_of_conflict(src_path, int(clash.sum()), claimed, on_conflict)
-    keep = first & ~clash[pixel] if on_conflict in ("drop", "error") else first
-    if not keep.any():
-        raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
-    present = np.unique(class_ids[keep])
-    gone = sorted(set(names) - set(present.tolist()))
-    if gone:
-        logger.warning("%s: classes without a pixel in the image: %s", src_path, ", ".join(names[c] for c in gone))
-    classes = make_classes({int(class_id): names[int(class_id)] for class_id in present})
-    return LabelledPixels(rows[keep], cols[keep], class_ids[keep], groups[keep], classes, kind)
-
-
 def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_conflict: str) -> None:
     """Say what happens to pixels that different classes claim, or refuse them."""
     if on_conflict == "error":
@@ -288,54 +513,102 @@ def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_c
     logger.warning("%s: %d pixels that different classes claim %s (%s)", src_path, count, done, shortened(claimed))
 
 
-def _read_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> LabelledPixels:
-    """Labels from an integer raster; its nodata value, or 0 where it has none, means unlabelled."""
+class _RasterLabels:
+    """Labels of a raster on the grid, by nearest neighbour; its nodata value, or 0 where it has none, is no label."""
+
+    kind, ids_are_given, group_count = "raster", True, 1
+
+    def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
+        self._info, self._grid, self._table = info, grid, classes
+        self._unlabelled = 0 if info.nodata is None else info.nodata
+        self._strange: Counter[int] = Counter()
+
+    @property
+    def strips(self) -> list[tuple[int, int]]:
+        """Rows of few enough pixels."""
+        height, rows = self._grid.height, max(STRIP_PIXELS // self._grid.width, 1)
+        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], Found]]:
+        info = self._info
+        # NOTE: strips that share a row of blocks must find them decoded
+        row_of_blocks = info.block_shape[0] * -(-info.grid.width // info.block_shape[1]) * info.block_shape[1]
+        cache = min(max(2 * row_of_blocks * np.dtype(info.dtype).itemsize, LEAST_CACHE), MOST_CACHE)
+        with (
+            environment(cache),
+            open_on_grid(info.src_path, self._grid, indexes=info.indexes, resampling=Resampling.nearest) as reader,
+        ):
+            yield lambda start, stop: self._read(reader, start, stop)
+
+    def _read(self, reader: WindowReader, start: int, stop: int) -> Found:
+        width = self._grid.width
+        values = reader.read(Window(0, start, width, stop - start)).ravel()
+        at = np.flatnonzero(np.isfinite(values) & (values != self._unlabelled))
+        values = values[at]
+        rows, cols = at // width + start, at % width
+        self._check_numbers(values, rows, cols)
+        class_ids = values.astype(np.int64)
+        if self._table is not None:
+            known = np.isin(class_ids, [c.id for c in self._table], kind="table")
+            self._strange.update(_counted(class_ids[~known]))
+            rows, cols, class_ids = rows[known], cols[known], class_ids[known]
+        return rows, cols, class_ids, np.zeros_like(rows)
+
+    def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> None:
+        """Refuse values that are no class numbers."""
+        if not len(values):
+            return
+        broken = np.flatnonzero(values != np.rint(values))
+        if len(broken):
+            first, src_path = broken[0], self._info.src_path
+            raise LabelError(
+                no_class_number(src_path, values[first], f"row {rows[first]}, column {cols[first]} of the image")
+            )
+        if values.min() < 0 or values.max() > MAX_CLASS_ID:
+            check_class_ids(np.unique(values))
+
+    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
+        src_path = self._info.src_path
+        if not present and not self._strange:
+            raise LabelError(f"{src_path}: no labelled pixel lies in the image ({self._grid.describe()})")
+        if self._strange:
+            logger.warning(
+                "%s: %d pixels of classes that the class table does not have are left out: %s",
+                src_path, self._strange.total(), shortened(sorted(self._strange)),
+            )  # fmt: skip
+        if not present:
+            raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
+        if self._table is not None:
+            return tuple(c for c in self._table if c.id in present)
+        names = read_class_names(src_path)
+        return make_classes({class_id: names.get(class_id, str(class_id)) for class_id in present})
+
+
+def _counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
+    """Number of pixels by class id, of those that occur."""
+    numbers = np.bincount(class_ids)
+    return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}
+
+
+def _open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> _RasterLabels:
+    """Labels from a raster of whole numbers."""
     _check_label_raster(info, grid)
     _check_no_buffer(rules.buffer, "a raster")
     if rules.field is not None:
         logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
-    unlabelled = 0 if info.nodata is None else info.nodata
-    logger.info("labels: %g means unlabelled in %s", unlabelled, info.src_path)
-    found = []
-    with open_on_grid(info.src_path, grid, indexes=info.indexes, resampling=Resampling.nearest) as reader:
-        # NOTE: strips keep the pixels in row-major order, and int32 halves what they need until they are joined.
-        height = max(STRIP_PIXELS // grid.width, 1)
-        for row_off in range(0, grid.height, height):
-            values = reader.read(Window(0, row_off, grid.width, min(height, grid.height - row_off)))[0]
-            rows, cols = np.nonzero(np.isfinite(values) & (values != unlabelled))
-            check_class_ids(np.unique(values[rows, cols]))
-            found.append([part.astype(np.int32) for part in (rows + row_off, cols, values[rows, cols])])
-    rows, cols, class_ids = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
-    if not len(rows):
-        raise LabelError(f"{info.src_path}: no labelled pixel lies in the image ({grid.describe()})")
-    names = read_class_names(info.src_path)
-    classes = make_classes(
-        {int(class_id): names.get(int(class_id), str(class_id)) for class_id in np.unique(class_ids)}
-    )
-    labels = LabelledPixels(rows, cols, class_ids, np.zeros_like(rows), classes, "raster")
-    return labels if rules.classes is None else _of_table(labels, rules.classes, info.src_path)
-
-
-def _of_table(labels: LabelledPixels, table: tuple[LandCoverClass, ...], src_path: str) -> LabelledPixels:
-    """The labels of those classes that a table has."""
-    known = np.isin(labels.class_ids, [c.id for c in table])
-    strange = np.unique(labels.class_ids[~known]).tolist()
-    if strange:
-        logger.warning(
-            "%s: %d pixels of classes that the class table does not have are left out: %s",
-            src_path, (~known).sum(), shortened(strange),
-        )  # fmt: skip
-    if not known.any():
-        raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
-    present = set(labels.class_ids[known].tolist())
-    return replace(labels.select(known), classes=tuple(c for c in table if c.id in present))
+    labels = _RasterLabels(info, grid, rules.classes)
+    is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
+    if info.nodata is None and is_float:
+        logger.info("labels: 0 and NaN mean unlabelled in %s", info.src_path)
+    else:
+        logger.info("labels: %g means unlabelled in %s", 0 if info.nodata is None else info.nodata, info.src_path)
+    return labels
 
 
 def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
     if info.count != 1:
         raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
-    if not np.issubdtype(np.dtype(info.dtype), np.integer):
-        raise LabelError(f"{info.src_path} holds {info.dtype} values; class numbers must be whole numbers")
     if (info.grid.crs is None) != (grid.crs is None):
         raise GeoreferencingError(
             f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "

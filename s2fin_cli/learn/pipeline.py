@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.labels import LabelledPixels, read_labels, rules_of
+from s2fin_cli.geo.labels import MOST_PIXELS, LabelledPixels, Labels, open_labels, rules_of
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
@@ -25,11 +26,13 @@ from s2fin_cli.learn.features import pixel_features, texture_dictionary
 from s2fin_cli.learn.propagation import guide_of, lie_densely, propagate
 from s2fin_cli.learn.samples import (
     CELL_SIZE,
+    ValidPixels,
     count_cells,
     have_data,
     read_cells,
     scatter_pixels,
     thin_out,
+    thin_per_class,
     whole_cells,
 )
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
@@ -47,6 +50,8 @@ from s2fin_cli.modelinfo import BandSet, ModelInfo
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from s2fin_cli.config import TrainOptions
@@ -157,9 +162,9 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     device = pick_device(options.device)
     keep_freed_memory()
     stack = stack_of(options)
-    labels = read_labels(str(options.labels), stack.grid, rules_of(options))
+    given = open_labels(str(options.labels), stack.grid, rules_of(options))
     stack, statistics = _prepare(stack)
-    labels = _with_data(labels, stack)
+    labels, counts = _with_data(given, stack, options)
     _check_classes(labels)
     scene = _explore(stack, statistics, options)
     split = _split(labels, options)
@@ -172,7 +177,7 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
         if final is None or final.outcome.interrupted:
             learnt, final = replace(learnt, outcome=replace(learnt.outcome, interrupted=True)), None
     network = (final or learnt).network
-    training = _describe(options, split, learnt, labels, refitted=final is not None)
+    training = _describe(options, split, learnt, labels.classes, counts, refitted=final is not None)
     info = _make_info(scene, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
@@ -415,21 +420,51 @@ def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) ->
     return _Scene(stack, statistics, components, rows, cols)
 
 
-def _with_data(labels: LabelledPixels, stack: Stack) -> LabelledPixels:
-    """The labelled pixels in the area of interest where all images have data."""
-    keep = have_data(stack, labels.rows, labels.cols)
+def _with_data(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[LabelledPixels, Mapping[int, int]]:
+    """The labelled pixels in the area of interest where all images have data, and how many there are by class id.
+
+    Where there are more labels than are held, they are thinned class by class after those without data were sorted out,
+    so that no class is lost by it.
+    """
+    if labels.whole is not None:
+        kept = labels.whole.select(have_data(stack, labels.whole.rows, labels.whole.cols))
+        counts: Mapping[int, int] = kept.counts()
+    else:
+        kept, counts = _thinned(labels, stack, options)
     where = "in all images" if stack.area is None else "in all images inside the area of interest"
-    if not keep.any():
+    total = sum(counts.values())
+    if not total:
         raise LabelError(f"no labelled pixel has data {where}; label pixels where every image has some")
-    if not keep.all():
+    if total < len(labels):
         outside = "" if stack.area is None else ", or lie outside the area of interest,"
-        logger.warning("%d labelled pixels have no data in some image%s and are left out", (~keep).sum(), outside)
-    kept = labels.select(keep)
-    present = set(np.unique(kept.class_ids).tolist())
-    gone = [c.name for c in labels.classes if c.id not in present]
+        logger.warning("%d labelled pixels have no data in some image%s and are left out", len(labels) - total, outside)
+    gone = [c.name for c in labels.classes if not counts[c.id]]
     if gone:
         logger.warning("classes without a labelled pixel that has data are left out: %s", ", ".join(gone))
-    return replace(kept, classes=tuple(c for c in labels.classes if c.id in present))
+    return replace(kept, classes=tuple(c for c in labels.classes if counts[c.id])), counts
+
+
+def _thinned(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[LabelledPixels, Mapping[int, int]]:
+    """At most so many labelled pixels with data of each class that all fit, and how many have data by class id."""
+    # both parts of the labels, what is trained on and what is held out, are to have as many as the options allow
+    most = max(MOST_PIXELS // len(labels.classes), min(2 * options.labels_per_class, MOST_PIXELS))
+    counts: Counter[int] = Counter()
+
+    def with_data() -> Iterator[LabelledPixels]:
+        with stack.open() as opened:
+            valid = ValidPixels(opened)
+            for pixels in labels.strips():
+                kept = pixels.select(valid.of(pixels.rows, pixels.cols))
+                counts.update(kept.counts())
+                yield kept
+
+    thinned = thin_per_class(with_data(), most=most, seed=options.seed)
+    assert thinned is not None  # noqa: S101  (without a labelled pixel there is an error before)
+    logger.info(
+        "the labels are many: %d of %d labelled pixels are used, at most %d of a class, chosen at random",
+        len(thinned), counts.total(), most,
+    )  # fmt: skip
+    return thinned, counts
 
 
 def _make_network(scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, dense: bool) -> S2Fin:
@@ -487,9 +522,16 @@ def _warn_of_unvalidated(validation: LabelledPixels) -> None:
 
 
 def _describe(
-    options: TrainOptions, split: Split, learnt: _Learnt, labels: LabelledPixels, *, refitted: bool
+    options: TrainOptions,
+    split: Split,
+    learnt: _Learnt,
+    classes: Sequence[LandCoverClass],
+    counts: Mapping[int, int],
+    *,
+    refitted: bool,
 ) -> dict[str, Any]:
-    outcome, counts = learnt.outcome, labels.counts()
+    """What the model file says of its training; the counts are of labelled pixels with data by class id."""
+    outcome = learnt.outcome
     return {
         "epochs": outcome.epochs,
         "interrupted": outcome.interrupted,
@@ -498,7 +540,7 @@ def _describe(
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "split": split.method,
-        "labelled_pixels": {c.name: counts[c.id] for c in labels.classes},
+        "labelled_pixels": {c.name: counts[c.id] for c in classes},
         "train_pixels": learnt.pixels[0],
         "validation_pixels": learnt.pixels[1],
         "validation": None if learnt.accuracy is None else learnt.accuracy.to_dict(),

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
-from s2fin_cli.geo.windows import iter_blocks
+from s2fin_cli.geo.classes import MAX_CLASS_ID
+from s2fin_cli.geo.labels import LabelledPixels, joined
+from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.area import Area
@@ -59,6 +63,102 @@ def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) ->
             valid = opened.read(window).valid
             result[positions] = valid[rows[positions] - window.row_off, cols[positions] - window.col_off]
     return result
+
+
+class ValidPixels:
+    """Says of pixels of ascending rows whether they have data, as `have_data` does; each block is read once.
+
+    Args:
+        opened: the open stack.
+    """
+
+    def __init__(self, opened: OpenStack) -> None:
+        self._opened, self._number = opened, -1
+        height, width = opened.grid.shape
+        self._valid = np.zeros((min(BLOCK_SIZE, height), width), dtype=bool)
+        self._is_read = np.zeros(-(-width // BLOCK_SIZE), dtype=bool)
+
+    def of(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mask over (n,) pixels in row-major order."""
+        result = np.empty(len(rows), dtype=bool)
+        numbers = np.unique(rows // BLOCK_SIZE)
+        ends = np.searchsorted(rows, (numbers + 1) * BLOCK_SIZE)
+        for number, start, end in zip(numbers.tolist(), [0, *ends[:-1]], ends, strict=True):
+            at = cols[start:end]
+            self._read(number, at)
+            result[start:end] = self._valid[rows[start:end] - number * BLOCK_SIZE, at]
+        return result
+
+    def _read(self, number: int, cols: NDArray[np.int64]) -> None:
+        """Read those blocks of a row of blocks that columns lie in, where they are not read yet."""
+        if number != self._number:
+            self._number, self._is_read[:] = number, False
+        height, width = self._opened.grid.shape
+        top = number * BLOCK_SIZE
+        wanted = np.bincount(cols // BLOCK_SIZE, minlength=len(self._is_read)) > 0
+        for block in np.flatnonzero(wanted & ~self._is_read).tolist():
+            left = block * BLOCK_SIZE
+            window = Window(left, top, min(BLOCK_SIZE, width - left), min(BLOCK_SIZE, height - top))
+            self._valid[: window.height, left : left + window.width] = self._opened.read(window).valid
+            self._is_read[block] = True
+
+
+def pixel_hashes(rows: NDArray[np.int64], cols: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """Numbers (n,) of pixels that look like chance, and depend on nothing but their places and the seed.
+
+    The finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA, 453-472) over row and column.
+    """
+    values = (rows.astype(np.uint64) << np.uint64(32)) | cols.astype(np.uint64)
+    values ^= np.uint64(seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019 & (1 << 64) - 1)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= values >> np.uint64(shift)
+        values *= np.uint64(factor)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def thin_per_class(strips: Iterable[LabelledPixels], *, most: int, seed: int) -> LabelledPixels | None:
+    """At most so many pixels of each class, chosen at random, with memory for no more than a multiple of them.
+
+    Which pixels are kept does not depend on how they are cut into strips.
+
+    Args:
+        strips: pixels in row-major order, some rows at a time, all with the same classes.
+        most: pixels of a class.
+        seed: of the choice.
+
+    Returns:
+        those kept, in row-major order; None where there is no strip.
+    """
+    kept: list[tuple[LabelledPixels, NDArray[np.uint64]]] = []
+    # of each class, the largest hash of those pixels that may still be kept
+    limits = np.full(MAX_CLASS_ID + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    held, room = 0, 0
+    for pixels in strips:
+        hashes = pixel_hashes(pixels.rows, pixels.cols, seed)
+        fitting = hashes <= limits[pixels.class_ids]
+        kept.append((pixels.select(fitting), hashes[fitting]))
+        held += len(kept[-1][0])
+        room = room or 2 * most * len(pixels.classes)
+        if held > room:
+            kept = [_smallest(kept, most, limits)]
+            held = len(kept[0][0])
+    return _smallest(kept, most, limits)[0] if kept else None
+
+
+def _smallest(
+    parts: list[tuple[LabelledPixels, NDArray[np.uint64]]], most: int, limits: NDArray[np.uint64]
+) -> tuple[LabelledPixels, NDArray[np.uint64]]:
+    """The pixels with the smallest hashes of each class, with these; the limits (by class id) follow them."""
+    pixels = joined([part for part, _ in parts])
+    hashes = np.concatenate([part for _, part in parts])
+    keep = np.ones(len(pixels), dtype=bool)
+    for c in pixels.classes:
+        own = np.flatnonzero(pixels.class_ids == c.id)
+        if len(own) > most:
+            limits[c.id] = np.partition(hashes[own], most - 1)[most - 1]
+            keep[own[hashes[own] > limits[c.id]]] = False
+    return pixels.select(keep), hashes[keep]
 
 
 def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
