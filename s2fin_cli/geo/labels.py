@@ -19,6 +19,7 @@ import rasterio.features
 import rasterio.windows
 import shapely
 from rasterio.enums import Resampling
+from rasterio.env import getenv, hasenv
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, shortened
@@ -46,7 +47,7 @@ from s2fin_cli.geo.sources import is_vector
 from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import geopandas as gpd
@@ -199,7 +200,7 @@ class Labels:
         with self._source.open() as read:
             yield lambda start, stop: LabelledPixels(*read(start, stop), self.classes, self.kind, self.ids_are_given)
 
-    def strips(self) -> Iterator[LabelledPixels]:
+    def strips(self) -> Generator[LabelledPixels]:
         """All labelled pixels in row-major order, some whole rows at a time."""
         if self.whole is not None:
             yield self.whole
@@ -532,11 +533,8 @@ class _RasterLabels:
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], Found]]:
         info = self._info
-        # NOTE: strips that share a row of blocks must find them decoded
-        row_of_blocks = info.block_shape[0] * -(-info.grid.width // info.block_shape[1]) * info.block_shape[1]
-        cache = min(max(2 * row_of_blocks * np.dtype(info.dtype).itemsize, LEAST_CACHE), MOST_CACHE)
         with (
-            environment(cache),
+            environment(_cache_for(info)),
             open_on_grid(info.src_path, self._grid, indexes=info.indexes, resampling=Resampling.nearest) as reader,
         ):
             yield lambda start, stop: self._read(reader, start, stop)
@@ -589,6 +587,17 @@ def _counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
     """Number of pixels by class id, of those that occur."""
     numbers = np.bincount(class_ids)
     return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}
+
+
+def _cache_for(info: RasterInfo) -> int:
+    """Bytes that GDAL is to keep of what it decodes, so that strips find there the blocks that they share.
+
+    What is kept of other rasters, which are read by turns with the labels, is kept too.
+    """
+    height, width = info.block_shape
+    needed = 2 * height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
+    around = int(getenv().get("GDAL_CACHEMAX") or 0) if hasenv() else 0
+    return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
 
 
 def _open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> _RasterLabels:

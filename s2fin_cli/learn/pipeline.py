@@ -451,9 +451,9 @@ def _thinned(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[Label
     counts: Counter[int] = Counter()
 
     def with_data() -> Iterator[LabelledPixels]:
-        with stack.open() as opened:
+        with stack.open() as opened, contextlib.closing(labels.strips()) as strips:
             valid = ValidPixels(opened)
-            for pixels in labels.strips():
+            for pixels in strips:
                 kept = pixels.select(valid.of(pixels.rows, pixels.cols))
                 counts.update(kept.counts())
                 yield kept

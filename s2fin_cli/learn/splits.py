@@ -47,7 +47,7 @@ def split_labels(
     Raises:
         LabelError: polygons are asked for, and the labels are a raster.
     """
-    method = _resolved(method, labels)
+    method = resolved(method, labels.kind)
     everything = np.arange(len(labels))
     if share == 0:
         return Split(everything, everything[:0], "none")
@@ -68,7 +68,7 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
         method: as in `split_labels`.
         radius: how far the network looks from a pixel, in pixels.
     """
-    method = _resolved(method, labels)
+    method = resolved(method, labels.kind)
     if method == "random":
         return np.arange(len(labels))
     if method == "polygons":
@@ -76,11 +76,15 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
     return _block_numbers(labels.rows, labels.cols, radius)
 
 
-def _resolved(method: str, labels: LabelledPixels) -> str:
-    """The method that "auto" stands for."""
+def resolved(method: str, kind: str) -> str:
+    """The method that "auto" stands for with a kind of labels.
+
+    Raises:
+        LabelError: polygons are asked for, and the labels are a raster.
+    """
     if method == "auto":
-        return "polygons" if labels.kind == "polygons" else "blocks"
-    if method == "polygons" and labels.kind == "raster":
+        return "polygons" if kind == "polygons" else "blocks"
+    if method == "polygons" and kind == "raster":
         raise LabelError("a label raster has no polygons to split by; take blocks")
     return method
 
@@ -94,17 +98,30 @@ def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], radius: int
 def _hold_out(
     class_ids: NDArray[np.int64], units: NDArray[np.int64], *, share: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Choose whole units so that each class comes as near to its share as it can, rare classes first.
-
-    Every class keeps at least one unit for training.
-    """
+    """Mask over (n,) pixels of those in units that are held out, see `choose_units`."""
     _, unit_index = np.unique(units, return_inverse=True)
     classes, class_index = np.unique(class_ids, return_inverse=True)
     counts = np.zeros((unit_index.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(counts, (unit_index, class_index), 1)
+    return choose_units(counts, share=share, generator=generator)[unit_index]
+
+
+def choose_units(counts: NDArray[np.int64], *, share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose whole units so that each class comes as near to its share as it can, rare classes first.
+
+    Every class keeps at least one unit for training.
+
+    Args:
+        counts: (units, classes), number of pixels.
+        share: of each class's pixels.
+        generator: source of chance.
+
+    Returns:
+        mask (units,).
+    """
     chosen = np.zeros(len(counts), dtype=bool)
     target = share * counts.sum(axis=0)
-    held, free_units = np.zeros(len(classes), dtype=np.int64), (counts > 0).sum(axis=0)
+    held, free_units = np.zeros(counts.shape[1], dtype=np.int64), (counts > 0).sum(axis=0)
     for column in np.argsort(free_units, kind="stable"):
         for unit in generator.permutation(np.flatnonzero(counts[:, column])):
             if held[column] >= target[column]:
@@ -117,7 +134,7 @@ def _hold_out(
                 chosen[unit] = True
                 held += counts[unit]
                 free_units -= present
-    return chosen[unit_index]
+    return chosen
 
 
 def _near_held_out(

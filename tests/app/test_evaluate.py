@@ -151,8 +151,11 @@ def test_a_name_of_gdals_own_keeps_its_slashes(tmp_path: Path) -> None:
 
 def test_what_is_no_class_map(tmp_path: Path) -> None:
     points = write_points(tmp_path / "points.gpkg")
-    with pytest.raises(RasterError, match="is not a class map: it has 1 bands of float32"):
-        evaluate(write_tif(tmp_path / "floats.tif", MAPPED.astype(np.float32)), points)
+    fractions = MAPPED + np.where(np.arange(15).reshape(3, 5) == 7, 0.25, 0)
+    with pytest.raises(
+        RasterError, match=r"floats\.tif holds 4\.25 at row 1, column 2; class numbers must be whole .*rint"
+    ):
+        evaluate(write_tif(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
     with pytest.raises(RasterError, match="it has 2 bands of uint8"):
         evaluate(write_tif(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
 

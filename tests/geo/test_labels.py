@@ -716,8 +716,10 @@ def test_a_label_raster_without_crs(
 
 
 def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRaster) -> None:
-    shares = write_raster(tmp_path / "share.tif", np.ones((40, 50), dtype="float32"))
-    with pytest.raises(LabelError, match=r"share\.tif holds float32 values; class numbers must be whole"):
+    shares = write_raster(tmp_path / "share.tif", np.where(label_raster() == 200, 0.5, 1).astype("float32"))
+    with pytest.raises(
+        LabelError, match=r"share\.tif holds 0\.5 at row 20, column 30 of the image; class numbers must be whole .*rint"
+    ):
         read_labels(shares, GRID)
     empty = write_raster(tmp_path / "empty.tif", np.zeros((40, 50), dtype="uint8"))
     with pytest.raises(LabelError, match=r"empty\.tif: no labelled pixel lies in the image"):
