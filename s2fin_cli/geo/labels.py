@@ -45,6 +45,7 @@ from s2fin_cli.geo.rasters import (
 )
 from s2fin_cli.geo.sources import is_vector
 from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
+from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -61,9 +62,11 @@ logger = logging.getLogger(__name__)
 POINT_TYPES = {"Point", "MultiPoint"}
 LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
 #: Pixels of a label raster, or of the windows of polygons, that are read at a time.
-STRIP_PIXELS = 1 << 20
-#: Rows in which a polygon is burnt whose window has more pixels than that.
-BAND_ROWS = 64
+STRIP_PIXELS = 1 << 18
+#: Pixels of a row of a label raster's blocks that are kept at most.
+MOST_BLOCK_PIXELS = 1 << 23
+#: A polygon whose window has more pixels is burnt in bands of so many rows.
+WINDOW_PIXELS, BAND_ROWS = 1 << 20, 64
 #: Labelled pixels that are held as a whole; where there are more, none of their number is held.
 MOST_PIXELS = 1 << 20
 
@@ -179,6 +182,7 @@ class Labels:
         classes, kind, ids_are_given: as of `LabelledPixels`.
         totals: number of pixels by class id, of each of the classes.
         group_count: so many numbers there are for groups.
+        most: pixels that are held at most.
         whole: all of them, or None where they are too many to be held.
     """
 
@@ -188,6 +192,7 @@ class Labels:
     ids_are_given: bool
     totals: dict[int, int]
     group_count: int
+    most: int
     whole: LabelledPixels | None
     _source: _Source
 
@@ -235,13 +240,14 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
 
 
 def open_labels(
-    src_path: str | Path, grid: Grid, rules: LabelRules | None = None, *, most: int = MOST_PIXELS
+    src_path: str | Path, grid: Grid, rules: LabelRules | None = None, *, most: int | None = None
 ) -> Labels:
     """Read labels once to check and count them, and hold them if they are no more than so many pixels.
 
-    Memory grows with this limit, and not with the number of labelled pixels. Other arguments and errors are those of
-    `read_labels`.
+    Memory grows with this limit, `MOST_PIXELS` by default, and not with the number of labelled pixels. Other arguments
+    and errors are those of `read_labels`.
     """
+    most = MOST_PIXELS if most is None else most
     source = _source_of(src_path, grid, rules or LabelRules())
     totals: Counter[int] = Counter()
     held: list[list[NDArray[np.int32]]] = []
@@ -259,7 +265,7 @@ def open_labels(
         rows, cols, class_ids, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*held, strict=True))
         whole = LabelledPixels(rows, cols, class_ids, groups, classes, source.kind, source.ids_are_given)
     counts = {c.id: totals[c.id] for c in classes}
-    return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, whole, source)
+    return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, most, whole, source)
 
 
 def _source_of(src_path: str | Path, grid: Grid, rules: LabelRules) -> _Source:
@@ -481,7 +487,7 @@ def _burn_polygons(
 
 def _bands(row_off: int, col_off: int, height: int, width: int, *, start: int, stop: int) -> Iterator[Window]:
     """A window, or where it is large those of its bands that some rows lie in, cut at multiples of `BAND_ROWS`."""
-    if height * width <= STRIP_PIXELS:
+    if height * width <= WINDOW_PIXELS:
         yield Window(col_off, row_off, width, height)
         return
     first, end = max(row_off, start) // BAND_ROWS * BAND_ROWS, min(row_off + height, stop)
@@ -532,16 +538,20 @@ class _RasterLabels:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], Found]]:
-        info = self._info
+        info, grid = self._info, self._grid
+        # NOTE: strips share rows of blocks; those of small values GDAL keeps decoded, others would take much memory
+        is_kept = np.dtype(info.dtype).itemsize > 2 and grid.matches(info.grid)
+        is_kept &= info.block_shape[0] * grid.width <= MOST_BLOCK_PIXELS
         with (
-            environment(_cache_for(info)),
-            open_on_grid(info.src_path, self._grid, indexes=info.indexes, resampling=Resampling.nearest) as reader,
+            environment(None if is_kept else _cache_for(info)),
+            open_on_grid(info.src_path, grid, indexes=info.indexes, resampling=Resampling.nearest) as reader,
         ):
-            yield lambda start, stop: self._read(reader, start, stop)
+            rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
+            yield lambda start, stop: self._found(rows.read(start, stop), start)
 
-    def _read(self, reader: WindowReader, start: int, stop: int) -> Found:
-        width = self._grid.width
-        values = reader.read(Window(0, start, width, stop - start)).ravel()
+    def _found(self, values: NDArray[np.float32], start: int) -> Found:
+        """The labelled pixels among values (rows, width)."""
+        width, values = self._grid.width, values.ravel()
         at = np.flatnonzero(np.isfinite(values) & (values != self._unlabelled))
         values = values[at]
         rows, cols = at // width + start, at % width
@@ -589,13 +599,52 @@ def _counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
     return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}
 
 
+class _PlainRows:
+    """Reads rows of a raster of one band."""
+
+    def __init__(self, reader: WindowReader, grid: Grid) -> None:
+        self._reader, self._grid = reader, grid
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Values (rows, width) from a first to a last row (exclusive)."""
+        return np.asarray(self._reader.read(Window(0, start, self._grid.width, stop - start))[0])
+
+
+class _BlockRows:
+    """Reads rows of a raster of one band, and keeps a row of its blocks."""
+
+    def __init__(self, reader: WindowReader, grid: Grid, block_height: int) -> None:
+        self._reader, self._grid, self._height = reader, grid, min(block_height, grid.height)
+        self._values = np.empty((self._height, grid.width), dtype=np.float32)
+        self._number = -1
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Values (rows, width) from a first to a last row (exclusive)."""
+        parts = []
+        for number in range(start // self._height, (stop - 1) // self._height + 1):
+            self._keep(number)
+            top = number * self._height
+            parts.append(self._values[max(start - top, 0) : stop - top].copy())
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _keep(self, number: int) -> None:
+        if number == self._number:
+            return
+        top = number * self._height
+        shape = min(self._height, self._grid.height - top), self._grid.width
+        for window in iter_tiles(shape, (shape[0], max(STRIP_PIXELS // shape[0], 1)), offset=(top, 0)):
+            cols = window.toslices()[1]
+            self._values[: shape[0], cols] = self._reader.read(window)[0]
+        self._number = number
+
+
 def _cache_for(info: RasterInfo) -> int:
     """Bytes that GDAL is to keep of what it decodes, so that strips find there the blocks that they share.
 
     What is kept of other rasters, which are read by turns with the labels, is kept too.
     """
     height, width = info.block_shape
-    needed = 2 * height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
+    needed = height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
     around = int(getenv().get("GDAL_CACHEMAX") or 0) if hasenv() else 0
     return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
 

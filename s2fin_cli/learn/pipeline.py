@@ -18,7 +18,7 @@ from s2fin_cli.device import keep_freed_memory, pick_device
 from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
-from s2fin_cli.geo.labels import MOST_PIXELS, LabelledPixels, Labels, open_labels, rules_of
+from s2fin_cli.geo.labels import LabelledPixels, Labels, open_labels, rules_of
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
@@ -447,7 +447,7 @@ def _with_data(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[Lab
 def _thinned(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[LabelledPixels, Mapping[int, int]]:
     """At most so many labelled pixels with data of each class that all fit, and how many have data by class id."""
     # both parts of the labels, what is trained on and what is held out, are to have as many as the options allow
-    most = max(MOST_PIXELS // len(labels.classes), min(2 * options.labels_per_class, MOST_PIXELS))
+    most = max(labels.most // len(labels.classes), min(2 * options.labels_per_class, labels.most), 1)
     counts: Counter[int] = Counter()
 
     def with_data() -> Iterator[LabelledPixels]:
