@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import rasterio.features
@@ -358,6 +358,7 @@ class _VectorLabels:
         self._points = None if is_burnt else _burn_points(self.geometries, self.grid)
         self._is_hit = np.zeros(self.group_count, dtype=bool)
         self._clashes, self._claimed = 0, set[int]()
+        self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     @property
     def strips(self) -> list[tuple[int, int]]:
@@ -379,7 +380,9 @@ class _VectorLabels:
 
     def _read(self, start: int, stop: int) -> Found:
         if self._points is None:
-            burnt = _burn_polygons(self.geometries, self.grid, windows=self._windows, within=(start, stop))
+            burnt = _burn_polygons(
+                self.geometries, self.grid, windows=self._windows, within=(start, stop), kept=self._kept
+            )
         else:
             rows = self._points[0]
             inside = (rows >= start) & (rows < stop)
@@ -452,6 +455,7 @@ def _burn_polygons(
     *,
     windows: NDArray[np.int64] | None = None,
     within: tuple[int, int] | None = None,
+    kept: dict[tuple[int, int], NDArray[np.uint8]] | None = None,
 ) -> Burnt:
     """Rows, columns and feature numbers of the pixels whose centres lie in polygons, polygon by polygon.
 
@@ -463,19 +467,23 @@ def _burn_polygons(
         grid: the grid.
         windows: theirs, as `_windows_of` gives them, where they are known already.
         within: the first and the last row (exclusive) that are asked for; None for all.
+        kept: what was burnt and reaches beyond the rows that were asked for last, for those asked for next.
     """
     windows = _windows_of(geometries, grid) if windows is None else windows
     start, stop = within or (0, grid.height)
     row_off, _, height, _ = windows.T
+    before, kept = dict(kept or {}), {} if kept is None else kept
+    kept.clear()
     found: list[Burnt] = []
     for number in np.flatnonzero((row_off < stop) & (row_off + height > start)).tolist():
         for window in _bands(*windows[number].tolist(), start=start, stop=stop):
-            burnt = rasterio.features.rasterize(
-                [(geometries[number], 1)],
-                out_shape=(window.height, window.width),
-                transform=rasterio.windows.transform(window, grid.transform),
-                dtype="uint8",
-            )
+            key, shape = (number, window.row_off), (window.height, window.width)
+            if key in before:
+                burnt = np.unpackbits(before[key], count=shape[0] * shape[1]).reshape(shape)
+            else:
+                burnt = _burn(geometries[number], window, grid)
+            if window.row_off + window.height > stop:
+                kept[key] = np.packbits(burnt)
             first = max(start - window.row_off, 0)
             rows, cols = np.nonzero(burnt[first : max(stop - window.row_off, 0)])
             found.append((rows + (window.row_off + first), cols + window.col_off, np.full(len(rows), number)))
@@ -483,6 +491,17 @@ def _burn_polygons(
         return (np.empty(0, np.int64),) * 3
     rows, cols, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
     return rows, cols, groups
+
+
+def _burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
+    """Mask (height, width) of those pixels of a window whose centres lie in a polygon."""
+    burnt = rasterio.features.rasterize(
+        [(geometry, 1)],
+        out_shape=(window.height, window.width),
+        transform=rasterio.windows.transform(window, grid.transform),
+        dtype="uint8",
+    )
+    return np.asarray(burnt, dtype=np.uint8)
 
 
 def _bands(row_off: int, col_off: int, height: int, width: int, *, start: int, stop: int) -> Iterator[Window]:

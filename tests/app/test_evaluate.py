@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
-from s2fin_cli.assess.pipeline import evaluate
+from s2fin_cli.assess.pipeline import evaluate, evaluate_stratified
 from s2fin_cli.errors import LabelError, RasterError
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.classmap import create_class_map
@@ -168,6 +168,95 @@ def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
         write_map(tmp_path / "map.tif", mapped, names), write_tif(tmp_path / "truth.tif", truth.astype(np.uint8))
     )
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
+
+
+@pytest.mark.parametrize("kind", ["polygons", "raster"])
+def test_a_reference_of_many_pixels_is_compared_strip_by_strip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    generator = np.random.default_rng(2)
+    truth, mapped = (
+        np.repeat(np.repeat(generator.integers(1, 4, (10, 12)), 4, 0), 4, 1),
+        generator.integers(1, 4, (40, 48)),
+    )
+    map_path = write_map(tmp_path / "map.tif", mapped, {1: "a", 2: "b", 3: "c"})
+    if kind == "raster":
+        reference = write_tif(tmp_path / "truth.tif", truth.astype(np.uint8))
+    else:
+        cells = [(row, col) for row in range(0, 40, 4) for col in range(0, 48, 4)]
+        boxes = [shapely.box(*(TRANSFORM * (col, row + 4)), *(TRANSFORM * (col + 4, row))) for row, col in cells]
+        reference = tmp_path / "truth.gpkg"
+        names = ["abc"[truth[cell] - 1] for cell in cells]
+        gpd.GeoDataFrame({"class": names}, geometry=boxes, crs=CRS_CODE).to_file(reference)
+    monkeypatch.setattr("s2fin_cli.geo.labels.MOST_PIXELS", 10)
+    monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 300)
+    accuracy = evaluate(map_path, reference)
+    assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
+    assert accuracy.class_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("with_names", [True, False])
+def test_a_value_without_a_name_is_a_class_and_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, with_names: bool
+) -> None:
+    values = np.where((MAPPED == 4) & (np.arange(5) < 3), 9, MAPPED).astype(np.uint8)
+    map_path = write_tif(tmp_path / "map.tif", values, nodata=0)
+    if with_names:
+        root = ET.Element("PAMDataset")
+        categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
+        for class_id in range(8):
+            ET.SubElement(categories, "Category").text = NAMES.get(class_id, "")
+        map_path.with_name("map.tif.aux.xml").write_bytes(ET.tostring(root))
+    accuracy = evaluate(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
+    seen = values > 0
+    assert accuracy.class_ids == (1, 4, 7, 9)
+    assert accuracy.class_names == (*(NAMES.values() if with_names else "147"), "9")
+    assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(REFERENCE[seen], values[seen]))
+    assert accuracy.overall_accuracy == oracle.accuracy_score(REFERENCE[seen], values[seen])
+    assert accuracy.unmapped.sum() == 1, "nodata alone is unmapped"
+    assert ("map.tif has no name for 9, which counts as a class by its number" in caplog.text) == with_names
+
+
+def test_a_number_without_a_name_is_matched_where_the_map_holds_it(tmp_path: Path) -> None:
+    named = {1: NAMES[1], 7: NAMES[7]}
+    map_path = write_map(tmp_path / "map.tif", np.where(MAPPED == 4, 1, MAPPED), named)
+    with rasterio.open(map_path, "r+") as dst:
+        dst.write(MAPPED.astype(np.uint8), 1)
+    accuracy = evaluate(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert accuracy.class_names == ("Bare soil", "4", "Water")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("nodata", [0, np.nan, None])
+def test_a_map_of_whole_numbers_in_floating_point(tmp_path: Path, dtype: Any, nodata: float | None) -> None:
+    values = np.where(MAPPED == 0, np.nan if nodata is None else nodata, MAPPED)
+    map_path = write_tif(tmp_path / "map.tif", values.astype(dtype), nodata=nodata)
+    reference = write_tif(tmp_path / "reference.tif", REFERENCE.astype(dtype))
+    accuracy = evaluate(map_path, reference)
+    assert accuracy.class_ids == (1, 4, 7)
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert accuracy.unmapped.tolist() == [0, 0, 1]
+    adjusted = evaluate_stratified(map_path, reference)
+    assert adjusted.map_areas.tolist() == [400, 500, 500]
+
+
+def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
+    values = np.where(MAPPED == 0, -3.4e38, MAPPED).astype(np.float32)
+    points = write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist())
+    with pytest.raises(
+        RasterError, match=r"at row 2, column 3, which is no class number; .*-a_nodata -3\.39999\d+e\+38"
+    ):
+        evaluate(write_tif(tmp_path / "map.tif", values), points)
+
+
+def test_a_reference_class_that_means_no_data_in_the_map_is_refused(tmp_path: Path) -> None:
+    codes = np.where(REFERENCE == 1, 0, REFERENCE).ravel().tolist()
+    with pytest.raises(LabelError, match=r"holds class 0, which means no data in .*map\.tif; .*-unsetnodata"):
+        evaluate(
+            write_tif(tmp_path / "map.tif", MAPPED.astype(np.uint8), nodata=0),
+            write_points(tmp_path / "p.gpkg", code=codes),
+        )
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

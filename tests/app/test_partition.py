@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from scipy.ndimage import maximum_filter
 
 from s2fin import S2FinConfig
 from s2fin_cli.config import SplitOptions
@@ -57,8 +58,20 @@ def nearest(train: NDArray[Any], test: NDArray[Any]) -> int:
     return int(np.abs(a[:, None] - b[None]).max(axis=2).min())
 
 
+@pytest.fixture(params=["few", "many"])
+def number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether labels are few enough to be held, or taken to be so many that they are read in strips."""
+    if request.param == "many":
+        monkeypatch.setattr("s2fin_cli.geo.labels.MOST_PIXELS", 10)
+        monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 500)
+        monkeypatch.setattr("s2fin_cli.learn.unit_splits.STRIP_PIXELS", 1200)
+    return str(request.param)
+
+
 @pytest.mark.parametrize(("method", "distance"), [("polygons", 11), ("blocks", 9), ("random", 1)])
-def test_both_parts_lie_apart_and_hold_what_the_labels_did(run: Run, scene: Path, method: str, distance: int) -> None:
+def test_both_parts_lie_apart_and_hold_what_the_labels_did(
+    run: Run, scene: Path, method: str, distance: int, number: str
+) -> None:
     answer = run_split(run, "--method", method, "--distance", distance, "--share", 0.3)
     train, test = (read_tif(scene / f"{name}.tif")[0] for name in ("train", "test"))
     assert nearest(train, test) >= distance
@@ -70,9 +83,12 @@ def test_both_parts_lie_apart_and_hold_what_the_labels_did(run: Run, scene: Path
     assert np.array_equal(both[both > 0], whole[both > 0])
     assert (whole > 0).sum() - (both > 0).sum() == answer["dropped"]
     assert sorted(answer["classes"]) == sorted(NAMES)
-    for number, name in read_class_names(scene / "train.tif").items():
-        assert answer["classes"][name] == {"train": (train == number).sum(), "test": (test == number).sum()}
-        assert 0.15 < (test == number).sum() / (whole == number).sum() < 0.45
+    for class_id, name in read_class_names(scene / "train.tif").items():
+        assert answer["classes"][name] == {"train": (train == class_id).sum(), "test": (test == class_id).sum()}
+        assert 0.15 < (test == class_id).sum() / (whole == class_id).sum() < 0.45
+    if method != "blocks":
+        near = maximum_filter(test > 0, 2 * distance - 1, mode="constant")
+        assert np.array_equal(train > 0, (whole > 0) & ~near), "no more is left out than has to be"
     if method == "polygons":
         places = np.zeros(SHAPE, int)
         places[labels.rows, labels.cols] = labels.groups + 1

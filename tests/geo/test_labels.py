@@ -24,7 +24,7 @@ from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding, re
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import LabelledPixels, LabelRules, _burn_polygons, read_labels
+from s2fin_cli.geo.labels import LabelledPixels, LabelRules, _burn_polygons, joined, open_labels, read_labels
 from s2fin_cli.geo.rasters import read_info
 
 if TYPE_CHECKING:
@@ -690,6 +690,95 @@ def test_a_label_raster_read_in_strips(
         assert getattr(strips, name).dtype == np.int64
         assert np.array_equal(getattr(strips, name), getattr(whole, name))
     assert (np.diff(strips.rows * GRID.width + strips.cols) > 0).all()
+
+
+@pytest.fixture
+def small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips of few pixels, and bands of few rows for polygons of more than few."""
+    for name, value in (("STRIP_PIXELS", 210), ("WINDOW_PIXELS", 60), ("BAND_ROWS", 3)):
+        monkeypatch.setattr(f"s2fin_cli.geo.labels.{name}", value)
+
+
+def write_blobs(path: Path, write_vector: WriteVector) -> Path:
+    """Oblique polygons that overlap, small and large ones, in three classes."""
+    generator = np.random.default_rng(3)
+    centres, sizes = generator.uniform((0, 0), (50, 40), (40, 2)), generator.choice([2.0, 9.0], 40)
+    shapes = [point(*centre).buffer(10 * size, quad_segs=2) for centre, size in zip(centres, sizes, strict=True)]
+    return write_vector(path, shapes, land=[f"c{i % 3}" for i in range(40)])
+
+
+@pytest.fixture(params=["polygons", "points", "buffered", "bytes", "integers"])
+def any_labels(
+    tmp_path: Path, write_vector: WriteVector, write_raster: WriteRaster, request: pytest.FixtureRequest
+) -> Path:
+    """Labels of each kind; features of different classes claim the same pixels."""
+    generator = np.random.default_rng(7)
+    if request.param == "polygons":
+        return write_blobs(tmp_path / "polygons.gpkg", write_vector)
+    if request.param in ("bytes", "integers"):
+        values = generator.integers(0, 4, (40, 50)).astype("uint8" if request.param == "bytes" else "int32")
+        return write_raster(tmp_path / "gt.tif", values)
+    number = 900 if request.param == "points" else 60
+    dots = [point(*place) for place in generator.uniform((0, 0), (50, 40), (number, 2))]
+    return write_vector(tmp_path / f"{request.param}.gpkg", dots, land=[f"c{i % 3}" for i in range(number)])
+
+
+@pytest.mark.parametrize(
+    "rules", [LabelRules(on_conflict=rule) for rule in ("drop", "first", "last")], ids=["drop", "first", "last"]
+)
+def test_labels_in_strips_are_those_that_are_read_at_once(
+    any_labels: Path, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, rules: LabelRules
+) -> None:
+    path = any_labels
+    if path.name == "buffered.gpkg":
+        rules = LabelRules(buffer=22.0, on_conflict=rules.on_conflict)
+    caplog.clear()
+    whole = read_labels(path, GRID, rules)
+    told = list(caplog.messages)
+    request.getfixturevalue("small_strips")
+    caplog.clear()
+    labels = open_labels(path, GRID, rules, most=5)
+    strips = list(labels.strips())
+    assert labels.whole is None
+    assert caplog.messages == told, "once, although they are read twice"
+    assert path.name == "points.gpkg" or len(strips) > 3
+    found = joined(strips)
+    for name in ("rows", "cols", "class_ids", "groups"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name))
+    assert (found.classes, found.kind, found.ids_are_given) == (whole.classes, whole.kind, whole.ids_are_given)
+    assert labels.totals == whole.counts()
+    with labels.open() as read:
+        for start, stop in ((0, 40), (7, 8), (11, 30), (39, 40), (2, 9)):
+            rows = read(start, stop)
+            expected = whole.select((whole.rows >= start) & (whole.rows < stop))
+            assert np.array_equal(rows.cols, expected.cols)
+            assert np.array_equal(rows.class_ids, expected.class_ids)
+
+
+def test_few_labels_are_held_and_more_are_not(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "gt.tif", label_raster())
+    labels = open_labels(path, GRID, most=7)
+    assert labels.whole is not None
+    assert pixels(labels.whole) == pixels(read_labels(path, GRID))
+    assert open_labels(path, GRID, most=6).whole is None
+    assert (len(labels), labels.totals) == (7, {4: 6, 200: 1})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("void", "nodata"), [(0, None), (np.nan, None), (np.nan, np.nan), (-9999, -9999)])
+def test_whole_numbers_in_floating_point_are_classes(
+    tmp_path: Path, write_raster: WriteRaster, dtype: str, void: float, nodata: float | None
+) -> None:
+    values = np.where(label_raster() == 0, void, label_raster().astype(dtype)).astype(dtype)
+    labels = read_labels(write_raster(tmp_path / "gt.tif", values, nodata=nodata), GRID)
+    assert counts(labels) == {"4": 6, "200": 1}
+    assert pixels(labels) == {(r, c, 4) for r in (3, 4, 5) for c in (7, 8)} | {(20, 30, 200)}
+
+
+def test_an_undeclared_void_in_floating_point_is_no_class(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = np.where(label_raster() == 0, -9999, label_raster().astype("float32"))
+    with pytest.raises(LabelError, match=r"class -9999 cannot stand in a map; .*gdal_edit\.py -a_nodata -9999"):
+        read_labels(write_raster(tmp_path / "gt.tif", values), GRID)
 
 
 def test_label_rasters_of_the_wrong_kind(tmp_path: Path, write_raster: WriteRaster) -> None:
