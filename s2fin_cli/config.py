@@ -171,7 +171,7 @@ class LabelOptions:
     """Labels, and how they become pixels.
 
     Attributes:
-        labels: vector file of polygons, lines or points, or an integer raster.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers.
         label_field: the vector's class field; None takes the only one that can be it.
         label_buffer: what belongs to a point or line around it, in CRS units of the grid; None is the pixel of a point
             and half a pixel around a line.

@@ -82,8 +82,8 @@ class ValidPixels:
         """Mask over (n,) pixels in row-major order."""
         result = np.empty(len(rows), dtype=bool)
         numbers = np.unique(rows // BLOCK_SIZE)
-        ends = np.searchsorted(rows, (numbers + 1) * BLOCK_SIZE)
-        for number, start, end in zip(numbers.tolist(), [0, *ends[:-1]], ends, strict=True):
+        bounds = np.searchsorted(rows, [numbers * BLOCK_SIZE, (numbers + 1) * BLOCK_SIZE])
+        for number, (start, end) in zip(numbers.tolist(), bounds.T.tolist(), strict=True):
             at = cols[start:end]
             self._read(number, at)
             result[start:end] = self._valid[rows[start:end] - number * BLOCK_SIZE, at]

@@ -74,7 +74,9 @@ def test_valid_pixels_are_those_that_have_data(tmp_path: Path) -> None:
     rows, cols = places // 300, places % 300
     with stack.open() as opened:
         valid = ValidPixels(opened)
-        parts = [valid.of(rows[start:end], cols[start:end]) for start, end in ((0, 1), (1, 9_000), (9_000, 20_000))]
+        parts = [
+            valid.of(rows[start:end], cols[start:end]) for start, end in ((0, 1), (1, 1), (1, 9_000), (9_000, 20_000))
+        ]
     assert np.array_equal(np.concatenate(parts), values[rows, cols] > 0)
     assert np.array_equal(np.concatenate(parts), have_data(stack, rows, cols))
 
