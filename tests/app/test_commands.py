@@ -266,13 +266,13 @@ def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
     gpd.GeoDataFrame({"class": []}, geometry=[], crs=CRS_CODE).to_file(empty, driver="GPKG")
     outside = write_vector(tmp_path / "out.gpkg", [square(500, 0), square(520, 0)], ["a", "b"])
     single = write_vector(tmp_path / "single.gpkg", [square(0, 0), square(20, 0)], ["a", "a"])
-    floats = write_tif(tmp_path / "floats.tif", scene.truth.astype(np.float32))
+    floats = write_tif(tmp_path / "floats.tif", (scene.truth + 0.25).astype(np.float32))
     cases: list[tuple[Path, list[object], str]] = [
         (tmp_path / "none.gpkg", [], "none.gpkg does not exist"),
         (empty, [], "holds no features"),
         (outside, [], "no labelled pixel lies in the image"),
         (single, [], "all labels are of one class (a)"),
-        (floats, [], "holds float32 values"),
+        (floats, [], "class numbers must be whole numbers"),
         (scene.labels, ["--label-field", "kind"], "has no field 'kind'; its fields are: class"),
     ]
     for labels, more, message in cases:
