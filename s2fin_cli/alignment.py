@@ -11,6 +11,7 @@ import numpy as np
 from s2fin_cli.errors import UsageError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import check_raster_path, create_image
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.stack import coregister, stack_of
 from s2fin_cli.geo.windows import clip, iter_tiles
 from s2fin_cli.progress import Progress, silent
@@ -54,7 +55,7 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     """
     dst_path = Path(options.output)
     check_raster_path(dst_path)
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=options.inputs)
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
     stack = stack_of(replace(options, coregister="off"))
     if len(stack.aux) != 1:
         raise UsageError(f"one image is aligned at a time, and {len(stack.aux)} were given beside --like; give one")

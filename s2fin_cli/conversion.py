@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from s2fin_cli.geo.classes import map_encoding, read_class_table
 from s2fin_cli.geo.classmap import check_raster_path, create_class_map, create_image
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.matlab import read_arrays
+from s2fin_cli.geo.members import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +49,7 @@ def convert(options: ConvertOptions) -> tuple[int, ...]:
     """
     dst_path = Path(options.output)
     check_raster_path(dst_path)
-    inputs = [path for path in (options.src, options.classes) if path is not None]
+    inputs = input_files([options.src, options.classes, options.wavelengths])
     check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
     arrays = read_arrays(options.src)
     values = _plain(_chosen(arrays, options), options)
@@ -114,7 +116,7 @@ def _wavelengths(
         return None
     path, bands = Path(options.wavelengths), values.shape[2] if values.ndim == 3 else 1
     name = path.name  # a project file's folder comes before a variable's name too
-    if name in arrays and not path.is_file():
+    if name in arrays and not os.path.isfile(path):
         found = arrays[name].astype(float).ravel().tolist()
     else:
         try:

@@ -16,6 +16,7 @@ from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import read_class_names
 from s2fin_cli.geo.fill import find_fill, find_voids
 from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.rasters import describe_scaling, read_info
 from s2fin_cli.geo.stack import Layer, Stack
 from s2fin_cli.geo.statistics import band_statistics, sample_pixels
@@ -56,7 +57,7 @@ def write_item(src_path: StrPath, dst_path: StrPath, *, overwrite: bool = False)
     target, model = Path(dst_path), Path(src_path)
     if target.suffix.lower() not in (".json", ".geojson"):
         raise UsageError(f"{target} cannot be written: a STAC item is JSON; give a name that ends in .json")
-    check_outputs([target], overwrite=overwrite, inputs=[src_path])
+    check_outputs([target], overwrite=overwrite, inputs=input_files([src_path]))
     item = model_item_beside(read_item(model), model, target.absolute().parent)
     with staged([target], overwrite=overwrite) as (tmp_path,):
         tmp_path.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")

@@ -25,6 +25,7 @@ from s2fin_cli.commands.sample import sample
 from s2fin_cli.commands.split import split
 from s2fin_cli.commands.train import train
 from s2fin_cli.errors import S2finError, UsageError
+from s2fin_cli.files import protected
 from s2fin_cli.project import DEFAULT_PROJECT, Defaults, read_defaults
 
 logger = logging.getLogger("s2fin_cli")
@@ -85,6 +86,7 @@ class _Boundary(click.Group):
         if path is not None and not ctx.resilient_parsing:
             with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
                 defaults = read_defaults(Path(path), self.commands)
+            ctx.with_resource(protected(Path(path)))
         ctx.default_map = {name: of.runs[0] if len(of.runs) == 1 else of.shared for name, of in defaults.items()}
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and name in defaults and len(defaults[name].runs) > 1 and not wants_help:

@@ -112,7 +112,7 @@ def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict[str, Any]]:
     """What a model file says about its model, and the JSON values that it is made of."""
-    if not Path(src_path).is_file():
+    if not os.path.isfile(src_path):
         raise ModelFileError(f"there is no model file {src_path}; check the path")
     try:
         with safe_open(src_path, framework="pt") as file:

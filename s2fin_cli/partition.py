@@ -16,6 +16,7 @@ from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.classmap import BLOCK_SIZE, RasterWriter, check_raster_path, create_class_map
 from s2fin_cli.geo.labels import LabelledPixels, Labels, open_labels, rules_of
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.picture import map_panel, write_picture
 from s2fin_cli.geo.rasters import read_info
 from s2fin_cli.geo.windows import iter_tiles
@@ -86,7 +87,7 @@ def split(options: SplitOptions) -> SplitResult:
         wanted.append(Path(options.picture))
         if wanted[-1].suffix.lower() != ".png":
             raise UsageError(f"{options.picture} cannot be written: a picture is a PNG; give a name that ends in .png")
-    check_outputs(wanted, overwrite=options.overwrite, inputs=[str(options.like), *options.label_inputs])
+    check_outputs(wanted, overwrite=options.overwrite, inputs=input_files([str(options.like), *options.label_inputs]))
     grid = read_info(str(options.like)).grid
     labels = open_labels(str(options.labels), grid, rules_of(options))
     parts = _Held(labels, *_part(labels.whole, options)) if labels.whole is not None else _choose(labels, options)

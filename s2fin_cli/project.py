@@ -140,4 +140,4 @@ def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
         return value
     # NOTE: a single letter before the colon is a drive of Windows.
     is_dataset_name = re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", value, re.IGNORECASE | re.ASCII)
-    return value if is_dataset_name else str(folder / value)
+    return value if is_dataset_name and not (folder / value).exists() else str(folder / value)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from s2fin_cli.config import DEFAULT_MODEL
-from s2fin_cli.geo.rasters import is_dataset_name
+from s2fin_cli.geo.names import is_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +117,7 @@ def _model_properties(info: ModelInfo, parameters: int) -> dict[str, Any]:
 
 def model_item_beside(item: dict[str, Any], model_path: Path, folder: Path) -> dict[str, Any]:
     """The item of a model file for a folder: with the way to the file from there, its size and its checksum."""
-    asset = {**item["assets"]["model"], "href": href(str(model_path), folder), **_file_fields(model_path)}
+    asset = {**item["assets"]["model"], "href": href(str(model_path.absolute()), folder), **_file_fields(model_path)}
     return {**item, "assets": {"model": asset}}
 
 
@@ -191,7 +191,9 @@ class Written:
         """The asset of an item in a folder."""
         media_type = MEDIA_TYPES.get(self.path.suffix.lower())
         typed = {} if media_type is None else {"type": media_type}
-        asset = {"href": href(str(self.path), folder), "title": self.title, "roles": list(self.roles), **typed}
+        # NOTE: an absolute path is no name of GDAL's, whatever the file will be called.
+        place = href(str(self.path.absolute()), folder)
+        asset = {"href": place, "title": self.title, "roles": list(self.roles), **typed}
         return {**asset, **_file_fields(self.source), **self.fields}
 
 
@@ -224,7 +226,7 @@ def map_item(
     links.append(
         {
             "rel": "derived_from",
-            "href": href(str(model_path), folder),
+            "href": href(str(model_path.absolute()), folder),
             "type": MODEL_MEDIA_TYPE,
             "title": f"model {model_id}, which carries a STAC item of its own",
             **_file_fields(model_path),

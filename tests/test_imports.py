@@ -25,7 +25,7 @@ ALLOWED = {
     "progress": set(),
     "config": {"errors"},
     "files": {"config", "errors"},
-    "geo": {"config", "errors", "__version__"},
+    "geo": {"config", "errors", "files", "__version__"},
     "device": {"errors"},
     "modelinfo": BASE | {"geo"},
     "stac": BASE | {"geo", "modelinfo"},
@@ -42,7 +42,7 @@ ALLOWED = {
     "options": {"config", "progress"},
     "commands": BASE | {"options", "inspection", "demo", "alignment", "conversion", "partition"} | USE_CASES,
     "project": {"config", "errors", "options"},
-    "main": {"errors", "project", "commands", "__version__"},
+    "main": {"errors", "files", "project", "commands", "__version__"},
     "__main__": {"main"},
     "__init__": {"config", "progress", "learn", "infer"},  # the Python API: two use cases
 }

@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from s2fin_cli.errors import UsageError
-from s2fin_cli.files import staged
+from s2fin_cli.files import check_outputs, staged
+from s2fin_cli.geo.members import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -95,6 +96,17 @@ def write_report(accuracy: Accuracy, dst_path: StrPath, adjusted: AreaAdjusted |
     with staged([dst], overwrite=True) as (tmp_path,):
         # NOTE: names from a table in a wrong encoding may hold lone surrogates, which UTF-8 cannot carry.
         tmp_path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def check_report(dst_path: Path, *, overwrite: bool, inputs: Iterable[StrPath]) -> None:
+    """Refuse a report that cannot or must not be written.
+
+    Raises:
+        UsageError: its suffix names no form, or it would replace an input.
+        OutputError: see `check_outputs`.
+    """
+    check_suffix(dst_path)
+    check_outputs([dst_path], overwrite=overwrite, inputs=input_files(inputs))
 
 
 def check_suffix(dst_path: Path) -> None:

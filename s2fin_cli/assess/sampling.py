@@ -14,6 +14,7 @@ from s2fin_cli.assess.pipeline import read_map_info
 from s2fin_cli.errors import RasterError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classmap import iter_class_strips, read_class_names, tally_classes
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.vectors import check_vector_crs, check_vector_path, write_features
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def sample(options: SampleOptions) -> dict[int, int]:
     """
     dst_path, map_path = Path(options.output), str(options.map)
     check_vector_path(dst_path)
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=[map_path])
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files([map_path]))
     grid = read_map_info(map_path).grid
     check_vector_crs(dst_path, grid)
     pixels, _ = tally_classes(map_path, grid)

@@ -41,12 +41,10 @@ def evaluate(
 
     from s2fin_cli.assess.pipeline import evaluate as run
     from s2fin_cli.assess.pipeline import evaluate_stratified
-    from s2fin_cli.assess.reports import check_suffix, print_report, to_dict, write_report
-    from s2fin_cli.files import check_outputs
+    from s2fin_cli.assess.reports import check_report, print_report, to_dict, write_report
 
     if output is not None:
-        check_suffix(Path(output))
-        check_outputs([Path(output)], overwrite=overwrite, inputs=[map_path, reference])
+        check_report(Path(output), overwrite=overwrite, inputs=[map_path, reference])
     adjusted = evaluate_stratified(map_path, reference, label_field=label_field) if stratified else None
     accuracy = run(map_path, reference, label_field=label_field) if adjusted is None else adjusted.sample
     if output is not None:

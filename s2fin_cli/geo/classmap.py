@@ -24,6 +24,7 @@ from rasterio.io import MemoryFile
 from s2fin_cli import __version__
 from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
+from s2fin_cli.geo.names import plain_name
 from s2fin_cli.geo.rasters import as_vrt, environment, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
 from s2fin_cli.geo.windows import iter_tiles
@@ -333,7 +334,7 @@ def _create(
     try:
         with environment(), without_georeferencing_warning():
             with _as_os_error():
-                dst = rasterio.open(path, "w", **profile)
+                dst = rasterio.open(plain_name(path), "w", **profile)
                 dst.update_tags(TIFFTAG_SOFTWARE=f"s2fin {__version__}")
             # NOTE: what fails in the caller's block, such as a raster that it reads, is no failure to write.
             try:
@@ -356,14 +357,14 @@ def _copy_to_cog(path: Path, dst_path: Path, dtype: str, fmt: RasterFormat, over
         "compress": "deflate", "predictor": "yes" if dtype == "float32" else "no", "bigtiff": "if_safer",
         "overview_resampling": overviews.name,
     }  # fmt: skip
-    rasterio.shutil.copy(path, dst_path, driver="COG", **{**own, **fmt.options})
+    rasterio.shutil.copy(plain_name(path), plain_name(dst_path), driver="COG", **{**own, **fmt.options})
 
 
 def _add_overviews(path: Path, resampling: Resampling) -> None:
     """Add overviews, each half as large as the last, down to one block, to a raster that is larger than that."""
     with open_raster(path):  # which says in good order that it is not whole, where opening to write does not
         pass
-    with rasterio.open(path, "r+") as dst:
+    with rasterio.open(plain_name(path), "r+") as dst:
         factors: list[int] = []
         while max(dst.shape) > BLOCK_SIZE * 2 ** len(factors):
             factors.append(2 ** (len(factors) + 1))

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2fin_cli.geo.rasters import is_dataset_name
+from s2fin_cli.geo.names import is_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from s2fin_cli.geo.classfield import strip_texts
 from s2fin_cli.geo.dbf import declared_encoding, decode, is_archived, is_bytes, right_encoding
 from s2fin_cli.geo.geometries import are_finite, from_wkb, without_collections
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import is_dataset_name
+from s2fin_cli.geo.names import is_dataset_name, vector_name
 from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of, names_table
 from s2fin_cli.geo.tables import (
     WANTED,
@@ -37,6 +38,7 @@ from s2fin_cli.geo.tables import (
     typed,
 )
 from s2fin_cli.geo.transformation import Placed, check_transformable, tell_of_accuracy
+from s2fin_cli.geo.virtual import check_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +80,11 @@ def read_features(
         InputError: there is nothing to be read, there are several layers, or a geographic CRS with coordinates that
             cannot be its.
     """
-    if not is_dataset_name(src_path) and not Path(src_path).exists():
+    if not is_dataset_name(src_path) and not os.path.exists(src_path):
         raise error(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
+    with vector_name(src_path, error=error):  # which refuses a name that GDAL cannot open
+        pass
+    check_sources(src_path, why_not=lambda _: None, error=error)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
@@ -149,7 +154,8 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
         )
     if not chosen:
         if names_table(src_path) and not layers:
-            names = ", ".join(str(name) for name, _ in pyogrio.list_layers(src_path))
+            with vector_name(src_path, error=error) as path:
+                names = ", ".join(str(name) for name, _ in pyogrio.list_layers(path))
             raise error(f"{src_path} names no layer of features; the file's layers are: {names}")
         if layers and not any(layer.has_geometries for layer in layers):
             raise error(f"{src_path} holds a table without rows; give a layer of polygons or points")
@@ -170,7 +176,9 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
 def _names_places(src_path: str | Path, layer: Layer) -> bool:
     """Whether a table has columns of coordinates."""
     options = {"HEADERS": "FORCE"} if layer.driver in SHEETS else {}
-    return find_place(pyogrio.read_info(src_path, layer=layer.name, **options)["fields"].tolist()) is not None
+    with vector_name(src_path) as path:
+        fields = pyogrio.read_info(path, layer=layer.name, **options)["fields"].tolist()
+    return find_place(fields) is not None
 
 
 def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
@@ -201,7 +209,8 @@ def _read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArr
         options["ENCODING"] = ""  # by which each byte becomes a character (ISO 8859-1)
     elif layer.driver in SHEETS:
         options["HEADERS"] = "FORCE"
-    meta, fids, geometries, columns = pyogrio.raw.read(src_path, layer=layer.name, return_fids=True, **options)
+    with vector_name(src_path) as path:
+        meta, fids, geometries, columns = pyogrio.raw.read(path, layer=layer.name, return_fids=True, **options)
     names = [str(name) for name in meta["fields"]]
     if is_dbase:
         names, columns = _recoded(names, columns, src_path, layer)
@@ -241,14 +250,16 @@ def _read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> 
     if importlib.util.find_spec("pyarrow") is None:
         raise error(f"{path} cannot be read: Parquet needs pyarrow; pip install 's2fin[parquet]', or give a .gpkg")
     try:
-        frame = gpd.read_parquet(path)
+        with path.open("rb") as file:  # pyarrow takes some names for addresses
+            frame = gpd.read_parquet(file)
     except shapely.errors.ShapelyError:  # a broken geometry
         table, name, crs = _read_raw_parquet(path)
         return _features_of(table.drop(columns=name), table[name].to_numpy(dtype=object), crs, path, error=error)
     except ValueError as cause:
         if "geo metadata" not in str(cause):
             raise
-        return points_of(_plain_table(pd.read_parquet(path)), path, grid=grid, error=error)
+        with path.open("rb") as file:
+            return points_of(_plain_table(pd.read_parquet(file)), path, grid=grid, error=error)
     table = _plain_table(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
     return features_of(table, frame.geometry.to_numpy(), frame.crs)
 
@@ -257,7 +268,8 @@ def _read_raw_parquet(path: Path) -> tuple[pd.DataFrame, str, Any]:
     """A GeoParquet file with its geometries as well-known binary, the name of their column, and the CRS."""
     from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
 
-    table = parquet.read_table(path)
+    with path.open("rb") as file:
+        table = parquet.read_table(file)
     geo = json.loads(table.schema.metadata[b"geo"])
     name = geo["primary_column"]
     crs = geo["columns"][name].get("crs", "OGC:CRS84")

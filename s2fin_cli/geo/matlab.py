@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def read_arrays(src_path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
         UsageError: it is of version 7.3, and h5py is not installed.
     """
     path = Path(src_path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RasterError(f"{path} does not exist (looked in {path.absolute().parent}); check the path")
     with path.open("rb") as file:
         is_hdf5 = file.read(len(_HDF5_HEADER)) == _HDF5_HEADER

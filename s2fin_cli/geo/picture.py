@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 
+from s2fin_cli.geo.names import plain_name
 from s2fin_cli.geo.rasters import open_raster, without_georeferencing_warning
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def write_picture(dst_path: Path, panels: Sequence[NDArray[np.uint8]]) -> None:
     """
     gap = np.full((3, panels[0].shape[1], GAP), 128, dtype=np.uint8)
     parts = [part for panel in panels for part in (panel, gap)][:-1]
-    picture = np.concatenate(parts, axis=2)
+    picture, name = np.concatenate(parts, axis=2), plain_name(dst_path)
     with (
         without_georeferencing_warning(),
         rasterio.open(
-            dst_path, "w", driver="PNG", count=3, dtype="uint8", height=picture.shape[1], width=picture.shape[2]
+            name, "w", driver="PNG", count=3, dtype="uint8", height=picture.shape[1], width=picture.shape[2]
         ) as dst,
     ):
         dst.write(picture)

@@ -10,12 +10,12 @@ import contextlib
 import copy
 import functools
 import logging
-import re
+import os
 import warnings
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,8 +32,10 @@ from rasterio.vrt import WarpedVRT
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.doubts import check_whole, find_doubts
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.names import gdal_name, is_dataset_name
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 from s2fin_cli.geo.transformation import Wrapping, kernel_scale, resolution_on
+from s2fin_cli.geo.virtual import check_sources
 from s2fin_cli.geo.windows import spread_windows
 
 if TYPE_CHECKING:
@@ -138,34 +140,78 @@ def environment(cache: int | None = None) -> rasterio.Env:
     return rasterio.Env(GDAL_CACHEMAX=cache or around or LEAST_CACHE, GDAL_NUM_THREADS="ALL_CPUS")
 
 
-def is_dataset_name(src_path: str | Path) -> bool:
-    """Whether a path is a name of GDAL's own ("/vsi...", "scheme://...", "DRIVER:...") and not a plain path.
-
-    Such a name must never become a `pathlib.Path`, which folds its slashes.
-    """
-    # NOTE: a single letter before the colon is a drive of Windows.
-    return re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", str(src_path), re.IGNORECASE | re.ASCII) is not None
-
-
 @contextlib.contextmanager
 def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """Open a raster for reading.
 
     Raises:
-        RasterError: it is missing, not a raster, or holds no bands of its own.
+        RasterError: it is missing, not a raster, holds no bands of its own, or is made of a file that is missing or
+            cannot be read.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment())
         # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
         stack.enter_context(without_georeferencing_warning())
+        name = gdal_name(src_path, error=RasterError)
         try:
-            src = stack.enter_context(rasterio.open(src_path))
+            src = stack.enter_context(rasterio.open(name))
         except RasterioError as error:
             raise RasterError(_why_not_open(src_path, error)) from error
         if src.count == 0:
             subdatasets = "\n  ".join(src.subdatasets) or "(none)"
             raise RasterError(f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {subdatasets}")
+        stack.enter_context(_as_given(src_path, name))
+        if src.driver == "VRT":
+            stack.enter_context(_with_sources(src_path))
         yield src
+
+
+@contextlib.contextmanager
+def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
+    """Call a raster in errors by the path that was given, and not by that which a link leads to."""
+    try:
+        yield
+    except (RasterError, GeoreferencingError) as error:
+        if name == str(src_path) or name not in str(error):
+            raise
+        raise type(error)(str(error).replace(name, str(src_path))) from error.__cause__
+
+
+@contextlib.contextmanager
+def _with_sources(src_path: str | Path) -> Iterator[None]:
+    """Refuse a virtual raster whose sources are not all there, and name the one at fault where reading fails."""
+    # NOTE: one that passed is not looked at again and again, as a raster is opened many times.
+    with contextlib.suppress(OSError):
+        _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
+    try:
+        yield
+    except (RasterError, RasterioError):
+        check_sources(src_path, why_not=_why_not_whole, error=RasterError, most_opened=None)
+        raise
+
+
+@lru_cache(maxsize=1024)
+def _check_once(src_path: str, changed: int) -> None:
+    check_sources(src_path, why_not=_why_not_open_source, error=RasterError)
+
+
+def _why_not_open_source(src_path: str) -> str | None:
+    """Why GDAL cannot open a source, None where it can."""
+    try:
+        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)):
+            return None
+    except (RasterioError, RasterError) as error:
+        return str(error)
+
+
+def _why_not_whole(src_path: str) -> str | None:
+    """Likewise, or why it cannot be read to its last pixel, as a copy that was cut off cannot be."""
+    try:
+        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
+            src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
+            return None
+    except (RasterioError, RasterError) as error:
+        return str(error.__cause__ or error)
 
 
 @contextlib.contextmanager
@@ -182,9 +228,9 @@ def without_georeferencing_warning() -> Iterator[None]:
 
 def _why_not_open(src_path: str | Path, error: Exception) -> str:
     is_plain = not is_dataset_name(src_path)
-    if is_plain and not Path(src_path).exists():
+    if is_plain and not os.path.exists(src_path):
         return f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path"
-    if is_plain and Path(src_path).is_dir():
+    if is_plain and os.path.isdir(src_path):
         return f"{src_path} is a folder; give the raster file inside it"
     what = "give a GeoTIFF or another raster format" if is_plain else "check the name, and that it can be reached"
     return f"{src_path} is not a raster that GDAL can read ({error}); {what}"

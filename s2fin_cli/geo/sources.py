@@ -11,7 +11,8 @@ from pathlib import Path
 import pyogrio
 
 from s2fin_cli.errors import RasterError
-from s2fin_cli.geo.rasters import is_dataset_name, open_raster
+from s2fin_cli.geo.names import is_dataset_name, vector_name
+from s2fin_cli.geo.rasters import open_raster
 from s2fin_cli.geo.tables import names_places
 
 logger = logging.getLogger(__name__)
@@ -56,16 +57,16 @@ def layers_of(src_path: str | Path) -> list[Layer]:
     Raises:
         Exception: of pyogrio's, where GDAL cannot open it.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), vector_name(src_path) as path:
         warnings.simplefilter("ignore")  # what matters of a file's oddities is checked by its readers
-        found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(src_path)]
+        found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
         named = [(name, kind) for name, kind in found if str(src_path).endswith(f":{name}")][:1]
         if named or names_table(src_path):
             found = named
         layers = []
         for name, has_geometries in found:
-            info = pyogrio.read_info(src_path, layer=name, force_feature_count=True)
+            info = pyogrio.read_info(path, layer=name, force_feature_count=True)
             layers.append(Layer(name, has_geometries, int(info["features"]), str(info["driver"])))
         return layers
 

@@ -21,7 +21,7 @@ from pyproj.exceptions import CRSError
 
 from s2fin_cli.errors import shortened
 from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.rasters import is_dataset_name
+from s2fin_cli.geo.names import is_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 
 from s2fin_cli.errors import GeoreferencingError, InputError, OutputError, UsageError
 from s2fin_cli.geo.coverage import Regions, Strip, polygonize
+from s2fin_cli.geo.names import vector_output_name
 from s2fin_cli.geo.styles import polygon_style
 from s2fin_cli.geo.transformation import describe_crs, why_not
 
@@ -236,15 +237,21 @@ def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> No
     with _writing(dst_path), _without_crs_warning():
         dst_path.unlink(missing_ok=True)
         if driver == "Parquet":
-            frame.to_parquet(dst_path)
+            _write_parquet(dst_path, frame)
             return
-        frame.to_file(
-            dst_path,
-            driver=driver,
-            layer=_layer_name(driver, layer),
-            layer_options=_layer_options(driver, has_crs=frame.crs is not None),
-            dataset_options=_dataset_options(driver),
-        )
+        with vector_output_name(dst_path) as name:
+            frame.to_file(
+                name,
+                driver=driver,
+                layer=_layer_name(driver, layer),
+                layer_options=_layer_options(driver, has_crs=frame.crs is not None),
+                dataset_options=_dataset_options(driver),
+            )
+
+
+def _write_parquet(dst_path: Path, frame: gpd.GeoDataFrame) -> None:
+    with dst_path.open("wb") as file:  # as pyarrow takes some names for those of a protocol
+        frame.to_parquet(file)
 
 
 def _layer_name(driver: str, layer: str) -> str | None:
@@ -296,15 +303,15 @@ class _LayerFile:
             if self.is_new:
                 self._dst_path.unlink(missing_ok=True)
             if self._driver == "Parquet":
-                gpd.GeoDataFrame(fields, geometry=polygons, crs=self._crs).to_parquet(self._dst_path)
+                _write_parquet(self._dst_path, gpd.GeoDataFrame(fields, geometry=polygons, crs=self._crs))
             else:
                 self._write_by_gdal(polygons, fields)
         self.is_new = False
 
     def _write_by_gdal(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
-        with _without_crs_warning():
+        with _without_crs_warning(), vector_output_name(self._dst_path) as name:
             pyogrio.raw.write(
-                self._dst_path,
+                name,
                 shapely.to_wkb(polygons),
                 list(fields.values()),
                 list(fields),

@@ -29,6 +29,7 @@ from s2fin_cli.geo.classmap import (
     create_image,
     iter_strips,
 )
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.rasters import MOST_CACHE
 from s2fin_cli.geo.stack import Stack, stack_of
 from s2fin_cli.geo.statistics import FEW_VALUES, band_statistics, sample_pixels
@@ -106,7 +107,7 @@ def classify(options: ClassifyOptions, *, progress: Progress = silent) -> Classi
     """
     outputs = Outputs.of(options)
     model_path = find_model(options.model)
-    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=[*options.inputs, model_path])
+    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
     network, info = read_model(model_path)
     _check_formats(outputs, info, options)
     _check_stride(options.stride, network.cfg.block_size)

@@ -19,6 +19,7 @@ from s2fin_cli.errors import LabelError, RasterError, S2finError
 from s2fin_cli.files import check_outputs, staged
 from s2fin_cli.geo.classes import map_encoding
 from s2fin_cli.geo.labels import LabelledPixels, Labels, open_labels, rules_of
+from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
@@ -158,7 +159,8 @@ def train(options: TrainOptions, *, progress: Progress = silent) -> TrainResult:
 
 def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     dst_path = Path(options.output)
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=[*options.inputs, *options.label_inputs])
+    inputs = input_files([*options.inputs, *options.label_inputs])
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
     device = pick_device(options.device)
     keep_freed_memory()
     stack = stack_of(options)

@@ -23,9 +23,9 @@ from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.names import is_dataset_name
 from s2fin_cli.geo.rasters import (
     default_resampling,
-    is_dataset_name,
     open_on_grid,
     read_info,
 )
