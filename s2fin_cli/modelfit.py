@@ -48,10 +48,10 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
     image, *aux = (given[bands.modality].select(_match_bands(bands, given[bands.modality])) for bands in info.bands)
     for bands, layer in zip(info.bands, (image, *aux), strict=True):
         if bands.scales is None and layer.is_scaled:
-            raise ModelFileError(
-                f"{layer.describe()} declares {describe_scaling(*layer.scaling)}, and the model is of an older s2fin, "
-                "which took values as they are stored; train it again"
-            )
+            logger.warning(
+                "%s is read with %s, and the model is of an older s2fin, which took values as they are stored; if its "
+                "own images declared any, train it again", layer.describe(), describe_scaling(*layer.scaling),
+            )  # fmt: skip
     return replace(stack, image=image, aux=tuple(aux))
 
 

@@ -18,7 +18,7 @@ from s2fin_cli.geo.classmap import BLOCK_SIZE, RasterWriter, check_raster_path, 
 from s2fin_cli.geo.labels import LabelledPixels, Labels, open_labels, rules_of
 from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.picture import map_panel, write_picture
-from s2fin_cli.geo.rasters import read_info
+from s2fin_cli.geo.rasters import check_placed, read_info
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.learn.splits import split_labels
 from s2fin_cli.learn.unit_splits import Candidates, Draw, count_parts, iter_parts
@@ -88,7 +88,9 @@ def split(options: SplitOptions) -> SplitResult:
         if wanted[-1].suffix.lower() != ".png":
             raise UsageError(f"{options.picture} cannot be written: a picture is a PNG; give a name that ends in .png")
     check_outputs(wanted, overwrite=options.overwrite, inputs=input_files([str(options.like), *options.label_inputs]))
-    grid = read_info(str(options.like)).grid
+    image = read_info(str(options.like))
+    check_placed(image, f"--like {options.like}")
+    grid = image.grid
     labels = open_labels(str(options.labels), grid, rules_of(options))
     parts = _Held(labels, *_part(labels.whole, options)) if labels.whole is not None else _choose(labels, options)
     with staged(wanted, overwrite=options.overwrite) as tmp_paths:

@@ -15,7 +15,7 @@ from s2fin_cli.errors import LabelError, RasterError, shortened
 from s2fin_cli.geo.classfield import find_name
 from s2fin_cli.geo.classmap import read_class_ids, read_class_names, tally_classes
 from s2fin_cli.geo.labels import LabelledPixels, LabelRules, Labels, open_labels
-from s2fin_cli.geo.rasters import RasterInfo, open_raster, read_info
+from s2fin_cli.geo.rasters import RasterInfo, check_placed, open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ def read_map_info(map_path: StrPath) -> RasterInfo:
         RasterError: it is not one.
     """
     info = read_info(str(map_path))
+    check_placed(info, str(map_path))
+    if info.is_lossy:
+        raise RasterError(
+            f"{map_path} is compressed by JPEG, which changes class numbers; give the map that it was made of"
+        )
     if info.count != 1:
         raise RasterError(
             f"{map_path} is not a class map: it has {info.count} bands of {info.dtype}; "

@@ -17,7 +17,7 @@ import rasterio.features
 import rasterio.shutil
 import rasterio.windows
 from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
@@ -456,7 +456,7 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
     Args:
         src: the map, whose first band is of any whole numbers, in floating point too.
         window: the window.
-        nothing: what stands for nodata, NaN and infinities included.
+        nothing: what stands for nodata, NaN, infinities and masked pixels included.
 
     Raises:
         RasterError: it cannot be read, or holds fractions.
@@ -467,6 +467,8 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
         raise RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?") from error
     with np.errstate(over="ignore"):  # of a nodata value that the data type does not hold
         void = np.zeros(values.shape, dtype=bool) if src.nodata is None else values == src.nodata
+    if MaskFlags.per_dataset in src.mask_flag_enums[0]:
+        void |= src.read_masks(1, window=window) == 0
     if np.issubdtype(values.dtype, np.floating):
         void |= ~np.isfinite(values)
         values = np.where(void, 0, values)

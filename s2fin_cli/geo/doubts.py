@@ -43,12 +43,16 @@ def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str
             f"{src.name} holds places in a colour table, not colours; if it is a picture, expand it first with: "
             f"gdal_translate -expand rgb {src.name} OUT.tif"
         )
-    compression = src.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
-    if compression in _LOSSY and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
+    if is_lossy(src) and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
         yield (
             f"{src.name} is compressed by JPEG and declares the nodata value {src.nodata:g}: compression changes "
             "values, so some pixels without data may be taken for data; a mask would be exact"
         )
+
+
+def is_lossy(src: rasterio.DatasetReader) -> bool:
+    """Whether a raster is compressed by JPEG, which changes values."""
+    return src.driver == "JPEG" or src.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION") in _LOSSY
 
 
 def _is_grey(src: rasterio.DatasetReader, index: int) -> bool:

@@ -39,6 +39,8 @@ from s2fin_cli.geo.rasters import (
     MOST_CACHE,
     RasterInfo,
     WindowReader,
+    check_placed,
+    default_resampling,
     environment,
     open_on_grid,
     read_info,
@@ -169,8 +171,8 @@ class _Source(Protocol):
     def open(self) -> AbstractContextManager[Callable[[int, int], Found]]:
         """Something that reads the labelled pixels of rows from a first to a last one (exclusive)."""
 
-    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, whose numbers these are; warns of what was found in them, or refuses it."""
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def open_labels(
                 held.append([part.astype(np.int32) for part in found])  # half of what they need once they are joined
             else:
                 held.clear()
-    classes = source.conclude(sorted(totals))
+    classes = source.conclude(totals)
     whole = None
     if totals.total() <= most:
         rows, cols, class_ids, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*held, strict=True))
@@ -411,8 +413,8 @@ class _VectorLabels:
         keep = first & ~clash[pixel] if self.rules.on_conflict in ("drop", "error") else first
         return rows[keep], cols[keep], class_ids[keep], groups[keep]
 
-    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
-        src_path, names = self.src_path, self.names
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        src_path, names, present = self.src_path, self.names, sorted(totals)
         if not self._is_hit.any():
             _raise_outside(self.geometries, self.grid, src_path)
         if lost := int((~self._is_hit).sum()):
@@ -546,7 +548,7 @@ class _RasterLabels:
 
     def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
         self._info, self._grid, self._table = info, grid, classes
-        self._unlabelled = 0 if info.nodata is None else info.nodata
+        self._unlabelled = _unlabelled(info)
         self._strange: Counter[int] = Counter()
 
     @property
@@ -563,7 +565,13 @@ class _RasterLabels:
         is_kept &= info.block_shape[0] * grid.width <= MOST_BLOCK_PIXELS
         with (
             environment(None if is_kept else _cache_for(info)),
-            open_on_grid(info.src_path, grid, indexes=info.indexes, resampling=Resampling.nearest) as reader,
+            open_on_grid(
+                info.src_path,
+                grid,
+                indexes=info.indexes,
+                resampling=_label_resampling(info, grid),
+                alpha_indexes=info.alpha_indexes,
+            ) as reader,
         ):
             rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
             yield lambda start, stop: self._found(rows.read(start, stop), start)
@@ -595,8 +603,21 @@ class _RasterLabels:
         if values.min() < 0 or values.max() > MAX_CLASS_ID:
             check_class_ids(np.unique(values))
 
-    def conclude(self, present: list[int]) -> tuple[LandCoverClass, ...]:
-        src_path = self._info.src_path
+    def _warn_of_filling(self, totals: Counter[int]) -> None:
+        """Warn of the highest number of the data type where it has most labels and no nodata value is declared."""
+        info = self._info
+        highest = int(np.iinfo(info.dtype).max) if np.issubdtype(np.dtype(info.dtype), np.integer) else -1
+        share = totals[highest] / max(totals.total(), 1)
+        if info.nodata is None and not info.has_mask and self._table is None and share > 0.5:
+            logger.warning(
+                "%s: %.1f %% of the labelled pixels have class %d, the highest number that there is; if it means "
+                "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
+                info.src_path, 100 * share, highest, highest, info.src_path,
+            )  # fmt: skip
+
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        src_path, present = self._info.src_path, sorted(totals)
+        self._warn_of_filling(totals)
         if not present and not self._strange:
             raise LabelError(f"{src_path}: no labelled pixel lies in the image ({self._grid.describe()})")
         if self._strange:
@@ -610,6 +631,18 @@ class _RasterLabels:
             return tuple(c for c in self._table if c.id in present)
         names = read_class_names(src_path)
         return make_classes({class_id: names.get(class_id, str(class_id)) for class_id in present})
+
+
+def _unlabelled(info: RasterInfo) -> float:
+    """The value that means unlabelled: the nodata value, or 0 where neither that nor a mask says it."""
+    return info.nodata if info.nodata is not None else np.nan if info.has_mask else 0
+
+
+def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
+    """Nearest neighbour; of labels at least twice as fine as the image, the class that most of a pixel has."""
+    is_placed = info.grid.crs is not None and grid.crs is not None
+    is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
+    return Resampling.mode if is_finer else Resampling.nearest
 
 
 def _counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
@@ -676,14 +709,24 @@ def _open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> _Ras
         logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
     labels = _RasterLabels(info, grid, rules.classes)
     is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
-    if info.nodata is None and is_float:
+    if info.nodata is None and info.has_mask:
+        logger.info("labels: masked pixels are unlabelled in %s, and 0 is a class where it occurs", info.src_path)
+    elif info.nodata is None and is_float:
         logger.info("labels: 0 and NaN mean unlabelled in %s", info.src_path)
     else:
-        logger.info("labels: %g means unlabelled in %s", 0 if info.nodata is None else info.nodata, info.src_path)
+        logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
+    if _label_resampling(info, grid) == Resampling.mode:
+        logger.info("labels: %s is finer than the image; each pixel gets the class that most of it has", info.src_path)
     return labels
 
 
 def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
+    check_placed(info, info.src_path)
+    if info.is_lossy:
+        raise LabelError(
+            f"{info.src_path} is compressed by JPEG, which changes class numbers; give the labels that it was made of, "
+            "in a format that keeps them"
+        )
     if info.count != 1:
         raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
     if (info.grid.crs is None) != (grid.crs is None):

@@ -30,7 +30,7 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
-from s2fin_cli.geo.doubts import check_whole, find_doubts
+from s2fin_cli.geo.doubts import check_whole, find_doubts, is_lossy
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.names import gdal_name, is_dataset_name
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
@@ -86,6 +86,8 @@ class RasterInfo:
         colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
         units: of the values of the data bands, as the file names them; empty where it does not.
         doubts: what of it may not be meant, a sentence each.
+        has_mask: whether a mask or an alpha band says where it has data.
+        is_lossy: whether it is compressed in a way that changes values.
     """
 
     src_path: str
@@ -109,6 +111,8 @@ class RasterInfo:
     colors: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    has_mask: bool = False
+    is_lossy: bool = False
 
     @property
     def count(self) -> int:
@@ -276,6 +280,8 @@ def read_info(src_path: str | Path) -> RasterInfo:
             colors=tuple(_color_name(src.colorinterp[i - 1]) for i in indexes),
             units=tuple((src.units[i - 1] or "").strip() for i in indexes),
             doubts=find_doubts(src, indexes),
+            has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
+            is_lossy=is_lossy(src),
         )
 
 
@@ -629,7 +635,8 @@ def check_placed(info: RasterInfo, name: str) -> None:
     """Refuse a raster whose pixels have to be rectified before they have a place.
 
     Raises:
-        GeoreferencingError: it is placed by ground control points or rational polynomials only.
+        GeoreferencingError: it is placed by ground control points, rational polynomials or arrays only, or in degrees
+            that there are not.
     """
     if info.has_gcps:
         raise GeoreferencingError(
@@ -645,4 +652,15 @@ def check_placed(info: RasterInfo, name: str) -> None:
         raise GeoreferencingError(
             f"{name} is placed by arrays of longitudes and latitudes only; rectify it first with: "
             f"gdalwarp -geoloc -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+        )
+    _check_degrees(info, name)
+
+
+def _check_degrees(info: RasterInfo, name: str) -> None:
+    """Refuse an extent in a geographic CRS that no longitudes and latitudes have."""
+    turn, (left, bottom, right, top) = info.grid.full_turn, info.grid.bounds
+    if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
+        raise GeoreferencingError(
+            f"{name} is said to be in degrees, but covers x {left:.10g} to {right:.10g}, "
+            f"y {bottom:.10g} to {top:.10g}; assign its right CRS with: gdal_edit.py -a_srs EPSG:CODE {info.src_path}"
         )

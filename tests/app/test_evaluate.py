@@ -241,6 +241,16 @@ def test_a_map_of_whole_numbers_in_floating_point(tmp_path: Path, dtype: Any, no
     assert adjusted.map_areas.tolist() == pytest.approx([400, 500, 500], rel=1e-3)  # UTM, on the ellipsoid
 
 
+def test_masked_pixels_of_a_map_have_no_class(tmp_path: Path) -> None:
+    map_path = write_tif(tmp_path / "map.tif", np.where(MAPPED == 0, 4, MAPPED).astype(np.uint8))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(map_path, "r+") as dst:
+        dst.write_mask(MAPPED != 0)
+    accuracy = evaluate(map_path, write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    assert accuracy.class_ids == (1, 4, 7)
+    assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert accuracy.unmapped.tolist() == [0, 0, 1]
+
+
 def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
     values = np.where(MAPPED == 0, -3.4e38, MAPPED).astype(np.float32)
     points = write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist())

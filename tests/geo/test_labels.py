@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 from hypothesis import given
@@ -912,3 +913,72 @@ def test_real_polygons_with_several_candidates(real_scenes: Path) -> None:
     raster = read_labels(scene / "eo_lulc.tif", grid).counts()
     assert raster == {1: 11, 2: 7601, 3: 1777, 4: 358, 8: 198}
     assert sorted(names.values()) == sorted(raster.values())
+
+
+# ---- what a label raster's own header says ---------------------------------------------------------------------------
+
+
+def label_values() -> NDArray[np.uint8]:
+    values = np.zeros(GRID.shape, np.uint8)
+    values[:10], values[10:20] = 1, 2
+    return values
+
+
+def test_a_mask_says_what_is_unlabelled_and_0_is_a_class_then(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="s2fin_cli")
+    mask = np.ones(GRID.shape, bool)
+    mask[5:15] = False
+    values = label_values()
+    with_mask = write_raster(tmp_path / "a.tif", values, mask=mask, transform=GRID.transform)
+    with_alpha = write_raster(tmp_path / "b.tif", values, alpha=mask, transform=GRID.transform)
+    for path in (with_mask, with_alpha):
+        labels = read_labels(path, GRID)
+        assert labels.counts() == {c: int((mask & (values == c)).sum()) for c in (0, 1, 2)}
+        assert f"masked pixels are unlabelled in {path}" in caplog.text
+
+
+def test_labels_finer_than_the_image_give_the_class_that_most_of_a_pixel_has(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="s2fin_cli")
+    values = np.kron(label_values(), np.ones((5, 5), np.uint8))
+    values[2::5, 2::5] = 3  # the pixels in the middle
+    path = write_raster(tmp_path / "a.tif", values, transform=GRID.transform @ Affine.scale(0.2))
+    labels = read_labels(path, GRID)
+    expected = label_values()
+    assert labels.counts() == {1: int((expected == 1).sum()), 2: int((expected == 2).sum())}
+    assert (expected[labels.rows, labels.cols] == labels.class_ids).all()
+    assert "each pixel gets the class that most of it has" in caplog.text
+
+
+def test_the_highest_number_that_fills_labels_is_warned_of(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = np.where(label_values() > 0, label_values(), 255).astype(np.uint8)
+    few = read_labels(write_raster(tmp_path / "a.tif", values, transform=GRID.transform), GRID)
+    share = 100 * few.counts()[255] / len(few)
+    is_warned = "have class 255, the highest number that there is" in caplog.text
+    assert is_warned == (share > 50)
+    caplog.clear()
+    values[4:] = 255
+    path = write_raster(tmp_path / "b.tif", values, transform=GRID.transform)
+    read_labels(path, GRID)
+    assert f"declare it with: gdal_edit.py -a_nodata 255 {path}" in caplog.text
+
+
+def test_labels_that_jpeg_has_changed_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    height, width = GRID.shape
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "compress": "jpeg"}
+    with rasterio.open(path, "w", **profile, crs=GRID.crs, transform=GRID.transform) as dst:
+        dst.write(label_values(), 1)
+    with pytest.raises(LabelError, match="compressed by JPEG, which changes class numbers"):
+        read_labels(path, GRID)
+
+
+def test_metres_that_are_called_degrees_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+    path = write_raster(tmp_path / "a.tif", label_values(), crs="EPSG:4326", transform=GRID.transform)
+    with pytest.raises(GeoreferencingError, match=r"is said to be in degrees, but covers x .*gdal_edit\.py -a_srs"):
+        read_labels(path, GRID)

@@ -15,12 +15,12 @@ import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio.vrt import WarpedVRT
-from tests.geo.test_virtual import virtual
 
 from s2fin_cli.errors import OutputError, UsageError
 from s2fin_cli.files import check_outputs, protected, staged
 from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.rasters import without_georeferencing_warning
+from tests.geo.test_virtual import virtual
 
 if TYPE_CHECKING:
     from tests.conftest import WriteRaster, WriteVector
