@@ -43,11 +43,36 @@ def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str
             f"{src.name} holds places in a colour table, not colours; if it is a picture, expand it first with: "
             f"gdal_translate -expand rgb {src.name} OUT.tif"
         )
+    if (said := _unread_nodata(src, indexes)) is not None:
+        yield (
+            f"{src.name} says by {said} which values are no data, which GDAL does not pass on; if some are among the "
+            "data, name one of them with --nodata, or write them as its _FillValue"
+        )
     if is_lossy(src) and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
         yield (
             f"{src.name} is compressed by JPEG and declares the nodata value {src.nodata:g}: compression changes "
             "values, so some pixels without data may be taken for data; a mask would be exact"
         )
+
+
+def _unread_nodata(src: rasterio.DatasetReader, indexes: Sequence[int]) -> str | None:
+    """The netCDF attribute that says more of what is no data than the nodata value of its band, if there is one."""
+    for index in indexes if src.driver == "netCDF" else ():
+        tags, nodata = src.tags(index), src.nodatavals[index - 1]
+        missing = tags.get("missing_value")
+        if missing is not None and (nodata is None or _number(missing) != nodata):
+            return f"missing_value = {missing}"
+        for name in ("valid_range", "valid_min", "valid_max"):
+            if name in tags and nodata is None:
+                return f"{name} = {tags[name]}"
+    return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def is_lossy(src: rasterio.DatasetReader) -> bool:

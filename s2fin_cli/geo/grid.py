@@ -218,6 +218,9 @@ class Grid:
             return np.full(geometries.shape, np.nan), np.full(geometries.shape, np.nan)
         if self._is_geodesic():
             geod = crs.get_geod() or Geod(ellps="WGS84")
+            degrees = 360 / (self.full_turn or 360)
+            if not math.isclose(degrees, 1):  # of a CRS in grads
+                geometries = np.asarray(shapely.transform(geometries, lambda places: places * degrees), dtype=object)
             # NOTE: orientation decides the area's sign in pyproj, holes are subtracted; the magnitude is the area. Its
             # perimeter leaves out the holes.
             areas = [abs(geod.geometry_area_perimeter(g)[0]) for g in shapely.normalize(geometries)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -100,6 +101,31 @@ def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path)
     assert info.has_rpcs
     with pytest.raises(GeoreferencingError, match=r"gdalwarp -rpc -to RPC_DEM=HEIGHTS\.tif"):
         check_placed(info, "--msi a.tif")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"missing_value": -5.0, "_FillValue": -9999.0}, "missing_value = -5"),
+        ({"missing_value": -9999.0, "_FillValue": -9999.0}, None),
+        ({"valid_min": 0.0}, "valid_min = 0"),
+        ({"valid_min": 0.0, "_FillValue": -9999.0}, None),
+        ({}, None),
+    ],
+)
+def test_what_netcdf_says_of_missing_values_and_gdal_does_not(
+    tmp_path: Path, attributes: dict[str, float], said: str | None
+) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:  # netCDF 4 is HDF5
+        for axis, values in {"y": np.arange(5.0, 0, -1), "x": np.arange(6.0)}.items():
+            file.create_dataset(axis, data=values).make_scale(axis)
+        heights = file.create_dataset("heights", data=np.ones((5, 6), np.float32))
+        for dimension, axis in zip(heights.dims, ("y", "x"), strict=True):
+            dimension.attach_scale(file[axis])
+        for name, value in attributes.items():
+            heights.attrs[name] = np.float32(value)
+    doubts = read_info(f"NETCDF:{tmp_path}/a.nc:heights").doubts
+    assert [f"says by {said}" in doubt for doubt in doubts] == ([] if said is None else [True])
 
 
 def test_marks_of_colour_are_read(tmp_path: Path) -> None:

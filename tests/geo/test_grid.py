@@ -188,3 +188,10 @@ def test_a_footprint_across_the_180th_meridian_is_cut() -> None:
     parts = shapely.get_parts(shapely.geometry.shape(footprint))
     assert sorted(round(part.bounds[0]) == -180 for part in parts) == [False, True]
     assert shapely.area(parts).sum() < 10
+
+
+def test_areas_in_grads_are_those_in_degrees() -> None:
+    """EPSG:4807 counts grads from Paris on the ellipsoid of EPSG:4275, which counts degrees from Greenwich."""
+    grads = Grid(CRS.from_epsg(4807), Affine(0.01, 0, 1, 0, -0.01, 52), (3, 4))
+    degrees = Grid(CRS.from_epsg(4275), Affine(0.009, 0, 3.2, 0, -0.009, 46.8), (3, 4))
+    np.testing.assert_allclose(grads.pixel_areas(grads.window), degrees.pixel_areas(degrees.window), rtol=1e-9)
