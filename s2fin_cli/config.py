@@ -69,7 +69,7 @@ class InputOptions:
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
     bidx: Sequence[str] = ()
-    nodata: float | str | Sequence[float | str] | None = None
+    nodata: float | str | Sequence[float | str] | None = ()
     bounds: Sequence[float] | None = None
     aoi: StrPath | None = None
     resampling: str | None = None

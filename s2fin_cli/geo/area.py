@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.windows import Window
 
 from s2fin_cli.errors import AreaError
-from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, read_features
+from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features
 from s2fin_cli.geo.geometries import mended_polygons
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
     frame = read_features(src_path, error=AreaError, grid=grid)
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
-        raise AreaError(f"--aoi {src_path} holds {', '.join(sorted(types))}; give polygons")
+        raise AreaError(f"--aoi {src_path} holds {', '.join(sorted(types))}; give polygons ({rare_types(frame)})")
     polygons = on_grid_crs(frame, grid, src_path, name="polygons").to_numpy()
     return _parts(mended_polygons(polygons, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import csv
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: The largest class number that a 16-bit map can hold.
 MAX_CLASS_ID = 65535
+
+#: Characters that nobody sees but that change their neighbours: the zero-width non-joiner and joiner.
+_JOINERS = "\u200c\u200d"
 
 # Colours by words in a class's name, so that water is blue in every map; the first word found decides.
 _COLORS_BY_WORD: dict[str, tuple[int, int, int]] = {
@@ -50,6 +54,20 @@ class LandCoverClass:
     id: int
     name: str
     color: tuple[int, int, int]
+
+
+def plain_name(text: str) -> str:
+    """A name as it looks: without characters that nobody sees, every blank a plain one, none at its ends.
+
+    Letters with accents are one character (NFC), however they were typed. Joiners inside a name stay, as some scripts
+    need them.
+    """
+    shown = [
+        " " if character.isspace() or unicodedata.category(character) == "Cc" else character
+        for character in unicodedata.normalize("NFC", text)
+        if character in _JOINERS or unicodedata.category(character) != "Cf"
+    ]
+    return "".join(shown).strip(f" {_JOINERS}")
 
 
 def check_class_ids(class_ids: Iterable[float]) -> None:
@@ -104,7 +122,7 @@ def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...
 
 
 def _parse_row(row: Mapping[str, str | None], where: str) -> tuple[int, str, tuple[int, int, int] | None]:
-    number, name, color = ((row.get(key) or "").strip() for key in ("id", "name", "color"))
+    number, name, color = (plain_name(row.get(key) or "") for key in ("id", "name", "color"))
     if not number.isdecimal() or not name:
         raise LabelError(f"{where}: id is {number!r} and name {name!r}; give a whole number and a name")
     if int(number) > MAX_CLASS_ID:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from s2fin_cli.errors import LabelError, shortened
-from s2fin_cli.geo.classes import check_class_ids
+from s2fin_cli.geo.classes import MAX_CLASS_ID, check_class_ids, plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Words, in lower case, that programs write where there is no value.
+NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "na", "n/a", "#n/a", "#na", "none", "nil", "\\n")
 #: Field names that are taken when several fields could hold the class.
 USUAL_FIELDS = (
     "class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category",
@@ -64,6 +66,9 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     """
     fields = [str(name) for name in frame.columns if name != frame.geometry.name]
     if label_field is not None:
+        alike = [name for name in fields if plain_name(name) == plain_name(label_field)]
+        if label_field not in fields and len(alike) == 1:
+            label_field = alike[0]
         if label_field not in fields:
             raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
         _check_values(frame[label_field], label_field, src_path)
@@ -93,6 +98,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
 def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]:
     """Of a field with numbers and another that names them, the former; else none."""
     numbers = [name for name in fields if _is_whole_number(frame[name])]
+    numbers = numbers or [name for name in fields if _is_number_in_text(frame[name])]
     is_pair = len(fields) == 2 and len(numbers) == 1 and names_field(frame, numbers[0]) in fields
     return numbers if is_pair else []
 
@@ -103,8 +109,10 @@ def _check_values(values: pd.Series, field: str, src_path: str | Path) -> None:
     if known.empty:
         raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
     if not is_text(values) and not _is_whole_number(values):
+        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        strange = known[~_are_whole(known)] if is_number else known
         raise LabelError(
-            f"{src_path}: field {field!r} holds neither text nor whole numbers but {known.iloc[0]!s}; "
+            f"{src_path}: field {field!r} holds neither text nor whole numbers but {strange.iloc[0]!s}; "
             "name another field, or write the classes as text"
         )
 
@@ -135,30 +143,56 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
     return candidates
 
 
-def strip_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """The features with no blanks around their texts, so that "Road" and "Road " are one class."""
+def plain_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The features with texts as they look, so that "Road" and "Road " are one class."""
     frame = frame.copy()
     for name in frame.columns.drop(frame.geometry.name):
         if is_text(frame[name]):
-            frame[name] = frame[name].str.strip()
+            plain = {value: plain_name(value) for value in frame[name].dropna().unique()}
+            frame[name] = frame[name].map(plain, na_action="ignore")
     return frame
 
 
 def is_text(values: pd.Series) -> bool:
     """Whether a field holds text, missing values aside."""
-    return bool(pd.api.types.is_string_dtype(values.dropna())) and not pd.api.types.is_numeric_dtype(values)
+    return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty") and not (
+        pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
+    )
 
 
 def _is_whole_number(values: pd.Series) -> bool:
     if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
         return False
-    known = values.dropna()
-    return bool(np.isfinite(known).all() and (known == np.round(known)).all())
+    return bool(_are_whole(values.dropna()).all())
 
 
-def _is_known(values: pd.Series) -> pd.Series:
+def _are_whole(values: pd.Series) -> pd.Series:
+    """Which numbers are whole ones."""
+    return pd.Series(np.isfinite(values) & (values == np.round(values)), index=values.index)
+
+
+def _is_known(values: pd.Series, *, kept: Iterable[str] = ()) -> pd.Series:
+    """Which values are neither missing nor empty nor a word for that, but for words that are kept as names."""
     known = values.notna()
-    return known & (values.fillna("").astype(str).str.strip() != "") if is_text(values) else known
+    if not is_text(values):
+        return known
+    texts = values.fillna("").astype(str)
+    is_empty = texts.str.strip().str.lower().isin({"", *NULL_WORDS})
+    return known & (~is_empty | texts.isin(list(kept)))
+
+
+def _is_number_in_text(values: pd.Series) -> bool:
+    """Whether a field of texts holds nothing but class numbers, none of them with zeros before it."""
+    if not is_text(values):
+        return False
+    texts = values[_is_known(values)]
+    fitting = texts.str.fullmatch(r"(?:0|[1-9]\d{0,4})(?:[.,]0+)?", na=False)
+    return bool(len(texts) and fitting.all() and (_to_numbers(texts) <= MAX_CLASS_ID).all())
+
+
+def _to_numbers(texts: pd.Series) -> pd.Series:
+    """Numbers of texts that hold such; NaN where they hold none."""
+    return pd.to_numeric(texts.str.replace(",", "."), errors="coerce").astype(np.float64)
 
 
 def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
@@ -223,8 +257,9 @@ def number_classes(
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 
-    Whole numbers stay as they are; text is numbered from 1 in alphabetical order, capitals first only
-    where names differ in nothing else.
+    Whole numbers stay as they are, in a field of texts too if it holds nothing else and none has zeros before it. Other
+    text is numbered from 1 in alphabetical order, capitals first only where names differ in nothing else. Words for "no
+    value" are taken as empty unless the class table has them.
 
     Args:
         frame: the features.
@@ -236,12 +271,12 @@ def number_classes(
     Returns:
         the features, int64 (n,) class numbers, and names by class number.
     """
-    known = _is_known(frame[field])
-    if not known.all():
-        logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
-    frame = frame[known]
+    frame = _with_class(frame, field, src_path, table)
     if table is not None:
         return _number_by_table(frame, field, src_path, table)
+    if _is_number_in_text(frame[field]):
+        logger.info("labels: field %r of %s is text, but holds class numbers alone; they are kept", field, src_path)
+        frame[field] = _to_numbers(frame[field])
     if not is_text(frame[field]):
         check_class_ids(frame[field].unique())
         class_ids = frame[field].to_numpy(np.float64).astype(np.int64)
@@ -268,6 +303,37 @@ def number_classes(
     return frame, texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}
 
 
+def _with_class(
+    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass] | None
+) -> gpd.GeoDataFrame:
+    """The features whose class is known.
+
+    Raises:
+        LabelError: it is of none.
+    """
+    kept = [text for text in _null_words(frame[field]) if _is_in_table(text, table)]
+    known = _is_known(frame[field], kept=kept)
+    if not known.all():
+        logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
+    if words := [text for text in _null_words(frame[field]) if text not in kept]:
+        logger.warning(
+            "%s: %s in field %r are taken as empty; if one is a class, name it in a class table (--classes)",
+            src_path, ", ".join(map(repr, words)), field,
+        )  # fmt: skip
+    if not known.any():
+        raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+    return frame[known].copy()
+
+
+def _null_words(values: pd.Series) -> list[str]:
+    """The words for "no value" that occur in a field of texts."""
+    return sorted(text for text in values.dropna().unique() if text.lower() in NULL_WORDS) if is_text(values) else []
+
+
+def _is_in_table(text: str, table: Sequence[LandCoverClass] | None) -> bool:
+    return table is not None and find_name(text, {c.id: c.name for c in table}) is not None
+
+
 def _number_by_table(
     frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass]
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
@@ -275,6 +341,9 @@ def _number_by_table(
     if is_text(frame[field]):
         found = {text: find_name(text, names) for text in frame[field].astype(str).unique()}
         class_ids = frame[field].astype(str).map(found)
+        if class_ids.isna().all() and _is_number_in_text(frame[field]):  # no name of the table's, so its numbers
+            numbers = _to_numbers(frame[field])
+            class_ids = numbers.where(numbers.isin(list(names)))
     else:
         class_ids = frame[field].where(frame[field].isin(list(names)))
     known = class_ids.notna()
@@ -294,6 +363,7 @@ def _number_by_table(
 
 def find_name(name: str, names: Mapping[int, str]) -> int | None:
     """The number of a name: of the one spelt alike, else of the only one that is alike but for the case."""
-    alike = [class_id for class_id, own in names.items() if own.strip() == name.strip()]
-    alike = alike or [class_id for class_id, own in names.items() if own.strip().lower() == name.strip().lower()]
+    wanted, plain = plain_name(name), {class_id: plain_name(own) for class_id, own in names.items()}
+    alike = [class_id for class_id, own in plain.items() if own == wanted]
+    alike = alike or [class_id for class_id, own in plain.items() if own.lower() == wanted.lower()]
     return alike[0] if len(alike) == 1 else None

@@ -21,12 +21,25 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from s2fin_cli.errors import GeoreferencingError, S2finError, shortened
-from s2fin_cli.geo.classfield import strip_texts
+from s2fin_cli.geo.classes import plain_name
+from s2fin_cli.geo.classfield import plain_texts
 from s2fin_cli.geo.dbf import declared_encoding, decode, is_archived, is_bytes, right_encoding
-from s2fin_cli.geo.geometries import are_finite, from_wkb, without_collections
+from s2fin_cli.geo.geometries import LARGEST_COORDINATE, are_finite, from_wkb, without_collections
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.names import is_dataset_name, vector_name
-from s2fin_cli.geo.sources import Layer, holds_raster_too, is_parquet, is_text_table, layers_of, names_table
+from s2fin_cli.geo.segments import densified
+from s2fin_cli.geo.shapefiles import check_parts
+from s2fin_cli.geo.snapshots import readable
+from s2fin_cli.geo.sources import (
+    ALL,
+    COUNTED,
+    Layer,
+    holds_raster_too,
+    is_parquet,
+    is_text_table,
+    layers_of,
+    names_table,
+)
 from s2fin_cli.geo.tables import (
     WANTED,
     distinct,
@@ -38,6 +51,7 @@ from s2fin_cli.geo.tables import (
     typed,
 )
 from s2fin_cli.geo.transformation import Placed, check_transformable, tell_of_accuracy
+from s2fin_cli.geo.unreadable import what_is_wrong
 from s2fin_cli.geo.virtual import check_sources
 
 if TYPE_CHECKING:
@@ -53,8 +67,9 @@ logger = logging.getLogger(__name__)
 #: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
 LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01
 
-#: Under which attribute of a frame the numbers of those features stand whose rings were closed.
-MENDED = "mended"
+#: Under which attributes of a frame the numbers of those features stand whose rings were closed, of those without a
+#: geometry that can be used, and the fields of the latter.
+MENDED, LOST, LOST_FIELDS = "mended", "lost", "lost fields"
 #: GDAL's names of formats with sheets, whose first row has the names of the columns.
 SHEETS = ("XLSX", "ODS")
 
@@ -91,21 +106,11 @@ def read_features(
             frame = _read(src_path, grid=grid, error=error)
     except S2finError:
         raise
-    except UnicodeDecodeError as cause:
-        raise error(
-            f"{src_path} holds text that is not in the encoding that it should be in ({cause}); save it as UTF-8"
-        ) from cause
     except Exception as cause:
-        reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
-        if "SHAPE_RESTORE_SHX" in reason:
-            raise error(
-                f"{src_path} cannot be read without its file {Path(src_path).stem}.shx; copy it too, or make it anew "
-                f"with: ogrinfo --config SHAPE_RESTORE_SHX YES {src_path}"
-            ) from cause
-        raise error(f"{src_path} is not {wanted} that GDAL can read ({reason}); check the name and format") from cause
+        raise error(f"{src_path} {what_is_wrong(cause, src_path, wanted)}") from cause
     frame = _usable(frame, src_path, error=error)
     check_coordinates(frame, src_path, error=error, grid=grid)
-    return strip_texts(frame)
+    return plain_texts(frame)
 
 
 def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
@@ -154,7 +159,7 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
         )
     if not chosen:
         if names_table(src_path) and not layers:
-            with vector_name(src_path, error=error) as path:
+            with vector_name(readable(src_path), error=error) as path:
                 names = ", ".join(str(name) for name, _ in pyogrio.list_layers(path))
             raise error(f"{src_path} names no layer of features; the file's layers are: {names}")
         if layers and not any(layer.has_geometries for layer in layers):
@@ -176,7 +181,7 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
 def _names_places(src_path: str | Path, layer: Layer) -> bool:
     """Whether a table has columns of coordinates."""
     options = {"HEADERS": "FORCE"} if layer.driver in SHEETS else {}
-    with vector_name(src_path) as path:
+    with vector_name(readable(src_path)) as path:
         fields = pyogrio.read_info(path, layer=layer.name, **options)["fields"].tolist()
     return find_place(fields) is not None
 
@@ -188,16 +193,16 @@ def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
     if layers[0].driver == "ESRI Shapefile" and not is_dataset_name(src_path):
         folder = src_path if Path(src_path).is_dir() else f"/vsizip/{src_path}"
         return f"give its file, such as {folder}/{layers[0].name}.shp"
-    return "export it to a file of its own"
+    return f"export it to a file of its own, e.g. with: ogr2ogr {layers[0].name}.gpkg {src_path} {layers[0].name}"
 
 
 def _features_of(
     fields: pd.DataFrame, binary: NDArray[np.object_], crs: Any, src_path: str | Path, *, error: type[InputError]
 ) -> gpd.GeoDataFrame:
-    """Features with geometries from well-known binary; those that were mended are listed in `frame.attrs[MENDED]`."""
-    geometries, mended = from_wkb(binary, fields.index.to_numpy(), src_path, error=error)
+    """Features with geometries from well-known binary; `frame.attrs` lists those that were mended and those lost."""
+    geometries, mended, lost = from_wkb(binary, fields.index.to_numpy(), src_path, error=error)
     frame = features_of(fields, geometries, crs)
-    frame.attrs[MENDED] = mended
+    frame.attrs |= {MENDED: mended, LOST: lost}
     return frame
 
 
@@ -209,15 +214,27 @@ def _read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArr
         options["ENCODING"] = ""  # by which each byte becomes a character (ISO 8859-1)
     elif layer.driver in SHEETS:
         options["HEADERS"] = "FORCE"
-    with vector_name(src_path) as path:
+    if layer.driver in COUNTED:
+        options["where"] = ALL
+    if is_dbase:
+        check_parts(src_path, layer.name)
+    with vector_name(readable(src_path)) as path:
         meta, fids, geometries, columns = pyogrio.raw.read(path, layer=layer.name, return_fids=True, **options)
     names = [str(name) for name in meta["fields"]]
+    columns = [_as_declared(column, kind) for column, kind in zip(columns, meta["dtypes"], strict=True)]
     if is_dbase:
         names, columns = _recoded(names, columns, src_path, layer)
     fields = pd.DataFrame(dict(zip(distinct(names, src_path), columns, strict=True)), index=fids)
     if geometries is None:
         geometries = np.full(len(fields), None, dtype=object)
     return fields, geometries, meta["crs"]
+
+
+def _as_declared(column: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Values of a field, those of a Boolean one with missing values not as 0 and 1 but as what they are."""
+    if kind != "bool" or column.dtype == bool:
+        return column
+    return np.array([None, *(None if np.isnan(value) else bool(value) for value in column)], dtype=object)[1:]
 
 
 def _recoded(
@@ -286,7 +303,8 @@ def _plain_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDataFrame:
     """The features that have a geometry, collections taken apart, and the CRS None where it is "undefined"."""
-    geometries = without_collections(frame.geometry.to_numpy(), frame.index.to_numpy(), src_path)
+    flat = shapely.force_2d(frame.geometry.to_numpy())  # as heights that are no numbers spoil what is made of them
+    geometries = without_collections(flat, frame.index.to_numpy(), src_path)
     frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
     usable = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     if not usable.all():
@@ -297,12 +315,48 @@ def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputE
             "%s: features %s (FID) have coordinates that are no numbers; skipped",
             src_path, shortened(frame.index[~finite].tolist()),
         )  # fmt: skip
-    frame = frame[usable & finite]
+    possible = ~finite | are_finite(geometries, LARGEST_COORDINATE)
+    if not possible.all():
+        logger.warning(
+            "%s: features %s (FID) have coordinates beyond %g, where nothing is; skipped",
+            src_path, shortened(frame.index[~possible].tolist()), LARGEST_COORDINATE,
+        )  # fmt: skip
+    is_lost = frame.index.isin(frame.attrs.get(LOST, [])) | ~finite | ~possible
+    fields = frame[is_lost].drop(columns=frame.geometry.name)
+    frame = frame[usable & finite & possible]
+    frame.attrs |= {LOST: fields.index.tolist(), LOST_FIELDS: fields.to_dict("list")}
     if frame.empty:
         raise error(f"{src_path} holds no features; draw some polygons or points first")
     if frame.crs is not None and frame.crs.name.startswith("Undefined"):  # a GeoPackage's word for none
         frame = frame.set_crs(None, allow_override=True)
     return frame
+
+
+def rare_types(frame: gpd.GeoDataFrame) -> str:
+    """For messages: which features are of the types that are not the most frequent one, or how many are of one type."""
+    types = frame.geom_type.str.removeprefix("Multi")
+    counts = types.value_counts()
+    rare = [f"{kind}: {shortened(types.index[types == kind].tolist())} (FID)" for kind in counts.index[1:]]
+    return f"{counts.index[0]}: {counts.iloc[0]} features" + "".join(f"; {text}" for text in rare)
+
+
+def tell_of_lost(frame: gpd.GeoDataFrame, field: str, src_path: str | Path) -> None:
+    """Warn of the classes of those features that have no geometry that can be used.
+
+    Args:
+        frame: as `read_features` gives it.
+        field: the one that holds the class.
+        src_path: where they come from, for messages.
+    """
+    values = pd.Series(frame.attrs.get(LOST_FIELDS, {}).get(field, []), dtype=object).fillna("none")
+    if values.empty:
+        return
+    names = values.map(lambda value: f"{value:g}" if isinstance(value, float) else plain_name(str(value)))
+    counts = names.value_counts()
+    logger.warning(
+        "%s: classes of the features that are skipped for their geometry: %s",
+        src_path, shortened([f"{name} ({count})" for name, count in counts.items()]),
+    )  # fmt: skip
 
 
 def check_coordinates(
@@ -372,7 +426,8 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, na
     tell_of_accuracy(placed, grid)
     own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
     try:
-        geometries = _joined(frame.geometry, frame.geometry.to_crs(target), grid)
+        dense = densified(frame.geometry, grid)
+        geometries = _joined(dense, dense.to_crs(target), grid)
     except ProjError as error:
         raise GeoreferencingError(
             f"{src_path} cannot be reprojected from {own_name} to {grid_name}; check that both CRS are the right ones"

@@ -29,13 +29,18 @@ _UNKNOWN_KINDS = {
     8: "CircularString", 9: "CompoundCurve", 10: "CurvePolygon", 11: "MultiCurve", 12: "MultiSurface", 13: "Curve",
     14: "Surface", 15: "PolyhedralSurface", 16: "TIN", 17: "Triangle",
 }  # fmt: skip
+#: The numbers of polygons in well-known binary, and what surfaces become: polyhedral surfaces, TINs and triangles.
+_POLYGON, _MULTIPOLYGON = 3, 6
+_SURFACES = {15: _MULTIPOLYGON, 16: _MULTIPOLYGON, 17: _POLYGON}
+#: A coordinate beyond this, in whatever unit, is none: no CRS of the Earth reaches so far.
+LARGEST_COORDINATE = 1e9
 #: The types that a collection's parts make, by the dimension of the parts.
 _MULTI = {0: shapely.multipoints, 1: shapely.multilinestrings, 2: shapely.multipolygons}
 
 
 def from_wkb(
     values: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path, *, error: type[InputError]
-) -> tuple[NDArray[np.object_], list[int]]:
+) -> tuple[NDArray[np.object_], list[int], list[int]]:
     """Geometries (n,) from well-known binary, None where there is none or where it is beyond repair.
 
     A ring that is not closed is closed; features that are mended or given up are named in a warning.
@@ -47,10 +52,10 @@ def from_wkb(
         error: the kind of error to raise.
 
     Returns:
-        the geometries, and the numbers of the features that were mended.
+        the geometries, and the numbers of the features that were mended and of those that are lost.
 
     Raises:
-        InputError: surfaces or curves that have no counterpart among polygons and lines.
+        InputError: curves that have no counterpart among polygons and lines.
     """
     present = np.array([value is not None for value in values], dtype=bool)
     try:
@@ -58,13 +63,18 @@ def from_wkb(
         broken = present & shapely.is_missing(geometries)
     except NotImplementedError:  # as newer GEOS has curves, but shapely does not
         geometries, broken = values, present
+    surfaces = [place for place in np.flatnonzero(broken).tolist() if _as_polygons(values[place])]
+    if surfaces:
+        return _with_surfaces(values, surfaces, fids, src_path, error=error)
     if not broken.any():
-        return geometries, []
-    kinds = {kind for value in values[broken] if (kind := _unknown_kind(value))}
+        return geometries, [], []
+    kinds = {place: kind for place in np.flatnonzero(broken) if (kind := _unknown_kind(values[place]))}
     if kinds or geometries is values:
+        strange = list(kinds) or np.flatnonzero(broken)
         raise error(
-            f"{src_path} holds {', '.join(sorted(kinds)) or 'curved'} geometries, which cannot be used; convert them "
-            f"to polygons, e.g. with: ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path}"
+            f"{src_path} holds {', '.join(sorted(set(kinds.values()))) or 'curved'} geometries, which cannot be used "
+            f"({_named(fids[strange])}); convert them to polygons, e.g. with: "
+            f"ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path}"
         )
     geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
     lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))
@@ -76,7 +86,81 @@ def from_wkb(
     if lost.any():
         logger.warning("%s: the geometry of %s is broken beyond repair; it is skipped", src_path, _named(fids[lost]))
         geometries[lost] = None
-    return geometries, fids[mended].tolist()
+    return geometries, fids[mended].tolist(), fids[lost].tolist()
+
+
+def _with_surfaces(
+    values: NDArray[np.object_],
+    surfaces: list[int],
+    fids: NDArray[Any],
+    src_path: str | Path,
+    *,
+    error: type[InputError],
+) -> tuple[NDArray[np.object_], list[int], list[int]]:
+    """As `from_wkb`, with surfaces at some places, which become polygons that cover what they do, seen from above."""
+    logger.info("%s: %s: surfaces taken for their polygons", src_path, _named(fids[surfaces]))
+    values = values.copy()
+    for place in surfaces:
+        values[place] = _as_polygons(values[place])
+    geometries, mended, lost = from_wkb(values, fids, src_path, error=error)
+    flat = shapely.force_2d(geometries[surfaces])
+    finite = are_finite(flat)
+    # NOTE: what stands upright, as walls do, covers nothing.
+    parts = [shapely.make_valid(shapely.get_parts(s), method="structure", keep_collapsed=False) for s in flat[finite]]
+    merged = [shapely.union_all(part) for part in parts]
+    geometries[np.array(surfaces)[finite]] = np.array([*merged, None], dtype=object)[:-1]
+    return geometries, mended, lost
+
+
+def _as_polygons(value: bytes) -> bytes | None:
+    """A surface of triangles or polygons (TIN, polyhedral surface, triangle) as the well-known binary of polygons.
+
+    None where it is of another kind. The heights stay.
+    """
+    rewritten = bytearray(value)
+    try:
+        kind, order, place = _header(rewritten, 0)
+        if kind not in _SURFACES:
+            return None
+        _write_kind(rewritten, 0, _SURFACES[kind])
+        if _SURFACES[kind] == _MULTIPOLYGON:
+            (count,) = struct.unpack_from(f"{order}I", rewritten, place)
+            place += 4
+            for _ in range(count):
+                kind, part_order, start = _header(rewritten, place)
+                _write_kind(rewritten, place, _POLYGON)
+                place = _after_polygon(rewritten, start, part_order, place)
+    except struct.error:  # cut off
+        return None
+    return bytes(rewritten)
+
+
+def _header(value: bytearray, place: int) -> tuple[int, str, int]:
+    """The kind of the geometry at a place without its dimensions, the byte order, and where the contents begin."""
+    order = "<" if value[place : place + 1] == b"\x01" else ">"
+    (number,) = struct.unpack_from(f"{order}I", value, place + 1)
+    has_srid = number & 0x20000000
+    return (number & 0x0FFFFFFF) % 1000, order, place + (9 if has_srid else 5)
+
+
+def _write_kind(value: bytearray, place: int, kind: int) -> None:
+    """Change the kind of the geometry at a place, but not its dimensions."""
+    old, order, _ = _header(value, place)
+    (number,) = struct.unpack_from(f"{order}I", value, place + 1)
+    struct.pack_into(f"{order}I", value, place + 1, number - old + kind)
+
+
+def _after_polygon(value: bytearray, place: int, order: str, start: int) -> int:
+    """Where a polygon ends whose contents begin at a place and whose header at `start`."""
+    (number,) = struct.unpack_from(f"{order}I", value, start + 1)
+    plain = (number & 0x0FFFFFFF) // 1000
+    size = 2 + (plain in (1, 3) or bool(number & 0x80000000)) + (plain in (2, 3) or bool(number & 0x40000000))
+    (rings,) = struct.unpack_from(f"{order}I", value, place)
+    place += 4
+    for _ in range(rings):
+        (points,) = struct.unpack_from(f"{order}I", value, place)
+        place += 4 + 8 * size * points
+    return place
 
 
 def _unknown_kind(value: bytes) -> str | None:
@@ -123,11 +207,11 @@ def _simple_parts(geometry: Any) -> NDArray[np.object_]:
     return np.asarray(parts[~shapely.is_empty(parts)], dtype=object)
 
 
-def are_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Which geometries (n,) have no coordinate that is infinite or no number."""
+def are_finite(geometries: NDArray[np.object_], largest: float = np.finfo(float).max) -> NDArray[np.bool_]:
+    """Which geometries (n,) have no coordinate that is no number, infinite or larger than some."""
     coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
     finite = np.ones(len(geometries), dtype=bool)
-    finite[owners[~np.isfinite(coordinates).all(axis=1)]] = False
+    finite[owners[~(np.abs(coordinates) <= largest).all(axis=1)]] = False
     return finite
 
 

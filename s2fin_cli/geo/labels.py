@@ -32,7 +32,7 @@ from s2fin_cli.geo.classes import (
 )
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import no_class_number, read_class_names
-from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, read_features
+from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features, tell_of_lost
 from s2fin_cli.geo.geometries import mended_polygons
 from s2fin_cli.geo.rasters import (
     LEAST_CACHE,
@@ -280,6 +280,7 @@ def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> 
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
+    tell_of_lost(frame, field, src_path)
     frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
     geometries = on_grid_crs(frame, grid, src_path).to_numpy()
     if kind == "polygons":
@@ -325,7 +326,8 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
     if types <= LINE_TYPES:
         return "lines"
     raise LabelError(
-        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons, of lines or of points alone"
+        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons, of lines or of points alone "
+        f"({rare_types(frame)})"
     )
 
 

@@ -33,6 +33,7 @@ from s2fin_cli.errors import GeoreferencingError, RasterError
 from s2fin_cli.geo.doubts import check_whole, find_doubts, is_lossy
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.names import gdal_name, is_dataset_name
+from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 from s2fin_cli.geo.transformation import Wrapping, kernel_scale, resolution_on
 from s2fin_cli.geo.virtual import check_sources
@@ -156,7 +157,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         stack.enter_context(environment())
         # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
         stack.enter_context(without_georeferencing_warning())
-        name = gdal_name(src_path, error=RasterError)
+        name = gdal_name(readable(src_path), error=RasterError)
         try:
             src = stack.enter_context(rasterio.open(name))
         except RasterioError as error:
@@ -202,7 +203,7 @@ def _check_once(src_path: str, changed: int) -> None:
 def _why_not_open_source(src_path: str) -> str | None:
     """Why GDAL cannot open a source, None where it can."""
     try:
-        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)):
+        with without_georeferencing_warning(), rasterio.open(gdal_name(readable(src_path), error=RasterError)):
             return None
     except (RasterioError, RasterError) as error:
         return str(error)
@@ -211,7 +212,7 @@ def _why_not_open_source(src_path: str) -> str | None:
 def _why_not_whole(src_path: str) -> str | None:
     """Likewise, or why it cannot be read to its last pixel, as a copy that was cut off cannot be."""
     try:
-        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
+        with without_georeferencing_warning(), rasterio.open(gdal_name(readable(src_path), error=RasterError)) as src:
             src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
             return None
     except (RasterioError, RasterError) as error:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyogrio
+import pyogrio.raw
 
 from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.names import is_dataset_name, vector_name
 from s2fin_cli.geo.rasters import open_raster
+from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.tables import names_places
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,10 @@ VECTOR_SUFFIXES = {
 #: Suffixes of text tables; other text files are tables if their first line names coordinates.
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv")
 PARQUET_SUFFIXES = {".parquet", ".geoparquet", ".pq"}
+#: Formats whose files hold a count of features, which may be wrong, and a condition that holds for all features: with
+#: any, GDAL counts them.
+COUNTED = ("GPKG", "SQLite")
+ALL = "1=1"
 #: Text formats of rasters that a file named as a text may be.
 _TEXT_RASTERS = {"AAIGrid", "GRASSASCIIGrid", "GSAG"}
 
@@ -36,7 +42,7 @@ class Layer:
     Attributes:
         name: as GDAL has it.
         has_geometries: whether it is more than a table.
-        count: number of its features.
+        count: number of its features as the file has it; 0 only where there are none.
         driver: GDAL's short name of the format.
     """
 
@@ -57,7 +63,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
     Raises:
         Exception: of pyogrio's, where GDAL cannot open it.
     """
-    with warnings.catch_warnings(), vector_name(src_path) as path:
+    with warnings.catch_warnings(), vector_name(readable(src_path)) as path:
         warnings.simplefilter("ignore")  # what matters of a file's oddities is checked by its readers
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
@@ -67,8 +73,20 @@ def layers_of(src_path: str | Path) -> list[Layer]:
         layers = []
         for name, has_geometries in found:
             info = pyogrio.read_info(path, layer=name, force_feature_count=True)
-            layers.append(Layer(name, has_geometries, int(info["features"]), str(info["driver"])))
+            # NOTE: a GeoPackage's own count may be too low; what matters is whether there are any.
+            count, driver = int(info["features"]), str(info["driver"])
+            if not count and driver in COUNTED:
+                count = _count_some(path, name)
+            layers.append(Layer(name, has_geometries, count, driver))
         return layers
+
+
+def _count_some(src_path: str | Path, layer: str) -> int:
+    """How many features a layer has, counted one by one up to the first."""
+    _, fids, _, _ = pyogrio.raw.read(
+        src_path, layer=layer, columns=[], read_geometry=False, max_features=1, where=ALL, return_fids=True
+    )
+    return len(fids)
 
 
 def is_text_table(src_path: str | Path) -> bool:

@@ -426,8 +426,54 @@ def test_curves_are_made_of_short_lines(tmp_path: Path) -> None:
     (tmp_path / "gt.vrt").write_text(virtual)
     circle = np.hypot(*np.meshgrid(np.arange(-45, 50, 10), np.arange(-45, 50, 10))) < 50
     assert counts(read_labels(tmp_path / "gt.vrt", GRID, LabelRules("land"))) == {"a": circle.sum()}
-    (tmp_path / "gt.csv").write_text(
-        'WKT,land\n"TIN(((500000 4999900,500100 4999900,500100 4999800,500000 4999900)))",a\n'
+
+
+@pytest.mark.parametrize(
+    "surface",
+    [
+        "TIN Z(((500000 4999900 1,500100 4999900 2,500100 4999800 3,500000 4999900 1)),"
+        "((500000 4999900 1,500100 4999800 3,500000 4999800 9,500000 4999900 1)))",
+        "POLYHEDRALSURFACE Z(((500000 4999900 1,500100 4999900 2,500100 4999800 3,500000 4999800 9,500000 4999900 1)),"
+        "((500000 4999900 1,500100 4999900 2,500100 4999900 9,500000 4999900 9,500000 4999900 1)))",
+    ],
+    ids=["triangles", "a roof and a wall"],
+)
+def test_a_surface_covers_what_it_does_from_above(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, surface: str
+) -> None:
+    (tmp_path / "gt.csv").write_text(f'WKT,land\n"{at(30, 30).wkt}",b\n"{surface}",a\n')
+    (tmp_path / "gt.vrt").write_text(
+        '<OGRVRTDataSource><OGRVRTLayer name="gt"><SrcDataSource relativeToVRT="1">gt.csv</SrcDataSource>'
+        "<GeometryType>wkbUnknown</GeometryType><LayerSRS>EPSG:32632</LayerSRS>"
+        '<GeometryField encoding="WKT" field="WKT"/></OGRVRTLayer></OGRVRTDataSource>'
     )
-    with pytest.raises(LabelError, match=r"gt\.vrt holds TIN geometries, .* ogr2ogr -nlt CONVERT_TO_LINEAR"):
-        read_labels(tmp_path / "gt.vrt", GRID, LabelRules("land"))
+    assert counts(read_labels(tmp_path / "gt.vrt", GRID, LabelRules("land"))) == {"a": 100, "b": 6}
+    assert "not valid" not in caplog.text
+
+
+def test_heights_that_are_no_numbers_do_no_harm(tmp_path: Path, write_vector: WriteVector) -> None:
+    degrees = gpd.GeoSeries([at(0, 0), at(9, 9)], crs=GRID.crs).to_crs(4326)
+    high = [shapely.Polygon([(x, y, np.nan) for x, y in shape.exterior.coords]) for shape in degrees]
+    path = write_vector(tmp_path / "gt.gpkg", high, land=["a", "b"], crs="EPSG:4326")
+    assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
+    points = [shapely.Point(*shape.centroid.coords[0], np.nan) for shape in degrees]
+    path = write_vector(tmp_path / "points.gpkg", points, land=["a", "b"], crs="EPSG:4326")
+    assert counts(read_labels(path, GRID)) == {"a": 1, "b": 1}
+
+
+def test_coordinates_beyond_everything_are_named(
+    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+) -> None:
+    spike = Polygon([(LEFT, TOP), (1e308, TOP - 40), (LEFT + 60, TOP)])
+    path = write_vector(tmp_path / "gt.gpkg", [spike, at(9, 9), spike], land=["a", "b", "b"])
+    assert counts(read_labels(path, GRID)) == {"b": 6}
+    assert "features 1, 3 (FID) have coordinates beyond 1e+09, where nothing is; skipped" in caplog.text
+    assert "classes of the features that are skipped for their geometry: a (1), b (1)" in caplog.text
+
+
+def test_the_feature_that_is_of_another_kind_is_named(tmp_path: Path, write_vector: WriteVector) -> None:
+    shapes = [at(0, 0), at(5, 0), at(9, 9).centroid]
+    path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "c"])
+    for read in (lambda: read_labels(path, GRID), lambda: read_area(GRID, src_path=path)):
+        with pytest.raises(InputError, match=r"\(Polygon: 2 features; Point: 3 \(FID\)\)"):
+            read()
