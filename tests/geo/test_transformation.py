@@ -91,7 +91,9 @@ def test_a_second_image_that_no_transformation_reaches(
     values = np.ones((6, 8), np.uint8)
     paths = {
         "msi": [write(tmp_path / "msi.tif", image_crs, PLACED, values)],
-        "dsm": [write(tmp_path / "dsm.tif", dsm_crs, PLACED, values)],
+        "dsm": [
+            write(tmp_path / "dsm.tif", dsm_crs, PLACED if dsm_crs != MARS else Affine(1, 0, 9, 0, -1, 48), values)
+        ],
     }
     with pytest.raises(GeoreferencingError, match=message):
         build_stack(paths)
@@ -198,7 +200,8 @@ def test_a_datum_without_a_name_on_the_same_ellipsoid_is_no_cause_for_warning(
 def test_known_datums_are_no_cause_for_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values = np.ones((60, 80), np.uint8)
     for number, code in enumerate((4326, 25832, 3857, 3035, 4258)):
-        grid = Grid(CRS.from_epsg(code), PLACED, (60, 80))
+        crs = CRS.from_epsg(code)
+        grid = Grid(crs, Affine(1e-5, 0, 9, 0, -1e-5, 48) if crs.is_geographic else PLACED, (60, 80))
         left, bottom, right, top = bounds_on(Grid(UTM, PLACED, (60, 80)), grid)
         transform = Affine((right - left) / 40, 0, left - (right - left) / 2, 0, (bottom - top) / 30, 2 * top - bottom)
         paths = {
