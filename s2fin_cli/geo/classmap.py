@@ -25,8 +25,9 @@ from s2fin_cli import __version__
 from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.names import plain_name
-from s2fin_cli.geo.rasters import as_vrt, environment, open_raster, without_georeferencing_warning
+from s2fin_cli.geo.rasters import environment, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
+from s2fin_cli.geo.vrt import as_vrt
 from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:

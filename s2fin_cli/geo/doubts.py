@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def _unread_nodata(src: rasterio.DatasetReader, indexes: Sequence[int]) -> str |
     for index in indexes if src.driver == "netCDF" else ():
         tags, nodata = src.tags(index), src.nodatavals[index - 1]
         missing = tags.get("missing_value")
-        if missing is not None and (nodata is None or _number(missing) != nodata):
+        if missing is not None and not _means(missing, nodata):
             return f"missing_value = {missing}"
         for name in ("valid_range", "valid_min", "valid_max"):
             if name in tags and nodata is None:
@@ -68,11 +69,16 @@ def _unread_nodata(src: rasterio.DatasetReader, indexes: Sequence[int]) -> str |
     return None
 
 
-def _number(text: str) -> float | None:
+def _means(text: str, nodata: float | None) -> bool:
+    """Whether an attribute, of which GDAL prints six digits, says nothing more than the nodata value."""
     try:
-        return float(text)
+        values = [float(part) for part in text.strip("{} ").split(",")]
     except ValueError:
-        return None
+        return False
+    is_nan = nodata is not None and math.isnan(nodata)
+    return nodata is not None and all(
+        math.isnan(value) if is_nan else math.isclose(value, nodata, rel_tol=1e-5) for value in values
+    )
 
 
 def is_lossy(src: rasterio.DatasetReader) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.geo.statistics import FEW_VALUES, sample_pixels
@@ -99,9 +100,9 @@ def _joined(parts: list[Void]) -> Void:
 
 
 def _as_stored(stack: Stack) -> Stack:
-    """The stack with values as they are stored, which nodata values are among."""
+    """The stack with values as they are stored, unmixed by resampling: nodata values are among them."""
     image, *aux = (replace(layer, as_stored=True) for layer in stack.layers)
-    return replace(stack, image=image, aux=tuple(aux))
+    return replace(stack, image=image, aux=tuple(aux), resampling=Resampling.nearest)
 
 
 def find_fill(stack: Stack) -> Fill | None:

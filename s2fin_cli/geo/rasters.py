@@ -7,12 +7,10 @@ way it says so: a nodata value, a mask, an alpha band, NaN or an infinity.
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import logging
 import os
 import warnings
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -37,6 +35,7 @@ from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 from s2fin_cli.geo.transformation import Wrapping, kernel_scale, resolution_on
 from s2fin_cli.geo.virtual import check_sources
+from s2fin_cli.geo.vrt import part_of
 from s2fin_cli.geo.windows import spread_windows
 
 if TYPE_CHECKING:
@@ -190,7 +189,9 @@ def _with_sources(src_path: str | Path) -> Iterator[None]:
         _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
     try:
         yield
-    except (RasterError, RasterioError):
+    except (RasterError, RasterioError) as error:
+        if isinstance(error, RasterError) and str(src_path) not in str(error):
+            raise  # it is about another raster
         check_sources(src_path, why_not=_why_not_whole, error=RasterError, most_opened=None)
         raise
 
@@ -253,7 +254,9 @@ def read_info(src_path: str | Path) -> RasterInfo:
         indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
         if not indexes:
             raise RasterError(f"{src_path} holds nothing but an alpha band; give a raster with data bands")
-        dtypes = [src.dtypes[index - 1] for index in indexes]
+        # NOTE: each property of a dataset looks at all its bands, so none is asked band by band
+        all_dtypes, names, roles, units = src.dtypes, src.descriptions, src.colorinterp, src.units
+        dtypes = [all_dtypes[index - 1] for index in indexes]
         if complex_dtype := next((name for name in dtypes if name.startswith("complex")), None):
             raise RasterError(
                 f"{src_path} holds complex values ({complex_dtype}); convert it to amplitude or intensity first"
@@ -268,7 +271,7 @@ def read_info(src_path: str | Path) -> RasterInfo:
             alpha_data_indexes=alpha_data_indexes,
             dtype=dtypes[0],
             nodata=src.nodatavals[indexes[0] - 1],
-            band_names=tuple(src.descriptions[i - 1] or "" for i in indexes),
+            band_names=tuple(names[i - 1] or "" for i in indexes),
             wavelengths=read_wavelengths(src, indexes),
             bad_indexes=read_bad_bands(src, indexes),
             driver=src.driver,
@@ -278,8 +281,8 @@ def read_info(src_path: str | Path) -> RasterInfo:
             acquired=_acquired(src),
             **_scaling(src, indexes),
             has_geolocation=not is_placed and bool(src.tags(ns="GEOLOCATION")),
-            colors=tuple(_color_name(src.colorinterp[i - 1]) for i in indexes),
-            units=tuple((src.units[i - 1] or "").strip() for i in indexes),
+            colors=tuple(_color_name(roles[i - 1]) for i in indexes),
+            units=tuple((units[i - 1] or "").strip() for i in indexes),
             doubts=find_doubts(src, indexes),
             has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
             is_lossy=is_lossy(src),
@@ -294,7 +297,8 @@ def _color_name(role: ColorInterp) -> str:
 
 def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> dict[str, tuple[float, ...]]:
     """Scales and offsets of bands; refuse those that would make nothing of the values."""
-    pairs = [(float(src.scales[index - 1]), float(src.offsets[index - 1])) for index in indexes]
+    all_scales, all_offsets = src.scales, src.offsets
+    pairs = [(float(all_scales[index - 1]), float(all_offsets[index - 1])) for index in indexes]
     for index, (scale, offset) in zip(indexes, pairs, strict=True):
         if not (np.isfinite([scale, offset]).all() and scale != 0):
             raise RasterError(
@@ -531,16 +535,17 @@ def _warp_sources(
     warped, a single band with a mask as two.
     """
     groups: dict[float | None, dict[int, int]] = {}
+    nodatavals, dtypes, roles = src.nodatavals, src.dtypes, src.colorinterp  # each of which looks at all bands
     for position, index in enumerate(indexes):
-        nodata = src.nodatavals[index - 1]
+        nodata = nodatavals[index - 1]
         if nodata is None or np.isnan(nodata):  # one object, as NaN equals no other
             # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
-            nodata = np.nan if nodata is not None or _is_float(src.dtypes[index - 1]) else extra
-        elif not _is_float(src.dtypes[index - 1]):
+            nodata = np.nan if nodata is not None or _is_float(dtypes[index - 1]) else extra
+        elif not _is_float(dtypes[index - 1]):
             nodata = float(int(nodata))  # as GDAL's masks take it
         groups.setdefault(nodata, {})[position] = index
-    has_mask = MaskFlags.per_dataset in src.mask_flag_enums[0] and ColorInterp.alpha not in src.colorinterp
-    has_other_marks = tuple(i for i in src.indexes if src.colorinterp[i - 1] == ColorInterp.alpha) != alphas
+    has_mask = MaskFlags.per_dataset in src.mask_flag_enums[0] and ColorInterp.alpha not in roles
+    has_other_marks = tuple(i for i in src.indexes if roles[i - 1] == ColorInterp.alpha) != alphas
     is_masked_twice = src.count == 1 and has_mask and None not in groups
     has_two = extra is not None and any(nodata != extra for nodata in groups)
     if len(groups) == 1 and not (has_other_marks or is_masked_twice or has_two):
@@ -549,52 +554,11 @@ def _warp_sources(
         return
     for nodata, bands in groups.items():
         wanted = tuple(bands.values())
-        part = _part(src, wanted * 2 if len(wanted) == 1 and has_mask else wanted, alphas, nodata, extra)
+        left_out = extra if extra is not None and nodata != extra else None
+        wanted = wanted * 2 if len(wanted) == 1 and has_mask else wanted
+        part = part_of(src, (*wanted, *alphas), alphas=alphas, extra=left_out, nodata=nodata)
         file = opened.enter_context(MemoryFile(part, ext=".vrt"))
         yield opened.enter_context(file.open()), dict(zip(bands, range(1, len(bands) + 1), strict=True)), nodata
-
-
-def _part(
-    src: rasterio.DatasetReader,
-    indexes: tuple[int, ...],
-    alphas: tuple[int, ...],
-    nodata: float | None,
-    extra: float | None,
-) -> bytes:
-    """A VRT of some bands of a raster, then its alpha bands, with the mask of all; an extra value becomes nodata."""
-    root = as_vrt(src)
-    bands = {int(band.get("band", 0)): band for band in root.findall("VRTRasterBand")}
-    for band in bands.values():
-        root.remove(band)
-    for number, index in enumerate((*indexes, *alphas), start=1):
-        band = copy.deepcopy(bands[index])
-        band.set("band", str(number))
-        role = band.find("ColorInterp")
-        if role is not None and index not in alphas:
-            band.remove(role)
-        if extra is not None and nodata != extra and index not in alphas:
-            _leave_out(band, extra, nodata)
-        root.append(band)
-    return ET.tostring(root)
-
-
-def as_vrt(src: rasterio.DatasetReader) -> ET.Element:
-    """A raster as a VRT, which shows what rasterio has no words for, as the names of categories."""
-    with MemoryFile(ext=".vrt") as file:
-        rasterio.shutil.copy(src, file.name, driver="VRT")
-        with file.open() as vrt:
-            return ET.fromstring(vrt.tags(ns="xml:VRT")["xml:VRT"])  # noqa: S314  GDAL wrote it just now
-
-
-def _leave_out(band: ET.Element, value: float, nodata: float | None) -> None:
-    """Make a band of a VRT hold its nodata value where its source holds another value."""
-    declared = band.find("NoDataValue")
-    if declared is None:
-        declared = ET.SubElement(band, "NoDataValue")
-    declared.text = repr(nodata)
-    for source in band.findall("SimpleSource"):
-        source.tag = "ComplexSource"
-        ET.SubElement(source, "NODATA").text = repr(value)
 
 
 def _warped(

@@ -12,12 +12,10 @@ import logging
 import math
 import re
 import warnings
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio.shutil
 from affine import Affine
 from pyproj import CRS as ProjCRS
 from pyproj import Transformer
@@ -26,12 +24,14 @@ from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
 from rasterio.coords import BoundingBox
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.warp import transform, transform_bounds
 
 from s2fin_cli.errors import GeoreferencingError
 from s2fin_cli.geo.grid import Grid, base_crs, crs_name, horizontal
+from s2fin_cli.geo.vrt import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -435,30 +435,7 @@ class Wrapping:
         if self.turn_px is None:
             yield src
             return
-        with MemoryFile(ext=".vrt") as file:
-            rasterio.shutil.copy(src, file.name, driver="VRT")
-            text = _repeated(file.read().decode(), self.turn_px)
-        if text is None:
-            yield src
-            return
-        with MemoryFile(text.encode(), ext=".vrt") as file, file.open() as repeated:
+        alphas = [index for index, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha]
+        part = part_of(src, src.indexes, alphas=alphas, again_at=self.turn_px)
+        with MemoryFile(part, ext=".vrt") as file, file.open() as repeated:
             yield repeated
-
-
-def _repeated(vrt: str, columns: int) -> str | None:
-    """GDAL's description of a virtual raster with all its sources once more so many columns to the right.
-
-    None where it is a virtual raster of another kind, which cannot be repeated.
-    """
-    root = ET.fromstring(vrt)  # noqa: S314  GDAL wrote it just now
-    if root.get("subClass") is not None or root.find(".//VRTRasterBand[@subClass]") is not None:
-        return None
-    root.set("rasterXSize", str(int(root.attrib["rasterXSize"]) + columns))
-    for band in root.iter("VRTRasterBand"):
-        for source in [node for node in band if node.find("DstRect") is not None]:
-            again = ET.fromstring(ET.tostring(source))  # noqa: S314
-            place = again.find("DstRect")
-            assert place is not None  # noqa: S101  it was there a line ago
-            place.set("xOff", repr(float(place.attrib["xOff"]) + columns))
-            band.append(again)
-    return ET.tostring(root, encoding="unicode")

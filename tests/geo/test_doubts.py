@@ -108,6 +108,7 @@ def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path)
     [
         ({"missing_value": -5.0, "_FillValue": -9999.0}, "missing_value = -5"),
         ({"missing_value": -9999.0, "_FillValue": -9999.0}, None),
+        ({"missing_value": 9.9692099683868690e36, "_FillValue": 9.9692099683868690e36}, None),
         ({"valid_min": 0.0}, "valid_min = 0"),
         ({"valid_min": 0.0, "_FillValue": -9999.0}, None),
         ({}, None),

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from s2fin_cli.config import InputOptions
 from s2fin_cli.errors import UsageError
@@ -256,3 +260,37 @@ def test_a_border_is_found_in_stored_values(tmp_path: Path, write_raster: WriteR
     scale = 1e-4 * (np.arange(len(stored)) + 1)[:, None, None]
     expected = np.where((stored == stack.image.fill).all(axis=0), np.nan, stored * scale - 0.1)
     np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "average"])
+def test_voids_are_warned_of_whatever_resampling_would_make_of_them(
+    tmp_path: Path, write_raster: WriteRaster, resampling: str
+) -> None:
+    msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(0.3, 0.4)
+    values = heights(100, share=0)
+    values[10:20, 10:30] = -9999
+    dsm = write_raster(tmp_path / "dsm.tif", values, transform=transform)
+    assert voids_of(msi, dsm, resampling=resampling) == [("dsm", -9999, (1,))]
+
+
+@pytest.mark.parametrize("kind", ["complex sources", "warped"])
+def test_a_nodata_value_can_be_given_for_virtual_rasters_of_any_kind(
+    tmp_path: Path, write_raster: WriteRaster, kind: str
+) -> None:
+    msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(0.3, 0.4)
+    dsm = write_raster(tmp_path / "dsm.tif", heights(-9999), transform=transform)
+    vrt = tmp_path / "dsm.vrt"
+    if kind == "warped":
+        with rasterio.open(dsm) as src, WarpedVRT(src, resampling=Resampling.nearest) as warped:
+            rasterio.shutil.copy(warped, vrt, driver="VRT")
+    else:
+        rasterio.shutil.copy(dsm, vrt, driver="VRT")
+        vrt.write_text(vrt.read_text().replace("SimpleSource>", "ComplexSource>"))
+    read: list[Any] = []
+    for path in (dsm, vrt):
+        with stack_of(InputOptions(msi=msi, dsm=path, nodata="dsm:-9999", resampling="bilinear")).open() as opened:
+            read.append(opened.read(Window(0, 0, 50, 40)).aux)
+    assert np.nanmin(read[0]) > 0
+    assert np.array_equal(read[0], read[1], equal_nan=True)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from s2fin_cli.errors import GeoreferencingError, RasterError
@@ -267,6 +268,25 @@ def test_each_band_has_its_own_nodata_value(tmp_path: Path, write_raster: WriteR
         assert np.array_equal(read(stacked, grid, resampling=resampling), expected, equal_nan=True)
         with open_on_grid(stacked, grid, indexes=(3, 1), resampling=resampling) as reader:
             assert np.array_equal(reader.read(grid.window), expected[[2, 0]], equal_nan=True)
+
+
+def test_bands_of_a_warped_virtual_raster_have_their_own_nodata_values(
+    tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    values = random_values("float32", (2, 40, 50))
+    values[0, HOLE] = -9999
+    path = write_raster(tmp_path / "a.tif", values, transform=SHIFTED)
+    warped = tmp_path / "w.vrt"
+    with rasterio.open(path) as src, WarpedVRT(src) as vrt:
+        rasterio.shutil.copy(vrt, warped, driver="VRT")
+    text = warped.read_text()
+    band = text.index("<VRTRasterBand")
+    end = text.index(">", band) + 1
+    warped.write_text(f"{text[:end]}<NoDataValue>-9999</NoDataValue>{text[end:]}")
+    assert read_info(warped).count == 2
+    first, second = read(warped, GRID, resampling=Resampling.nearest)
+    assert np.array_equal(np.isnan(first), HOLE)
+    assert np.array_equal(second, values[1])
 
 
 def vrt_of(bands: list[tuple[Path, str, float | None]]) -> str:
