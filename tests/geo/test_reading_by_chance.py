@@ -200,7 +200,7 @@ def second_transform(file: File, shape: tuple[int, int]) -> Affine:
     return Affine(width, 0, corner[0], 0, height, corner[1])
 
 
-@settings(max_examples=2000, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=100, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(first=files, second=files, seed=st.integers(0, 1000))
 def test_a_stack_reads_what_the_files_hold(first: File, second: File, seed: int) -> None:
     shape = (27, 33)

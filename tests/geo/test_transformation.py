@@ -274,8 +274,20 @@ def test_rasters_are_read_wherever_their_longitudes_begin(
         assert np.array_equal(values[:7, :9], corner)
 
 
-def test_a_raster_that_ends_at_the_meridian_is_continued_behind_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_virtual", [False, True])
+def test_a_raster_that_ends_at_the_meridian_is_continued_behind_it(tmp_path: Path, *, is_virtual: bool) -> None:
     path = write_degrees(tmp_path / "world.tif", -180, 180, 0.1)
+    if is_virtual:  # with a source that says nothing of its place, as it fills the whole
+        with rasterio.open(path) as src:
+            transform = ", ".join(map(str, src.transform.to_gdal()))
+            size = f'rasterXSize="{src.width}" rasterYSize="{src.height}"'
+        vrt = tmp_path / "world.vrt"
+        vrt.write_text(
+            f"<VRTDataset {size}><SRS>EPSG:4326</SRS><GeoTransform>{transform}</GeoTransform><VRTRasterBand "
+            f'dataType="Float32" band="1"><SimpleSource><SourceFilename>{path}</SourceFilename></SimpleSource>'
+            "</VRTRasterBand></VRTDataset>"
+        )
+        path = str(vrt)
     smooth = Grid(DEGREES, Affine(0.1, 0, 179.75, 0, -0.1, -16.8), (4, 6))  # half a pixel off the raster's own
     for grid in (smooth, Grid(DEGREES, smooth.transform * Affine.translation(-3600, 0), smooth.shape)):
         with open_on_grid(path, grid, indexes=(1,), resampling=Resampling.bilinear) as reader:
