@@ -25,7 +25,7 @@ from s2fin_cli import __version__
 from s2fin_cli.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.names import plain_name
-from s2fin_cli.geo.rasters import environment, open_raster, without_georeferencing_warning
+from s2fin_cli.geo.rasters import environment, is_nodata, open_raster, without_georeferencing_warning
 from s2fin_cli.geo.styles import xml_text
 from s2fin_cli.geo.vrt import as_vrt
 from s2fin_cli.geo.windows import iter_tiles
@@ -464,12 +464,9 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
     """
     try:
         values = src.read(1, window=window)
+        void = _is_void(src, values, window)
     except RasterioError as error:
         raise RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?") from error
-    with np.errstate(over="ignore"):  # of a nodata value that the data type does not hold
-        void = np.zeros(values.shape, dtype=bool) if src.nodata is None else values == src.nodata
-    if MaskFlags.per_dataset in src.mask_flag_enums[0]:
-        void |= src.read_masks(1, window=window) == 0
     if np.issubdtype(values.dtype, np.floating):
         void |= ~np.isfinite(values)
         values = np.where(void, 0, values)
@@ -479,6 +476,18 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
             place = f"row {row + window.row_off}, column {col + window.col_off}"
             raise RasterError(no_class_number(src.name, values[row, col], place))
     return np.where(void, nothing, values.astype(np.int64))
+
+
+def _is_void(src: rasterio.DatasetReader, values: NDArray[Any], window: Window) -> NDArray[np.bool_]:
+    """Where GDAL's masks say that there is no data, and where there is the nodata value that a mask leaves aside."""
+    flags = src.mask_flag_enums[0]
+    if flags == [MaskFlags.all_valid]:
+        return np.zeros(values.shape, dtype=bool)
+    void = np.asarray(src.read_masks(1, window=window) == 0)
+    if src.nodata is not None and MaskFlags.nodata not in flags:
+        with np.errstate(over="ignore"):  # of a nodata value that the data type does not hold
+            void |= is_nodata(values, np.float32(src.nodata)) if values.dtype == np.float32 else values == src.nodata
+    return void
 
 
 def no_class_number(src_path: str | Path, value: float, place: str) -> str:

@@ -423,7 +423,7 @@ class _DirectReader:
             raise RasterError(f"{self.src.name} cannot be read at {window} ({error}); is the file whole?") from error
         for position, nodata in self._compared_nodata:
             band = values[position]
-            band[_is_nodata(band, nodata) if self._bands[position][2] == "float32" else band == nodata] = np.nan
+            band[is_nodata(band, nodata) if self._bands[position][2] == "float32" else band == nodata] = np.nan
         if self._may_be_infinite:
             values[np.isinf(values)] = np.nan
         return np.asarray(values, dtype=np.float32)
@@ -441,7 +441,7 @@ class _DirectReader:
         return values
 
 
-def _is_nodata(values: NDArray[np.float32], nodata: np.float32) -> NDArray[np.bool_]:
+def is_nodata(values: NDArray[np.float32], nodata: np.float32) -> NDArray[np.bool_]:
     """Mask of the values that GDAL takes for a nodata value of float32, which many files declare rounded.
 
     The comparison is that of `ARE_REAL_EQUAL` in GDAL's gdal_priv.h, in the same precision: where the sum of two huge

@@ -506,3 +506,31 @@ def test_a_cut_map_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     with pytest.raises(RasterError):
         list(iter_class_strips(path, 0))
+
+
+@pytest.mark.parametrize("has_mask", [False, True])
+@pytest.mark.parametrize(
+    "held_as",
+    [
+        ("float32", -3.402823e38, -3.4028235e38),
+        ("float64", -3.402823e38, -3.402823e38),
+        ("float32", np.nan, np.nan),
+        ("uint8", 255, 255),
+        ("int64", -9999, -9999),
+        ("uint16", None, 0),
+    ],
+)
+def test_nodata_of_a_class_map_is_what_gdal_takes_for_it(
+    tmp_path: Path, write_raster: WriteRaster, held_as: tuple[str, float | None, float], has_mask: bool
+) -> None:
+    dtype, declared, held = held_as
+    values = np.random.default_rng(0).integers(1, 4, (20, 30)).astype(dtype)
+    values[3, 4:9] = held
+    mask = np.ones(values.shape, bool)
+    mask[10:12] = not has_mask
+    path = write_raster(tmp_path / "a.tif", values, nodata=declared, mask=mask if has_mask else None)
+    found = np.concatenate([strip for _, strip in iter_class_strips(path, 77)])
+    void = ~mask
+    void[3, 4:9] |= declared is not None
+    assert np.array_equal(found == 77, void)
+    assert np.array_equal(found[~void], values[~void].astype(np.int64))
