@@ -33,6 +33,7 @@ from s2fin_cli.geo.classes import (
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import no_class_number, read_class_names
 from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features, tell_of_lost
+from s2fin_cli.geo.finelabels import NO_CLASS, with_unlabelled
 from s2fin_cli.geo.geometries import mended_polygons
 from s2fin_cli.geo.rasters import (
     LEAST_CACHE,
@@ -363,6 +364,7 @@ class _VectorLabels:
         self._is_hit = np.zeros(self.group_count, dtype=bool)
         self._clashes, self._claimed = 0, set[int]()
         self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._rings: dict[int, _Rings] = {}
 
     @property
     def strips(self) -> list[tuple[int, int]]:
@@ -385,7 +387,12 @@ class _VectorLabels:
     def _read(self, start: int, stop: int) -> Found:
         if self._points is None:
             burnt = _burn_polygons(
-                self.geometries, self.grid, windows=self._windows, within=(start, stop), kept=self._kept
+                self.geometries,
+                self.grid,
+                windows=self._windows,
+                within=(start, stop),
+                kept=self._kept,
+                rings=self._rings,
             )
         else:
             rows = self._points[0]
@@ -460,6 +467,7 @@ def _burn_polygons(
     windows: NDArray[np.int64] | None = None,
     within: tuple[int, int] | None = None,
     kept: dict[tuple[int, int], NDArray[np.uint8]] | None = None,
+    rings: dict[int, _Rings] | None = None,
 ) -> Burnt:
     """Rows, columns and feature numbers of the pixels whose centres lie in polygons, polygon by polygon.
 
@@ -472,7 +480,9 @@ def _burn_polygons(
         windows: theirs, as `_windows_of` gives them, where they are known already.
         within: the first and the last row (exclusive) that are asked for; None for all.
         kept: what was burnt and reaches beyond the rows that were asked for last, for those asked for next.
+        rings: those of polygons that are burnt in bands, for rows asked for next.
     """
+    rings = {} if rings is None else rings
     windows = _windows_of(geometries, grid) if windows is None else windows
     start, stop = within or (0, grid.height)
     row_off, _, height, _ = windows.T
@@ -485,7 +495,10 @@ def _burn_polygons(
             if key in before:
                 burnt = np.unpackbits(before[key], count=shape[0] * shape[1]).reshape(shape)
             else:
-                burnt = _burn(geometries[number], window, grid)
+                geometry = geometries[number]
+                if shape[0] < height[number]:
+                    geometry = _rings_of(geometry, grid, number=number, known=rings).near(window)
+                burnt = _burn(geometry, window, grid)
             if window.row_off + window.height > stop:
                 kept[key] = np.packbits(burnt)
             first = max(start - window.row_off, 0)
@@ -497,8 +510,45 @@ def _burn_polygons(
     return rows, cols, groups
 
 
+@dataclass(frozen=True)
+class _Rings:
+    """The rings of a large polygon, so that a band of it is burnt from those that reach into it.
+
+    Attributes:
+        rings: shells and holes of all its parts.
+        tops, bottoms: float64 (n,), the rows of the grid between which each lies.
+    """
+
+    rings: NDArray[np.object_]
+    tops: NDArray[np.float64]
+    bottoms: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, geometry: Any, grid: Grid) -> _Rings:
+        """Those of a polygon in the grid's CRS."""
+        rings = shapely.get_rings(shapely.get_parts(geometry))
+        left, bottom, right, top = shapely.bounds(rings).T
+        _, _, _, d, e, f = (~grid.transform)[:6]
+        rows = np.array([d * x + e * y + f for x in (left, right) for y in (bottom, top)])
+        return cls(rings, rows.min(axis=0), rows.max(axis=0))
+
+    def near(self, window: Window) -> Any:
+        """A polygon that has the same pixels in a window; None if that has none."""
+        # NOTE: GDAL takes all rings of a polygon alike, by the even-odd rule, whichever of them is the shell
+        near = self.rings[(self.bottoms >= window.row_off - 1) & (self.tops <= window.row_off + window.height + 1)]
+        return shapely.polygons(near[0], holes=near[1:]) if len(near) else None
+
+
+def _rings_of(geometry: Any, grid: Grid, *, number: int, known: dict[int, _Rings]) -> _Rings:
+    if number not in known:
+        known[number] = _Rings.of(geometry, grid)
+    return known[number]
+
+
 def _burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
     """Mask (height, width) of those pixels of a window whose centres lie in a polygon."""
+    if geometry is None:
+        return np.zeros((window.height, window.width), dtype=np.uint8)
     burnt = rasterio.features.rasterize(
         [(geometry, 1)],
         out_shape=(window.height, window.width),
@@ -550,7 +600,9 @@ class _RasterLabels:
 
     def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
         self._info, self._grid, self._table = info, grid, classes
-        self._unlabelled = _unlabelled(info)
+        self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
+        if self._resampling == Resampling.mode and self._unlabelled != 0:
+            self._unlabelled = NO_CLASS
         self._strange: Counter[int] = Counter()
 
     @property
@@ -567,16 +619,23 @@ class _RasterLabels:
         is_kept &= info.block_shape[0] * grid.width <= MOST_BLOCK_PIXELS
         with (
             environment(None if is_kept else _cache_for(info)),
-            open_on_grid(
-                info.src_path,
-                grid,
-                indexes=info.indexes,
-                resampling=_label_resampling(info, grid),
-                alpha_indexes=info.alpha_indexes,
-            ) as reader,
+            self._reader() as reader,
         ):
             rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
             yield lambda start, stop: self._found(rows.read(start, stop), start)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[WindowReader]:
+        """What reads the labels on the grid."""
+        info, grid = self._info, self._grid
+        with contextlib.ExitStack() as opened:
+            name, indexes, alphas = info.src_path, info.indexes, info.alpha_indexes
+            if self._resampling == Resampling.mode:
+                name = opened.enter_context(with_unlabelled(info, grid, number=self._unlabelled))
+                indexes, alphas = (1,), ()
+            yield opened.enter_context(
+                open_on_grid(name, grid, indexes=indexes, resampling=self._resampling, alpha_indexes=alphas)
+            )
 
     def _found(self, values: NDArray[np.float32], start: int) -> Found:
         """The labelled pixels among values (rows, width)."""
@@ -641,7 +700,7 @@ def _unlabelled(info: RasterInfo) -> float:
 
 
 def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
-    """Nearest neighbour; of labels at least twice as fine as the image, the class that most of a pixel has."""
+    """Nearest neighbour; of labels at least twice as fine as the image, what most of a pixel has."""
     is_placed = info.grid.crs is not None and grid.crs is not None
     is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
     return Resampling.mode if is_finer else Resampling.nearest
@@ -718,7 +777,11 @@ def _open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> _Ras
     else:
         logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
     if _label_resampling(info, grid) == Resampling.mode:
-        logger.info("labels: %s is finer than the image; each pixel gets the class that most of it has", info.src_path)
+        logger.info(
+            "labels: %s is finer than the image; each pixel gets the class that most of it has, and none where most of "
+            "it is unlabelled",
+            info.src_path,
+        )
     return labels
 
 

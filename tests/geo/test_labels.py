@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.features import geometry_mask
+from rasterio.windows import Window
 from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
@@ -25,7 +26,16 @@ from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding, re
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import LabelledPixels, LabelRules, _burn_polygons, joined, open_labels, read_labels
+from s2fin_cli.geo.labels import (
+    LabelledPixels,
+    LabelRules,
+    _burn,
+    _burn_polygons,
+    _Rings,
+    joined,
+    open_labels,
+    read_labels,
+)
 from s2fin_cli.geo.rasters import read_info
 
 if TYPE_CHECKING:
@@ -546,6 +556,18 @@ def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
         assert np.array_equal(own[clear], inside[clear])
 
 
+@given(seed=st.integers(0, 99), south_up=st.booleans())
+def test_a_large_polygon_burnt_by_its_rings_has_the_same_pixels(seed: int, south_up: bool) -> None:
+    rng = np.random.default_rng(seed)
+    places = rng.integers(0, 600, (40, 2)) / 2  # on corners and centres of pixels
+    boxes = [box(x, y, x + w, y + h) for (x, y), (w, h) in zip(places, rng.integers(1, 80, (40, 2)) / 2, strict=True)]
+    geometry = shapely.difference(shapely.union_all(boxes[:30]), shapely.union_all(boxes[30:]))
+    grid = Grid(None, Affine(1, 0, 0, 0, 1 if south_up else -1, 0 if south_up else 340), (340, 340))
+    for top in range(0, 340, 64):
+        band = Window(0, top, 340, min(64, 340 - top))
+        assert np.array_equal(_burn(_Rings.of(geometry, grid).near(band), band, grid), _burn(geometry, band, grid))
+
+
 BOW_TIE = Polygon([(LEFT, TOP), (LEFT + 60, TOP - 40), (LEFT + 60, TOP), (LEFT, TOP - 40)])
 #: A ring that covers 4 pixels twice, which an even-odd rule leaves out.
 TWICE = Polygon(
@@ -951,6 +973,61 @@ def test_labels_finer_than_the_image_give_the_class_that_most_of_a_pixel_has(
     assert labels.counts() == {1: int((expected == 1).sum()), 2: int((expected == 2).sum())}
     assert (expected[labels.rows, labels.cols] == labels.class_ids).all()
     assert "each pixel gets the class that most of it has" in caplog.text
+
+
+def commonest(values: NDArray[np.int64], pixel: tuple[int, int]) -> set[int]:
+    """The values that most of the 4 x 4 pixels in a pixel of the grid have."""
+    row, col = pixel
+    found, numbers = np.unique(values[4 * row : 4 * row + 4, 4 * col : 4 * col + 4], return_counts=True)
+    return set(found[numbers == numbers.max()].tolist())
+
+
+@pytest.mark.parametrize("nodata", [None, 0, 9, -9999.0])
+@pytest.mark.parametrize("mark", [None, "mask", "alpha", "nan"])
+def test_unlabelled_pixels_of_finer_labels_count(
+    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, mark: str | None
+) -> None:
+    rng = np.random.default_rng(0)
+    classes = rng.integers(1, 4, (160, 200))
+    values = np.where(rng.random(classes.shape) < 0.4, 0 if nodata is None else nodata, classes)
+    is_masked = rng.random(classes.shape) < 0.2
+    unlabelled = ((values == nodata) | is_masked) if mark else values == (nodata or 0)
+    dtype = "float32" if mark == "nan" else "int16" if nodata == -9999 else "uint8"
+    if mark == "nan":
+        values = np.where(is_masked, np.nan, values)
+        unlabelled |= values == (nodata or 0)
+    mask, alpha = (~is_masked if mark == name else None for name in ("mask", "alpha"))
+    transform = GRID.transform @ Affine.scale(0.25)
+    path = write_raster(
+        tmp_path / "a.tif", values.astype(dtype), transform=transform, nodata=nodata, mask=mask, alpha=alpha
+    )
+    labels = read_labels(path, GRID)
+    expected = np.where(unlabelled, -1, np.nan_to_num(values)).astype(np.int64)
+    found = np.full(GRID.shape, -1)
+    found[labels.rows, labels.cols] = labels.class_ids
+    assert 0 < len(labels) < found.size
+    assert all(found[pixel] in commonest(expected, pixel) for pixel in np.ndindex(GRID.shape))
+
+
+def test_a_declared_0_gives_finer_labels_the_same_pixels(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = np.zeros((160, 200), np.uint8)
+    values[1::8, 2::8] = 1  # one of 16
+    values[40:81, 40:83], values[100:141, 99:140] = 1, 2
+    transform = GRID.transform @ Affine.scale(0.25)
+    plain, declared = (
+        read_labels(write_raster(tmp_path / f"{nodata}.tif", values, transform=transform, nodata=nodata), GRID)
+        for nodata in (None, 0)
+    )
+    assert plain.counts() == {1: 110, 2: 100}
+    assert pixels(plain) == pixels(declared)
+
+
+def test_finer_labels_fill_no_pixel_that_they_hardly_reach(tmp_path: Path, write_raster: WriteRaster) -> None:
+    values = np.ones((42, 41), np.uint8)  # 10 pixels and a half, 10 and a quarter
+    for nodata in (None, 0):
+        path = write_raster(tmp_path / "a.tif", values, transform=GRID.transform @ Affine.scale(0.25), nodata=nodata)
+        labels = read_labels(path, GRID)
+        assert labels.cols.max() == 9
 
 
 def test_the_highest_number_that_fills_labels_is_warned_of(
