@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Words, in lower case, that programs write where there is no value.
-NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "na", "n/a", "#n/a", "#na", "none", "nil", "\\n")
+#: Words, in lower case, that programs write where there is no value, and nobody writes for a class.
+NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "#n/a", "#na", "\\n")
+#: Words that may be a class ("none" of no damage) or not; they are no class where all others are numbers.
+DOUBTFUL_WORDS = ("none", "na", "n/a", "nil")
+#: A class number as a text: without zeros before it.
+_NUMBER = r"(?:0|[1-9]\d{0,4})(?:[.,]0+)?"
 #: Field names that are taken when several fields could hold the class.
 USUAL_FIELDS = (
     "class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category",
@@ -123,7 +127,7 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
         for name in fields
         if name.lower() not in (*ID_FIELDS, *KML_FIELDS)
         and (is_text(frame[name]) or _is_whole_number(frame[name]))
-        and _is_known(frame[name]).any()
+        and _says_something(frame[name])
     ]
     # NOTE: where some field repeats its values, one that never does describes features, not classes.
     repeating = [name for name in classlike if frame[name].nunique() < len(frame)]
@@ -177,8 +181,18 @@ def _is_known(values: pd.Series, *, kept: Iterable[str] = ()) -> pd.Series:
     if not is_text(values):
         return known
     texts = values.fillna("").astype(str)
-    is_empty = texts.str.strip().str.lower().isin({"", *NULL_WORDS})
+    words = texts.str.strip().str.lower()
+    is_empty, is_doubtful = words.isin({"", *NULL_WORDS}), words.isin(DOUBTFUL_WORDS)
+    certain = texts[~is_empty & ~is_doubtful]
+    if len(certain) and certain.str.fullmatch(_NUMBER).all():
+        is_empty |= is_doubtful
     return known & (~is_empty | texts.isin(list(kept)))
+
+
+def _says_something(values: pd.Series) -> bool:
+    """Whether some value is known, and not all of them are words that may mean "no value"."""
+    known = values[_is_known(values)]
+    return len(known) > 0 and not (is_text(values) and known.str.lower().isin(DOUBTFUL_WORDS).all())
 
 
 def _is_number_in_text(values: pd.Series) -> bool:
@@ -186,7 +200,7 @@ def _is_number_in_text(values: pd.Series) -> bool:
     if not is_text(values):
         return False
     texts = values[_is_known(values)]
-    fitting = texts.str.fullmatch(r"(?:0|[1-9]\d{0,4})(?:[.,]0+)?", na=False)
+    fitting = texts.str.fullmatch(_NUMBER, na=False)
     return bool(len(texts) and fitting.all() and (_to_numbers(texts) <= MAX_CLASS_ID).all())
 
 
@@ -212,7 +226,7 @@ def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
 def _texts(frame: gpd.GeoDataFrame) -> list[str]:
     """The fields with texts that are not all empty."""
     fields = [str(name) for name in frame.columns if name != frame.geometry.name]
-    return [name for name in fields if is_text(frame[name]) and _is_known(frame[name]).any()]
+    return [name for name in fields if is_text(frame[name]) and _says_something(frame[name])]
 
 
 def _paired(field: str, others: Sequence[str]) -> list[str]:
@@ -258,8 +272,8 @@ def number_classes(
     """Features with a class, their class numbers, and the classes' names.
 
     Whole numbers stay as they are, in a field of texts too if it holds nothing else and none has zeros before it. Other
-    text is numbered from 1 in alphabetical order, capitals first only where names differ in nothing else. Words for "no
-    value" are taken as empty unless the class table has them.
+    text is numbered from 1 in alphabetical order, capitals first only where names differ in nothing else. Words that
+    programs write for "no value" are taken as empty unless the class table has them; "none" and the like are a class.
 
     Args:
         frame: the features.
@@ -283,8 +297,7 @@ def number_classes(
         names = {int(class_id): str(class_id) for class_id in np.unique(class_ids)}
         if (named_by := names_field(frame, field)) is not None:
             logger.info("labels: the classes' names are taken from field %r", named_by)
-            pairs = frame.loc[_is_known(frame[named_by]), [field, named_by]].drop_duplicates()
-            names |= {int(key): str(name) for key, name in pairs.itertuples(index=False)}
+            names |= _names_of(frame, field, named_by, src_path)
         elif unfit := _paired(field, _texts(frame)):
             logger.warning(
                 "%s: field %r is not used for the classes' names: it gives some class of %r none, two or another's; "
@@ -311,23 +324,47 @@ def _with_class(
     Raises:
         LabelError: it is of none.
     """
-    kept = [text for text in _null_words(frame[field]) if _is_in_table(text, table)]
+    found = _words_in(frame[field], (*NULL_WORDS, *DOUBTFUL_WORDS))
+    kept = [text for text in found if _is_in_table(text, table)]
     known = _is_known(frame[field], kept=kept)
     if not known.all():
-        logger.warning("%s: %d features whose %r is empty are left out", src_path, (~known).sum(), field)
-    if words := [text for text in _null_words(frame[field]) if text not in kept]:
+        words = _words_in(frame.loc[~known, field], found)
+        taken = f"; {_listed(words)} taken as empty; a class of that name has to be in a class table (--classes)"
         logger.warning(
-            "%s: %s in field %r are taken as empty; if one is a class, name it in a class table (--classes)",
-            src_path, ", ".join(map(repr, words)), field,
+            "%s: %d features whose %r is empty are left out%s", src_path, (~known).sum(), field, taken if words else ""
+        )
+    if table is None and (words := _words_in(frame.loc[known, field], DOUBTFUL_WORDS)):
+        logger.warning(
+            "%s: in field %r, %s kept as a class; to leave it out, give a class table without it (--classes)",
+            src_path, field, _listed(words),
         )  # fmt: skip
     if not known.any():
         raise LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
     return frame[known].copy()
 
 
-def _null_words(values: pd.Series) -> list[str]:
-    """The words for "no value" that occur in a field of texts."""
-    return sorted(text for text in values.dropna().unique() if text.lower() in NULL_WORDS) if is_text(values) else []
+def _names_of(frame: gpd.GeoDataFrame, field: str, named_by: str, src_path: str | Path) -> dict[int, str]:
+    """The names that a field of texts gives the class numbers, with a warning of words for "no value"."""
+    known = _is_known(frame[named_by])
+    if words := _words_in(frame.loc[~known, named_by], (*NULL_WORDS, *DOUBTFUL_WORDS)):
+        numbers = sorted(frame.loc[~known, field].astype(int).unique())
+        logger.warning(
+            "%s: in field %r, %s taken as empty; the classes without a name are named by their numbers: %s",
+            src_path, named_by, _listed(words), shortened(numbers),
+        )  # fmt: skip
+    pairs = frame.loc[known, [field, named_by]].drop_duplicates()
+    return {int(key): str(name) for key, name in pairs.itertuples(index=False)}
+
+
+def _words_in(values: pd.Series, words: Iterable[str]) -> list[str]:
+    """Those of some words, in any case, that occur in a field of texts."""
+    wanted = {word.lower() for word in words}
+    return sorted(text for text in values.dropna().unique() if text.lower() in wanted) if is_text(values) else []
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words as the subject of a message, with its verb: "'NULL' is" or "'NULL', 'nan' are"."""
+    return f"{', '.join(map(repr, words))} {'is' if len(words) == 1 else 'are'}"
 
 
 def _is_in_table(text: str, table: Sequence[LandCoverClass] | None) -> bool:

@@ -205,23 +205,53 @@ def test_joiners_inside_a_name_stay() -> None:
     assert plain_name(f"\u200e{persian}\u200c ") == persian
 
 
-@pytest.mark.parametrize("word", ["NULL", "<Null>", "nan", "None", "N/A", "#N/A"])
+@pytest.mark.parametrize("word", ["NULL", "<Null>", "(null)", "nan", "<NA>", "#N/A", "\\N"])
 def test_words_for_no_value_are_no_class(tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", word, "b", ""])
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
-    assert "2 features whose 'land' is empty are left out" in caplog.text
-    assert f"{word!r} in field 'land' are taken as empty; if one is a class, name it in a class table" in caplog.text
+    found = f"2 features whose 'land' is empty are left out; {word!r} is taken as empty; a class of that name has to be"
+    assert found in caplog.text
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("word", ["None", "none", "NA", "n/a", "Nil"])
+def test_words_that_may_be_a_class_are_one(tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str) -> None:
+    path = write(tmp_path / "gt.gpkg", land=["minor", word, "severe", word])
+    assert counts(read_labels(path, GRID)) == {"minor": 6, word: 12, "severe": 6}
+    assert (
+        f"in field 'land', {word!r} is kept as a class; to leave it out, give a class table without it" in caplog.text
+    )
+    caplog.clear()
+    table = make_classes({1: "minor", 2: "severe"})
+    assert counts(read_labels(path, GRID, LabelRules(classes=table))) == {"minor": 6, "severe": 6}
+    assert "kept as a class" not in caplog.text
+    assert f"2 features of classes that the class table does not have are left out: {word}" in caplog.text
+
+
+def test_a_field_of_nothing_but_none_is_not_taken_for_the_class(tmp_path: Path) -> None:
+    path = write(tmp_path / "gt.gpkg", land=["a", "b", "c"], note=["None", "None", "None"])
+    assert counts(read_labels(path, GRID)).keys() == {"a", "b", "c"}
+
+
+def test_names_of_numbers_may_be_none_but_not_null(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "gt.gpkg", damage_id=[0, 1, 2], damage_name=["None", "Minor", "NULL"])
+    labels = read_labels(path, GRID, LabelRules("damage_id"))
+    assert {c.id: c.name for c in labels.classes} == {0: "None", 1: "Minor", 2: "2"}
+    assert (
+        "in field 'damage_name', 'NULL' is taken as empty; the classes without a name are named by their" in caplog.text
+    )
+    assert len(caplog.records) == 1
 
 
 def test_a_class_table_keeps_a_word_for_no_value(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", "None", "NULL"])
     table = make_classes({1: "a", 2: "none"})
     assert counts(read_labels(path, GRID, LabelRules(classes=table))) == {"a": 6, "none": 6}
-    assert "'NULL' in field 'land' are taken as empty" in caplog.text
+    assert "1 features whose 'land' is empty are left out; 'NULL' is taken as empty" in caplog.text
 
 
 def test_a_field_of_nothing_but_words_for_no_value_is_empty(tmp_path: Path) -> None:
-    path = write(tmp_path / "gt.gpkg", land=["NULL", "n/a"])
+    path = write(tmp_path / "gt.gpkg", land=["NULL", "<Null>"])
     with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
         read_labels(path, GRID, LabelRules("land"))
 
@@ -231,6 +261,7 @@ def test_a_field_of_nothing_but_words_for_no_value_is_empty(tmp_path: Path) -> N
     [
         (["2", "10", "100"], {2: "2", 10: "10", 100: "100"}, True),
         (["2", "10", "NULL"], {2: "2", 10: "10"}, True),
+        (["2", "10", "NA"], {2: "2", 10: "10"}, True),
         (["0", " 3 ", "4.0"], {0: "0", 3: "3", 4: "4"}, True),
         (["02", "10", "100"], {1: "02", 2: "10", 3: "100"}, False),
         (["2", "10", "70000"], {1: "10", 2: "2", 3: "70000"}, False),
