@@ -6,10 +6,14 @@ exits with `exit_code`; any other exception is a defect of the program.
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 class S2finError(Exception):
@@ -55,3 +59,8 @@ class UsageError(S2finError, ValueError):
 def shortened(values: Sequence[object]) -> str:
     """For messages: the first ten values, and how many more there are."""
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
+
+
+def quoted(path: str | Path) -> str:
+    """For commands in messages: a path as the shell takes it, in quotes where it has blanks or the like."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))

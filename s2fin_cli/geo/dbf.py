@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Python's names of encodings by language driver id, as ESRI and Visual FoxPro define them.
+#: Python's names of encodings by language driver id, as ESRI and Visual FoxPro define them. ArcGIS and GDAL write 0x57,
+#: "ANSI", by default.
 _BY_LANGUAGE_DRIVER = {
     "cp437": (0x01, 0x09, 0x0B, 0x0D, 0x0F, 0x11, 0x15, 0x18, 0x19, 0x1B),
     "cp850": (0x02, 0x0A, 0x0E, 0x10, 0x12, 0x14, 0x16, 0x1A, 0x1D, 0x25, 0x37),
-    "cp1252": (0x03, 0x58, 0x59), "mac_roman": (0x04,), "cp865": (0x08, 0x17, 0x66),
+    "cp1252": (0x03, 0x57, 0x58, 0x59), "mac_roman": (0x04,), "cp865": (0x08, 0x17, 0x66),
     "cp932": (0x13, 0x7B), "cp863": (0x1C, 0x6C), "cp852": (0x1F, 0x22, 0x23, 0x40, 0x64, 0x87),
     "cp860": (0x24,), "cp866": (0x26, 0x65), "cp936": (0x4D, 0x7A), "cp949": (0x4E, 0x79),
     "cp950": (0x4F, 0x78), "cp874": (0x50, 0x7C), "cp861": (0x67,), "cp737": (0x6A, 0x86), "cp857": (0x6B, 0x88),
@@ -114,6 +115,8 @@ def right_encoding(texts: Iterable[str], src_path: str | Path, declared: str | N
     if declared in (None, *_WEAK) and all(_fits(value, "utf-8") for value in strange):
         found = "utf-8"
     elif declared is not None and all(_fits(value, declared) for value in strange):
+        example = decode(strange[0].decode("latin-1"), declared)
+        logger.info("%s: texts are read as %s, as %s says (such as %r)", src_path, declared, where, example)
         return declared
     else:
         found = FALLBACK

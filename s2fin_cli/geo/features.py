@@ -20,7 +20,7 @@ import shapely
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
-from s2fin_cli.errors import GeoreferencingError, S2finError, shortened
+from s2fin_cli.errors import GeoreferencingError, S2finError, quoted, shortened
 from s2fin_cli.geo.classes import plain_name
 from s2fin_cli.geo.classfield import plain_texts
 from s2fin_cli.geo.dbf import declared_encoding, decode, is_archived, is_bytes, right_encoding
@@ -76,6 +76,8 @@ SHEETS = ("XLSX", "ODS")
 POLYGON_TYPES = {"Polygon", "MultiPolygon"}
 #: Places along each side of what lies across the 180th meridian, at least, at which its longitudes are looked at.
 PLACES = 32
+#: What reaches less far over a grid's left or right edge, in pixels, only touches it but for rounding.
+EDGE_PX = 1e-6
 
 
 def read_features(
@@ -169,8 +171,8 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
     if has_raster:
         logger.warning(
             "%s holds a raster and features; the features of its layer %r are taken; for the raster, give the name of "
-            "its table (GPKG:%s:TABLE)",
-            src_path, layer.name, src_path,
+            "its table (%s)",
+            src_path, layer.name, quoted(f"GPKG:{src_path}:TABLE"),
         )  # fmt: skip
     empty = [other.name for other in layers if other.has_geometries and not other.count]
     if empty:
@@ -189,11 +191,13 @@ def _names_places(src_path: str | Path, layer: Layer) -> bool:
 def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
     """For messages: how to give one of several layers."""
     if str(src_path).lower().endswith(".gpkg"):
-        return f"give it as GPKG:{src_path}:LAYER"
+        return f"give it as {quoted(f'GPKG:{src_path}:LAYER')}"
     if layers[0].driver == "ESRI Shapefile" and not is_dataset_name(src_path):
         folder = src_path if Path(src_path).is_dir() else f"/vsizip/{src_path}"
-        return f"give its file, such as {folder}/{layers[0].name}.shp"
-    return f"export it to a file of its own, e.g. with: ogr2ogr {layers[0].name}.gpkg {src_path} {layers[0].name}"
+        return f"give its file, such as {quoted(f'{folder}/{layers[0].name}.shp')}"
+    name = layers[0].name
+    command = " ".join(quoted(word) for word in ("ogr2ogr", f"{name}.gpkg", str(src_path), name))
+    return f"export it to a file of its own, e.g. with: {command}"
 
 
 def _features_of(
@@ -386,7 +390,7 @@ def check_coordinates(
     remedy = (
         "if they are in the image's CRS, name the columns x and y; if lon and lat are swapped, swap the names"
         if is_text_table(src_path)
-        else f"if they are in {code}, write that into it with: ogr2ogr -a_srs {code} assigned.gpkg {src_path}"
+        else f"if they are in {code}, write that into it with: ogr2ogr -a_srs {code} assigned.gpkg {quoted(src_path)}"
     )
     raise error(
         f"{src_path} is in {frame.crs.name} (degrees), but has coordinates such as {x:.10g}, {y:.10g}, which are no "
@@ -478,9 +482,10 @@ def _unwrapped(part: Any, turn: float) -> Any:
 
 
 def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
-    """Geometries in a grid's CRS, moved by full turns to all places at which they touch the grid's longitudes.
+    """Geometries in a grid's CRS, moved by full turns to all places at which they lie on the grid's longitudes.
 
-    What touches them nowhere stays where it is.
+    What lies on them nowhere stays where it is. Lines and polygons that only touch them from outside do not lie on
+    them: one that goes round the globe would share an edge with its copy.
     """
     turn = grid.full_turn
     if turn is None:
@@ -489,19 +494,24 @@ def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
     bounds, (left, _, right, _) = shapely.bounds(found), grid.bounds
     moves = turn * np.arange(-2, 3)
 
+    edge = EDGE_PX * grid.res[0]
+
     def touched(low: Any, high: Any) -> Any:
         return (low + moves < right) & (high + moves >= left)
 
+    def lies_on(part: Any) -> Any:
+        low, high = shapely.bounds(part)[[0, 2]]
+        # NOTE: what has no width, as a point, shares nothing with its copies but lies on the left edge.
+        return touched(low, high) if low == high else touched(low + edge, high - edge)
+
     is_moved = touched(bounds[:, :1], bounds[:, 2:3])[:, moves != 0].any(axis=1)
     for place in np.flatnonzero(is_moved):
-        parts = shapely.get_parts(found[place])
-        found[place] = _together(
-            [
-                shapely.transform(part, lambda coords, move=move: coords + np.array([move, 0.0]))
-                for part in parts
-                for move in moves[touched(*shapely.bounds(part)[[0, 2]])]
-            ]
-        )
+        moved = [
+            shapely.transform(part, lambda coords, move=move: coords + np.array([move, 0.0]))
+            for part in shapely.get_parts(found[place])
+            for move in moves[lies_on(part)]
+        ]
+        found[place] = _together(moved) if moved else found[place]
     return gpd.GeoSeries(found, index=geometries.index, crs=geometries.crs)
 
 

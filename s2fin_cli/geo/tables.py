@@ -51,6 +51,8 @@ _DELIMITERS = ("\t", ";", ",", "|", " ")
 _HEAD = 1 << 16
 _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _DECIMAL = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+#: Numbers with commas that separate thousands, or decimals by the look of them.
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 #: Words for "no value" in a column of numbers.
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -234,8 +236,26 @@ def _decoded(path: Path) -> str:
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the columns of text that hold nothing but numbers turned into numbers; empty texts are missing."""
-    return pd.DataFrame({name: _typed(table[name]) for name in table}, index=table.index)
+    """A table with the columns of text that hold nothing but numbers turned into numbers; empty texts are missing.
+
+    Coordinates stay texts where it is not clear what their commas mean.
+    """
+    place = find_place([str(name) for name in table])
+    unclear = [] if place is None else _unclear(table, place)
+    columns = {name: table[name] if name in unclear else _typed(table[name]) for name in table}
+    return pd.DataFrame(columns, index=table.index)
+
+
+def _unclear(table: pd.DataFrame, place: Place) -> list[str]:
+    """The columns of coordinates with commas, all of which may separate thousands."""
+    if place.kind == "geometry":
+        return []
+    commas = {}
+    for name in place.columns:
+        texts = table[name].map(lambda value: value.strip() if isinstance(value, str) else "")
+        commas[name] = [text for text in texts if "," in text]
+    are_unclear = all(_THOUSANDS.fullmatch(text) for texts in commas.values() for text in texts)
+    return [name for name, texts in commas.items() if texts and are_unclear]
 
 
 def _typed(values: pd.Series) -> pd.Series:
@@ -277,6 +297,8 @@ def points_of(
         )
     if table.empty:
         raise error(f"{src_path} holds a table without rows; give one with a row for each point")
+    beside = None if place.kind == "lonlat" else _crs_beside(src_path)
+    _check_commas(table, place, src_path, crs=beside or (grid and grid.crs), error=error)
     geometries, crs = _placed(table, place, src_path, rows=rows, error=error)
     known = ~shapely.is_missing(geometries)
     if not known.any():
@@ -290,11 +312,25 @@ def points_of(
         lost = shortened(table.index[~known].tolist())
         logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, lost)
     geometries = geometries[known]
-    if (crs := crs or _crs_beside(src_path)) is not None:
+    if (crs := crs or beside) is not None:
         logger.info("%s: placed by %s, in %s", src_path, place, ProjCRS.from_user_input(crs).name)
     else:
         crs = _images_crs(geometries, place, src_path, grid=grid, error=error)
     return features_of(table.drop(columns=[*place.columns, *place.others])[known], geometries, crs)
+
+
+def _check_commas(
+    table: pd.DataFrame, place: Place, src_path: str | Path, *, crs: Any, error: type[InputError]
+) -> None:
+    """Refuse coordinates whose commas may separate thousands; in degrees they can only separate decimals."""
+    if place.kind == "lonlat" or (crs is not None and ProjCRS.from_user_input(crs).is_geographic):
+        return
+    if unclear := _unclear(table, place):
+        example = next(text for text in table[unclear[0]] if isinstance(text, str) and "," in text)
+        raise error(
+            f"{src_path}: column {unclear[0]!r} holds numbers such as {example.strip()}, whose comma may separate "
+            "thousands or decimals; write them without separators of thousands, and decimals with a point"
+        )
 
 
 def _crs_beside(src_path: str | Path) -> str | None:

@@ -29,7 +29,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.warp import transform, transform_bounds
 
-from s2fin_cli.errors import GeoreferencingError
+from s2fin_cli.errors import GeoreferencingError, quoted
 from s2fin_cli.geo.grid import Grid, base_crs, crs_name, horizontal
 from s2fin_cli.geo.vrt import part_of
 
@@ -46,6 +46,8 @@ _ERRORS = (RasterioError, CPLE_BaseError, ProjError, ValueError)
 KERNEL_PX = 2
 #: An error of places that is smaller than this, in pixels, is no cause for warning.
 SMALL_SHIFT_PX = 0.1
+#: How many times as accurate an operation has to be that is worth a warning though it is good to no pixel either.
+MUCH_BETTER = 5
 #: Degrees around a place for which an operation is looked up.
 AROUND = 0.01
 #: Semi-major axes and inverse flattenings of the ellipsoids of all geocentric datums, WGS 84 and GRS 80.
@@ -71,8 +73,8 @@ class Placed:
     def assign(self, crs: str) -> str:
         """The command that assigns a CRS to it."""
         if self.is_vector:
-            return f"ogr2ogr -a_srs {crs} OUT.gpkg {self.src_path}"
-        return f"gdal_edit.py -a_srs {crs} {self.src_path}"
+            return f"ogr2ogr -a_srs {crs} OUT.gpkg {quoted(self.src_path)}"
+        return f"gdal_edit.py -a_srs {crs} {quoted(self.src_path)}"
 
 
 # ---- what can be transformed -----------------------------------------------------------------------------------------
@@ -150,7 +152,8 @@ def tell_of_accuracy(other: Placed, grid: Grid) -> None:
 
     PROJ takes longitudes and latitudes for those of another datum where it knows no operation between the two, or lacks
     the file of the operation; it calls that a ballpark transformation. Where both ellipsoids agree to a tenth of a
-    pixel and nothing is known of one of the datums, that is most likely right, and is said at a lower level.
+    pixel and are those of geocentric datums, or nothing is known of one of the datums, that is most likely right, and
+    is said at a lower level; so is a better operation that is neither good to a pixel nor much better.
 
     Args:
         other: the file, which can be transformed.
@@ -175,7 +178,9 @@ def tell_of_accuracy(other: Placed, grid: Grid) -> None:
     if "Ballpark" in best.description:
         _tell_of_ballpark(other, grid, names=names, place=place, get=get)
     elif files and best.accuracy > max(better[0].accuracy, grid.metres):
-        logger.warning(
+        helps = better[0].accuracy <= grid.metres or best.accuracy >= MUCH_BETTER * better[0].accuracy
+        logger.log(
+            logging.WARNING if helps else logging.INFO,
             "%s to within %g m, which is more than a pixel; it would be %g m with what is not installed: %s",
             names, best.accuracy, better[0].accuracy, get,
         )  # fmt: skip
@@ -194,8 +199,10 @@ def _tell_of_ballpark(other: Placed, grid: Grid, *, names: str, place: tuple[flo
     own, target = (base_crs(horizontal(crs)) for crs in (other.crs, grid.crs) if crs is not None)
     distance = _between_ellipsoids(own, target, place)
     is_small = distance < SMALL_SHIFT_PX * grid.metres
-    if is_small and not get and (_is_geocentric(own) or any(_is_unknown(crs) for crs in (own, target))):
-        logger.info("%s without a datum transformation, as none is known; both ellipsoids are the same", names)
+    is_unknown = any(_is_unknown(crs) for crs in (own, target))
+    if is_small and (_is_geocentric(own) or (is_unknown and not get)):
+        reason = f"installed (get it with: {get})" if get else "known"
+        logger.info("%s without a datum transformation, as none is %s; both ellipsoids are the same", names, reason)
         return
     size = "by an unknown distance" if is_small else f"by some {distance:.0f} m, the distance between both ellipsoids"
     logger.warning(

@@ -232,7 +232,8 @@ def write_shapefile(path: Path, encoding: str, cpg: str | None, driver_id: int, 
         (("cp1252", "ANSI 1252", 0), NAMES, None),
         (("cp1252", "88591", 0), NAMES, None),
         (("cp1252", None, 0x03), NAMES, None),
-        (("cp1252", None, 0x57), NAMES, "they are read as cp1252 (such as 'Forêt'); if that is wrong, write the name"),
+        (("cp1252", None, 0x57), NAMES, None),
+        (("cp1252", None, 0), NAMES, "they are read as cp1252 (such as 'Forêt'); if that is wrong, write the name"),
         (("cp1251", None, 0xC9), ["Лес", "Луг"], None),
         (("cp866", None, 0x26), ["Лес", "Луг"], None),
         (("cp936", None, 0x4D), ["林地", "草地"], None),
@@ -282,6 +283,33 @@ def test_a_folder_of_shapefiles_is_not_guessed_at(tmp_path: Path) -> None:
     archive = shutil.make_archive(str(folder), "zip", folder)
     with pytest.raises(LabelError, match=r"give its file, such as /vsizip/.*site\.zip/(gt|more)\.shp"):
         read_labels(archive, GRID)
+
+
+def test_commands_in_messages_quote_names_with_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "my labels.gpkg"
+    for layer in ("gt", "more"):
+        frame(land=["a", "b"]).to_file(path, layer=layer)
+    with pytest.raises(LabelError, match=r"give it as 'GPKG:.*my labels\.gpkg:LAYER'"):
+        read_labels(path, GRID)
+    wrong = tmp_path / "no degrees.gpkg"
+    frame(land=["a", "b"]).set_crs("EPSG:4326", allow_override=True).to_file(wrong)
+    with pytest.raises(LabelError, match=r"ogr2ogr -a_srs EPSG:32632 assigned\.gpkg '.*no degrees\.gpkg'"):
+        read_labels(wrong, GRID)
+
+
+def test_a_polygon_round_the_globe_is_no_copy_of_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    globe = Grid(CRS.from_epsg(4326), Affine(10, 0, -180, 0, -10, 90), (18, 36))
+    shapes = [box(-180, -60, 180, -20), box(170, 0, 180, 20), shapely.Point(180, 45)]
+    gpd.GeoDataFrame({"land": ["a", "b", "c"]}, geometry=shapes, crs="EPSG:4326").iloc[:2].to_file(tmp_path / "gt.gpkg")
+    labels = read_labels(tmp_path / "gt.gpkg", globe)
+    assert counts(labels) == {"a": 4 * 36, "b": 2}
+    assert set(labels.cols[labels.class_ids == 2]) == {35}
+    assert not caplog.text
+    moved = Grid(globe.crs, Affine(10, 0, 0, 0, -10, 90), globe.shape)
+    assert counts(read_labels(tmp_path / "gt.gpkg", moved)) == {"a": 4 * 36, "b": 2}
+    gpd.GeoDataFrame({"land": ["c"]}, geometry=shapes[2:], crs="EPSG:4326").to_file(tmp_path / "point.gpkg")
+    labels = read_labels(tmp_path / "point.gpkg", globe)
+    assert (labels.rows.tolist(), labels.cols.tolist()) == ([4], [0])
 
 
 def test_a_text_cut_inside_a_character_keeps_the_rest(tmp_path: Path) -> None:

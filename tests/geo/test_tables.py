@@ -236,6 +236,30 @@ def test_a_crs_beside_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "gt.prj holds no CRS that is known; it is ignored" in caplog.text
 
 
+def test_commas_of_thousands_are_not_taken_for_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "gt.csv"
+    for x, y in (("500,055", "4,999,945"), ("500,055", "4999945"), ("500,055.5", "4,999,945.5")):
+        for text in (f"x;y;class\n{x};{y};a\n", f'x,y,class\n"{x}","{y}",a\n'):
+            path.write_text(text)
+            with pytest.raises(
+                LabelError, match=r"gt\.csv: column 'x' holds numbers such as 500,055.* without separat"
+            ):
+                read_labels(path, GRID)
+    pd.DataFrame({"x": ["500,055"], "y": ["4,999,945"], "class": ["a"]}).to_parquet(tmp_path / "gt.parquet")
+    with pytest.raises(LabelError, match=r"gt\.parquet: column 'x' holds numbers such as 500,055"):
+        read_labels(tmp_path / "gt.parquet", GRID)
+
+
+def test_three_decimals_after_a_comma_stay_decimals_in_degrees(tmp_path: Path) -> None:
+    grid = Grid(CRS.from_epsg(4326), Affine(0.01, 0, 9, 0, -0.01, 45.1), (10, 10))
+    for names in ("x;y", "lon;lat"):
+        (tmp_path / "gt.csv").write_text(f"{names};class\n9,055;45,045;a\n")
+        assert found(read_labels(tmp_path / "gt.csv", grid)) == {(5, 5, "a")}
+    local = Grid(CRS.from_epsg(32632), Affine(10, 0, 0, 0, -10, 4_999_995), (10, 10))
+    (tmp_path / "gt.csv").write_text("x;y;class\n12,345;4999985,5;a\n")
+    assert found(read_labels(tmp_path / "gt.csv", local)) == {(0, 1, "a")}
+
+
 def test_points_are_no_area(tmp_path: Path) -> None:
     write(tmp_path / "gt.csv", ",", header="x,y,class")
     with pytest.raises(AreaError, match=r"gt\.csv holds Point; give polygons"):

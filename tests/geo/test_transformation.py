@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import geopandas
@@ -16,6 +17,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from s2fin_cli.errors import GeoreferencingError
+from s2fin_cli.geo import transformation
 from s2fin_cli.geo.area import read_area
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.labels import read_labels
@@ -225,6 +227,44 @@ def test_a_better_operation_that_is_not_installed_is_named(tmp_path: Path, caplo
     assert len(found) <= 1
     if found:  # nothing is logged where the file is installed
         assert "dsm.tif is brought from EPSG:26714 to EPSG:32614" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("best", "better", "level"),
+    [(4.0, 2.0, logging.INFO), (4.0, 0.9, logging.WARNING), (25.0, 5.0, logging.WARNING), (25.0, 6.0, logging.INFO)],
+)
+def test_a_better_operation_is_a_warning_where_it_helps(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, best: float, better: float, level: int
+) -> None:
+    """By what PROJ says, as which files are installed differs: good to a pixel of 1 m, or five times as good."""
+    file = SimpleNamespace(short_name="shift.tif", available=False)
+    operations = SimpleNamespace(
+        transformers=[SimpleNamespace(accuracy=best, description="usual")],
+        unavailable_operations=[SimpleNamespace(accuracy=better, name="better", grids=[file])],
+    )
+    monkeypatch.setattr(transformation, "_operations", lambda *_: operations)
+    grid = Grid(CRS.from_epsg(32614), Affine(1, 0, 600_000, 0, -1, 4.3e6), (60, 80))
+    with caplog.at_level(logging.INFO):
+        transformation.tell_of_accuracy(transformation.Placed("dsm.tif", "dsm.tif", CRS.from_epsg(26914)), grid)
+    assert [record.levelno for record in caplog.records] == [level]
+    assert "pyproj sync --file shift.tif" in caplog.text
+
+
+def test_realisations_of_one_datum_are_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """NAD83(2011) onto NAD83, between which PROJ has grids that no wheel comes with."""
+    grid = Grid(CRS.from_epsg(26910), Affine(1, 0, 500_000, 0, -1, 4.2e6), (60, 80))
+    with caplog.at_level(logging.INFO):
+        transformation.tell_of_accuracy(transformation.Placed("dsm.tif", "dsm.tif", CRS.from_epsg(6339)), grid)
+    assert not warnings_in(caplog)
+
+
+def test_the_command_that_assigns_a_crs_quotes_names_with_blanks() -> None:
+    for is_vector, command in (
+        (False, "gdal_edit.py -a_srs EPSG:32632 'my data/a.tif'"),
+        (True, "ogr2ogr -a_srs EPSG:32632 OUT.gpkg 'my data/a.tif'"),
+    ):
+        placed = transformation.Placed("a", "my data/a.tif", CRS.from_epsg(32632), is_vector)
+        assert placed.assign("EPSG:32632") == command
 
 
 # ---- the 180th meridian ----------------------------------------------------------------------------------------------
