@@ -11,7 +11,7 @@ import numpy as np
 
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.errors import LabelError, RasterError, shortened
+from s2fin_cli.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.classfield import find_name
 from s2fin_cli.geo.classmap import read_class_ids, read_class_names, tally_classes
 from s2fin_cli.geo.labels import LabelledPixels, LabelRules, Labels, open_labels
@@ -65,7 +65,7 @@ def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> 
     if info.nodata in own_ids.values():
         raise LabelError(
             f"{reference} holds class {info.nodata:g}, which means no data in {map_path}; leave it out of the "
-            f"reference, or, where it is a class of the map: gdal_edit.py -unsetnodata {map_path}"
+            f"reference, or, where it is a class of the map: gdal_edit.py -unsetnodata {quoted(str(map_path))}"
         )
     known = sorted(set(own_ids.values()) | mapped)
     all_names = {c.id: c.name for c in labels.classes} | names
@@ -161,7 +161,7 @@ def _tell_of_unnamed(map_path: str, mapped: set[int], names: dict[int, str]) -> 
     if names and unnamed:
         logger.warning(
             "%s has no name for %s, which counts as a class by its number; if it means no data, declare it with: "
-            "gdal_edit.py -a_nodata %d %s", map_path, shortened(unnamed), unnamed[0], map_path,
+            "gdal_edit.py -a_nodata %d %s", map_path, shortened(unnamed), unnamed[0], quoted(map_path),
         )  # fmt: skip
 
 

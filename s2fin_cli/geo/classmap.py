@@ -22,7 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from s2fin_cli import __version__
-from s2fin_cli.errors import OutputError, RasterError, UsageError
+from s2fin_cli.errors import OutputError, RasterError, UsageError, quoted
 from s2fin_cli.geo.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.geo.names import plain_name
 from s2fin_cli.geo.rasters import environment, is_nodata, open_raster, without_georeferencing_warning
@@ -495,11 +495,11 @@ def no_class_number(src_path: str | Path, value: float, place: str) -> str:
     if abs(value) > LARGEST_NUMBER:
         return (
             f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
-            f"gdal_edit.py -a_nodata {value:.17g} {src_path}"
+            f"gdal_edit.py -a_nodata {value:.17g} {quoted(src_path)}"
         )
     return (
         f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "
-        f"them with: gdal_calc.py -A {src_path} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
+        f"them with: gdal_calc.py -A {quoted(src_path)} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
     )
 
 

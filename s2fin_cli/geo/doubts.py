@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 
-from s2fin_cli.errors import RasterError
+from s2fin_cli.errors import RasterError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str
     if len(indexes) == 1 and src.colorinterp[indexes[0] - 1] == ColorInterp.palette and not _is_grey(src, indexes[0]):
         yield (
             f"{src.name} holds places in a colour table, not colours; if it is a picture, expand it first with: "
-            f"gdal_translate -expand rgb {src.name} OUT.tif"
+            f"gdal_translate -expand rgb {quoted(src.name)} OUT.tif"
         )
     if (said := _unread_nodata(src, indexes)) is not None:
         yield (

@@ -12,9 +12,10 @@ from rasterio.io import MemoryFile
 
 from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.names import gdal_name
-from s2fin_cli.geo.rasters import RasterInfo, as_vrt, open_raster
+from s2fin_cli.geo.rasters import RasterInfo, open_raster
 from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.transformation import resolution_on
+from s2fin_cli.geo.vrt import as_vrt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

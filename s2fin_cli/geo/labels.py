@@ -22,7 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.env import getenv, hasenv
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, LabelError, shortened
+from s2fin_cli.errors import GeoreferencingError, LabelError, quoted, shortened
 from s2fin_cli.geo.classes import (
     MAX_CLASS_ID,
     LandCoverClass,
@@ -673,7 +673,7 @@ class _RasterLabels:
             logger.warning(
                 "%s: %.1f %% of the labelled pixels have class %d, the highest number that there is; if it means "
                 "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
-                info.src_path, 100 * share, highest, highest, info.src_path,
+                info.src_path, 100 * share, highest, highest, quoted(info.src_path),
             )  # fmt: skip
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:

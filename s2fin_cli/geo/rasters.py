@@ -27,7 +27,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from s2fin_cli.errors import GeoreferencingError, RasterError
+from s2fin_cli.errors import GeoreferencingError, RasterError, quoted
 from s2fin_cli.geo.doubts import check_whole, find_doubts, is_lossy
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.names import gdal_name, is_dataset_name
@@ -606,17 +606,17 @@ def check_placed(info: RasterInfo, name: str) -> None:
     if info.has_gcps:
         raise GeoreferencingError(
             f"{name} is placed by ground control points only; rectify it first with: "
-            f"gdalwarp -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+            f"gdalwarp -t_srs EPSG:CODE {quoted(info.src_path)} RECTIFIED.tif"
         )
     if info.has_rpcs:
         raise GeoreferencingError(
             f"{name} is placed by rational polynomial coefficients (RPC) only; rectify it first, with heights, by: "
-            f"gdalwarp -rpc -to RPC_DEM=HEIGHTS.tif -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+            f"gdalwarp -rpc -to RPC_DEM=HEIGHTS.tif -t_srs EPSG:CODE {quoted(info.src_path)} RECTIFIED.tif"
         )
     if info.has_geolocation:
         raise GeoreferencingError(
             f"{name} is placed by arrays of longitudes and latitudes only; rectify it first with: "
-            f"gdalwarp -geoloc -t_srs EPSG:CODE {info.src_path} RECTIFIED.tif"
+            f"gdalwarp -geoloc -t_srs EPSG:CODE {quoted(info.src_path)} RECTIFIED.tif"
         )
     _check_degrees(info, name)
 
@@ -627,5 +627,6 @@ def _check_degrees(info: RasterInfo, name: str) -> None:
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(
             f"{name} is said to be in degrees, but covers x {left:.10g} to {right:.10g}, "
-            f"y {bottom:.10g} to {top:.10g}; assign its right CRS with: gdal_edit.py -a_srs EPSG:CODE {info.src_path}"
+            f"y {bottom:.10g} to {top:.10g}; assign its right CRS with: "
+            f"gdal_edit.py -a_srs EPSG:CODE {quoted(info.src_path)}"
         )

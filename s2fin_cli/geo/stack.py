@@ -17,7 +17,7 @@ import numpy as np
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, RasterError, UsageError, shortened
+from s2fin_cli.errors import GeoreferencingError, RasterError, UsageError, quoted, shortened
 from s2fin_cli.geo.area import Area, read_area
 from s2fin_cli.geo.coregistration import Displacement, check_installed, find_displacement
 from s2fin_cli.geo.fill import Fill, find_fill, find_voids
@@ -599,7 +599,7 @@ def _read_info(src_path: str) -> RasterInfo:
     for index in info.alpha_indexes:
         logger.warning(
             "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
-            "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, src_path,
+            "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, quoted(src_path),
         )  # fmt: skip
     for doubt in info.doubts:
         logger.warning("%s", doubt)
@@ -652,7 +652,7 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
         (with_crs, first), (without, second) = parts if own.crs is None else parts[::-1]
         raise GeoreferencingError(
             f"{without} has no CRS but {with_crs} has {crs_name(first.grid.crs)}; "
-            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {second.src_path}"
+            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {quoted(second.src_path)}"
         )
     if grid.crs is None:
         check_without_crs(grid, own, names=(image_name, other_name))
