@@ -91,8 +91,8 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
             "index": index,
             "name": info.band_names[i] or None,
             "wavelength_nm": None if info.wavelengths is None else info.wavelengths[i],
-            "scale": float(info.scaling[0][i]),
-            "offset": float(info.scaling[1][i]),
+            "scale": info.scales[i],
+            "offset": info.offsets[i],
             "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
             **{
                 name: None if values[i] != values[i] else round(float(values[i]), 6)

@@ -29,7 +29,6 @@ from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.names import is_dataset_name, vector_name
 from s2fin_cli.geo.segments import densified
 from s2fin_cli.geo.shapefiles import check_parts
-from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.sources import (
     ALL,
     COUNTED,
@@ -161,7 +160,7 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
         )
     if not chosen:
         if names_table(src_path) and not layers:
-            with vector_name(readable(src_path), error=error) as path:
+            with vector_name(src_path, error=error) as path:
                 names = ", ".join(str(name) for name, _ in pyogrio.list_layers(path))
             raise error(f"{src_path} names no layer of features; the file's layers are: {names}")
         if layers and not any(layer.has_geometries for layer in layers):
@@ -183,7 +182,7 @@ def _only_layer(src_path: str | Path, layers: list[Layer], *, error: type[InputE
 def _names_places(src_path: str | Path, layer: Layer) -> bool:
     """Whether a table has columns of coordinates."""
     options = {"HEADERS": "FORCE"} if layer.driver in SHEETS else {}
-    with vector_name(readable(src_path)) as path:
+    with vector_name(src_path) as path:
         fields = pyogrio.read_info(path, layer=layer.name, **options)["fields"].tolist()
     return find_place(fields) is not None
 
@@ -222,7 +221,7 @@ def _read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArr
         options["where"] = ALL
     if is_dbase:
         check_parts(src_path, layer.name)
-    with vector_name(readable(src_path)) as path:
+    with vector_name(src_path) as path:
         meta, fids, geometries, columns = pyogrio.raw.read(path, layer=layer.name, return_fids=True, **options)
     names = [str(name) for name in meta["fields"]]
     columns = [_as_declared(column, kind) for column, kind in zip(columns, meta["dtypes"], strict=True)]

@@ -1,7 +1,8 @@
 """Names of datasets: in the form in which GDAL's Python packages leave them as they are, links followed.
 
 Both packages take apart what they are given: "!", ";" and "?" part an archive or a query from the rest, and what comes
-before a colon is a protocol or a driver. All that opens a file for GDAL asks here for its name first.
+before a colon is a protocol or a driver. All that opens a file for GDAL asks here for its name first. Of a GeoPackage
+with pending changes it gets that of a copy.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.errors import InputError, OutputError
 from s2fin_cli.files import check_name, sidecar_names
+from s2fin_cli.geo.snapshots import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,7 @@ def gdal_name(src_path: StrPath, *, error: type[Exception] = InputError) -> str:
     Raises:
         Exception: see `plain_name`.
     """
+    src_path = readable(os.fspath(src_path))
     if is_dataset_name(src_path):
         check_name(src_path, error)
         return str(src_path)
@@ -86,15 +89,8 @@ def gdal_name(src_path: StrPath, *, error: type[Exception] = InputError) -> str:
 
 @contextlib.contextmanager
 def vector_name(src_path: StrPath, *, error: type[Exception] = InputError) -> Iterator[str]:
-    """The name by which pyogrio and geopandas open an input, as long as the block runs.
-
-    Args:
-        src_path: a path, or a name of GDAL's own, which is left as it is.
-        error: the kind of error to raise.
-
-    Raises:
-        Exception: see `plain_name`.
-    """
+    """The name by which pyogrio and geopandas open an input, as long as the block runs; else as `gdal_name`."""
+    src_path = readable(os.fspath(src_path))
     if is_dataset_name(src_path):
         check_name(src_path, error)
         yield str(src_path)

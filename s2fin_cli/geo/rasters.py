@@ -31,7 +31,6 @@ from s2fin_cli.errors import GeoreferencingError, RasterError, quoted
 from s2fin_cli.geo.doubts import check_whole, find_doubts, is_lossy
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.names import gdal_name, is_dataset_name
-from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.spectra import read_bad_bands, read_wavelengths
 from s2fin_cli.geo.transformation import Wrapping, kernel_scale, resolution_on
 from s2fin_cli.geo.virtual import check_sources
@@ -102,28 +101,22 @@ class RasterInfo:
     driver: str
     block_shape: tuple[int, int]
     has_gcps: bool
-    has_rpcs: bool = False
-    has_geolocation: bool = False
-    acquired: datetime | None = None
-    alpha_data_indexes: tuple[int, ...] = ()
-    scales: tuple[float, ...] = ()
-    offsets: tuple[float, ...] = ()
-    colors: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
-    has_mask: bool = False
-    is_lossy: bool = False
+    has_rpcs: bool
+    has_geolocation: bool
+    acquired: datetime | None
+    alpha_data_indexes: tuple[int, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    colors: tuple[str, ...]
+    units: tuple[str, ...]
+    doubts: tuple[str, ...]
+    has_mask: bool
+    is_lossy: bool
 
     @property
     def count(self) -> int:
         """Number of data bands."""
         return len(self.indexes)
-
-    @property
-    def scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scales and offsets of the data bands, float64 (bands,) each; 1 and 0 where none are declared."""
-        count = self.count
-        return np.array(self.scales or (1.0,) * count), np.array(self.offsets or (0.0,) * count)
 
 
 class WindowReader(Protocol):
@@ -156,7 +149,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         stack.enter_context(environment())
         # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
         stack.enter_context(without_georeferencing_warning())
-        name = gdal_name(readable(src_path), error=RasterError)
+        name = gdal_name(src_path, error=RasterError)
         try:
             src = stack.enter_context(rasterio.open(name))
         except RasterioError as error:
@@ -192,29 +185,21 @@ def _with_sources(src_path: str | Path) -> Iterator[None]:
     except (RasterError, RasterioError) as error:
         if isinstance(error, RasterError) and str(src_path) not in str(error):
             raise  # it is about another raster
-        check_sources(src_path, why_not=_why_not_whole, error=RasterError, most_opened=None)
+        check_sources(src_path, why_not=functools.partial(_why_not, whole=True), error=RasterError, most_opened=None)
         raise
 
 
 @lru_cache(maxsize=1024)
 def _check_once(src_path: str, changed: int) -> None:
-    check_sources(src_path, why_not=_why_not_open_source, error=RasterError)
+    check_sources(src_path, why_not=_why_not, error=RasterError)
 
 
-def _why_not_open_source(src_path: str) -> str | None:
-    """Why GDAL cannot open a source, None where it can."""
+def _why_not(src_path: str, *, whole: bool = False) -> str | None:
+    """Why GDAL cannot open a source, or read it to its last pixel where that is asked for; None where it can."""
     try:
-        with without_georeferencing_warning(), rasterio.open(gdal_name(readable(src_path), error=RasterError)):
-            return None
-    except (RasterioError, RasterError) as error:
-        return str(error)
-
-
-def _why_not_whole(src_path: str) -> str | None:
-    """Likewise, or why it cannot be read to its last pixel, as a copy that was cut off cannot be."""
-    try:
-        with without_georeferencing_warning(), rasterio.open(gdal_name(readable(src_path), error=RasterError)) as src:
-            src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
+        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
+            if whole:  # as a copy that was cut off cannot be
+                src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
             return None
     except (RasterioError, RasterError) as error:
         return str(error.__cause__ or error)
@@ -262,6 +247,7 @@ def read_info(src_path: str | Path) -> RasterInfo:
                 f"{src_path} holds complex values ({complex_dtype}); convert it to amplitude or intensity first"
             )
         check_whole(src)
+        scales, offsets = _scaling(src, indexes)
         is_placed = src.crs is not None or src.transform != Affine.identity()
         return RasterInfo(
             src_path=str(src_path),
@@ -279,7 +265,8 @@ def read_info(src_path: str | Path) -> RasterInfo:
             has_gcps=bool(src.gcps[0]) and src.transform == Affine.identity(),
             has_rpcs=not is_placed and not src.gcps[0] and src.rpcs is not None,
             acquired=_acquired(src),
-            **_scaling(src, indexes),
+            scales=scales,
+            offsets=offsets,
             has_geolocation=not is_placed and bool(src.tags(ns="GEOLOCATION")),
             colors=tuple(_color_name(roles[i - 1]) for i in indexes),
             units=tuple((units[i - 1] or "").strip() for i in indexes),
@@ -295,7 +282,7 @@ def _color_name(role: ColorInterp) -> str:
     )
 
 
-def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> dict[str, tuple[float, ...]]:
+def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Scales and offsets of bands; refuse those that would make nothing of the values."""
     all_scales, all_offsets = src.scales, src.offsets
     pairs = [(float(all_scales[index - 1]), float(all_offsets[index - 1])) for index in indexes]
@@ -305,8 +292,7 @@ def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> dict[str, t
                 f"{src.name} declares the scale {scale:g} and the offset {offset:g} for band {index}, which leave no "
                 "values; mend them with: gdal_edit.py -scale 1 -offset 0 FILE"
             )
-    scales, offsets = zip(*pairs, strict=True)
-    return {"scales": scales, "offsets": offsets}
+    return tuple(scale for scale, _ in pairs), tuple(offset for _, offset in pairs)
 
 
 def _acquired(src: rasterio.DatasetReader) -> datetime | None:

@@ -14,7 +14,6 @@ import pyogrio.raw
 from s2fin_cli.errors import RasterError
 from s2fin_cli.geo.names import is_dataset_name, vector_name
 from s2fin_cli.geo.rasters import open_raster
-from s2fin_cli.geo.snapshots import readable
 from s2fin_cli.geo.tables import names_places
 
 logger = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
     Raises:
         Exception: of pyogrio's, where GDAL cannot open it.
     """
-    with warnings.catch_warnings(), vector_name(readable(src_path)) as path:
+    with warnings.catch_warnings(), vector_name(src_path) as path:
         warnings.simplefilter("ignore")  # what matters of a file's oddities is checked by its readers
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.

@@ -147,15 +147,15 @@ class Layer:
 
         Those of heights that are declared in feet give metres.
         """
-        parts = [info.scaling for info in self.rasters]
-        scales, offsets = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
+        scales = np.array([scale for info in self.rasters for scale in info.scales])
+        offsets = np.array([offset for info in self.rasters for offset in info.offsets])
         chosen, metres = np.array(self.numbers, dtype=np.int64) - 1, self._metres
         return (scales * metres)[chosen], (offsets * metres)[chosen]
 
     @property
     def _metres(self) -> NDArray[np.float64]:
         """Metres of a unit of each data band's values, float64 (bands,); 1 where that is not known."""
-        units = [unit for info in self.rasters for unit in info.units or ("",) * info.count]
+        units = [unit for info in self.rasters for unit in info.units]
         is_height = self.modality in HEIGHT_MODALITIES
         return np.array([METRES.get(unit.lower(), 1.0) if is_height else 1.0 for unit in units])
 
@@ -167,7 +167,7 @@ class Layer:
     @property
     def colors(self) -> tuple[str, ...]:
         """What colour the bands in use are marked as, empty where it is none."""
-        names = [name for info in self.rasters for name in info.colors or ("",) * info.count]
+        names = [name for info in self.rasters for name in info.colors]
         return tuple(names[number - 1] for number in self.numbers)
 
     @property

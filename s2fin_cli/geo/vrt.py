@@ -1,10 +1,11 @@
-"""Open rasters described as virtual ones: what rasterio has no words for, some of their bands, twice side by side."""
+"""Virtual rasters made of open ones: what rasterio has no words for, some of their bands, twice side by side."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+import rasterio
 import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import MemoryFile
@@ -12,10 +13,11 @@ from rasterio.io import MemoryFile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import rasterio
+    from affine import Affine
+    from rasterio.crs import CRS
 
 #: GDAL's names of data types by rasterio's.
-_TYPES = {
+TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
     "uint64": "UInt64", "int64": "Int64", "float16": "Float16", "float32": "Float32", "float64": "Float64",
 }  # fmt: skip
@@ -48,57 +50,73 @@ def part_of(
         nodata: nodata value of the bands where an extra value becomes it; else they keep their own.
         again_at: columns to the right at which everything comes once more; None for nowhere.
     """
-    width = src.width + (again_at or 0)
-    root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(src.height))
-    if src.crs is not None:
-        ET.SubElement(root, "SRS").text = src.crs.to_wkt()
-    ET.SubElement(root, "GeoTransform").text = ", ".join(map(repr, src.transform.to_gdal()))
-    name = _gdal_name(src)
-    columns = [0] if again_at is None else [0, again_at]
+    name, columns = name_of(src), [0] if again_at is None else [0, again_at]
+    root = new_vrt((src.height, src.width + columns[-1]), src.transform, src.crs)
     dtypes, nodatavals = src.dtypes, src.nodatavals
-    for number, index in enumerate(indexes, start=1):
-        band = ET.SubElement(root, "VRTRasterBand", dataType=_TYPES[dtypes[index - 1]], band=str(number))
+    for index in indexes:
         is_alpha = index in alphas
-        ET.SubElement(band, "ColorInterp").text = "Alpha" if is_alpha else "Gray"
         value = nodatavals[index - 1] if extra is None or is_alpha else nodata
-        if value is not None:
-            ET.SubElement(band, "NoDataValue").text = repr(value)
+        band = add_band(root, dtypes[index - 1], nodata=value)
+        ET.SubElement(band, "ColorInterp").text = "Alpha" if is_alpha else "Gray"
         for column in columns:
-            _add_source(band, (name, str(index)), src.shape, column=column, left_out=None if is_alpha else extra)
+            source = add_source(band, name, index, src.shape, at=(0, column))
+            if extra is not None and not is_alpha:
+                leave_out(source, extra)
     if MaskFlags.per_dataset in src.mask_flag_enums[0] and ColorInterp.alpha not in src.colorinterp:
-        mask = ET.SubElement(ET.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
+        mask = add_band(ET.SubElement(root, "MaskBand"), "uint8")
         for column in columns:
-            _add_source(mask, (name, "mask,1"), src.shape, column=column)
+            add_source(mask, name, "mask,1", src.shape, at=(0, column))
     return ET.tostring(root)
 
 
-def _add_source(
-    band: ET.Element,
-    origin: tuple[str, str],
-    shape: tuple[int, int],
-    *,
-    column: int = 0,
-    left_out: float | None = None,
-) -> None:
+def new_vrt(shape: tuple[int, int], transform: Affine, crs: CRS | None) -> ET.Element:
+    """A virtual raster of a shape (height, width) without bands."""
+    root = ET.Element("VRTDataset", rasterXSize=str(shape[1]), rasterYSize=str(shape[0]))
+    if crs is not None:
+        ET.SubElement(root, "SRS").text = crs.to_wkt()
+    ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(part)) for part in transform.to_gdal())
+    return root
+
+
+def add_band(root: ET.Element, dtype: str, *, nodata: float | None = None) -> ET.Element:
+    """Add a band to a virtual raster, or to its mask."""
+    number = len(root.findall("VRTRasterBand")) + 1
+    band = ET.SubElement(root, "VRTRasterBand", dataType=TYPES[dtype], band=str(number))
+    if nodata is not None:
+        ET.SubElement(band, "NoDataValue").text = repr(nodata)
+    return band
+
+
+def add_source(
+    band: ET.Element, name: str, index: int | str, shape: tuple[int, int], *, at: tuple[int, int] = (0, 0)
+) -> ET.Element:
     """Add a source to a band of a virtual raster.
 
     Args:
         band: the band.
-        origin: GDAL's name of a raster, and which of its bands.
-        shape: its (height, width).
-        column: at which it begins.
-        left_out: value of it that is not taken.
+        name: GDAL's name of the source.
+        index: the source's band, or "mask,1".
+        shape: the source's (height, width).
+        at: row and column where it begins.
     """
-    source = ET.SubElement(band, "SimpleSource" if left_out is None else "ComplexSource")
-    ET.SubElement(source, "SourceFilename", relativeToVRT="0").text = origin[0]
-    ET.SubElement(source, "SourceBand").text = origin[1]
-    for tag, start in (("SrcRect", 0), ("DstRect", column)):
-        ET.SubElement(source, tag, xOff=str(start), yOff="0", xSize=str(shape[1]), ySize=str(shape[0]))
-    if left_out is not None:
-        ET.SubElement(source, "NODATA").text = repr(left_out)
+    source = ET.SubElement(band, "SimpleSource")
+    ET.SubElement(source, "SourceFilename", relativeToVRT="0").text = name
+    ET.SubElement(source, "SourceBand").text = str(index)
+    for tag, (row, col) in (("SrcRect", (0, 0)), ("DstRect", at)):
+        ET.SubElement(source, tag, xOff=str(col), yOff=str(row), xSize=str(shape[1]), ySize=str(shape[0]))
+    return source
 
 
-def _gdal_name(src: rasterio.DatasetReader) -> str:
+def leave_out(source: ET.Element, value: float | None) -> None:
+    """Take nothing of a source where it holds a value, or, for None, where it is masked."""
+    source.tag = "ComplexSource"
+    if value is None:
+        ET.SubElement(source, "UseMaskBand").text = "true"
+    else:
+        ET.SubElement(source, "NODATA").text = repr(float(value))
+
+
+def name_of(src: rasterio.DatasetReader) -> str:
     """The name by which GDAL itself opens a raster again."""
     if src.driver == "VRT":
         return str(src.files[0]) if src.files else str(src.name)

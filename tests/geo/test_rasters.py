@@ -346,10 +346,10 @@ def test_an_alpha_band_with_soft_edges_is_a_mask(tmp_path: Path, opaque: int) ->
 
 def test_declared_scales_and_offsets(tmp_path: Path, write_raster: WriteRaster) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint16", (2, 40, 50)))
-    assert [part.tolist() for part in read_info(path).scaling] == [[1, 1], [0, 0]]
+    assert (read_info(path).scales, read_info(path).offsets) == ((1, 1), (0, 0))
     with rasterio.open(path, "r+") as dst:
         dst.scales, dst.offsets = (0.5, 2), (-1, 0)
-    assert [part.tolist() for part in read_info(path).scaling] == [[0.5, 2], [-1, 0]]
+    assert (read_info(path).scales, read_info(path).offsets) == ((0.5, 2), (-1, 0))
     assert np.array_equal(read(path, GRID), random_values("uint16", (2, 40, 50)))  # as they are stored
     with rasterio.open(path, "r+") as dst:
         dst.scales = (0, 2)

@@ -18,7 +18,6 @@ import shapely
 from affine import Affine
 from pyarrow import parquet
 from rasterio.crs import CRS
-from rasterio.windows import Window
 from shapely import Polygon, box
 
 from s2fin_cli.assess.pipeline import evaluate
@@ -28,27 +27,15 @@ from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.classmap import create_class_map
 from s2fin_cli.geo.features import read_features
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import LabelledPixels, LabelRules, read_labels
+from s2fin_cli.geo.labels import LabelRules, read_labels
 from s2fin_cli.geo.rasters import without_georeferencing_warning
 from s2fin_cli.geo.vectors import write_features, write_polygons
+from tests.geo.rectangles import ALL, GRID, LEFT, TOP, at, counts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import WriteRaster, WriteVector
-
-LEFT, TOP = 500_000, 5_000_000
-GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, LEFT, 0, -10, TOP), (40, 50))
-ALL = Window(0, 0, GRID.width, GRID.height)
-
-
-def at(col: float, row: float, width: float = 3, height: float = 2) -> Polygon:
-    """A rectangle in pixels of the grid."""
-    return box(LEFT + 10 * col, TOP - 10 * (row + height), LEFT + 10 * (col + width), TOP - 10 * row)
-
-
-def counts(labels: LabelledPixels) -> dict[str, int]:
-    return {c.name: labels.counts()[c.id] for c in labels.classes}
 
 
 def frame(**fields: list[Any]) -> gpd.GeoDataFrame:

@@ -17,34 +17,17 @@ import geopandas as gpd
 import pandas as pd
 import pyogrio
 import pytest
-from affine import Affine
-from rasterio.crs import CRS
-from rasterio.windows import Window
-from shapely import Polygon, box
 
 from s2fin_cli.errors import LabelError
 from s2fin_cli.geo.area import read_area
 from s2fin_cli.geo.classes import make_classes, plain_name, read_class_table
 from s2fin_cli.geo.features import read_features
-from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import LabelledPixels, LabelRules, read_labels
+from s2fin_cli.geo.labels import LabelRules, read_labels
 from s2fin_cli.geo.members import input_files
+from tests.geo.rectangles import ALL, GRID, at, counts
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-LEFT, TOP = 500_000, 5_000_000
-GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, LEFT, 0, -10, TOP), (40, 50))
-ALL = Window(0, 0, GRID.width, GRID.height)
-
-
-def at(col: float, row: float, width: float = 3, height: float = 2) -> Polygon:
-    """A rectangle in pixels of the grid."""
-    return box(LEFT + 10 * col, TOP - 10 * (row + height), LEFT + 10 * (col + width), TOP - 10 * row)
-
-
-def counts(labels: LabelledPixels) -> dict[str, int]:
-    return {c.name: labels.counts()[c.id] for c in labels.classes}
 
 
 def write(path: Path, **fields: Any) -> Path:
