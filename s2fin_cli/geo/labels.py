@@ -12,43 +12,26 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import rasterio.features
-import rasterio.windows
 import shapely
-from rasterio.enums import Resampling
-from rasterio.env import getenv, hasenv
-from rasterio.windows import Window
 
-from s2fin_cli.errors import GeoreferencingError, LabelError, quoted, shortened
+from s2fin_cli.errors import LabelError, shortened
+from s2fin_cli.geo.burning import Rings, burn_points, burn_polygons, windows_of
 from s2fin_cli.geo.classes import (
-    MAX_CLASS_ID,
     LandCoverClass,
-    check_class_ids,
     make_classes,
     read_class_table,
 )
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
-from s2fin_cli.geo.classmap import no_class_number, read_class_names
 from s2fin_cli.geo.features import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features, tell_of_lost
-from s2fin_cli.geo.finelabels import NO_CLASS, with_unlabelled
 from s2fin_cli.geo.geometries import mended_polygons
+from s2fin_cli.geo.label_rasters import STRIP_PIXELS, Found, counted, open_raster_labels
 from s2fin_cli.geo.rasters import (
-    LEAST_CACHE,
-    MOST_CACHE,
-    RasterInfo,
-    WindowReader,
-    check_placed,
-    default_resampling,
-    environment,
-    open_on_grid,
     read_info,
 )
 from s2fin_cli.geo.sources import is_vector
-from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
-from s2fin_cli.geo.windows import iter_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -64,12 +47,6 @@ logger = logging.getLogger(__name__)
 
 POINT_TYPES = {"Point", "MultiPoint"}
 LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
-#: Pixels of a label raster, or of the windows of polygons, that are read at a time.
-STRIP_PIXELS = 1 << 18
-#: Pixels of a row of a label raster's blocks that are kept at most.
-MOST_BLOCK_PIXELS = 1 << 23
-#: A polygon whose window has more pixels is burnt in bands of so many rows.
-WINDOW_PIXELS, BAND_ROWS = 1 << 20, 64
 #: Labelled pixels that are held as a whole; where there are more, none of their number is held.
 MOST_PIXELS = 1 << 20
 
@@ -257,7 +234,7 @@ def open_labels(
     with source.open() as read:
         for start, stop in source.strips:
             found = read(start, stop)
-            totals.update(_counted(found[2]))
+            totals.update(counted(found[2]))
             if totals.total() <= most:
                 held.append([part.astype(np.int32) for part in found])  # half of what they need once they are joined
             else:
@@ -274,7 +251,8 @@ def open_labels(
 def _source_of(src_path: str | Path, grid: Grid, rules: LabelRules) -> _Source:
     if is_vector(src_path):
         return _read_vector_labels(src_path, grid, rules)
-    return _open_raster_labels(read_info(src_path), grid, rules)
+    _check_no_buffer(rules.buffer, "a raster")
+    return open_raster_labels(read_info(src_path), grid, rules)
 
 
 def _read_vector_labels(src_path: str | Path, grid: Grid, rules: LabelRules) -> _VectorLabels:
@@ -332,11 +310,6 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
     )
 
 
-Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
-#: Rows, columns, class numbers and groups of labelled pixels, one entry a pixel, in row-major order; int64 (n,) each.
-Found = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
-
-
 @dataclass
 class _VectorLabels:
     """Labels of a vector file, burnt some rows of the grid at a time.
@@ -359,12 +332,12 @@ class _VectorLabels:
     def __post_init__(self) -> None:
         self.group_count = len(self.geometries)
         is_burnt = self.kind != "points" or self.rules.buffer is not None
-        self._windows = _windows_of(self.geometries, self.grid) if is_burnt else np.empty((0, 4), np.int64)
-        self._points = None if is_burnt else _burn_points(self.geometries, self.grid)
+        self._windows = windows_of(self.geometries, self.grid) if is_burnt else np.empty((0, 4), np.int64)
+        self._points = None if is_burnt else burn_points(self.geometries, self.grid)
         self._is_hit = np.zeros(self.group_count, dtype=bool)
         self._clashes, self._claimed = 0, set[int]()
         self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
-        self._rings: dict[int, _Rings] = {}
+        self._rings: dict[int, Rings] = {}
 
     @property
     def strips(self) -> list[tuple[int, int]]:
@@ -386,7 +359,7 @@ class _VectorLabels:
 
     def _read(self, start: int, stop: int) -> Found:
         if self._points is None:
-            burnt = _burn_polygons(
+            burnt = burn_polygons(
                 self.geometries,
                 self.grid,
                 windows=self._windows,
@@ -440,135 +413,6 @@ class _VectorLabels:
         return _in_colors(classes, self.rules.classes)
 
 
-def _burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
-    """Rows, columns and feature numbers of the pixels that points lie in."""
-    coordinates, groups = shapely.get_coordinates(geometries, return_index=True)
-    a, b, c, d, e, f = (~grid.transform)[:6]
-    x, y = coordinates.T
-    cols, rows = np.floor(a * x + b * y + c), np.floor(d * x + e * y + f)
-    inside = (rows >= 0) & (rows < grid.height) & (cols >= 0) & (cols < grid.width)
-    return rows[inside].astype(np.int64), cols[inside].astype(np.int64), groups[inside].astype(np.int64)
-
-
-def _windows_of(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.int64]:
-    """Row, column, height and width (n, 4) of the windows that geometries lie in; 0 for those outside."""
-    windows = np.zeros((len(geometries), 4), dtype=np.int64)
-    for number, geometry in enumerate(geometries):
-        window = grid.window_of(geometry.bounds)
-        if window is not None:
-            windows[number] = window.row_off, window.col_off, window.height, window.width
-    return windows
-
-
-def _burn_polygons(
-    geometries: NDArray[np.object_],
-    grid: Grid,
-    *,
-    windows: NDArray[np.int64] | None = None,
-    within: tuple[int, int] | None = None,
-    kept: dict[tuple[int, int], NDArray[np.uint8]] | None = None,
-    rings: dict[int, _Rings] | None = None,
-) -> Burnt:
-    """Rows, columns and feature numbers of the pixels whose centres lie in polygons, polygon by polygon.
-
-    Each polygon is burnt in its own window, so that memory does not grow with the raster, and a large one in bands of
-    rows that are always the same ones, so that rounding does not depend on the rows that are asked for.
-
-    Args:
-        geometries: polygons in the grid's CRS.
-        grid: the grid.
-        windows: theirs, as `_windows_of` gives them, where they are known already.
-        within: the first and the last row (exclusive) that are asked for; None for all.
-        kept: what was burnt and reaches beyond the rows that were asked for last, for those asked for next.
-        rings: those of polygons that are burnt in bands, for rows asked for next.
-    """
-    rings = {} if rings is None else rings
-    windows = _windows_of(geometries, grid) if windows is None else windows
-    start, stop = within or (0, grid.height)
-    row_off, _, height, _ = windows.T
-    before, kept = dict(kept or {}), {} if kept is None else kept
-    kept.clear()
-    found: list[Burnt] = []
-    for number in np.flatnonzero((row_off < stop) & (row_off + height > start)).tolist():
-        for window in _bands(*windows[number].tolist(), start=start, stop=stop):
-            key, shape = (number, window.row_off), (window.height, window.width)
-            if key in before:
-                burnt = np.unpackbits(before[key], count=shape[0] * shape[1]).reshape(shape)
-            else:
-                geometry = geometries[number]
-                if shape[0] < height[number]:
-                    geometry = _rings_of(geometry, grid, number=number, known=rings).near(window)
-                burnt = _burn(geometry, window, grid)
-            if window.row_off + window.height > stop:
-                kept[key] = np.packbits(burnt)
-            first = max(start - window.row_off, 0)
-            rows, cols = np.nonzero(burnt[first : max(stop - window.row_off, 0)])
-            found.append((rows + (window.row_off + first), cols + window.col_off, np.full(len(rows), number)))
-    if not found:
-        return (np.empty(0, np.int64),) * 3
-    rows, cols, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
-    return rows, cols, groups
-
-
-@dataclass(frozen=True)
-class _Rings:
-    """The rings of a large polygon, so that a band of it is burnt from those that reach into it.
-
-    Attributes:
-        rings: shells and holes of all its parts.
-        tops, bottoms: float64 (n,), the rows of the grid between which each lies.
-    """
-
-    rings: NDArray[np.object_]
-    tops: NDArray[np.float64]
-    bottoms: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, geometry: Any, grid: Grid) -> _Rings:
-        """Those of a polygon in the grid's CRS."""
-        rings = shapely.get_rings(shapely.get_parts(geometry))
-        left, bottom, right, top = shapely.bounds(rings).T
-        _, _, _, d, e, f = (~grid.transform)[:6]
-        rows = np.array([d * x + e * y + f for x in (left, right) for y in (bottom, top)])
-        return cls(rings, rows.min(axis=0), rows.max(axis=0))
-
-    def near(self, window: Window) -> Any:
-        """A polygon that has the same pixels in a window; None if that has none."""
-        # NOTE: GDAL takes all rings of a polygon alike, by the even-odd rule, whichever of them is the shell
-        near = self.rings[(self.bottoms >= window.row_off - 1) & (self.tops <= window.row_off + window.height + 1)]
-        return shapely.polygons(near[0], holes=near[1:]) if len(near) else None
-
-
-def _rings_of(geometry: Any, grid: Grid, *, number: int, known: dict[int, _Rings]) -> _Rings:
-    if number not in known:
-        known[number] = _Rings.of(geometry, grid)
-    return known[number]
-
-
-def _burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
-    """Mask (height, width) of those pixels of a window whose centres lie in a polygon."""
-    if geometry is None:
-        return np.zeros((window.height, window.width), dtype=np.uint8)
-    burnt = rasterio.features.rasterize(
-        [(geometry, 1)],
-        out_shape=(window.height, window.width),
-        transform=rasterio.windows.transform(window, grid.transform),
-        dtype="uint8",
-    )
-    return np.asarray(burnt, dtype=np.uint8)
-
-
-def _bands(row_off: int, col_off: int, height: int, width: int, *, start: int, stop: int) -> Iterator[Window]:
-    """A window, or where it is large those of its bands that some rows lie in, cut at multiples of `BAND_ROWS`."""
-    if height * width <= WINDOW_PIXELS:
-        yield Window(col_off, row_off, width, height)
-        return
-    first, end = max(row_off, start) // BAND_ROWS * BAND_ROWS, min(row_off + height, stop)
-    for row in range(first, end, BAND_ROWS):
-        top, bottom = max(row, row_off), min(row + BAND_ROWS, row_off + height)
-        yield Window(col_off, top, width, bottom - top)
-
-
 def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
     left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
     if any(grid.window_of(geometry.bounds) is not None for geometry in geometries):
@@ -591,217 +435,3 @@ def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_c
         )
     done = "are left out" if on_conflict == "drop" else f"are given to the {on_conflict} feature"
     logger.warning("%s: %d pixels that different classes claim %s (%s)", src_path, count, done, shortened(claimed))
-
-
-class _RasterLabels:
-    """Labels of a raster on the grid, by nearest neighbour; its nodata value, or 0 where it has none, is no label."""
-
-    kind, ids_are_given, group_count = "raster", True, 1
-
-    def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
-        self._info, self._grid, self._table = info, grid, classes
-        self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
-        if self._resampling == Resampling.mode and self._unlabelled != 0:
-            self._unlabelled = NO_CLASS
-        self._strange: Counter[int] = Counter()
-
-    @property
-    def strips(self) -> list[tuple[int, int]]:
-        """Rows of few enough pixels."""
-        height, rows = self._grid.height, max(STRIP_PIXELS // self._grid.width, 1)
-        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator[Callable[[int, int], Found]]:
-        info, grid = self._info, self._grid
-        # NOTE: strips share rows of blocks; those of small values GDAL keeps decoded, others would take much memory
-        is_kept = np.dtype(info.dtype).itemsize > 2 and grid.matches(info.grid)
-        is_kept &= info.block_shape[0] * grid.width <= MOST_BLOCK_PIXELS
-        with (
-            environment(None if is_kept else _cache_for(info)),
-            self._reader() as reader,
-        ):
-            rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
-            yield lambda start, stop: self._found(rows.read(start, stop), start)
-
-    @contextlib.contextmanager
-    def _reader(self) -> Iterator[WindowReader]:
-        """What reads the labels on the grid."""
-        info, grid = self._info, self._grid
-        with contextlib.ExitStack() as opened:
-            name, indexes, alphas = info.src_path, info.indexes, info.alpha_indexes
-            if self._resampling == Resampling.mode:
-                name = opened.enter_context(with_unlabelled(info, grid, number=self._unlabelled))
-                indexes, alphas = (1,), ()
-            yield opened.enter_context(
-                open_on_grid(name, grid, indexes=indexes, resampling=self._resampling, alpha_indexes=alphas)
-            )
-
-    def _found(self, values: NDArray[np.float32], start: int) -> Found:
-        """The labelled pixels among values (rows, width)."""
-        width, values = self._grid.width, values.ravel()
-        at = np.flatnonzero(np.isfinite(values) & (values != self._unlabelled))
-        values = values[at]
-        rows, cols = at // width + start, at % width
-        self._check_numbers(values, rows, cols)
-        class_ids = values.astype(np.int64)
-        if self._table is not None:
-            known = np.isin(class_ids, [c.id for c in self._table], kind="table")
-            self._strange.update(_counted(class_ids[~known]))
-            rows, cols, class_ids = rows[known], cols[known], class_ids[known]
-        return rows, cols, class_ids, np.zeros_like(rows)
-
-    def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> None:
-        """Refuse values that are no class numbers."""
-        if not len(values):
-            return
-        broken = np.flatnonzero(values != np.rint(values))
-        if len(broken):
-            first, src_path = broken[0], self._info.src_path
-            raise LabelError(
-                no_class_number(src_path, values[first], f"row {rows[first]}, column {cols[first]} of the image")
-            )
-        if values.min() < 0 or values.max() > MAX_CLASS_ID:
-            check_class_ids(np.unique(values))
-
-    def _warn_of_filling(self, totals: Counter[int]) -> None:
-        """Warn of the highest number of the data type where it has most labels and no nodata value is declared."""
-        info = self._info
-        highest = int(np.iinfo(info.dtype).max) if np.issubdtype(np.dtype(info.dtype), np.integer) else -1
-        share = totals[highest] / max(totals.total(), 1)
-        if info.nodata is None and not info.has_mask and self._table is None and share > 0.5:
-            logger.warning(
-                "%s: %.1f %% of the labelled pixels have class %d, the highest number that there is; if it means "
-                "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
-                info.src_path, 100 * share, highest, highest, quoted(info.src_path),
-            )  # fmt: skip
-
-    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        src_path, present = self._info.src_path, sorted(totals)
-        self._warn_of_filling(totals)
-        if not present and not self._strange:
-            raise LabelError(f"{src_path}: no labelled pixel lies in the image ({self._grid.describe()})")
-        if self._strange:
-            logger.warning(
-                "%s: %d pixels of classes that the class table does not have are left out: %s",
-                src_path, self._strange.total(), shortened(sorted(self._strange)),
-            )  # fmt: skip
-        if not present:
-            raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
-        if self._table is not None:
-            return tuple(c for c in self._table if c.id in present)
-        names = read_class_names(src_path)
-        return make_classes({class_id: names.get(class_id, str(class_id)) for class_id in present})
-
-
-def _unlabelled(info: RasterInfo) -> float:
-    """The value that means unlabelled: the nodata value, or 0 where neither that nor a mask says it."""
-    return info.nodata if info.nodata is not None else np.nan if info.has_mask else 0
-
-
-def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
-    """Nearest neighbour; of labels at least twice as fine as the image, what most of a pixel has."""
-    is_placed = info.grid.crs is not None and grid.crs is not None
-    is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
-    return Resampling.mode if is_finer else Resampling.nearest
-
-
-def _counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
-    """Number of pixels by class id, of those that occur."""
-    numbers = np.bincount(class_ids)
-    return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}
-
-
-class _PlainRows:
-    """Reads rows of a raster of one band."""
-
-    def __init__(self, reader: WindowReader, grid: Grid) -> None:
-        self._reader, self._grid = reader, grid
-
-    def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Values (rows, width) from a first to a last row (exclusive)."""
-        return np.asarray(self._reader.read(Window(0, start, self._grid.width, stop - start))[0])
-
-
-class _BlockRows:
-    """Reads rows of a raster of one band, and keeps a row of its blocks."""
-
-    def __init__(self, reader: WindowReader, grid: Grid, block_height: int) -> None:
-        self._reader, self._grid, self._height = reader, grid, min(block_height, grid.height)
-        self._values = np.empty((self._height, grid.width), dtype=np.float32)
-        self._number = -1
-
-    def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Values (rows, width) from a first to a last row (exclusive)."""
-        parts = []
-        for number in range(start // self._height, (stop - 1) // self._height + 1):
-            self._keep(number)
-            top = number * self._height
-            parts.append(self._values[max(start - top, 0) : stop - top].copy())
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-    def _keep(self, number: int) -> None:
-        if number == self._number:
-            return
-        top = number * self._height
-        shape = min(self._height, self._grid.height - top), self._grid.width
-        for window in iter_tiles(shape, (shape[0], max(STRIP_PIXELS // shape[0], 1)), offset=(top, 0)):
-            cols = window.toslices()[1]
-            self._values[: shape[0], cols] = self._reader.read(window)[0]
-        self._number = number
-
-
-def _cache_for(info: RasterInfo) -> int:
-    """Bytes that GDAL is to keep of what it decodes, so that strips find there the blocks that they share.
-
-    What is kept of other rasters, which are read by turns with the labels, is kept too.
-    """
-    height, width = info.block_shape
-    needed = height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
-    around = int(getenv().get("GDAL_CACHEMAX") or 0) if hasenv() else 0
-    return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
-
-
-def _open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> _RasterLabels:
-    """Labels from a raster of whole numbers."""
-    _check_label_raster(info, grid)
-    _check_no_buffer(rules.buffer, "a raster")
-    if rules.field is not None:
-        logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
-    labels = _RasterLabels(info, grid, rules.classes)
-    is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
-    if info.nodata is None and info.has_mask:
-        logger.info("labels: masked pixels are unlabelled in %s, and 0 is a class where it occurs", info.src_path)
-    elif info.nodata is None and is_float:
-        logger.info("labels: 0 and NaN mean unlabelled in %s", info.src_path)
-    else:
-        logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
-    if _label_resampling(info, grid) == Resampling.mode:
-        logger.info(
-            "labels: %s is finer than the image; each pixel gets the class that most of it has, and none where most of "
-            "it is unlabelled",
-            info.src_path,
-        )
-    return labels
-
-
-def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
-    check_placed(info, info.src_path)
-    if info.is_lossy:
-        raise LabelError(
-            f"{info.src_path} is compressed by JPEG, which changes class numbers; give the labels that it was made of, "
-            "in a format that keeps them"
-        )
-    if info.count != 1:
-        raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
-    if (info.grid.crs is None) != (grid.crs is None):
-        raise GeoreferencingError(
-            f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "
-            "assign it to the other first"
-        )
-    if grid.crs is None:
-        check_without_crs(grid, info.grid, names=("the image", info.src_path))
-        return
-    labels = Placed(info.src_path, info.src_path, info.grid.crs)
-    check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
-    tell_of_accuracy(labels, grid)

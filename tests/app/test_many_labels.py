@@ -127,7 +127,7 @@ def test_blocks_are_no_more_than_their_counts_have_room_for(tmp_path: Path, monk
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s2fin_cli.geo.labels.MOST_PIXELS", 1 << 14)
-    for module in ("geo.labels", "learn.unit_splits", "geo.classmap"):
+    for module in ("geo.labels", "geo.label_rasters", "learn.unit_splits", "geo.classmap"):
         monkeypatch.setattr(f"s2fin_cli.{module}.STRIP_PIXELS", 1 << 14)
     monkeypatch.setattr("s2fin_cli.learn.unit_splits.SAMPLE_PIXELS", 2000)
 

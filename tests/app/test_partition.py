@@ -63,7 +63,8 @@ def number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Whether labels are few enough to be held, or taken to be so many that they are read in strips."""
     if request.param == "many":
         monkeypatch.setattr("s2fin_cli.geo.labels.MOST_PIXELS", 10)
-        monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 500)
+        for module in ("labels", "label_rasters"):
+            monkeypatch.setattr(f"s2fin_cli.geo.{module}.STRIP_PIXELS", 500)
         monkeypatch.setattr("s2fin_cli.learn.unit_splits.STRIP_PIXELS", 1200)
     return str(request.param)
 

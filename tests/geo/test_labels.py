@@ -22,6 +22,7 @@ from rasterio.windows import Window
 from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from s2fin_cli.errors import GeoreferencingError, LabelError, RasterError
+from s2fin_cli.geo.burning import Rings, _burn, burn_polygons
 from s2fin_cli.geo.classes import LandCoverClass, make_classes, map_encoding, read_class_table
 from s2fin_cli.geo.classfield import class_field, is_text, number_classes
 from s2fin_cli.geo.classmap import create_class_map
@@ -29,9 +30,6 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.labels import (
     LabelledPixels,
     LabelRules,
-    _burn,
-    _burn_polygons,
-    _Rings,
     joined,
     open_labels,
     read_labels,
@@ -543,7 +541,7 @@ def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
     geometries = np.array(polygons, dtype=object)
     transform = Affine(1, 0, 0, 0, 1, 0) if south_up else Affine(1, 0, 0, 0, -1, 9)
     grid = Grid(None, transform, (9, 8))
-    rows, cols, groups = _burn_polygons(geometries, grid)
+    rows, cols, groups = burn_polygons(geometries, grid)
     burnt = set(zip(rows.tolist(), cols.tolist(), groups.tolist(), strict=True))
     all_rows, all_cols = np.indices(grid.shape)
     xs, ys = all_cols + 0.5, transform.f + transform.e * (all_rows + 0.5)
@@ -565,7 +563,7 @@ def test_a_large_polygon_burnt_by_its_rings_has_the_same_pixels(seed: int, south
     grid = Grid(None, Affine(1, 0, 0, 0, 1 if south_up else -1, 0 if south_up else 340), (340, 340))
     for top in range(0, 340, 64):
         band = Window(0, top, 340, min(64, 340 - top))
-        assert np.array_equal(_burn(_Rings.of(geometry, grid).near(band), band, grid), _burn(geometry, band, grid))
+        assert np.array_equal(_burn(Rings.of(geometry, grid).near(band), band, grid), _burn(geometry, band, grid))
 
 
 BOW_TIE = Polygon([(LEFT, TOP), (LEFT + 60, TOP - 40), (LEFT + 60, TOP), (LEFT, TOP - 40)])
@@ -707,7 +705,8 @@ def test_a_label_raster_read_in_strips(
 ) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
     whole = read_labels(path, GRID)
-    monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 210)
+    for module in ("labels", "label_rasters"):
+        monkeypatch.setattr(f"s2fin_cli.geo.{module}.STRIP_PIXELS", 210)
     strips = read_labels(path, GRID)
     for name in ("rows", "cols", "class_ids", "groups"):
         assert getattr(strips, name).dtype == np.int64
@@ -718,8 +717,10 @@ def test_a_label_raster_read_in_strips(
 @pytest.fixture
 def small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strips of few pixels, and bands of few rows for polygons of more than few."""
-    for name, value in (("STRIP_PIXELS", 210), ("WINDOW_PIXELS", 60), ("BAND_ROWS", 3)):
-        monkeypatch.setattr(f"s2fin_cli.geo.labels.{name}", value)
+    for module in ("labels", "label_rasters"):
+        monkeypatch.setattr(f"s2fin_cli.geo.{module}.STRIP_PIXELS", 210)
+    monkeypatch.setattr("s2fin_cli.geo.burning.WINDOW_PIXELS", 60)
+    monkeypatch.setattr("s2fin_cli.geo.burning.BAND_ROWS", 3)
 
 
 def write_blobs(path: Path, write_vector: WriteVector) -> Path:
