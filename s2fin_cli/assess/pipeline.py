@@ -67,6 +67,11 @@ def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> 
             f"{reference} holds class {info.nodata:g}, which means no data in {map_path}; leave it out of the "
             f"reference, or, where it is a class of the map: gdal_edit.py -unsetnodata {quoted(str(map_path))}"
         )
+    if mapped and mapped.isdisjoint(own_ids.values()):
+        raise LabelError(
+            f"{map_path} has none of the classes of {reference} where its labels lie, but values such as "
+            f"{shortened(sorted(mapped))}; give a class map, and a reference with the same class numbers or names"
+        )
     known = sorted(set(own_ids.values()) | mapped)
     all_names = {c.id: c.name for c in labels.classes} | names
     place = {class_id: position for position, class_id in enumerate(known)}

@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 
 from s2fin_cli.errors import RasterError, quoted
+from s2fin_cli.geo.vrt import as_vrt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,15 +40,15 @@ def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str
             f"{src.name} holds {len(src.subdatasets)} images, and the first is read; to read others too, give their "
             f"names ({names}), each with the option again"
         )
-    if len(indexes) == 1 and src.colorinterp[indexes[0] - 1] == ColorInterp.palette and not _is_grey(src, indexes[0]):
+    if _is_indexed(src, indexes):
         yield (
-            f"{src.name} holds places in a colour table, not colours; if it is a picture, expand it first with: "
+            f"{src.name} holds colour-table indexes, not colours; if it is a picture, expand it first with: "
             f"gdal_translate -expand rgb {quoted(src.name)} OUT.tif"
         )
     if (said := _unread_nodata(src, indexes)) is not None:
         yield (
-            f"{src.name} says by {said} which values are no data, which GDAL does not pass on; if some are among the "
-            "data, name one of them with --nodata, or write them as its _FillValue"
+            f"{src.name} declares no-data values by {said}, which GDAL ignores; if such values occur, "
+            "name one of them with --nodata, or write them as its _FillValue"
         )
     if is_lossy(src) and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
         yield (
@@ -84,6 +85,13 @@ def _means(text: str, nodata: float | None) -> bool:
 def is_lossy(src: rasterio.DatasetReader) -> bool:
     """Whether a raster is compressed by JPEG, which changes values."""
     return src.driver == "JPEG" or src.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION") in _LOSSY
+
+
+def _is_indexed(src: rasterio.DatasetReader, indexes: Sequence[int]) -> bool:
+    """Whether a raster is a picture by a colour table, and neither a map with class names nor in shades of grey."""
+    if len(indexes) != 1 or src.colorinterp[indexes[0] - 1] != ColorInterp.palette:
+        return False
+    return as_vrt(src).find(".//CategoryNames") is None and not _is_grey(src, indexes[0])
 
 
 def _is_grey(src: rasterio.DatasetReader, index: int) -> bool:

@@ -11,7 +11,7 @@ import rasterio.features
 import rasterio.windows
 import shapely
 
-from s2fin_cli.errors import shortened
+from s2fin_cli.errors import quoted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def from_wkb(
         raise error(
             f"{src_path} holds {', '.join(sorted(set(kinds.values()))) or 'curved'} geometries, which cannot be used "
             f"({_named(fids[strange])}); convert them to polygons, e.g. with: "
-            f"ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {src_path}"
+            f"ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {quoted(str(src_path))}"
         )
     geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
     lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))

@@ -310,7 +310,7 @@ def points_of(
         raise error(f"{src_path}: there are no {what} in {place} but, e.g., {examples}; write them so")
     if not known.all():
         lost = shortened(table.index[~known].tolist())
-        logger.warning("%s: %s without coordinates that can be read are skipped: %s", src_path, rows, lost)
+        logger.warning("%s: skipped %s whose coordinates cannot be read: %s", src_path, rows, lost)
     geometries = geometries[known]
     if (crs := crs or beside) is not None:
         logger.info("%s: placed by %s, in %s", src_path, place, ProjCRS.from_user_input(crs).name)

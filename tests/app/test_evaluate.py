@@ -189,7 +189,8 @@ def test_a_reference_of_many_pixels_is_compared_strip_by_strip(
         names = ["abc"[truth[cell] - 1] for cell in cells]
         gpd.GeoDataFrame({"class": names}, geometry=boxes, crs=CRS_CODE).to_file(reference)
     monkeypatch.setattr("s2fin_cli.geo.labels.MOST_PIXELS", 10)
-    monkeypatch.setattr("s2fin_cli.geo.labels.STRIP_PIXELS", 300)
+    for module in ("labels", "label_rasters"):
+        monkeypatch.setattr(f"s2fin_cli.geo.{module}.STRIP_PIXELS", 300)
     accuracy = evaluate(map_path, reference)
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
     assert accuracy.class_names == ("a", "b", "c")

@@ -126,7 +126,7 @@ def test_what_netcdf_says_of_missing_values_and_gdal_does_not(
         for name, value in attributes.items():
             heights.attrs[name] = np.float32(value)
     doubts = read_info(f"NETCDF:{tmp_path}/a.nc:heights").doubts
-    assert [f"says by {said}" in doubt for doubt in doubts] == ([] if said is None else [True])
+    assert [f"declares no-data values by {said}" in doubt for doubt in doubts] == ([] if said is None else [True])
 
 
 def test_marks_of_colour_are_read(tmp_path: Path) -> None:
