@@ -13,12 +13,14 @@ from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.classfield import find_name
-from s2fin_cli.geo.classmap import read_class_ids, read_class_names, tally_classes
+from s2fin_cli.geo.classmap import iter_class_strips, read_class_ids, read_class_names, tally_classes
 from s2fin_cli.geo.labels import LabelledPixels, LabelRules, Labels, open_labels
 from s2fin_cli.geo.rasters import RasterInfo, check_placed, open_raster, read_info
 from s2fin_cli.geo.windows import iter_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
     from rasterio import DatasetReader
 
@@ -67,9 +69,9 @@ def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> 
             f"{reference} holds class {info.nodata:g}, which means no data in {map_path}; leave it out of the "
             f"reference, or, where it is a class of the map: gdal_edit.py -unsetnodata {quoted(str(map_path))}"
         )
-    if mapped and mapped.isdisjoint(own_ids.values()):
+    if mapped and not names and not _holds_any(str(map_path), mapped, own_ids.values()):
         raise LabelError(
-            f"{map_path} has none of the classes of {reference} where its labels lie, but values such as "
+            f"{map_path} has none of the classes of {reference}, but, where its labels lie, values such as "
             f"{shortened(sorted(mapped))}; give a class map, and a reference with the same class numbers or names"
         )
     known = sorted(set(own_ids.values()) | mapped)
@@ -80,6 +82,14 @@ def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> 
         matrix[place[own_ids[class_id]], place.get(value, len(known))] += count
     accuracy = Accuracy.from_matrix(matrix, class_ids=known, class_names=[all_names.get(i, str(i)) for i in known])
     return accuracy, labels.kind
+
+
+def _holds_any(map_path: str, mapped: set[int], class_ids: Collection[int]) -> bool:
+    """Whether a map has any of some classes; all of it is read only if it has none where the labels lie."""
+    if not mapped.isdisjoint(class_ids):
+        return True
+    wanted = sorted(class_ids)
+    return any(bool(np.isin(values, wanted).any()) for _, values in iter_class_strips(map_path, NOTHING))
 
 
 def evaluate_stratified(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> AreaAdjusted:

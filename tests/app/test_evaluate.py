@@ -97,6 +97,26 @@ def test_a_foreign_map_without_names(tmp_path: Path) -> None:
         evaluate(foreign, write_points(tmp_path / "points.gpkg"))
 
 
+def test_a_map_that_has_none_of_the_classes_is_refused(tmp_path: Path) -> None:
+    reference = write_tif(tmp_path / "reference.tif", np.where(REFERENCE == 7, 7, 0).astype(np.uint8), nodata=0)
+    wrong = np.where(REFERENCE == 7, 4, MAPPED)
+    heights = write_tif(tmp_path / "heights.tif", (wrong + 100).astype(np.int16))
+    with pytest.raises(LabelError, match=r"has none of the classes of .*values such as 104; give a class map"):
+        evaluate(heights, reference)
+    row = np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0)
+    only = write_tif(tmp_path / "only.tif", row.astype(np.uint8), nodata=0)
+    for all_wrong in (
+        write_tif(tmp_path / "elsewhere.tif", np.where(np.indices(wrong.shape)[0] == 1, wrong, 7).astype(np.int16)),
+        write_map(tmp_path / "named.tif", np.where(wrong == 7, 1, wrong)),
+    ):
+        only = write_tif(
+            tmp_path / "only.tif", np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0).astype(np.uint8), nodata=0
+        )
+        assert evaluate(all_wrong, only).overall_accuracy == 0, (
+            "wrong wherever it is compared, yet a map of the classes"
+        )
+
+
 def test_a_foreign_map_with_category_names(tmp_path: Path) -> None:
     foreign = write_tif(tmp_path / "foreign.tif", MAPPED.astype(np.uint8), nodata=0)
     root = ET.Element("PAMDataset")
