@@ -1,10 +1,10 @@
 """Accuracy of s2fin with its defaults, of its variants, and of the classifiers one would take instead.
 
 python benchmarks/accuracy.py [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
-    [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FOLDER] [--table FILE] [--refresh]
+    [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FILE.csv] [--table FILE] [--refresh]
 
-Each result is a file of its own in the results folder, and is not computed again while it is there; so a run that was
-stopped goes on where it was, and several may share the work. The tables are of all results in the folder.
+Each result is a row of the file of results, and is not computed again while it is there; so a run that was stopped goes
+on where it was, and several may share the work. The tables are of all results in the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import s2fin_cli
 from peers import PEERS, Samples, SceneFeatures
 from protocols import LABEL_COUNTS, PROTOCOLS, draw
-from records import LABELS_ALONE, RESULTS, SUBJECT, Record, Run, fingerprint, is_subject, make_record, read_record
+from records import (
+    LABELS_ALONE,
+    RESULTS,
+    SUBJECT,
+    Record,
+    Run,
+    is_subject,
+    keep_record,
+    make_record,
+    read_records,
+    results_file,
+)
 from s2fin import S2FinConfig
 from s2fin_cli.config import ClassifyOptions, InputOptions
 from s2fin_cli.device import pick_device
@@ -344,16 +355,16 @@ def _is_possible(scene: Scene, protocol: str, method: str) -> bool:
     return (protocol != "fixed" or scene.fixed is not None) and (method != f"{SUBJECT} {ONE_IMAGE}" or images > 1)
 
 
-def pending(runs: list[Run], results: Path, console: Console, *, refresh: bool) -> list[Run]:
-    """The runs without a result, and, to refresh, those whose result other code gave."""
-    done = [run for run in runs if run.path(results).exists()]
-    stale = [run for run in done if read_record(run.path(results)).is_stale]
-    if stale and not refresh:
-        console.print(
-            f"results of other code than this: {len(stale)}; they are kept, and --refresh computes them again"
-        )
-    kept = set(done) - set(stale if refresh else [])
+def pending(runs: list[Run], results: Path, *, refresh: bool) -> list[Run]:
+    """The runs without a result, and, to refresh, those whose result another version of the method gave."""
+    kept = {record.run for record in read_records(results) if not (refresh and record.is_stale)}
     return [run for run in runs if run not in kept]
+
+
+def tell_stale(runs: list[Run], results: Path, console: Console) -> None:
+    """Say how many of the runs have a result of another version of the method, which is kept."""
+    if stale := sum(record.is_stale for record in read_records(results) if record.run in set(runs)):
+        console.print(f"results of other versions: {stale}; they are kept, and --refresh computes them again")
 
 
 def perform(run: Run, features: SceneFeatures, subjects: Subjects) -> Record:
@@ -393,10 +404,10 @@ def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Co
             for run in group:
                 text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
                 progress.update(task, description=text)
-                if refresh or not run.path(results).exists():  # another process may have been faster
+                if pending([run], results, refresh=refresh):  # another process may have been faster
                     try:
                         record = perform(run, features, subjects)
-                        record.write(results)
+                        keep_record(results, record)
                         console.print(f"{text}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
                     except (S2finError, RuntimeError, ValueError) as error:
                         failed += 1
@@ -459,9 +470,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--methods", type=_among(methods), default="all", help=", ".join(methods))
     parser.add_argument("--variants", type=_among(list(VARIANTS)), default="", help=f"all, or {', '.join(VARIANTS)}")
     parser.add_argument("--threads", type=int, help="of torch and the forests")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=results_file, default=RESULTS, help="CSV file; it is made if need be")
     parser.add_argument("--table", type=Path, help="Markdown file; without it the tables go to stdout")
-    parser.add_argument("--refresh", action="store_true", help="compute again what other code gave")
+    parser.add_argument("--refresh", action="store_true", help="compute again what other versions gave")
     return parser.parse_args(arguments)
 
 
@@ -472,10 +483,11 @@ def main() -> int:
     logging.getLogger("s2fin_cli").setLevel(logging.ERROR)  # it warns of few labels, which is what this is about
     if args.threads:
         torch.set_num_threads(args.threads)
-    for method in (SUBJECT, *PEERS):
-        fingerprint(method)  # now, as the files may change while this runs
     try:
-        runs = pending(plan(args), args.results, console, refresh=args.refresh)
+        asked = plan(args)
+        if not args.refresh:
+            tell_stale(asked, args.results, console)
+        runs = pending(asked, args.results, refresh=args.refresh)
         failed = perform_all(runs, args.scenes, args.results, console, refresh=args.refresh) if runs else 0
     except KeyboardInterrupt:
         console.print("stopped; what was finished is kept, and the same command goes on from there")

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 WINDOW = 11
 TREES = 500
 COMPONENTS = 3
+#: Version of the peers, which measured results carry. Raise it by one when what any of them gives may change, and make
+#: their results again (`accuracy.py --refresh`).
+PEERS_VERSION = 1
 
 #: From features (n, ...) to probabilities (n, classes).
 Predict = Callable[["NDArray[np.float32]"], "NDArray[np.float64]"]

@@ -1,45 +1,40 @@
-"""What is kept of each run of a method: its figures, in one small file, and which code gave them."""
+"""What is kept of each run of a method: its figures, one row of a CSV file, and the version of the method."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import io
-import json
+import argparse
+import contextlib
+import csv
+import fcntl
 import os
-import tokenize
-from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peers import PEERS_VERSION
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.config import ClassifyOptions, TrainOptions
+from s2fin_cli.learn import METHOD_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
+RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.csv"
 #: The method that is measured; its variants' names begin with it and a space.
 SUBJECT = "s2fin"
 #: Begins the names of variants that have no teacher and no pixels without a label.
 LABELS_ALONE = "labels alone"
 CALIBRATION_BINS = 15
-#: Options of training whose defaults decide what it gives.
-DECIDING = (
-    "nodata", "resampling", "coregister", "on_conflict", "patch_size", "epochs", "batch_size", "learning_rate",
-    "labels_per_class", "split", "validation", "refit",
-)  # fmt: skip
+#: Decimal places of the figures in a file.
+DIGITS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Run:
-    """What is run.
+    """What is run; runs are ordered as the rows of a file.
 
     Attributes:
         scene, protocol, count, seed: as `protocols.draw` takes them; count is 0 for the published split.
@@ -52,11 +47,6 @@ class Run:
     seed: int
     method: str
 
-    def path(self, results: Path) -> Path:
-        """The file of its record."""
-        method = self.method.replace(" ", "_")
-        return results / self.scene / f"{self.protocol}-{self.count}" / f"{method}-{self.seed}.json"
-
 
 @dataclass(frozen=True)
 class Record:
@@ -64,58 +54,131 @@ class Record:
 
     Attributes:
         run: what was run.
+        version: of the method, see `version_of`; 0 for what older code gave.
         oa, aa, kappa: overall accuracy, average accuracy (0 to 1) and kappa on the test pixels.
         ece: expected calibration error.
-        class_ids: the classes, in the order of the confusion matrix.
-        confusion: test pixels; rows are the reference, columns the prediction.
-        train_counts: training pixels of each class.
         n_train, n_test: training and test pixels.
         seconds: that fitting took, the choice of hyper-parameters included; of a variant of s2fin without its teacher,
             where another one had asked it.
         machine: device and threads that it took them on.
-        fingerprint: of the code.
     """
 
     run: Run
+    version: int
     oa: float
     aa: float
     kappa: float
     ece: float
-    class_ids: list[int]
-    confusion: list[list[int]]
-    train_counts: list[int]
     n_train: int
     n_test: int
     seconds: float
     machine: str
-    fingerprint: str
-
-    def write(self, results: Path) -> None:
-        """Write it, whole or not at all."""
-        path = self.run.path(results)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            temporary.write_text(json.dumps(asdict(self)) + "\n")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @property
     def is_stale(self) -> bool:
-        """Whether the code has changed since."""
-        return self.fingerprint != fingerprint(self.run.method)
+        """Whether another version of the method gave it."""
+        return self.version != version_of(self.run.method)
 
 
-def read_record(path: Path) -> Record:
-    """Read what `Record.write` wrote."""
-    values = json.loads(path.read_text())
-    return Record(**{**values, "run": Run(**values["run"])})
+_RUN, _FIGURES = (
+    {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(kind)[first:]}
+    for kind, first in ((Run, 0), (Record, 1))
+)
+#: The columns of a file of results.
+COLUMNS = (*_RUN, *_FIGURES)
+
+
+def version_of(method: str) -> int:
+    """The present version of a method: `METHOD_VERSION` of s2fin and its variants, `PEERS_VERSION` of its peers."""
+    return METHOD_VERSION if is_subject(method) else PEERS_VERSION
+
+
+def is_subject(method: str) -> bool:
+    """Whether it is s2fin or a variant of it."""
+    return method.split(" ", maxsplit=1)[0] == SUBJECT
+
+
+def whole_of(variant: str) -> str:
+    """The method that a variant of s2fin is to be compared with: it without a teacher too, where the variant is."""
+    alone = f"{SUBJECT} {LABELS_ALONE}"
+    return alone if variant.startswith(f"{alone} ") else SUBJECT
+
+
+# ---- files of results ------------------------------------------------------------------------------------------------
+
+
+def results_file(text: str) -> Path:
+    """The path of a file of results, as an option names it.
+
+    Raises:
+        ArgumentTypeError: it is no CSV file.
+    """
+    if Path(text).suffix != ".csv":
+        raise argparse.ArgumentTypeError(f"{text} is no CSV file; results are kept in one, such as results.csv")
+    return Path(text)
 
 
 def read_records(results: Path) -> list[Record]:
-    """All records in a folder."""
-    return [read_record(path) for path in sorted(results.rglob("*.json"))]
+    """All records in a file, none if there is no such file.
+
+    Raises:
+        ValueError: it has other columns.
+    """
+    if not results.exists():
+        return []
+    with results.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{results} is no file of results: its columns must be {', '.join(COLUMNS)}")
+        return [_record_of(row) for row in reader]
+
+
+def _record_of(row: dict[str, str]) -> Record:
+    run, figures = ({name: kind(row[name]) for name, kind in kinds.items()} for kinds in (_RUN, _FIGURES))
+    return Record(Run(**run), **figures)
+
+
+def keep_record(results: Path, record: Record) -> None:
+    """Put a record into a file, in place of an older one of the same run.
+
+    Processes that share a file take turns, and whoever reads it meanwhile finds it whole.
+    """
+    results.parent.mkdir(parents=True, exist_ok=True)
+    with _turn(results.parent):
+        others = [other for other in read_records(results) if other.run != record.run]
+        write_records(results, [*others, record])
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; the lock of a process that dies goes with it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def write_records(results: Path, records: Iterable[Record]) -> None:
+    """Write a file of records, sorted by their runs, whole or not at all."""
+    temporary = results.with_suffix(f".{os.getpid()}.part")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(_row_of(record) for record in sorted(records, key=lambda record: record.run))
+        temporary.replace(results)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _row_of(record: Record) -> dict[str, object]:
+    values = {**asdict(record.run), **asdict(record)}
+    return {name: round(value, DIGITS) if isinstance(value := values[name], float) else value for name in COLUMNS}
+
+
+# ---- assessment ------------------------------------------------------------------------------------------------------
 
 
 def make_record(
@@ -143,18 +206,15 @@ def make_record(
     accuracy = Accuracy.from_labels(test, predicted, class_ids=class_ids.tolist())
     return Record(
         run=run,
+        version=version_of(run.method),
         oa=accuracy.overall_accuracy,
         aa=accuracy.average_accuracy,
         kappa=accuracy.kappa,
         ece=calibration_error(probabilities.max(axis=1), predicted == test),
-        class_ids=class_ids.tolist(),
-        confusion=accuracy.matrix.tolist(),
-        train_counts=[int((train == class_id).sum()) for class_id in class_ids],
         n_train=len(train),
         n_test=len(test),
         seconds=round(seconds, 2),
         machine=machine,
-        fingerprint=fingerprint(run.method),
     )
 
 
@@ -172,67 +232,3 @@ def calibration_error(confidence: NDArray[np.float64], is_right: NDArray[np.bool
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(np.int64)
     gaps = np.bincount(bins, weights=is_right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-# ---- which code gave a record ----------------------------------------------------------------------------------------
-
-
-def fingerprint(method: str) -> str:
-    """Short hash of the code that decides what a method gives; comments and white space do not count."""
-    return _fingerprint(subject=is_subject(method))
-
-
-@functools.cache  # once a process, as the code is read once
-def _fingerprint(*, subject: bool) -> str:
-    digest = hashlib.sha256()
-    if subject:
-        digest.update(f"{_defaults()}\n".encode())
-    for path in _sources(subject=subject):
-        digest.update(f"{path.relative_to(ROOT)}\n".encode())
-        digest.update(_bare(path.read_text(encoding="utf-8")).encode())
-    return digest.hexdigest()[:10]
-
-
-def _bare(source: str) -> str:
-    """Python source without comments and white space, its blocks in braces.
-
-    NOTE: syntax trees would be less sensitive to layout, but each version of Python writes them in its own way.
-    """
-    lines = [*source.split("\n"), ""]
-    braces: defaultdict[int, str] = defaultdict(str)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        row, column = token.start
-        if token.type == tokenize.COMMENT:
-            lines[row - 1] = lines[row - 1][:column]
-        elif token.type in (tokenize.INDENT, tokenize.DEDENT):
-            braces[row] += "{" if token.type == tokenize.INDENT else "}"
-    return "".join("".join(braces[row] + line for row, line in enumerate(lines, 1)).split())
-
-
-def _defaults() -> dict[str, object]:
-    """The defaults that decide what s2fin gives; other options are given to each run, or say where files are."""
-    options = {field.name: field.default for field in fields(TrainOptions)}
-    return {name: options[name] for name in DECIDING} | {"stride": ClassifyOptions.stride}
-
-
-def is_subject(method: str) -> bool:
-    """Whether it is s2fin or a variant of it."""
-    return method.split(" ", maxsplit=1)[0] == SUBJECT
-
-
-def whole_of(variant: str) -> str:
-    """The method that a variant of s2fin is to be compared with: it without a teacher too, where the variant is."""
-    alone = f"{SUBJECT} {LABELS_ALONE}"
-    return alone if variant.startswith(f"{alone} ") else SUBJECT
-
-
-def _sources(*, subject: bool) -> Iterator[Path]:
-    benchmarks = ROOT / "benchmarks"
-    if subject:
-        yield from sorted((ROOT / "models" / "s2fin").glob("*.py"))
-        yield from sorted((ROOT / "s2fin_cli" / "learn").glob("*.py"))
-        yield from (ROOT / "s2fin_cli" / "geo" / name for name in ("fill.py", "statistics.py"))
-        yield from (ROOT / "s2fin_cli" / "infer" / name for name in ("engine.py", "prior.py", "smoothing.py"))
-    else:
-        yield benchmarks / "peers.py"
-    yield from (benchmarks / "protocols.py", benchmarks / "scenes.py")

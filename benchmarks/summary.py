@@ -1,6 +1,6 @@
 """Tables in Markdown of what benchmarks/accuracy.py measured.
 
-python benchmarks/summary.py [--results FOLDER] [--table FILE]
+python benchmarks/summary.py [--results FILE.csv] [--table FILE]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scipy.stats import t as student
 
 from peers import PEERS
-from records import RESULTS, SUBJECT, Record, is_subject, read_records, whole_of
+from records import RESULTS, SUBJECT, Record, is_subject, read_records, results_file, whole_of
 from scenes import SCENES
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def document(records: Sequence[Record]) -> str:
         "hyper-parameters were chosen on this scene; the independent scenes are the others.\n"
     ]
     if stale := sum(record.is_stale for record in records):
-        parts.append(f"NOTE: results of other code than the present one: {stale} of {len(records)}.\n")
+        parts.append(f"NOTE: results of other versions than the present ones: {stale} of {len(records)}.\n")
     main = [record for record in records if record.run.method in METHODS]
     for (protocol, count), part in _cases(main).items():
         parts.append(f"## Labels: {_title(protocol, count)}\n")
@@ -243,7 +243,7 @@ def document(records: Sequence[Record]) -> str:
 
 
 def write_tables(results: Path, path: Path | None) -> None:
-    """Write the tables of all results in a folder to a file, or to stdout."""
+    """Write the tables of all results in a file to another file, or to stdout."""
     records = read_records(results)
     text = document(records) if records else f"There are no results in {results}.\n"
     if path is None:
@@ -254,7 +254,7 @@ def write_tables(results: Path, path: Path | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=results_file, default=RESULTS)
     parser.add_argument("--table", type=Path, help="Markdown file; without it the tables go to stdout")
     args = parser.parse_args()
     write_tables(args.results, args.table)

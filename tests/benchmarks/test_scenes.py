@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_own_scene_is_measured_like_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = folder.parent / "results"
+    results = folder.parent / "results.csv"
     table = folder.parent / "table.md"
     options = ["--protocols", "blocks", "--counts", "5", "--seeds", "0,", "--methods", "RF"]
     monkeypatch.setattr(

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 import summary
-from records import Record, Run, _bare, calibration_error, fingerprint, make_record, read_records
+from records import Record, Run, version_of
 from summary import (
     best_peer,
     bracket,
@@ -23,17 +21,10 @@ from summary import (
     variants_table,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-IDS = np.array([3, 70, 22531])
-
 
 def record(scene: str, method: str, seed: int, oa: float, protocol: str = "blocks") -> Record:
     run = Run(scene, protocol, 20, seed, method)
-    return Record(
-        run, oa, oa, oa, 0.1, [1, 2], [[1, 0], [0, 1]], [20, 20], 40, 2, 1.5, "cpu, 1 threads", fingerprint(method)
-    )
+    return Record(run, version_of(method), oa, oa, oa, 0.1, 40, 2, 1.5, "cpu, 1 threads")
 
 
 @pytest.fixture
@@ -49,28 +40,6 @@ def records() -> list[Record]:
         ("beaufort_s2", "s2fin -scan"): (0.89, 0.91, 0.93),
     }
     return [record(*key, seed, oa) for key, values in accuracies.items() for seed, oa in enumerate(values)]
-
-
-def test_a_fingerprint_is_of_code_without_comments_and_layout() -> None:
-    code = 'def f(x: int) -> str:\n    return f"{x} # no comment"\n'
-    laid_out = '# why\n\ndef f(\n    x: int\n) -> str:  # what\n\n    return f"{x} # no comment"\n'
-    assert _bare(code) == _bare(laid_out) == 'deff(x:int)->str:{returnf"{x}#nocomment"}'
-    assert _bare(code) != _bare(code.replace("x", "y"))
-    loop = "for x in y:\n    f(x)\n"
-    assert _bare(f"{loop}    g(x)\n") != _bare(f"{loop}g(x)\n")
-
-
-def test_calibration_error_by_hand() -> None:
-    # Bins of 1/15: 0.95 and 0.99 share the last one, 0.5 and 0.52 the eighth, whose edges are 7/15 and 8/15.
-    confidence = np.array([0.95, 0.99, 0.5, 0.52])
-    is_right = np.array([True, False, True, True])
-    expected = (abs(1 - (0.95 + 0.99)) + abs(2 - (0.5 + 0.52))) / 4
-    assert calibration_error(confidence, is_right) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("confidence", "is_right", "expected"), [(1.0, True, 0), (1.0, False, 1), (0.0, False, 0)])
-def test_calibration_error_at_the_ends(confidence: float, is_right: bool, expected: float) -> None:
-    assert calibration_error(np.full(4, confidence), np.full(4, is_right)) == pytest.approx(expected)
 
 
 def test_interval_by_hand() -> None:
@@ -142,10 +111,10 @@ def test_a_variant_without_a_teacher_is_compared_with_the_whole_without_one() ->
     ]
 
 
-def test_document_tells_of_results_of_other_code(records: list[Record]) -> None:
-    assert "other code" not in document(records)
-    stale = dataclasses.replace(records[0], fingerprint="other")
-    assert f"other code than the present one: 1 of {len(records)}." in document([stale, *records[1:]])
+def test_document_tells_of_results_of_other_versions(records: list[Record]) -> None:
+    assert "other versions" not in document(records)
+    stale = dataclasses.replace(records[0], version=0)
+    assert f"other versions than the present ones: 1 of {len(records)}." in document([stale, *records[1:]])
 
 
 def test_an_incomplete_set_of_results_has_gaps(records: list[Record]) -> None:
@@ -155,25 +124,3 @@ def test_an_incomplete_set_of_results_has_gaps(records: list[Record]) -> None:
     assert lines[4].startswith("| **mean** | - |")
     assert paired_table(few).splitlines()[2].endswith("| - | - (RF) |")
     assert document([r for r in records if r.run.method == "s2fin"])
-
-
-def test_records_are_assessed_and_read_back(tmp_path: Path) -> None:
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]])
-    made = make_record(
-        Run("beaufort_s2", "random", 5, 1, "s2fin hard masks"),
-        IDS,
-        probabilities,
-        train=np.array([3, 3, 70, 22531]),
-        test=np.array([3, 70, 70, 22531]),
-        seconds=1.234,
-        machine="cpu, 1 threads",
-    )
-    assert made.confusion == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
-    assert made.oa == pytest.approx(3 / 4)
-    assert made.aa == pytest.approx(2.5 / 3)
-    assert made.train_counts == [2, 1, 1]
-    assert not made.is_stale
-    made.write(tmp_path)
-    made.write(tmp_path)
-    assert read_records(tmp_path) == [made]
-    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".json"]
