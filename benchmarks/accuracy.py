@@ -33,7 +33,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import s2fin_cli
 from peers import PEERS, Samples, SceneFeatures
-from protocols import LABEL_COUNTS, PROTOCOLS, draw
+from protocols import LABEL_COUNTS, PROTOCOLS, Case, draw
 from records import (
     LABELS_ALONE,
     RESULTS,
@@ -367,10 +367,9 @@ def tell_stale(runs: list[Run], results: Path, console: Console) -> None:
         console.print(f"results of other versions: {stale}; they are kept, and --refresh computes them again")
 
 
-def perform(run: Run, features: SceneFeatures, subjects: Subjects) -> Record:
-    """Fit and assess one method."""
+def perform(run: Run, case: Case, features: SceneFeatures, subjects: Subjects) -> Record:
+    """Fit and assess one method on the pixels of a draw."""
     loaded = features.loaded
-    case = draw(loaded, run.protocol, run.count, run.seed)
     if not is_subject(run.method):
         features.at(PEERS[run.method].kind, case.train)  # makes them for the whole scene, which is no part of fitting
     start = time.perf_counter()
@@ -401,12 +400,14 @@ def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Co
         task = progress.add_task("", total=len(runs))
         for name, group in itertools.groupby(runs, key=lambda run: run.scene):
             features = SceneFeatures(load(by_name[name]))
+            draw_once = functools.lru_cache(maxsize=1)(functools.partial(draw, features.loaded))
             for run in group:
                 text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
                 progress.update(task, description=text)
                 if pending([run], results, refresh=refresh):  # another process may have been faster
                     try:
-                        record = perform(run, features, subjects)
+                        case = draw_once(run.protocol, run.count, run.seed)  # its methods come one after another
+                        record = perform(run, case, features, subjects)
                         keep_record(results, record)
                         console.print(f"{text}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
                     except (S2finError, RuntimeError, ValueError) as error:

@@ -74,6 +74,11 @@ SCENES = (
     ),
     Scene("gulfport_crop", {"hsi": "muufl_hsi64.tif", "lidar": "muufl_dsm.tif"}, "muufl_pure80.tif", tuned_on=True),
     Scene("beaufort_s2", {}, "rcr_landcover.shp", "Classvalue", bands="*, B0?.tiff", tuned_on=True),
+    Scene("zion_landsat_dem", {"msi": "landsat8.tif", "dsm": "srtm.tif"}, "nlcd2011.tif"),
+    Scene("wetland_bc_s2_dem", {"msi": "sentinel2_b4.tif", "dsm": "dem.tif"}, "points.gpkg", "class"),
+    # its fourth band is declared alpha, and used as data, as it holds too many values for a mask
+    Scene("lattes_ortho_lidar", {"msi": "ortho_rgbn.tif", "lidar": "lidar_height.tif"}, "lidar_class.tif"),
+    Scene("charente_s2_s1", {"msi": "s2_before_after.tif", "sar": "s1_vv_before_after.tif"}, "flood.tif"),
 )
 
 

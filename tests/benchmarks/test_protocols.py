@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import protocols
 from protocols import BLOCK_SIDE, BUFFER, draw
 from s2fin_cli.config import InputOptions
 from s2fin_cli.geo.classes import make_classes
 from s2fin_cli.geo.labels import LabelledPixels
 from s2fin_cli.geo.stack import build_stack
-from scenes import LoadedScene, Scene
+from scenes import SCENES, LoadedScene, Scene, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from tests.conftest import WriteRaster
@@ -90,3 +93,33 @@ def test_the_published_split_is_given_as_it_is(made_scene: LoadedScene) -> None:
     halves = (made_scene.labels.select(np.arange(10)), made_scene.labels.select(np.arange(10, 30)))
     case = draw(dataclasses.replace(made_scene, fixed=halves), "fixed", 5, 3)
     assert (case.train, case.test) == halves
+
+
+@pytest.mark.parametrize("protocol", ["blocks", "random"])
+def test_of_many_test_pixels_some_are_chosen_at_random(
+    made_scene: LoadedScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: str
+) -> None:
+    everything = draw(made_scene, protocol, 5, 1)
+    assert len(everything.test) > 500
+    monkeypatch.setattr(protocols, "MOST_TESTED", 300)
+    case, again = (draw(made_scene, protocol, 5, 1) for _ in range(2))
+    assert pixels(case.train) == pixels(everything.train)
+    assert pixels(case.test) == pixels(again.test) < pixels(everything.test)
+    assert 295 <= len(case.test) <= 300 + 1  # a rare class keeps one pixel
+    before, after = everything.test.counts(), case.test.counts()
+    for class_id in after:
+        assert after[class_id] == pytest.approx(before[class_id] * 300 / len(everything.test), abs=1)
+        assert after[class_id] >= 1
+    own = dataclasses.replace(made_scene, scene=dataclasses.replace(made_scene.scene, root=tmp_path))
+    assert pixels(draw(own, protocol, 5, 1).test) == pixels(everything.test)
+
+
+def test_blocks_of_few_points_have_each_class_on_both_sides(real_scenes: Path) -> None:
+    (scene,) = (scene for scene in SCENES if scene.name == "wetland_bc_s2_dem")
+    loaded = load(scene)
+    for seed in range(3):
+        case = draw(loaded, "blocks", 20, seed)
+        for side in (case.train, case.test):
+            assert len(np.unique(side.class_ids)) == 6
+        assert len(case.train) >= 25
+        assert len(case.test) >= 50

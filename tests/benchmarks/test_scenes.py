@@ -133,3 +133,23 @@ def test_no_two_scenes_of_one_name(folder: Path, capsys: pytest.CaptureFixture[s
         with pytest.raises(SystemExit, match="2"):
             accuracy.parse_arguments(["--scenes", text])
         assert "gulfport_crop is the name of another scene; rename " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "bands", "classes", "labels"),
+    [
+        ("zion_landsat_dem", (4, 1), 12, 420_000),
+        ("wetland_bc_s2_dem", (1, 1), 6, 500),
+        ("lattes_ortho_lidar", (4, 1), 4, 38_330),  # the band that is declared alpha among them
+        ("charente_s2_s1", (6, 2), 2, 395_264),
+    ],
+)
+def test_scenes_whose_second_image_tells(
+    real_scenes: Path, name: str, bands: tuple[int, int], classes: int, labels: int
+) -> None:
+    (scene,) = (scene for scene in SCENES if scene.name == name)
+    loaded = load(scene)
+    assert (loaded.image_bands, len(loaded.image)) == (bands[0], sum(bands))
+    assert len(loaded.labels) == labels
+    assert len(np.unique(loaded.labels.class_ids)) == classes
+    assert (loaded.image.std(axis=(1, 2)) > 0).all()
