@@ -1,6 +1,6 @@
 """Accuracy of s2fin with its defaults, of its variants, and of the classifiers one would take instead.
 
-python benchmarks/accuracy.py [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
+python benchmarks/accuracy.py [--quick] [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
     [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FILE.csv] [--table FILE] [--refresh]
 
 Each result is a row of the file of results, and is not computed again while it is there; so a run that was stopped goes
@@ -40,6 +40,7 @@ from records import (
     SUBJECT,
     Record,
     Run,
+    claimed,
     is_subject,
     keep_record,
     make_record,
@@ -77,6 +78,8 @@ if TYPE_CHECKING:
 CHUNK = 1024
 #: The variant that sees no second image.
 ONE_IMAGE = "one image"
+#: Defaults of a quick run, of half an hour on two cores: a draw of each scene.
+QUICK = {"protocols": "blocks", "counts": "20", "seeds": "0,"}
 #: What is changed in the network to see what its parts are worth.
 PARTS: dict[str, dict[str, object]] = {
     "-hfset": {"hfset": False},
@@ -351,8 +354,8 @@ def plan(args: argparse.Namespace) -> list[Run]:
 
 
 def _is_possible(scene: Scene, protocol: str, method: str) -> bool:
-    images = len(scene.images) + (scene.bands is not None)
-    return (protocol != "fixed" or scene.fixed is not None) and (method != f"{SUBJECT} {ONE_IMAGE}" or images > 1)
+    has_split = protocol != "fixed" or scene.fixed is not None
+    return has_split and (method != f"{SUBJECT} {ONE_IMAGE}" or scene.has_second_image)
 
 
 def pending(runs: list[Run], results: Path, *, refresh: bool) -> list[Run]:
@@ -390,7 +393,10 @@ def perform(run: Run, case: Case, features: SceneFeatures, subjects: Subjects) -
 
 
 def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Console, *, refresh: bool) -> int:
-    """Perform runs on scenes one after another and write what they give; the number of those that failed."""
+    """Perform runs on scenes one after another and keep what they give; the number of those that failed.
+
+    Runs that another process performs, or has performed meanwhile, are left to it.
+    """
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -402,19 +408,29 @@ def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Co
             features = SceneFeatures(load(by_name[name]))
             draw_once = functools.lru_cache(maxsize=1)(functools.partial(draw, features.loaded))
             for run in group:
-                text = f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
-                progress.update(task, description=text)
-                if pending([run], results, refresh=refresh):  # another process may have been faster
-                    try:
+                progress.update(task, description=_described(run))
+                with claimed(results, run) as is_ours:
+                    if is_ours and pending([run], results, refresh=refresh):
                         case = draw_once(run.protocol, run.count, run.seed)  # its methods come one after another
-                        record = perform(run, case, features, subjects)
-                        keep_record(results, record)
-                        console.print(f"{text}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
-                    except (S2finError, RuntimeError, ValueError) as error:
-                        failed += 1
-                        console.print(f"{text} failed: {error}", highlight=False, markup=False)
+                        failed += not _try(run, case, features, subjects, results=results, console=console)
                 progress.advance(task)
     return failed
+
+
+def _try(run: Run, case: Case, features: SceneFeatures, subjects: Subjects, *, results: Path, console: Console) -> bool:
+    """Perform a run, keep what it gives and say so; whether it did not fail."""
+    try:
+        record = perform(run, case, features, subjects)
+    except (S2finError, RuntimeError, ValueError) as error:
+        console.print(f"{_described(run)} failed: {error}", highlight=False, markup=False)
+        return False
+    keep_record(results, record)
+    console.print(f"{_described(run)}: OA {100 * record.oa:.1f} in {record.seconds:.0f} s", highlight=False)
+    return True
+
+
+def _described(run: Run) -> str:
+    return f"{run.scene} {run.protocol} {run.count} seed {run.seed} {run.method}"
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -464,6 +480,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     methods = [SUBJECT, *PEERS]
+    quick = "one draw of blocks with 20 labels a class, seed 0, where the other options do not say otherwise"
+    parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--scenes", type=_scenes, default="all", help=f"names, or folders with a {SCENE_FILE}")
     parser.add_argument("--protocols", type=_among(PROTOCOLS), default="all", help=", ".join(PROTOCOLS))
     parser.add_argument("--counts", type=_numbers, default=",".join(map(str, LABEL_COUNTS)), help="labels of a class")
@@ -474,7 +492,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--results", type=results_file, default=RESULTS, help="CSV file; it is made if need be")
     parser.add_argument("--table", type=Path, help="Markdown file; without it the tables go to stdout")
     parser.add_argument("--refresh", action="store_true", help="compute again what other versions gave")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.quick:
+        parser.set_defaults(**QUICK)
+        args = parser.parse_args(arguments)
+    return args
 
 
 def main() -> int:

@@ -7,6 +7,8 @@ import contextlib
 import csv
 import fcntl
 import os
+import tempfile
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,6 +160,31 @@ def _turn(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def claimed(results: Path, run: Run) -> Iterator[bool]:
+    """Claim a run while the context is entered, so that processes started together share the work of a file.
+
+    Yields:
+        whether the claim succeeded; False where another process of this machine is at the run. What a process that dies
+        has claimed is free again.
+    """
+    claims, number = claim_of(results, run)
+    with claims.open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            is_ours = False
+        else:
+            is_ours = True
+        yield is_ours
+
+
+def claim_of(results: Path, run: Run) -> tuple[Path, int]:
+    """The file, and the number of the byte in it, whose lock claims a run."""
+    of_results, of_run = (zlib.crc32(str(part).encode()) for part in (results.resolve(), run))
+    return Path(tempfile.gettempdir(), f"s2fin-{of_results:08x}.claims"), of_run
 
 
 def write_records(results: Path, records: Iterable[Record]) -> None:

@@ -62,6 +62,11 @@ class Scene:
             paths["msi"] = sorted(map(str, self.folder.glob(self.bands)))
         return paths
 
+    @property
+    def has_second_image(self) -> bool:
+        """Whether there is a second image beside the passive one."""
+        return len(self.images) + (self.bands is not None) > 1
+
 
 SCENES = (
     Scene("amazon_s2_dem", {"msi": "sen2_12b.tif", "dsm": "srtm_sen2.tif"}, "train_sen2.gpkg", "class", tuned_on=True),

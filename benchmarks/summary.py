@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import t as student
 
-from peers import PEERS
+from peers import ENSEMBLE, PEERS
 from records import RESULTS, SUBJECT, Record, is_subject, read_records, results_file, whole_of
 from scenes import SCENES
 
@@ -27,6 +27,8 @@ Figures = dict[str, dict[str, Values]]
 
 CONFIDENCE = 0.95
 TUNED_ON = {scene.name for scene in SCENES if scene.tuned_on}
+#: Whether known scenes have two images.
+TWO_IMAGES = {scene.name: scene.has_second_image for scene in SCENES}
 METHODS = (SUBJECT, *PEERS)
 NO_VALUE = "-"
 
@@ -122,6 +124,37 @@ def _mean(figures: Figures, scenes: Sequence[str], method: str) -> Values:
 
 
 # ---- the parts of the document ---------------------------------------------------------------------------------------
+
+
+def standing_table(records: Sequence[Record], *, two_images: bool) -> str | None:
+    """How s2fin stands on the known scenes with two images, or with one, that it was measured on; None if on none."""
+    rows = []
+    for (protocol, count), part in _cases(records).items():
+        figures = figures_of(part, "oa")
+        scenes = [scene for scene in figures if TWO_IMAGES.get(scene) is two_images and SUBJECT in figures[scene]]
+        if scenes:
+            rows.append([_title(protocol, count), str(len(scenes)), *_standing(figures, scenes)])
+    less = (f"OA less that of {peer}" for peer in ("the best peer", ENSEMBLE))
+    head = ["Labels", "Scenes", "s2fin, OA, %", "Best peer on average", *less, "Worst scene, beside its best peer"]
+    return table(head, rows) if rows else None
+
+
+def _standing(figures: Figures, scenes: Sequence[str]) -> list[str]:
+    """Cells of `standing_table`: means over scenes, and the scene on which s2fin is least good beside its best peer."""
+
+    def less(scene: str, peer: str | None) -> Values:
+        return difference(figures[scene][SUBJECT], figures[scene].get(peer or "", {}))
+
+    best = best_peer(figures, scenes)
+    compared = [bracket(mean_over([less(scene, peer) for scene in scenes])) for peer in (best, ENSEMBLE)]
+    own = {scene: peer for scene in scenes if (peer := best_peer(figures, [scene])) and less(scene, peer)}
+    worst = min(own, key=lambda scene: fmean(less(scene, own[scene]).values()), default=None)
+    return [
+        spread(_mean(figures, scenes, SUBJECT)),
+        f"{best} {spread(_mean(figures, scenes, best))}" if best else NO_VALUE,
+        *compared,
+        f"{_label(worst)} {bracket(less(worst, own[worst]))} ({own[worst]})" if worst else NO_VALUE,
+    ]
 
 
 def overall_table(records: Sequence[Record]) -> str:
@@ -230,6 +263,9 @@ def document(records: Sequence[Record]) -> str:
     if stale := sum(record.is_stale for record in records):
         parts.append(f"NOTE: results of other versions than the present ones: {stale} of {len(records)}.\n")
     main = [record for record in records if record.run.method in METHODS]
+    for title, two_images in (("Scenes with two images", True), ("Scenes with one image", False)):
+        if (text := standing_table(main, two_images=two_images)) is not None:
+            parts += [f"## {title}\n", text]
     for (protocol, count), part in _cases(main).items():
         parts.append(f"## Labels: {_title(protocol, count)}\n")
         if protocol == "fixed":

@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 import peers
+from scenes import Scene, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    from tests.conftest import WriteRaster
 
 CLASSES = 6
 
@@ -56,3 +61,41 @@ def test_a_cnn_that_has_them_right_stays_as_it_is(monkeypatch: pytest.MonkeyPatc
     as_trained = fit_unsettled(known)
     assert (as_trained.argmax(axis=1) == known.targets).all(), "the case is one that does not need it"
     assert np.array_equal(fit(known), as_trained)
+
+
+def test_squares_around_a_pixel_by_hand() -> None:
+    band = np.random.default_rng(0).normal(1000, 5, (40, 50)).astype(np.float32)
+    mean, deviation = peers.surroundings(band, 7)
+    assert mean[20, 30] == pytest.approx(band[17:24, 27:34].mean(), abs=1e-3)
+    assert deviation[20, 30] == pytest.approx(band[17:24, 27:34].std(), abs=1e-3)
+    mirrored = np.pad(band, 3, mode="reflect")[:7, :7]  # of the corner
+    assert mean[0, 0] == pytest.approx(mirrored.mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize(("image_bands", "features"), [(2, 27), (peers.MANY_BANDS + 4, 21 + 8 * 11)])
+def test_the_ensemble_sees_both_images_at_four_scales(
+    tmp_path: Path, write_raster: WriteRaster, image_bands: int, features: int
+) -> None:
+    rng = np.random.default_rng(1)
+    bands = rng.normal(100, 1, (image_bands, 60, 60)).astype(np.float32)
+    labels = np.zeros((60, 60), np.uint8)
+    labels[5:15, 5:15], labels[40:50, 40:50] = 1, 2
+    bands[:, :, 30:] += 3
+    write_raster(tmp_path / "image.tif", bands)
+    write_raster(tmp_path / "heights.tif", rng.normal(size=(1, 60, 60)).astype(np.float32))
+    write_raster(tmp_path / "labels.tif", labels, nodata=0)
+    loaded = load(Scene(tmp_path.name, {"hsi": "image.tif", "dsm": "heights.tif"}, "labels.tif", root=tmp_path.parent))
+    scene = peers.SceneFeatures(loaded)
+    some = loaded.labels.select(rng.permutation(200)[:50])
+    values = scene.at("scales", some)
+    assert values.shape == (50, features)
+    heights, mean = loaded.image[-1], values[:, -2]  # of the heights, over 31 pixels
+    expected = [
+        np.pad(heights, 15, mode="reflect")[r : r + 31, c : c + 31].mean()
+        for r, c in zip(some.rows, some.cols, strict=True)
+    ]
+    assert mean == pytest.approx(np.array(expected), abs=1e-3)
+    known = peers.Samples(values, some.class_ids - 1, image_bands)
+    probabilities = peers.fit_ensemble(known, 0)(scene.at("scales", loaded.labels))
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(200))
+    assert (probabilities.argmax(axis=1) == loaded.labels.class_ids - 1).all()

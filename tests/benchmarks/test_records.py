@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +20,18 @@ from rich.console import Console
 import accuracy
 import records
 from peers import PEERS, PEERS_VERSION
-from records import RESULTS, Record, Run, calibration_error, keep_record, make_record, read_records, results_file
+from records import (
+    RESULTS,
+    Record,
+    Run,
+    calibration_error,
+    claim_of,
+    claimed,
+    keep_record,
+    make_record,
+    read_records,
+    results_file,
+)
 from s2fin_cli.learn import METHOD_VERSION
 
 if TYPE_CHECKING:
@@ -100,6 +114,22 @@ def test_several_share_a_file(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:  # the lock is one between open files, so threads take turns as processes do
         list(pool.map(functools.partial(keep_all, results), parts))
     assert [kept.run.seed for kept in read_records(results)] == list(range(60))
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    results = tmp_path / "results.csv"
+    claims, number = claim_of(results, RUN)
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX, 1, int(sys.argv[2]))"
+    command = [sys.executable, "-c", f"{hold}; print('held', flush=True); input()", str(claims), str(number)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with claimed(results, RUN) as same, claimed(results, replace(RUN, seed=9)) as another:
+            assert (same, another) == (False, True)
+        other.kill()
+    with claimed(results, RUN) as freed:
+        assert freed
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 import accuracy
+from peers import PEERS
 from protocols import draw
 from records import Run, read_records
 from s2fin_cli.learn import pipeline
@@ -117,6 +118,14 @@ def test_a_wrong_description_is_told(folder: Path, text: str, message: str) -> N
     (folder / "scene.toml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_scene(folder)
+
+
+def test_a_quick_run_is_of_one_draw_if_not_told_otherwise() -> None:
+    args = accuracy.parse_arguments(["--quick"])
+    assert (args.scenes, args.protocols, args.counts, args.seeds) == (list(SCENES), ["blocks"], [20], [0])
+    assert args.methods == ["s2fin", *PEERS]
+    args = accuracy.parse_arguments(["--counts", "5", "--quick", "--methods", "RF"])
+    assert (args.protocols, args.counts, args.methods) == (["blocks"], [5], ["RF"])
 
 
 def test_a_name_that_is_no_scene(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from summary import (
     overall_table,
     paired_table,
     spread,
+    standing_table,
     variants_table,
 )
 
@@ -124,3 +125,41 @@ def test_an_incomplete_set_of_results_has_gaps(records: list[Record]) -> None:
     assert lines[4].startswith("| **mean** | - |")
     assert paired_table(few).splitlines()[2].endswith("| - | - (RF) |")
     assert document([r for r in records if r.run.method == "s2fin"])
+
+
+def test_how_s2fin_stands_by_hand(records: list[Record]) -> None:
+    two = [record("lattes_ortho_lidar", method, 0, oa) for method, oa in (("s2fin", 0.8), ("RF", 0.9), ("ET+GB", 0.7))]
+    peers_alone = record("zion_landsat_dem", "RF", 0, 0.1)
+    of_two = standing_table([*records, *two, peers_alone], two_images=True)
+    assert of_two is not None
+    assert of_two.splitlines()[2:] == [
+        # gulfport_crop: 70.0, and RF 71.0; lattes_ortho_lidar, which has one draw: 80.0, and RF 90.0
+        "| blocks, 20 a class | 2 | 75.0 | RF 81.0 | -6.0 | - | lattes_ortho_lidar -10.0 (RF) |"
+    ]
+    of_one = standing_table(records, two_images=False)
+    assert of_one is not None
+    line = of_one.splitlines()[2]
+    assert line.startswith(
+        "| blocks, 20 a class | 1 | 92.0 ± 2.0 | SVM 88.0 ± 0.0 | +4.0 [-1.0, +9.0] | - | beaufort_s2 "
+    )
+    assert standing_table([record("own", "s2fin", 0, 0.5)], two_images=True) is None
+
+
+def test_scenes_with_two_images_come_first(records: list[Record]) -> None:
+    titles = [line for line in document(records).splitlines() if line.startswith("## ")]
+    assert titles[:3] == ["## Scenes with two images", "## Scenes with one image", "## Labels: blocks, 20 a class"]
+    assert not {"## Scenes with two images", "## Scenes with one image"} & set(
+        document([record("own", "s2fin", 0, 0.5)]).splitlines()
+    )
+
+
+def test_the_difference_to_the_ensemble() -> None:
+    accuracies = {
+        ("lattes_ortho_lidar", "s2fin"): 0.80,
+        ("lattes_ortho_lidar", "ET+GB"): 0.70,
+        ("gulfport_crop", "s2fin"): 0.90,
+        ("gulfport_crop", "ET+GB"): 0.95,
+    }
+    table = standing_table([record(*key, 0, oa) for key, oa in accuracies.items()], two_images=True)
+    assert table is not None
+    assert table.splitlines()[2].endswith(r"| 85.0 | ET+GB 82.5 | +2.5 | +2.5 | gulfport_crop \* -5.0 (ET+GB) |")
