@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
     from s2fin import S2Fin
     from s2fin_cli.geo.labels import LabelledPixels
-    from s2fin_cli.learn.teacher import Teacher
+    from s2fin_cli.learn.pipeline import _Taught
     from s2fin_cli.modelinfo import ModelInfo
     from scenes import LoadedScene
 
@@ -198,7 +198,7 @@ class Lessons:
 
     def __init__(self) -> None:
         self._draw: Run | None = None
-        self._said: list[tuple[TrainingSet, Teacher, NDArray[np.int64]]] = []
+        self._said: list[_Taught] = []
 
     @contextlib.contextmanager
     def kept(self, draw: Run) -> Iterator[None]:
@@ -207,7 +207,7 @@ class Lessons:
             self._draw, self._said = draw, []
         teach, asked = pipeline._teach, itertools.count()
 
-        def once(*args: Any, **kwargs: Any) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
+        def once(*args: Any, **kwargs: Any) -> _Taught:
             number = next(asked)
             if number == len(self._said):
                 self._said.append(teach(*args, **kwargs))
@@ -328,11 +328,13 @@ def taught_by_labels(*, alone: bool) -> Iterator[None]:
         return
     teach = pipeline._teach
 
-    def without_the_rest(*args: Any, **kwargs: Any) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
-        train, teacher, kept = teach(*args, **kwargs)
-        labelled = np.flatnonzero(train.labels >= 0)
-        cells, targets, labels = train.cells.select(labelled), train.targets[labelled], train.labels[labelled]
-        return TrainingSet(cells, targets, labels), teacher, kept
+    def without_the_rest(*args: Any, **kwargs: Any) -> _Taught:
+        taught = teach(*args, **kwargs)
+        given = taught.train_set
+        labelled = np.flatnonzero(given.labels >= 0)
+        places = {name: getattr(given.cells, name)[labelled] for name in ("index", "rows", "cols")}
+        train = TrainingSet(replace(given.cells, **places), given.targets[labelled], given.labels[labelled])
+        return replace(taught, train_set=train)
 
     with mock.patch.object(pipeline, "_teach", without_the_rest):
         yield

@@ -17,12 +17,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from s2fin import S2Fin, S2FinConfig
+from s2fin.config import HALO
 from s2fin_cli.infer.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
+
+    from s2fin.network import StemMaps
 
 SIDE = 64
 WINDOWS = 1024
@@ -32,6 +35,14 @@ TILES = {1: 40, 5: 120}
 TURNS = 15
 #: The parts that are there unless they are switched off.
 PARTS = [field.name for field in fields(S2FinConfig) if field.default is True]
+
+
+class WithoutStatistics(S2Fin):
+    """A network without AFCM that does not compute either what AFCM alone looks at."""
+
+    def context(self, broad: Tensor) -> Tensor:
+        """Give anything: nobody looks at it."""
+        return broad
 
 
 def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
@@ -46,8 +57,13 @@ def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
 
 def mflop(run: Callable[[], object]) -> float:
     """Millions of multiplications and additions in matrix products and convolutions."""
-    with FlopCounterMode(display=False) as counter:
-        run()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the counter counts in its own thread alone, and the engine computes in several
+    try:
+        with FlopCounterMode(display=False) as counter:
+            run()
+    finally:
+        torch.set_num_threads(threads)
     return float(counter.get_total_flops()) / 1e6
 
 
@@ -55,9 +71,14 @@ def mflop(run: Callable[[], object]) -> float:
 def measure(bands: int) -> str:
     """One line of figures for a network of so many bands and one height."""
     model = _network(bands)
-    side = SIDE + 2 * model.halo
+    side = SIDE + model.cfg.context_size - 1
     x, a = model.standardize(torch.randn(1, bands, side, side), torch.randn(1, 1, side, side))
-    maps = model.stem(x, a)
+
+    def stem() -> StemMaps:
+        near_x, near_a = (_inner(part, (side - SIDE) // 2 - HALO) for part in (x, a))
+        return model.stem(near_x, near_a, model.context(model.broad(x, a)))
+
+    maps = stem()
     size, block = model.cfg.patch_size, model.block(model.cfg.block_size)
     tokens = maps.tokens.permute(0, 3, 4, 1, 2).reshape(-1, *maps.tokens.shape[1:3])[:WINDOWS]
     image, aux = (
@@ -70,9 +91,9 @@ def measure(bands: int) -> str:
 
     return (
         f"{bands} + 1 bands: {_parameters(model)} parameters, "
-        f"{mflop(lambda: model.stem(x, a)) / SIDE**2:.1f} MFLOP a pixel in the stem, "
+        f"{mflop(stem) / SIDE**2:.1f} MFLOP a pixel in the stem, "
         f"{mflop(lambda: classify(1)):.1f} MFLOP a window, "
-        f"{SIDE**2 / fastest(lambda: model.stem(x, a)):.0f} pixels/s in the stem, "
+        f"{SIDE**2 / fastest(stem):.0f} pixels/s in the stem, "
         f"{WINDOWS / fastest(lambda: classify(WINDOWS)):.0f} windows/s"
     )
 
@@ -85,7 +106,7 @@ def cost_of_parts(bands: int, stride: int) -> str:
     valid = torch.ones(size, size, dtype=torch.bool)
 
     def tile_of(engine: Engine) -> tuple[Tensor, Tensor, Tensor]:
-        side = size + 2 * engine.margin  # without AFCM a network does not look as far
+        side = size + 2 * engine.margin
         return torch.randn(bands, side, side), torch.randn(1, side, side), valid
 
     runs = [partial(engine.predict, *tile_of(engine)) for engine in engines]
@@ -97,7 +118,13 @@ def cost_of_parts(bands: int, stride: int) -> str:
 
 def _network(bands: int, changes: Mapping[str, object] | None = None) -> S2Fin:
     options = {"in_channels": bands, "aux_channels": 1, "num_classes": 15, **(changes or {})}
-    return S2Fin(S2FinConfig.from_dict(options)).eval()
+    config = S2FinConfig.from_dict(options)
+    return (S2Fin if config.afcm else WithoutStatistics)(config).eval()
+
+
+def _inner(values: Tensor, border: int) -> Tensor:
+    """Squares (..., S, S) without so many pixels at each edge."""
+    return values[..., border : values.shape[-1] - border, border : values.shape[-1] - border]
 
 
 def _parameters(model: S2Fin) -> int:

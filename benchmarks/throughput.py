@@ -149,7 +149,7 @@ def train(scene: SyntheticScene, folder: Path) -> Path:
     """A trained model for a scene; of one epoch and a small teacher, as speed does not depend on how good it is."""
     model = folder / "model.s2fin"
     with (
-        mock.patch.multiple(teacher, TREES=8, FEWER_TREES=4),
+        mock.patch.multiple(teacher, TREES=8, TREES_TO_VALIDATE=4, ROUNDS=4, FEWEST_ROUNDS=4),
         mock.patch.multiple(learn_pipeline, SCENE_CELLS=16, SCENE_PIXELS=500),
     ):
         s2fin_cli.train(**scene.images, labels=scene.labels, output=model, epochs=1, validation=0, labels_per_class=5)

@@ -4,7 +4,7 @@ Without arguments it works on the Olinda example beside this file: a Landsat 7 i
 hand-drawn polygons. With few epochs the map is a rough one; the command line's default is more.
 
     python examples/python_api.py
-    python examples/python_api.py --msi my_image.tif --dsm my_heights.tif --labels my_polygons.gpkg --epochs 40
+    python examples/python_api.py --msi my_image.tif --dsm my_heights.tif --labels my_polygons.gpkg --epochs 10
 """
 
 from __future__ import annotations

@@ -210,9 +210,9 @@ class TrainOptions(LabelOptions, InputOptions):
         output: the model file to write.
         overwrite: whether `output` may already be there.
         patch_size: pixels a side of the window that is classified, odd, 5 to 21.
-        epochs: rounds of training; one is 16 to 60 steps, and no pass over all training pixels.
+        epochs: rounds of training; one is 16 to 80 steps, not a pass over all training pixels.
         batch_size: windows a step.
-        learning_rate: the highest learning rate of the schedule; twice that where labels lie densely.
+        learning_rate: peak learning rate of the one-cycle schedule; doubled where labels lie densely.
         labels_per_class: training pixels of one class at most, likewise validation pixels.
         split: how validation pixels are held out: "polygons" (whole ones), "blocks" (of pixels, with a buffer),
             "random" (single pixels; flatters the figures), or "auto": polygons for polygons, else blocks.
@@ -224,9 +224,9 @@ class TrainOptions(LabelOptions, InputOptions):
     output: StrPath = DEFAULT_MODEL
     overwrite: bool = False
     patch_size: int = 7
-    epochs: int = 40
+    epochs: int = 10
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     labels_per_class: int = 1000
     split: str = "auto"
     validation: float = 0.25
@@ -346,7 +346,7 @@ class SplitOptions(LabelOptions):
     picture: StrPath | None = None
     method: str = "auto"
     share: float = 0.5
-    distance: int = 10
+    distance: int = 19
     seed: int = 0
     overwrite: bool = False
 

@@ -1,7 +1,9 @@
 """The device that computes, and what makes it do so well."""
 
+import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
 
 import torch
 
@@ -24,6 +26,21 @@ def pick_device(name: str) -> torch.device:
         built = torch.version.cuda or "none: this is a CPU build of torch"
         raise UsageError(f"no CUDA device can be used (CUDA version of torch: {built}); take --device cpu")
     return torch.device(name)
+
+
+@contextlib.contextmanager
+def one_thread_an_operation() -> Iterator[int]:
+    """Let each of torch's operations keep to one thread; gives the number of threads to share the work among instead.
+
+    Threads that share one small operation wait for each other at its end, and wait long where another process takes one
+    of their cores: training was up to ten times slower so. Pieces of work that each have a thread do not.
+    """
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield count
+    finally:
+        torch.set_num_threads(count)
 
 
 def keep_freed_memory() -> None:

@@ -36,7 +36,9 @@ METADATA_KEY = "s2fin"
 CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+#: The first format whose networks are those of today.
+OLDEST_FORMAT = 3
 
 
 def current_versions() -> dict[str, str]:
@@ -129,6 +131,11 @@ def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict
             raise ModelFileError(
                 f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, and this "
                 f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
+            )
+        if values["format"] < OLDEST_FORMAT:
+            raise ModelFileError(
+                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, whose "
+                "network this version no longer has; train again"
             )
         if not isinstance(values[ITEM_KEY], dict):
             raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")

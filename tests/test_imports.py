@@ -33,7 +33,8 @@ ALLOWED = {
     "modelfit": BASE | {"geo", "modelinfo"},
     "assess": BASE | {"geo"},
     "infer": BASE | {"geo", "device", "modelfile", "modelfit", "modelinfo", "stac"},
-    "learn": BASE | {"geo", "device", "modelfile", "modelinfo", "assess"},  # it reports its accuracy
+    # it reports its accuracy, as what a map would tell of the pixels held out
+    "learn": BASE | {"geo", "device", "modelfile", "modelinfo", "assess", "infer"},
     "inspection": BASE | {"geo", "modelfile", "stac"},
     "demo": BASE | {"geo"} | USE_CASES,
     "alignment": BASE | {"geo"},

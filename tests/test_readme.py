@@ -45,7 +45,7 @@ def test_shown_project_file_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "s2fin.toml"
     path.write_text(block, encoding="utf-8")
     defaults = read_defaults(path, cli.commands)
-    assert defaults["train"].runs[0]["epochs"] == 60
+    assert defaults["train"].runs[0]["epochs"] == 20
     assert defaults["classify"].runs[0]["hsi"] == [str(tmp_path / "images" / "a.tif")]
 
 

@@ -1,7 +1,7 @@
-"""AFCM, the adaptive frequency channel module: fuses the two images' features in the stem, the shallowest stage.
+"""AFCM, the adaptive frequency channel module: fuses what both images are like around a pixel, in the stem.
 
-Published role (arXiv 2510.04628): it fuses low-frequency structure with enhanced high-frequency detail, with learned
-weights. The equations below are this project's reconstruction of that role, not the paper's.
+Published role (arXiv 2510.04628): in the shallow layers, it fuses low-frequency structure with enhanced high-frequency
+detail, with learned weights. The equations below are this project's reconstruction of that role, not the paper's.
 """
 
 from __future__ import annotations
@@ -14,33 +14,43 @@ from s2fin.pointwise import Linear
 
 
 class AFCM(nn.Module):
-    """Tells what the surroundings of each pixel look like: the low frequencies of both images, and the high of each.
+    """Fuses the low frequencies of both images at several scales with how strong the high ones are.
 
-    Equation (ours), for the features X_m of both images m: L_m = mean of X_m over the `size` square around each pixel,
-    a low-pass; H_m = the root of the mean of (X_m - L_m)^2 over that square, L_m that of its centre: how strong what
-    the low-pass takes away is, by channel; out_m = W_m GELU[L_1; L_2; H_m].
-    NOTE: the strength and not the detail itself, since the detail beyond a pixel's neighbours differs from place to
-    place. It runs once a pixel, so that it can look far beyond a window.
+    Equation (ours), for the values X of both images side by side and low-passes k, the means over squares of 3, 7, 15,
+    ... pixels: L_k = mean_k X; H_k = the root of the mean over the square of (X - L_k)^2, L_k that of its centre, so
+    how strong what the low-pass takes away is, by channel; [out_1; out_2] = W GELU(V [L_1; H_1; L_2; H_2; ...]).
+    NOTE: the strength of the detail and not the detail itself, since the detail beyond a pixel's neighbours differs
+    from place to place. No weight comes before the statistics, so that nothing has to be differentiated through them.
     """
 
-    def __init__(self, channels: int, *, size: int) -> None:
+    def __init__(self, channels: int, out_channels: int, *, scales: tuple[int, ...]) -> None:
         super().__init__()
-        self.size = size
-        self.act = nn.GELU()
-        self.out = nn.ModuleList(Linear(3 * channels, channels) for _ in range(2))
+        self.fuse = nn.Sequential(
+            Linear(2 * len(scales) * channels, 2 * out_channels), nn.GELU(), Linear(2 * out_channels, 2 * out_channels)
+        )
 
-    def forward(self, image: Tensor, aux: Tensor) -> list[Tensor]:
-        """Give what is to be added to the features of either image, (B, H - size + 1, W - size + 1, C).
+    def forward(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what is to be added to the features of either image, (B, H, W, out_channels), of `context_of`."""
+        image, aux = self.fuse(context).chunk(2, dim=3)
+        return image, aux
 
-        Args:
-            image: features (B, H, W, C) of single pixels.
-            aux: likewise of the second image.
-        """
-        (low_image, high_image), (low_aux, high_aux) = (local_statistics(maps, self.size) for maps in (image, aux))
-        return [
-            out(self.act(torch.cat([low_image, low_aux, high], dim=3)))
-            for out, high in zip(self.out, (high_image, high_aux), strict=True)
-        ]
+
+def context_of(maps: Tensor, scales: tuple[int, ...]) -> Tensor:
+    """Give the low frequencies and the strength of the high ones around each pixel, at each scale.
+
+    Args:
+        maps: (B, H, W, C).
+        scales: sides of squares, odd, ascending.
+
+    Returns:
+        (B, H - s + 1, W - s + 1, 2 C len(scales)), s the largest scale; nothing is padded.
+    """
+    parts: list[Tensor] = []
+    for scale in scales:
+        border = (scales[-1] - scale) // 2
+        inner = maps[:, border : maps.shape[1] - border, border : maps.shape[2] - border]
+        parts += local_statistics(inner, scale)
+    return torch.cat(parts, dim=3)
 
 
 def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:

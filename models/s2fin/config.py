@@ -18,6 +18,10 @@ POSITIVE = (
 )  # fmt: skip
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
+#: Sides of the squares whose means and deviations AFCM fuses, in pixels.
+CONTEXT_SCALES = (3, 7, 15, 31)
+#: Pixels that the stem's convolution needs on each side.
+HALO = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class S2FinConfig:
         block_size: pixels along one side of the central block of a window whose pixels the head tells apart; odd, at
             most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
-        context_size: pixels along one side of the surroundings that AFCM tells of; odd, 3 to 21.
+        context_size: pixels along one side of the surroundings that AFCM fuses: 3, 7, 15 or 31.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.
@@ -56,7 +60,7 @@ class S2FinConfig:
     patch_size: int = 7
     block_size: int = 5
     components: int = 12
-    context_size: int = 11
+    context_size: int = 31
     width: int = 80
     map_width: int = 48
     deep_width: int = 96
@@ -83,10 +87,11 @@ class S2FinConfig:
         for name in POSITIVE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
-        for name, least in (("patch_size", MIN_PATCH_SIZE), ("context_size", 3)):
-            size = getattr(self, name)
-            in_range = least <= size <= MAX_PATCH_SIZE and size % 2 == 1
-            _require(in_range, name, size, f"an odd number from {least} to {MAX_PATCH_SIZE}")
+        size = self.patch_size
+        in_range = MIN_PATCH_SIZE <= size <= MAX_PATCH_SIZE and size % 2 == 1
+        _require(in_range, "patch_size", size, f"an odd number from {MIN_PATCH_SIZE} to {MAX_PATCH_SIZE}")
+        sizes = ", ".join(map(str, CONTEXT_SCALES))
+        _require(self.context_size in CONTEXT_SCALES, "context_size", self.context_size, f"one of {sizes}")
         in_patch = self.block_size <= self.patch_size and self.block_size % 2 == 1
         _require(in_patch, "block_size", self.block_size, f"odd and at most patch_size ({self.patch_size})")
         if self.aux_from_image:
@@ -101,17 +106,27 @@ class S2FinConfig:
         _require(self.resonance in RESONANCES, "resonance", self.resonance, _any_of(RESONANCES))
 
     @property
-    def halo(self) -> int:
-        """Pixels that the stem needs beyond a window on each side: its convolution's, and AFCM's beyond that.
+    def context_scales(self) -> tuple[int, ...]:
+        """Sides of the squares that AFCM fuses."""
+        return CONTEXT_SCALES[: CONTEXT_SCALES.index(self.context_size) + 1]
 
-        NOTE: without AFCM as many, though it needs fewer: what is learnt from must not change with a part left out.
-        """
-        return 1 + self.context_size // 2
+    @property
+    def context_channels(self) -> int:
+        """Channels that AFCM fuses the surroundings of: the image's components, and the second image's bands."""
+        return self.components + (0 if self.aux_from_image else self.aux_channels)
+
+    @property
+    def near_size(self) -> int:
+        """Side of the part of a patch whose bands are looked at one by one."""
+        return self.patch_size + 2 * HALO
 
     @property
     def input_size(self) -> int:
-        """Side of the patches that give one window, `patch_size` + 2 `halo`."""
-        return self.patch_size + 2 * self.halo
+        """Side of the patches that give one window: a square of `context_size` around each of its pixels.
+
+        NOTE: without AFCM as well, though it needs less: what is learnt from must not change with a part left out.
+        """
+        return self.patch_size + self.context_size - 1
 
     @property
     def group_size(self) -> int:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2fin.afcm import AFCM
+from s2fin.afcm import AFCM, context_of
 from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM
 from s2fin.hfset import HFSET
@@ -84,7 +84,8 @@ class TokenEmbedding(nn.Module):
 class MapStem(nn.Module):
     """Mixes the bands of each pixel of both images, convolves over 3 x 3, and adds what AFCM tells; no padding.
 
-    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + AFCM(y_1, y_2)_m).
+    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + AFCM(c)_m), c the
+    context of the pixel.
     NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
     the default size; so the wide layers, and all that looks beyond the window, are here.
     """
@@ -92,21 +93,19 @@ class MapStem(nn.Module):
     def __init__(self, cfg: S2FinConfig) -> None:
         super().__init__()
         channels, width = (cfg.in_channels + cfg.components, cfg.aux_channels), cfg.map_width
-        self.border = cfg.halo - 1
         self.mix = nn.ModuleList(nn.Sequential(Linear(count, width), nn.GELU()) for count in channels)
         self.conv = nn.ModuleList(nn.Conv2d(width, 2 * width, 3) for _ in channels)
         self.narrow = nn.ModuleList(nn.Sequential(nn.GELU(), Linear(2 * width, width)) for _ in channels)
-        self.afcm = AFCM(width, size=cfg.context_size) if cfg.afcm else None
+        self.afcm = AFCM(cfg.context_channels, width, scales=cfg.context_scales) if cfg.afcm else None
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in channels)
 
-    def forward(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Give maps (B, D, h, w) of images (B, C, h + 2 halo, w + 2 halo), stored channels last."""
+    def forward(self, x: Tensor, a: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Give maps (B, D, h, w) of images (B, C, h + 2, w + 2) and context (B, h, w, C'), stored channels last."""
         mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
-        near = [_convolved(conv, _inner(part, self.border)) for conv, part in zip(self.conv, mixed, strict=True)]
+        near = [_convolved(conv, part) for conv, part in zip(self.conv, mixed, strict=True)]
         maps = [narrow(part) for narrow, part in zip(self.narrow, near, strict=True)]
         if self.afcm is not None:
-            around = self.afcm(*(_inner(part, 1) for part in mixed))
-            maps = [own + part for own, part in zip(maps, around, strict=True)]
+            maps = [own + part for own, part in zip(maps, self.afcm(context), strict=True)]
         image, aux = (norm(part).permute(0, 3, 1, 2) for norm, part in zip(self.norm, maps, strict=True))
         return image, aux
 
@@ -257,8 +256,7 @@ class S2Fin(nn.Module):
 
     Attributes:
         cfg: the configuration.
-        halo: pixels that the stem needs beyond the patch on each side.
-        input_size: side of the patches that `forward` takes, `patch_size + 2 * halo`.
+        input_size: side of the patches that `forward` takes.
     """
 
     image_mean: Tensor
@@ -270,7 +268,7 @@ class S2Fin(nn.Module):
     def __init__(self, cfg: S2FinConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.halo, self.input_size = cfg.halo, cfg.input_size
+        self.input_size = cfg.input_size
         for name, channels in (("image", cfg.in_channels), ("aux", cfg.aux_channels)):
             self.register_buffer(f"{name}_mean", torch.zeros(channels, 1, 1))
             self.register_buffer(f"{name}_std", torch.ones(channels, 1, 1))
@@ -293,8 +291,32 @@ class S2Fin(nn.Module):
         side = self.input_size
         if x.shape[-2:] != (side, side):
             raise ValueError(f"patches must be {side} x {side} pixels, got {x.shape[-2]} x {x.shape[-1]}")
-        maps = self.stem(x, a, border=self.cfg.patch_size // 2)
-        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, self.block(1))[:, 0]
+        return self.classify_parts(self.near(x), self.near(a), self.broad(x, a), self.block(1))[:, 0]
+
+    def classify_parts(self, x: Tensor, a: Tensor, broad: Tensor, positions: Tensor) -> Tensor:
+        """Give logits (B, n, num_classes) of pixels of the windows at the centres of patches.
+
+        Args:
+            x: near parts of the image's standardised patches, see `near`.
+            a: likewise of the second image's.
+            broad: (B, C', S, S), what the patches' context is told by, see `broad`.
+            positions: which pixels, as for `classify_windows`.
+        """
+        maps = self.stem(x, a, self.context(broad), border=self.cfg.patch_size // 2)
+        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, positions)
+
+    def near(self, values: Tensor) -> Tensor:
+        """Cut what is looked at band by band of standardised patches, or of a tile with their margin, (B, C, H, W)."""
+        return _cropped(values, (self.input_size - self.cfg.near_size) // 2)
+
+    def broad(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give what the context is told by (B, C', H, W), of standardised images: components, and the second image."""
+        components = x[:, self.cfg.in_channels :]
+        return components if self.cfg.aux_from_image else torch.cat([components, a], dim=1)
+
+    def context(self, broad: Tensor) -> Tensor:
+        """Give the context (B, h, w, C'') of each pixel, see `context_of`; h = H - `context_size` + 1, w likewise."""
+        return context_of(broad.permute(0, 2, 3, 1), self.cfg.context_scales)
 
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
@@ -321,26 +343,21 @@ class S2Fin(nn.Module):
         _check_bands("aux", aux, cfg.aux_channels)
         return x, _scaled(aux, self.aux_mean, self.aux_std)
 
-    def stem(self, x: Tensor, a: Tensor, *, border: int = 0, stride: int = 1) -> StemMaps:
-        """Give each pixel's tokens and features, of standardised images (B, C, H, W); h = H - 2 halo, w = W - 2 halo.
+    def stem(self, x: Tensor, a: Tensor, context: Tensor, *, border: int = 0, stride: int = 1) -> StemMaps:
+        """Give each pixel's tokens and features, of near parts (B, C, h + 2, w + 2) of standardised images.
 
         The maps are views of channels-last memory, so that one pixel's values lie together.
 
         Args:
-            x: the passive image.
-            a: the second image.
+            x: of the passive image.
+            a: of the second image.
+            context: (B, h, w, C''), of the same pixels.
             border: tokens are most of the work and needed at windows' centres only; they are left out this close to
                 the maps' edges, so theirs is a map of (h - 2 border, w - 2 border).
             stride: odd; of what is left, the central pixel of each `stride` x `stride` block gets tokens.
         """
-        around = border + self.halo - 1
-        centres = _cropped(x, around)[..., stride // 2 :, stride // 2 :]
-        return StemMaps(self.tokens(centres, stride=stride).permute(0, 3, 4, 1, 2), *self.maps(x, a))
-
-    def maps(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the stem's maps (B, D, h, w) of standardised images, see `stem`."""
-        maps: tuple[Tensor, Tensor] = self.map_stem(x, a)
-        return maps
+        centres = _cropped(x, border)[..., stride // 2 :, stride // 2 :]
+        return StemMaps(self.tokens(centres, stride=stride).permute(0, 3, 4, 1, 2), *self.map_stem(x, a, context))
 
     def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) of pixels of windows.
@@ -465,11 +482,6 @@ def _hfset(cfg: S2FinConfig) -> HFSET:
 def _cropped(planes: Tensor, border: int) -> Tensor:
     """Planes (..., H, W) without so many pixels at each edge."""
     return planes[..., border : planes.shape[-2] - border, border : planes.shape[-1] - border]
-
-
-def _inner(maps: Tensor, border: int) -> Tensor:
-    """Maps (B, H, W, C) without so many pixels at each edge."""
-    return maps[:, border : maps.shape[1] - border, border : maps.shape[2] - border]
 
 
 def _convolved(conv: nn.Module, maps: Tensor) -> Tensor:

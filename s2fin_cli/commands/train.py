@@ -35,14 +35,14 @@ logger = logging.getLogger(__name__)
     "--epochs",
     default=TrainOptions.epochs,
     show_default=True,
-    help="Rounds of training, each of 16 to 60 steps.",
+    help="Rounds of training; one is 16 to 80 steps.",
 )
 @click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
 @click.option(
     "--learning-rate",
     default=TrainOptions.learning_rate,
     show_default=True,
-    help="Highest learning rate; twice that where labels lie densely.",
+    help="Peak learning rate; doubled where labels lie densely.",
 )
 @click.option(
     "--labels-per-class",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2fin_cli.device import one_thread_an_operation
 from s2fin_cli.errors import S2finError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from s2fin import S2Fin
 
 logger = logging.getLogger(__name__)
@@ -91,24 +96,58 @@ class Engine:
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
         probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size, device=self.device)
         cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
-        # NOTE: on CUDA which cells are computed together depends on the tile, so all cells have all windows there
-        if self.device.type != "cpu":
-            wanted = torch.ones_like(wanted)
+        if self.device.type == "cpu":
+            found = self._cell_by_cell(images, cells, wanted)
+        else:
+            found = self._in_batches(images, cells)
+        for (row, col), result in found:
+            probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
+        return probs[:, :height, :width].cpu()
+
+    def _cell_by_cell(
+        self, images: list[Tensor], cells: list[list[int]], wanted: Tensor
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Cells and their probabilities (num_classes, cell_size, cell_size), a thread for each cell."""
+
+        def compute(cell: list[int]) -> tuple[list[int], Tensor]:
+            with self._computing():
+                return cell, self._predict_cells(images, [cell], wanted[cell[0], cell[1]][None])[0]
+
+        with one_thread_an_operation() as threads:
+            if threads == 1 or len(cells) == 1:
+                yield from map(compute, cells)
+                return
+            with ThreadPoolExecutor(threads) as pool:
+                try:
+                    yield from pool.map(compute, cells)
+                finally:
+                    pool.shutdown(cancel_futures=True)
+
+    def _in_batches(self, images: list[Tensor], cells: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
+        """Cells and their probabilities, as many at once as the device has memory for.
+
+        NOTE: which cells are computed together depends on the tile, so all cells have all windows, and the last batch
+        has the others' shape too.
+        """
         while cells:
             batch = cells[: self.cells_at_once]
-            # the last batch has the others' shape too
             filled = batch + [batch[-1]] * (self.cells_at_once - len(batch))
-            needed = torch.stack([wanted[row, col] for row, col in filled])
+            needed = torch.ones(len(filled), CELL_WINDOWS, CELL_WINDOWS, dtype=torch.bool)
             try:
-                with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                with self._computing():
                     results = self._predict_cells(images, filled, needed)[: len(batch)]
             except torch.OutOfMemoryError:
                 self._use_less_memory()
                 continue
-            for (row, col), result in zip(batch, results, strict=True):
-                probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
+            yield from zip(batch, results, strict=True)
             cells = cells[len(batch) :]
-        return probs[:, :height, :width].cpu()
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        """No gradients, and the engine's precision: both are set thread by thread."""
+        reduced = self.precision != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.precision, enabled=reduced):
+            yield
 
     def _windows_of(self, valid: Tensor, rows: int, cols: int) -> Tensor:
         """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that tell any of the cells' valid pixels."""
@@ -131,7 +170,8 @@ class Engine:
             for image in images
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
-        maps = self.network.stem(x, a, border=self.patch_size // 2, stride=stride)
+        near, context = (self.network.near(x), self.network.near(a)), self.network.context(self.network.broad(x, a))
+        maps = self.network.stem(*near, context, border=self.patch_size // 2, stride=stride)
         chosen = wanted.to(self.device).nonzero(as_tuple=True)
         tokens = maps.tokens.permute(0, 3, 4, 1, 2)[chosen]
         image_windows, aux_windows = (

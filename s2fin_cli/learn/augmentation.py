@@ -1,50 +1,49 @@
-"""Augmentation of standardised cells: what another date, sensor or place could have changed."""
+"""Augmentation of standardised windows: what another date, sensor or place could have changed."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-#: Standard deviations, in units of a band's own, of the changes to a cell: of all bands, of each band, of each value.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Standard deviations, in units of a band's own, of the changes to a window: of all bands, of each band, of each value.
 GAIN = 0.05
 OFFSET = 0.05
 BAND_GAIN = 0.03
 NOISE = 0.03
+#: Symmetries of a square.
+SYMMETRIES = 8
 
 
-def reorient(
-    images: tuple[Tensor, Tensor], places: tuple[Tensor, Tensor], *, inner: int, generator: torch.Generator
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Turn and flip each cell, and the pixels of interest in it, by its own one of the square's eight symmetries.
+def reorient(squares: Sequence[Tensor]) -> list[Tensor]:
+    """Turn and flip squares, an eighth of the batch by each of the square's symmetries.
+
+    NOTE: whole parts of the batch and not one square after another, which took as long as the network.
 
     Args:
-        images: co-located cells (B, C, S, S) of both images.
-        places: rows and columns (B, k) of pixels in the inner part.
-        inner: pixels a side of that part.
-        generator: source of chance, on the CPU.
+        squares: co-located (B, ..., S, S), in random order; sides may differ if the centres are the same.
 
     Returns:
-        images and places; new tensors of the same shapes.
+        new tensors of the same shapes.
     """
-    results = [torch.empty_like(image) for image in images]
-    rows, cols = (place.clone() for place in places)
-    for number, symmetry in enumerate(torch.randint(8, (len(rows),), generator=generator).tolist()):
-        for image, result in zip(images, results, strict=True):
-            turned = torch.rot90(image[number], symmetry % 4, dims=(1, 2))
-            result[number] = turned.flip(2) if symmetry >= 4 else turned
-        for _ in range(symmetry % 4):
-            rows[number], cols[number] = inner - 1 - cols[number], rows[number].clone()
-        if symmetry >= 4:
-            cols[number] = inner - 1 - cols[number]
-    return (results[0], results[1]), (rows, cols)
+    results = []
+    for tensor in squares:
+        parts = torch.tensor_split(tensor, SYMMETRIES)
+        turned = [torch.rot90(part, number % 4, dims=(-2, -1)) for number, part in enumerate(parts)]
+        results.append(torch.cat([part.flip(-1) if number >= 4 else part for number, part in enumerate(turned)]))
+    return results
 
 
 def change_values(image: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Change the gains and offsets of cells (B, C, S, S) at random and add noise; a new tensor."""
+    """Change the gains and offsets of windows (B, C, S, S) at random and add noise; a new tensor."""
     batch, bands = image.shape[:2]
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(image)
 
     gain = 1 + GAIN * normal(batch, 1, 1, 1) + BAND_GAIN * normal(batch, bands, 1, 1)
-    return image * gain + OFFSET * normal(batch, 1, 1, 1) + NOISE * normal(*image.shape)
+    return torch.addcmul(OFFSET * normal(batch, 1, 1, 1) + NOISE * normal(*image.shape), image, gain)

@@ -1,4 +1,9 @@
-"""What the teacher knows of a pixel: its spectrum and its shape, and those and the texture of its surroundings."""
+"""What the teacher knows of a pixel: the values of both images there, and how they lie around it at several scales.
+
+Both images are told by the same kinds of features at the same scales, so that neither is a footnote to the other. Of an
+image with many bands the surroundings are told by its components: otherwise its hundreds of features would drown those
+of a second image.
+"""
 
 from __future__ import annotations
 
@@ -8,69 +13,79 @@ import numpy as np
 import torch
 
 from s2fin.afcm import local_statistics
-from s2fin_cli.learn.samples import CELL_SIZE
-from s2fin_cli.learn.texture import SIDE, Dictionary, patches_of
+from s2fin_cli.learn.samples import CELL_SIZE, iter_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from s2fin import S2Fin
+    from s2fin_cli.geo.stack import Stack
     from s2fin_cli.learn.samples import Cells
 
-#: Sides of the squares around a pixel that are summarised.
-SCALES = (3, 7, 11, 21)
-#: Sides of the squares over which texture is averaged.
-TEXTURE_SCALES = (3, 15)
-#: Pixels whose patches texture is told by.
-TEXTURE_PIXELS = 8192
+#: Sides of the squares around a pixel that are summarised, and how far they reach.
+SCALES = (3, 7, 15, 31)
+MARGIN = max(SCALES) // 2
+#: Bands of an image whose surroundings are told band by band; of more, the components are.
+FEW_BANDS = 16
+#: Scales at which the shape of spectra is told.
+SHAPE_SCALES = (3, 15)
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
 #: Deviation of a standardised spectrum below which it has no shape but noise.
 FLATTEST = 1e-3
 
-#: float32 (n, features) by what they are: "bands", "components" or "shape" of the image, or "aux", the second image's
+#: float32 (n, features) by what they are: "bands", "components" and "shape" of the image and "aux", the second image's
 #: bands, alone for the pixel's own values, and with "mean" or "deviation" (which the shape has none of) and a scale for
-#: its surroundings, e.g. "bands mean 11"; "texture" as a mean at its own scales alone; "position" is row and column.
+#: its surroundings, e.g. "bands mean 7"; "position" is row and column.
 Features = dict[str, "NDArray[np.float32]"]
 
 
-def pixel_features(network: S2Fin, cells: Cells, dictionary: Dictionary | None = None) -> Features:
+def pixel_features(network: S2Fin, cells: Cells) -> Features:
     """Features of the pixels of cells.
 
     Bands are the standardised ones of the passive image, and components its own; those of the second image, "aux", are
-    there if it is. The shape is the standard normal variate of the passive image's bands, or of their means; texture is
-    how like the components, and the second image, are around a pixel to the words of a dictionary.
+    there if it is. The shape is the standard normal variate of the passive image's bands, or of their means.
 
     Args:
         network: what standardises values and knows the components.
-        cells: cells with a margin; scales beyond it are cut to it.
-        dictionary: without one there is no texture.
+        cells: cells with a margin of `MARGIN` pixels at least.
     """
-    groups = list(_groups(cells, np.arange(len(cells))))
-    parts = [_features_of(network, cells, chosen, place, dictionary) for chosen, _, place in groups]
+    groups = list(_groups(cells))
+    parts = [_features_of(network, cells, chosen, place) for chosen, _, place in groups]
     order = np.argsort(np.concatenate([pixels for _, pixels, _ in groups]))
     return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
 
-@torch.inference_mode()
-def texture_dictionary(network: S2Fin, cells: Cells, *, seed: int) -> Dictionary:
-    """The dictionary of the components, and of the second image, around some of the pixels of cells."""
-    generator = torch.Generator().manual_seed(seed)
-    some = torch.randperm(len(cells), generator=generator)[:TEXTURE_PIXELS].numpy()
-    patches = []
-    for chosen, _, (cell, row, col) in _groups(cells, some):
-        maps = _for_texture(_maps(network, cells, chosen))
-        around = (maps.shape[1] - CELL_SIZE) // 2 - SIDE // 2
-        patches.append(patches_of(maps)[cell, row + around, col + around])
-    return Dictionary.of(torch.cat(patches), generator)
+def features_at(network: S2Fin, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Features:
+    """Features of pixels (n,) of a stack, however many cells they lie in; with their positions.
+
+    Args:
+        network: what standardises values and knows the components.
+        stack: the stack.
+        rows: of the pixels in the raster.
+        cols: likewise.
+    """
+    read = [(part, pixel_features(network, cells)) for part, cells in iter_cells(stack, rows, cols, margin=MARGIN)]
+    return merged(read) | {"position": positions(rows, cols)}
 
 
-def _groups(cells: Cells, pixels: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
-    """Cells, some at a time, those (n,) of the pixels that lie in them, and their places (3, n) there."""
-    order = pixels[np.argsort(cells.index[pixels], kind="stable")]
+def merged(parts: Sequence[tuple[NDArray[np.int64], Features]]) -> Features:
+    """Features of all pixels, of parts of them and the positions (n,) of these."""
+    back = np.argsort(np.concatenate([positions for positions, _ in parts]))
+    return {name: np.concatenate([part[name] for _, part in parts])[back] for name in parts[0][1]}
+
+
+def positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows and columns of n pixels as (n, 2)."""
+    return np.stack([rows, cols], axis=1).astype(np.float32)
+
+
+def _groups(cells: Cells) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
+    """Cells, some at a time, the pixels (n,) that lie in them, and their places (3, n) there."""
+    order = np.argsort(cells.index, kind="stable")
     starts = np.arange(0, len(cells.image), CELLS_AT_ONCE)
     groups = np.split(order, np.searchsorted(cells.index[order], starts[1:]))
     for start, group in zip(starts.tolist(), groups, strict=True):
@@ -89,23 +104,16 @@ def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
     return {name: part.permute(0, 2, 3, 1).contiguous() for name, part in maps.items()}
 
 
-def _for_texture(maps: dict[str, Tensor]) -> Tensor:
-    """What texture is told by: components, and the second image's bands."""
-    return torch.cat([maps[name] for name in ("components", "aux") if name in maps], dim=3)
-
-
 @torch.inference_mode()
-def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor, dictionary: Dictionary | None) -> Features:
+def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> Features:
     maps, place = _maps(network, cells, chosen), place.to(network.image_mean.device)
     features = {}
     for name, part in maps.items():
         features.update(_summaries(name, part, place))
-    if dictionary is not None:
-        likeness = dictionary.likeness(_for_texture(maps))
-        for scale in TEXTURE_SCALES:
-            features[f"texture mean {scale}"] = _around(likeness, place, scale)[0]
-    for name in ("bands", *(f"bands mean {scale}" for scale in SCALES)):
-        features[name.replace("bands", "shape")] = standard_normal_variate(features[name])
+    for scale in SHAPE_SCALES:
+        around = _around(maps["bands"], place, scale)[0]
+        features[f"shape mean {scale}"] = standard_normal_variate(around)
+    features["shape"] = standard_normal_variate(features["bands"])
     return {name: values.cpu().numpy() for name, values in features.items()}
 
 
@@ -114,6 +122,8 @@ def _summaries(name: str, maps: Tensor, place: Tensor) -> dict[str, Tensor]:
     cell, row, col = place
     margin = (maps.shape[1] - CELL_SIZE) // 2
     found = {name: maps[cell, row + margin, col + margin]}
+    if name == "bands" and maps.shape[3] > FEW_BANDS:
+        return found
     for scale in SCALES:
         for kind, values in zip(("mean", "deviation"), _around(maps, place, scale), strict=True):
             found[f"{name} {kind} {scale}"] = values
@@ -123,10 +133,9 @@ def _summaries(name: str, maps: Tensor, place: Tensor) -> dict[str, Tensor]:
 def _around(maps: Tensor, place: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation (n, C) of maps (cells, side, side, C) over squares around places (3, n)."""
     cell, row, col = place
-    margin = (maps.shape[1] - CELL_SIZE) // 2
-    size = min(scale, 2 * margin + 1)
-    offset = margin - size // 2
-    mean, deviation = (part[cell, row + offset, col + offset] for part in local_statistics(maps, size))
+    border = (maps.shape[1] - CELL_SIZE) // 2 - scale // 2
+    inner = maps[:, border : maps.shape[1] - border, border : maps.shape[2] - border]
+    mean, deviation = (part[cell, row, col] for part in local_statistics(inner, scale))
     return mean, deviation
 
 
@@ -145,8 +154,3 @@ def standard_normal_variate(spectra: Tensor) -> Tensor:
     """
     deviation, mean = torch.std_mean(spectra, dim=1, keepdim=True, correction=0)
     return (spectra - mean) / deviation.clamp_min(FLATTEST)
-
-
-def joined(features: Mapping[str, NDArray[np.float32]], names: tuple[str, ...]) -> NDArray[np.float32]:
-    """The named features side by side, (n, sum of their lengths)."""
-    return np.concatenate([features[name] for name in names], axis=1)

@@ -23,13 +23,16 @@ from s2fin_cli.geo.members import input_files
 from s2fin_cli.geo.spectra import implausible_bands
 from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
-from s2fin_cli.learn.features import pixel_features, texture_dictionary
-from s2fin_cli.learn.propagation import guide_of, lie_densely, propagate
+from s2fin_cli.infer.engine import Engine
+from s2fin_cli.infer.pixels import predict_pixels
+from s2fin_cli.learn.features import MARGIN, features_at, merged, pixel_features, positions
+from s2fin_cli.learn.propagation import average_alike, guide_of, lie_densely, propagate
 from s2fin_cli.learn.samples import (
     CELL_SIZE,
     ValidPixels,
     count_cells,
     have_data,
+    iter_cells,
     read_cells,
     scatter_pixels,
     thin_out,
@@ -37,14 +40,14 @@ from s2fin_cli.learn.samples import (
     whole_cells,
 )
 from s2fin_cli.learn.splits import Split, cap_per_class, split_labels, units_of
-from s2fin_cli.learn.teacher import Teacher, choose_members, train_teacher
+from s2fin_cli.learn.teacher import Ensemble, choose_members, cross_validate, teach
 from s2fin_cli.learn.training import (
     LABEL_SMOOTHING,
     Hyperparameters,
     Outcome,
+    StandardizedCells,
     TrainingSet,
     fit,
-    predict_cells,
 )
 from s2fin_cli.modelfile import current_versions, training_grid, write_model
 from s2fin_cli.modelinfo import BandSet, ModelInfo
@@ -58,16 +61,23 @@ if TYPE_CHECKING:
     from s2fin_cli.config import TrainOptions
     from s2fin_cli.geo.classes import LandCoverClass
     from s2fin_cli.geo.stack import Layer, Stack
+    from s2fin_cli.learn.features import Features
+    from s2fin_cli.learn.teacher import Trust
 
 logger = logging.getLogger(__name__)
 
 ON_ALL_LABELS = "training on all labels"
 #: Cells over the scene whose pixels the teacher labels, how many of their pixels, and the memory that they may take.
-SCENE_CELLS = 1024
+SCENE_CELLS = 512
 SCENE_PIXELS = 16384
-SCENE_BYTES = 256 << 20
-#: Memory that the cells with labels may take.
-LABEL_BYTES = 2 << 30
+SCENE_BYTES = 512 << 20
+#: Cells with labels that the network learns from, and the memory that they may take.
+LABEL_CELLS = 512
+LABEL_BYTES = 512 << 20
+#: Pixels beyond a window within which blocks to hold out count as near.
+BLOCK_REACH = 6
+#: Of the epochs, the share that suffices where the network has learnt from a part of the labels before.
+REFIT_SHARE = 0.4
 #: Where labels lie densely, a window tells so many pixels a side: fewer, as there is more to copy.
 BLOCK_OF_DENSE = 3
 #: Cells that the noise is estimated from.
@@ -121,6 +131,23 @@ class _Scene:
 
 
 @dataclass(frozen=True)
+class _Taught:
+    """What a teacher gave.
+
+    Attributes:
+        train_set: pixels with targets.
+        trust: what its members are worth.
+        accuracy: what it is worth itself, by cross-validation.
+        use_of_second: how much of what it looks at is the second image.
+    """
+
+    train_set: TrainingSet
+    trust: Trust
+    accuracy: Accuracy | None
+    use_of_second: float | None
+
+
+@dataclass(frozen=True)
 class _Learnt:
     """What one training run gave.
 
@@ -128,14 +155,14 @@ class _Learnt:
         network: the network.
         outcome: how it went.
         accuracy: of the network on the pixels held out.
-        teacher: what the teacher was worth by cross-validation.
+        taught: what the teacher gave.
         pixels: how many labelled pixels were trained on, and how many validated on.
     """
 
     network: S2Fin
     outcome: Outcome
     accuracy: Accuracy | None
-    teacher: Accuracy | None
+    taught: _Taught
     pixels: tuple[int, int]
 
 
@@ -175,15 +202,23 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     if options.refit and len(split.validation) and not learnt.outcome.interrupted:
         everything = replace(split, train=np.arange(len(labels)), validation=split.validation[:0])
         with contextlib.suppress(KeyboardInterrupt):
-            final = _learn(scene, labels, everything, options, device, progress=progress, stage=ON_ALL_LABELS)
+            final = _learn(
+                scene, labels, everything, options, device, before=learnt, progress=progress, stage=ON_ALL_LABELS
+            )
         if final is None or final.outcome.interrupted:
             learnt, final = replace(learnt, outcome=replace(learnt.outcome, interrupted=True)), None
     network = (final or learnt).network
-    training = _describe(options, split, learnt, labels.classes, counts, refitted=final is not None)
+    use = (final or learnt).taught.use_of_second
+    if use is not None:
+        logger.info(
+            "what tells the classes apart: %.0f %% the first image, %.0f %% the second", 100 - 100 * use, 100 * use
+        )
+    training = _describe(options, split, learnt, labels.classes, counts, use=use)
+    training["refitted"] = final is not None
     info = _make_info(scene, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
-    return TrainResult(dst_path, info, learnt.outcome, learnt.accuracy, learnt.teacher)
+    return TrainResult(dst_path, info, learnt.outcome, learnt.accuracy, learnt.taught.accuracy)
 
 
 def _learn(
@@ -193,85 +228,116 @@ def _learn(
     options: TrainOptions,
     device: torch.device,
     *,
+    before: _Learnt | None = None,
     progress: Progress,
     stage: str,
 ) -> _Learnt:
-    """Train the teacher on the labels, and the network on them and on what the teacher thinks of the scene."""
+    """Train the teacher on the labels, and the network on them and on what the teacher thinks of the scene.
+
+    What was learnt before from a part of the labels is gone on from.
+    """
     generator = np.random.default_rng(options.seed)
-    most_cells = LABEL_BYTES // _cell_bytes(scene.statistics, options.patch_size)
     train, validation = (
-        _capped(labels, part, most=options.labels_per_class, most_cells=most_cells, generator=generator)
+        labels.select(cap_per_class(labels.class_ids, part, most=options.labels_per_class, generator=generator))
         for part in (split.train, split.validation)
     )
-    dense = lie_densely(_positions(train.rows, train.cols), _positions(scene.rows, scene.cols))
+    dense = lie_densely(positions(train.rows, train.cols), positions(scene.rows, scene.cols))
     network = _make_network(scene, labels, options, dense=dense).to(device)
-    train_set, teacher, kept = _teach(network, scene, train, options, dense=dense, progress=progress)
-    cross_validated = _cross_validated(teacher, train.select(kept), labels.classes)
-    outcome = _fit(network, train_set, options, progress=progress, stage=stage)
+    epochs = options.epochs
+    if before is not None and before.network.cfg == network.cfg:
+        network.load_state_dict(before.network.state_dict())
+        epochs = max(round(epochs * REFIT_SHARE), 1)
+    trust = before.taught.trust if before is not None and before.taught.train_set.dense == dense else None
+    taught = _teach(network, scene, train, options, dense=dense, trust=trust, progress=progress)
+    outcome = _fit(network, taught.train_set, options, epochs=epochs, progress=progress, stage=stage)
     accuracy = _validate(network, scene, validation, progress=progress) if len(validation) else None
     if len(validation) and accuracy is None:
         outcome = replace(outcome, interrupted=True)
-    return _Learnt(network, outcome, accuracy, cross_validated, (len(train), len(validation)))
+    return _Learnt(network, outcome, accuracy, taught, (len(train), len(validation)))
 
 
-def _capped(
-    labels: LabelledPixels,
-    positions: NDArray[np.int64],
-    *,
-    most: int,
-    most_cells: int,
-    generator: np.random.Generator,
-) -> LabelledPixels:
-    """At most so many pixels of each class, and fewer where they lie so scattered that their cells are too many."""
-    wanted = most
-    while True:
-        capped = labels.select(cap_per_class(labels.class_ids, positions, most=most, generator=generator))
-        if most == 1 or count_cells(capped.rows, capped.cols) <= most_cells:
-            break
+def _capped(labels: LabelledPixels, *, most: int, most_cells: int, generator: np.random.Generator) -> LabelledPixels:
+    """As many pixels of each class as make the cells that they lie in not too many."""
+    everything, kept = np.arange(len(labels)), labels
+    while most > 1 and count_cells(kept.rows, kept.cols) > most_cells:
         most //= 2
-    if most < wanted:
-        logger.info("the labels are many and scattered: at most %d pixels of a class are used, to save memory", most)
-    return capped
+        kept = labels.select(cap_per_class(labels.class_ids, everything, most=most, generator=generator))
+    if len(kept) < len(labels):
+        logger.info("the labels are many and scattered: the network learns around %d of a class at most", most)
+    return kept
 
 
 def _cell_bytes(statistics: BandStatistics, patch_size: int) -> int:
-    """Memory that a cell takes with its margin, float32."""
-    return 4 * len(statistics.mean) * (CELL_SIZE + 2 * _reach(patch_size)) ** 2
+    """Memory that a cell takes as the network sees it, and its pixels' features, roughly; float32."""
+    bands, config = len(statistics.mean), _config(patch_size)
+    components = min(config.components, bands)
+    near = (bands + components) * (CELL_SIZE + config.near_size - 1) ** 2
+    broad = (components + 1) * (CELL_SIZE + config.input_size - 1) ** 2
+    return 4 * (near + broad + CELL_SIZE**2 * (4 * bands + 400))
+
+
+def _margin(patch_size: int) -> int:
+    """Pixels around a cell that the teacher or the network look at."""
+    return max(_config(patch_size).input_size // 2, MARGIN)
 
 
 def _reach(patch_size: int) -> int:
-    """How far the network looks from the pixel that it classifies."""
-    return S2FinConfig(in_channels=1, aux_channels=1, num_classes=2, patch_size=patch_size).input_size // 2
+    """How far what lies around pixels has much in common; blocks that are held out are some of these a side."""
+    return patch_size // 2 + BLOCK_REACH
+
+
+def _config(patch_size: int) -> S2FinConfig:
+    return S2FinConfig(in_channels=1, aux_channels=1, num_classes=2, patch_size=patch_size)
 
 
 def _teach(
-    network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, *, dense: bool, progress: Progress
-) -> tuple[TrainingSet, Teacher, NDArray[np.int64]]:
-    """Pixels with targets, the teacher that gave them, and the positions of the labels that it learnt from."""
-    progress("teaching", 0, 2)
-    rows, cols, known = _with_scene(labels, scene, whole=dense)
-    cells = read_cells(scene.stack, rows, cols, margin=network.input_size // 2)
-    # where labels lie densely, no member asks for texture
-    dictionary = None if dense else texture_dictionary(network, cells, seed=options.seed)
-    features = pixel_features(network, cells, dictionary) | {"position": _positions(rows, cols)}
+    network: S2Fin,
+    scene: _Scene,
+    labels: LabelledPixels,
+    options: TrainOptions,
+    *,
+    dense: bool,
+    trust: Trust | None,
+    progress: Progress,
+) -> _Taught:
+    """Pixels with targets that the teacher gave, and what the teacher is worth."""
+    progress("teaching", 0, 3)
     generator = np.random.default_rng(options.seed)
     kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=TEACHER_LABELS, generator=generator)
-    progress("teaching", 1, 2)
-    teacher = train_teacher(
-        {name: values[kept] for name, values in features.items()},
-        known[kept],
-        units_of(labels, options.split, _reach(options.patch_size))[kept],
-        num_classes=network.cfg.num_classes,
-        seed=options.seed,
-        members=choose_members(features, dense=dense),
-    )
-    targets = teacher.predict(features)
+    known, targets = labels.select(kept), _targets(labels)[kept]
+    features = features_at(network, scene.stack, known.rows, known.cols)
+    ensemble = Ensemble(choose_members(features, dense=dense), network.cfg.num_classes, options.seed)
+    progress("teaching", 1, 3)
+    if trust is None:
+        units = units_of(labels, options.split, _reach(options.patch_size))[kept]
+        trust = cross_validate(ensemble, features, targets, units)
+    progress("teaching", 2, 3)
+    cells, asked, near = _scene_cells(network, scene, labels, options, generator)
+    lessons = teach(ensemble, features, targets, asked, trust=trust)
+    guide = guide_of(asked["components"], asked.get("aux"))
     if dense:
         logger.info("labels lie densely: what the teacher thinks is passed on between pixels, and copied closely")
-        guide = guide_of(features["components"], features.get("aux"))
-        targets = propagate(targets, known, guide, features["position"])
-    progress("teaching", 2, 2)
-    return TrainingSet(cells, _with_labels(targets, known), known, dense), teacher, kept
+        probs = propagate(lessons.probs, near, guide, asked["position"])
+    else:
+        probs = average_alike(lessons.probs, guide, cells)
+    progress("teaching", 3, 3)
+    train_set = TrainingSet(cells, _with_labels(probs, near), near, dense)
+    return _Taught(train_set, trust, _cross_validated(trust, known, labels.classes), lessons.use_of_second)
+
+
+def _scene_cells(
+    network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, generator: np.random.Generator
+) -> tuple[StandardizedCells, Features, NDArray[np.int64]]:
+    """Cells of the labels and of the scene, all of their pixels' features, and the classes of those with a label."""
+    most_cells = min(max(LABEL_BYTES // _cell_bytes(scene.statistics, options.patch_size), 1), LABEL_CELLS)
+    few = _capped(labels, most=options.labels_per_class, most_cells=most_cells, generator=generator)
+    rows, cols, known = _with_scene(labels, few, scene)
+    features, standardized = [], []
+    for part, cells in iter_cells(scene.stack, rows, cols, margin=_margin(options.patch_size)):
+        features.append((part, pixel_features(network, cells)))
+        standardized.append((part, StandardizedCells.of(network, cells)))
+    asked = merged(features) | {"position": positions(rows, cols)}
+    return StandardizedCells.joined(standardized), asked, known
 
 
 def _with_labels(targets: NDArray[np.float32], known: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -282,38 +348,37 @@ def _with_labels(targets: NDArray[np.float32], known: NDArray[np.int64]) -> NDAr
     return result
 
 
-def _positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.stack([rows, cols], axis=1).astype(np.float32)
-
-
 def _with_scene(
-    labels: LabelledPixels, scene: _Scene, *, whole: bool
+    labels: LabelledPixels, around: LabelledPixels, scene: _Scene
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows, columns and positions of classes of the labelled pixels and of the scene's, which have the class -1.
+    """Rows, columns and positions of classes of all pixels with data in the cells of some labels and of the scene.
 
     Args:
-        labels: they come first, in their order; a pixel that is there twice is a labelled one.
+        labels: all labels to learn from; other pixels have the class -1.
+        around: those whose cells are taken.
         scene: the scene.
-        whole: take all pixels of the scene's cells.
     """
-    rows, cols = scene.rows, scene.cols
-    if whole:
-        rows, cols = whole_cells(rows, cols, scene.stack.grid.shape)
-        valid = have_data(scene.stack, rows, cols)
-        rows, cols = rows[valid], cols[valid]
-    places = np.stack([np.append(labels.rows, rows), np.append(labels.cols, cols)])
-    _, first = np.unique(places, axis=1, return_index=True)
-    chosen = np.sort(first)
-    known = np.append(_targets(labels), np.full(len(rows), -1))
-    return *places[:, chosen], known[chosen]
+    rows, cols = whole_cells(
+        np.append(around.rows, scene.rows), np.append(around.cols, scene.cols), scene.stack.grid.shape
+    )
+    valid = have_data(scene.stack, rows, cols)
+    rows, cols = rows[valid], cols[valid]
+    known, width = np.full(len(rows), -1), scene.stack.grid.width
+    # NOTE: both are in no common order; a pixel's number is its place in the raster
+    numbers, labelled = rows * width + cols, labels.rows * width + labels.cols
+    order = np.argsort(labelled, kind="stable")
+    found = np.searchsorted(labelled[order], numbers).clip(max=len(order) - 1)
+    is_labelled = labelled[order][found] == numbers
+    known[is_labelled] = _targets(labels)[order][found[is_labelled]]
+    return rows, cols, known
 
 
-def _cross_validated(teacher: Teacher, labels: LabelledPixels, classes: tuple[LandCoverClass, ...]) -> Accuracy | None:
+def _cross_validated(trust: Trust, labels: LabelledPixels, classes: tuple[LandCoverClass, ...]) -> Accuracy | None:
     """Accuracy of the teacher on the labels it learnt from, each told by an ensemble that had not seen it."""
-    known = np.flatnonzero(np.isfinite(teacher.cross_validated).all(axis=1))
+    known = np.flatnonzero(np.isfinite(trust.cross_validated).all(axis=1))
     if not len(known):
         return None
-    return _accuracy(labels.select(known), teacher.cross_validated[known], classes)
+    return _accuracy(labels.select(known), trust.cross_validated[known], classes)
 
 
 def _validate(network: S2Fin, scene: _Scene, labels: LabelledPixels, *, progress: Progress) -> Accuracy | None:
@@ -321,8 +386,7 @@ def _validate(network: S2Fin, scene: _Scene, labels: LabelledPixels, *, progress
     _warn_of_unvalidated(labels)
     with contextlib.suppress(KeyboardInterrupt):
         progress("validating", 0, 1)
-        cells = read_cells(scene.stack, labels.rows, labels.cols, margin=network.input_size // 2)
-        scores = predict_cells(network.eval(), cells).numpy()
+        scores = predict_pixels(Engine(network, network.image_mean.device), scene.stack, labels.rows, labels.cols)
         progress("validating", 1, 1)
         return _accuracy(labels, scores, labels.classes)
     return None
@@ -344,10 +408,11 @@ def _fit(
     train_set: TrainingSet,
     options: TrainOptions,
     *,
+    epochs: int,
     progress: Progress,
     stage: str,
 ) -> Outcome:
-    hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate, options.seed)
+    hyperparameters = Hyperparameters(epochs, options.batch_size, options.learning_rate, options.seed)
     try:
         return fit(network, train_set, hyperparameters=hyperparameters, progress=progress, stage=stage)
     except torch.OutOfMemoryError as error:
@@ -530,14 +595,13 @@ def _describe(
     classes: Sequence[LandCoverClass],
     counts: Mapping[int, int],
     *,
-    refitted: bool,
+    use: float | None,
 ) -> dict[str, Any]:
     """What the model file says of its training; the counts are of labelled pixels with data by class id."""
     outcome = learnt.outcome
     return {
         "epochs": outcome.epochs,
         "interrupted": outcome.interrupted,
-        "refitted": refitted,
         "seed": options.seed,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
@@ -546,7 +610,8 @@ def _describe(
         "train_pixels": learnt.pixels[0],
         "validation_pixels": learnt.pixels[1],
         "validation": None if learnt.accuracy is None else learnt.accuracy.to_dict(),
-        "cross_validation": None if learnt.teacher is None else learnt.teacher.to_dict(),
+        "cross_validation": None if learnt.taught.accuracy is None else learnt.taught.accuracy.to_dict(),
+        "use_of_second_image": None if use is None else round(use, 3),
     }
 
 

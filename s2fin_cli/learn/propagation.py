@@ -12,11 +12,19 @@ import numpy as np
 from sklearn.neighbors import radius_neighbors_graph
 from sklearn.preprocessing import normalize
 
+from s2fin_cli.learn.samples import CELL_SIZE
 from s2fin_cli.learn.teacher import nearest_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+
+    from s2fin_cli.learn.training import StandardizedCells
+
+#: How far pixels have a say in each other's targets: standard deviations in pixels, and in those of the scene's values.
+NEAR, ALIKE = 2.0, 1.0
+#: Cells averaged at a time: bounds memory.
+CELLS_AT_ONCE = 256
 
 #: Labels lie densely where half of the pixels have one within so many pixels.
 DENSE = 6.0
@@ -29,6 +37,7 @@ COMPONENTS = 6
 UNLIKE = 1.0
 #: A pixel and the eight around it are less than this apart.
 NEIGHBOURS = 1.5
+SMALLEST = 1e-12
 #: Means over neighbours are less sure than they are right; powers of them are not.
 POWER = 2.0
 
@@ -51,6 +60,40 @@ def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = 
     """
     parts = [components[:, :COMPONENTS], *([] if aux is None else [aux])]
     return np.concatenate([part / np.sqrt(part.shape[1]) for part in parts], axis=1)
+
+
+def average_alike(
+    probs: NDArray[np.float32], guide: NDArray[np.float32], cells: StandardizedCells
+) -> NDArray[np.float32]:
+    """Average what the teacher thinks over pixels of a cell that are near and look alike.
+
+    Equation (ours): the joint bilateral filter (Petschnigg et al. 2004; Eisemann and Durand 2004), each pixel's mean
+    weighted by exp(-r^2 / (2 `NEAR`^2) - d^2 / (2 `ALIKE`^2)), r the distance in pixels and d that of the guides.
+
+    Args:
+        probs: (n, classes), of the pixels of cells.
+        guide: (n, k), what pixels are compared by, see `guide_of`.
+        cells: where they lie; pixels that are not there tell nothing.
+    """
+    places = cells.rows * CELL_SIZE + cells.cols
+    rows, cols = np.divmod(np.arange(CELL_SIZE**2), CELL_SIZE)
+    nearness = ((rows[:, None] - rows) ** 2 + (cols[:, None] - cols) ** 2) / (2 * NEAR**2)
+    result = np.empty_like(probs)
+    order = np.argsort(cells.index, kind="stable")
+    starts = np.arange(0, int(cells.index.max()) + 1, CELLS_AT_ONCE)
+    for start, part in zip(starts, np.split(order, np.searchsorted(cells.index[order], starts[1:])), strict=True):
+        at = cells.index[part] - start, places[part]
+        count = int(at[0].max(initial=-1)) + 1
+        says = np.zeros((count, CELL_SIZE**2, probs.shape[1]), np.float32)
+        looks = np.full((count, CELL_SIZE**2, guide.shape[1]), np.nan, np.float32)
+        says[at], looks[at] = probs[part], guide[part]
+        squares = np.zeros((count, CELL_SIZE**2, CELL_SIZE**2), np.float32)
+        for values in np.moveaxis(looks, 2, 0):
+            squares += (values[:, :, None] - values[:, None, :]) ** 2
+        weights = np.nan_to_num(np.exp(-nearness.astype(np.float32) - squares / (2 * ALIKE**2)))
+        means = weights @ says / np.maximum(weights.sum(axis=2, keepdims=True), SMALLEST)
+        result[part] = means[at]
+    return result
 
 
 def propagate(

@@ -18,7 +18,7 @@ from s2fin_cli.geo.labels import LabelledPixels, joined
 from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Pixels a side of a cell, without its margin.
 CELL_SIZE = 8
+#: Cells that are read at a time: bounds memory.
+CELLS_TO_READ = 64
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,17 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
                 if aux is not None and tile.aux is not None:
                     aux[position] = tile.aux[:, row : row + side, col : col + side]
     return Cells(image, aux, index.astype(np.int64), rows - tops[index], cols - lefts[index])
+
+
+def iter_cells(
+    stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int
+) -> Iterator[tuple[NDArray[np.int64], Cells]]:
+    """Read the cells that (n,) pixels lie in, some at a time, each time with the positions of the pixels in them."""
+    _, cell = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    order = np.argsort(cell, kind="stable")
+    firsts = np.arange(CELLS_TO_READ, cell.max(initial=0) + 1, CELLS_TO_READ)
+    for part in np.split(order, np.searchsorted(cell[order], firsts)):
+        yield part, read_cells(stack, rows[part], cols[part], margin=margin)
 
 
 def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:

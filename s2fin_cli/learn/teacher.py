@@ -1,75 +1,203 @@
 """The teacher: an ensemble that learns from few labels what the network is then taught on the whole scene.
 
-Few labels do not suffice to find a network's many weights, but they do suffice for classifiers of few choices: forests
-and support vector machines on spectra, on spectral components, on statistics and texture of the surroundings and, where
-labels lie densely, on position. Each errs elsewhere; their weighted mean is better than any of them. Where there is a
-second image, most are there twice, with it and without, and cross-validation says how far it is to be trusted. The
-ensemble labels pixels of the scene that have no label, and those are what the network mostly learns from
-(distillation).
+Few labels do not suffice to find a network's many weights, but they do suffice for trees on features of both images at
+several scales. Each member errs elsewhere; their weighted mean is better than any of them. The ensemble labels pixels
+of the scene that have no label, and those are what the network mostly learns from (distillation).
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import warnings
-from dataclasses import dataclass, replace
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+import torch
+from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.neighbors import KDTree
 from sklearn.svm import SVC
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from s2fin_cli.learn.features import SCALES, TEXTURE_SCALES, Features, joined
+from s2fin_cli.learn.features import FEW_BANDS, SCALES, SHAPE_SCALES, Features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
-TREES = 200
-#: Trees of the forests that are cross-validated only.
-FEWER_TREES = 50
+#: Trees of a forest, and of one that is cross-validated only. A tree keeps a value for each class in each of its nodes,
+#: so with many classes there are fewer: as many as hold `VALUES` values with so many labels, but `FEWEST_TREES`.
+TREES, TREES_TO_VALIDATE, FEWEST_TREES = 200, 50, 32
+VALUES = 40_000_000
+#: Rounds of boosting, each of which grows a tree for each class, and trees in all that it may grow.
+ROUNDS, FEWEST_ROUNDS, BOOSTED_TREES = 100, 20, 1500
+#: Share of the features that a split of boosting chooses among.
+FEATURES_OF_SPLIT = 0.1
 #: Of support vector machines, for errors.
 PENALTY = 100.0
 FOLDS = 4
 #: A member's weight falls with its cross-validated error by a power of it: (error + `ERROR_FLOOR`) ** -power. The more
 #: labels n there are, the more certain the error is, and the higher the power: `POWER` n / (n + `LABELS_TO_TRUST`).
 POWER, LABELS_TO_TRUST, ERROR_FLOOR = 16.0, 700, 0.1
+#: A member that counts less than this share of the best one is not fitted.
+LEAST_WEIGHT = 0.05
 #: Temperatures among which the one is chosen that makes cross-validated labels most likely. Not above 1: the mean of
 #: several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
 TEMPERATURES = np.geomspace(0.1, 1.0, 15)
 SMALLEST = 1e-4
 #: How much of what a member says is its vote, all for its likeliest class; the rest are its probabilities. Forests of
-#: few labels spread theirs widely and support vectors do not: without votes a few bold members outvote many timid ones.
+#: few labels spread theirs widely and boosting does not: without votes a bold member outvotes several timid ones.
 VOTE = 0.5
-#: What members that look at both images see of the second one, and how much of all that they see it is. As a band among
-#: many others it would be lost: of two hundred bands and a height, the height is half a percent.
-SECOND = ("aux", "aux mean 3", "aux deviation 7")
-SECOND_SHARE = 0.1
-_SECOND_TO_OWN = SECOND_SHARE / (1 - SECOND_SHARE)
+#: Pixels whose features are put side by side at a time.
+PIXELS_AT_ONCE = 1 << 15
 #: So many different seeds scikit-learn takes, and torch and NumPy far more.
 SEEDS = 1 << 32
 
 
-class _SupportVectors:
+class Classifier(Protocol):
+    """What a member fits: scikit-learn's interface."""
+
+    def fit(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> object:
+        """Learn from pixels (n, features) with targets (n,)."""
+
+    def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities (n, classes it knows) of pixels."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a classifier is made for.
+
+    Attributes:
+        labels: pixels that it learns from.
+        classes: of them.
+        widths: of the parts that the values consist of.
+        validating: whether it is fitted for cross-validation alone.
+    """
+
+    labels: int
+    classes: int
+    widths: tuple[int, ...]
+    validating: bool
+
+
+@dataclass(frozen=True)
+class Member:
+    """One classifier of the ensemble.
+
+    Attributes:
+        name: what it is called.
+        see: gives the parts (n, features) of what it looks at.
+        make: gives a classifier that is not fitted yet, for a task, by a seed.
+    """
+
+    name: str
+    see: Callable[[Features], list[NDArray[np.float32]]]
+    make: Callable[[Task, int], Classifier]
+
+
+# ---- what members look at --------------------------------------------------------------------------------------------
+
+
+def _scales(features: Features, kind: str) -> list[NDArray[np.float32]]:
+    """Values of a kind, and their means and deviations at all scales; none where there is no such kind."""
+    if kind not in features:
+        return []
+    around = [features[f"{kind} {what} {scale}"] for scale in SCALES for what in ("mean", "deviation")]
+    return [features[kind], *around]
+
+
+def _values(features: Features) -> list[NDArray[np.float32]]:
+    """The image's bands with their surroundings, or with those of the components where there are many bands."""
+    if features["bands"].shape[1] <= FEW_BANDS:
+        return _scales(features, "bands")
+    return [features["bands"], *_scales(features, "components")]
+
+
+def _differences(features: Features, kind: str) -> list[NDArray[np.float32]]:
+    """How means at one scale differ from those at the next one, and values from means at the largest."""
+    if kind not in features:
+        return []
+    means = [features[kind], *(features[f"{kind} mean {scale}"] for scale in SCALES)]
+    return [near - far for near, far in zip(means, [*means[1:], means[0]], strict=True)]
+
+
+def see_differences(features: Features) -> list[NDArray[np.float32]]:
+    """Both images' values at all scales, and how these differ."""
+    kind = "bands" if features["bands"].shape[1] <= FEW_BANDS else "components"
+    own = [*_values(features), *_differences(features, kind)]
+    return [*own, *_scales(features, "aux"), *_differences(features, "aux")]
+
+
+def see_components(features: Features) -> list[NDArray[np.float32]]:
+    """The image's components and the second image's values at all scales."""
+    return [*_scales(features, "components"), *_scales(features, "aux")]
+
+
+def see_shapes(features: Features) -> list[NDArray[np.float32]]:
+    """Both images' values at all scales, and the shape of the image's spectra."""
+    shapes = [features["shape"], *(features[f"shape mean {scale}"] for scale in SHAPE_SCALES)]
+    return [*_values(features), *shapes, *_scales(features, "aux")]
+
+
+def see_position(features: Features) -> list[NDArray[np.float32]]:
+    """Row and column."""
+    return [features["position"]]
+
+
+def see_components_and_position(features: Features) -> list[NDArray[np.float32]]:
+    """The position, and means of the image's components and of the second image at all scales."""
+    means = [features[f"{kind} mean {s}"] for kind in ("components", "aux") if kind in features for s in SCALES]
+    return [features["position"], *means]
+
+
+# ---- classifiers -----------------------------------------------------------------------------------------------------
+
+
+def extra_trees(task: Task, seed: int) -> Classifier:
+    """A forest of random splits."""
+    trees = TREES_TO_VALIDATE if task.validating else TREES
+    most = VALUES // (2 * task.labels * task.classes)
+    classifier: Classifier = ExtraTreesClassifier(min(trees, max(most, FEWEST_TREES)), random_state=seed)
+    return classifier
+
+
+def boosting(task: Task, seed: int) -> Classifier:
+    """Gradient boosting whose splits see few features each."""
+    rounds = min(max(BOOSTED_TREES // task.classes, FEWEST_ROUNDS), ROUNDS)
+    classifier: Classifier = HistGradientBoostingClassifier(
+        max_iter=rounds,
+        learning_rate=0.1 * (ROUNDS / rounds) ** 0.5,
+        max_leaf_nodes=8,
+        min_samples_leaf=3,
+        max_features=FEATURES_OF_SPLIT,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return classifier
+
+
+class SupportVectors:
     """A support vector machine whose decision values become probabilities by a softmax.
 
     Args:
-        widths: of the parts that the values consist of.
-        shares: of the parts in the mean squared length of what the kernel sees. Each part is scaled as a whole, as its
-            values have one unit, and the larger of them tell more.
+        widths: of the parts that the values consist of. Each is scaled as a whole, as its values have one unit, and the
+            larger of them tell more.
+        shares: of the first part, and of all others together, in the mean squared length of what the kernel sees.
     """
 
-    def __init__(self, widths: Sequence[int], shares: Sequence[float]) -> None:
-        self.widths, self.shares = np.array(widths), np.array(shares)
+    def __init__(self, widths: tuple[int, ...], shares: tuple[float, float]) -> None:
+        self.widths = np.array(widths)
+        others = max(len(widths) - 1, 1)
+        self.shares = np.array([shares[0], *[shares[1] / others] * (len(widths) - 1)])
         self.model = SVC(C=PENALTY, gamma=1.0)
 
     def fit(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
+        """Learn from pixels (n, features) with targets (n,)."""
         self.centre = values.mean(axis=0, dtype=np.float64)
         starts = np.cumsum(self.widths) - self.widths
         squares = np.add.reduceat(((values - self.centre) ** 2).mean(axis=0), starts)
@@ -80,15 +208,22 @@ class _SupportVectors:
     def _scaled(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray((values - self.centre) * self.scale)
 
-    @property
-    def classes_(self) -> NDArray[np.int64]:
-        return np.asarray(self.model.classes_)
-
     def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities (n, classes it knows) of pixels."""
         scores = self.model.decision_function(self._scaled(values))
         if scores.ndim == 1:
             scores = np.stack([-scores, scores], axis=1) / 2
         return _softmax(2 * scores)
+
+
+def by_position(task: Task, _seed: int) -> Classifier:
+    """Support vectors of position alone."""
+    return SupportVectors(task.widths, (8.0, 0.0))
+
+
+def by_position_and_values(task: Task, _seed: int) -> Classifier:
+    """Support vectors of position first, and of values."""
+    return SupportVectors(task.widths, (2.0, 2.0))
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,117 +231,31 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-@dataclass(frozen=True)
-class Member:
-    """One classifier of the ensemble.
-
-    Attributes:
-        name: what it is called.
-        features: what it looks at.
-        forest: the class of forest that it is, or None for support vectors.
-        shares: of the features for support vectors, one each.
-        both: whether it looks at the second image too.
-    """
-
-    name: str
-    features: tuple[str, ...]
-    forest: type[RandomForestClassifier | ExtraTreesClassifier] | None = None
-    shares: tuple[float, ...] = ()
-    both: bool = False
-
-    def seen(self, features: Features) -> tuple[str, ...]:
-        """The names of what it looks at.
-
-        NOTE: a forest draws the features that it splits by, so one height among hundreds of bands would hardly ever be
-        asked; to be asked as often as is due, features of the second image are there several times.
-        """
-        if not self.both:
-            return self.features
-        times = 1
-        if self.forest is not None:
-            own, second = (sum(features[name].shape[1] for name in names) for names in (self.features, SECOND))
-            times = max(1, round(own * _SECOND_TO_OWN / second))
-        return (*self.features, *SECOND * times)
-
-    def fitted(self, features: Features, targets: NDArray[np.int64], trees: int, seed: int) -> Any:
-        """A classifier fitted to pixels (n,) with targets (n,)."""
-        names = self.seen(features)
-        classifier = self.make([features[name].shape[1] for name in names], trees, seed)
-        with warnings.catch_warnings():
-            # few pixels of many classes look to scikit-learn like numbers to regress on
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            classifier.fit(joined(features, names), targets)
-        return classifier
-
-    def make(self, widths: Sequence[int], trees: int, seed: int) -> Any:
-        """A classifier of features of such widths, not fitted yet."""
-        if self.forest is not None:
-            return self.forest(trees, random_state=seed, n_jobs=-1)
-        shares = self.shares
-        if self.both:
-            shares += (sum(shares) * _SECOND_TO_OWN / len(SECOND),) * len(SECOND)
-        return _SupportVectors(widths, shares)
-
-    def asked(self, model: Any, features: Features) -> NDArray[np.float64]:
-        """What a classifier that is fitted says of pixels: probabilities (n, classes it knows)."""
-        return np.asarray(model.predict_proba(joined(features, self.seen(features))))
-
-
-def _surroundings(kind: str, *scales: int) -> tuple[str, ...]:
-    return (kind, *(f"{kind} {what} {scale}" for scale in scales for what in ("mean", "deviation")))
-
-
-def _shapes(*scales: int) -> tuple[str, ...]:
-    return ("shape", *(f"shape mean {scale}" for scale in scales))
-
-
-_FOUR_SCALES = tuple(f"components mean {scale}" for scale in SCALES)
-
-#: NOTE: chosen by the mean accuracy of their weighted mean on disjoint blocks and on the published split, see
-#: docs/benchmarks.md.
-_MEMBERS = (
-    Member("forest of bands", ("bands",), RandomForestClassifier),
-    Member("forest of spectra, one scale", (*_surroundings("bands", 11), *_shapes(11)), RandomForestClassifier),
-    Member("extra trees of spectra", ("bands", "shape"), ExtraTreesClassifier),
-    Member(
-        "extra trees of spectra, two scales", (*_surroundings("bands", 3, 11), *_shapes(3, 11)), ExtraTreesClassifier
-    ),
-    Member(
-        "extra trees of spectra, all scales",
-        (*_surroundings("bands", *SCALES), *_shapes(*SCALES)),
-        ExtraTreesClassifier,
-    ),
-    Member(
-        "extra trees of components, two scales",
-        (*_surroundings("components", 3, 11), *_shapes(3, 11)),
-        ExtraTreesClassifier,
-    ),
-    Member("support vectors of spectra", ("bands", "shape"), shares=(0.5, 0.5)),
-    Member("support vectors of spectra around", ("bands mean 3", "shape mean 3"), shares=(0.5, 0.5)),
-    Member("support vectors of components, all scales", _FOUR_SCALES, shares=(0.5,) * 4),
-    Member("support vectors of components and position", (*_FOUR_SCALES, "position"), shares=(*(0.5,) * 4, 2.0)),
+#: NOTE: each of them pays on the mean over all scenes, see docs/benchmarks.md.
+FORESTS = (
+    Member("extra trees of differences", see_differences, extra_trees),
+    Member("extra trees of components", see_components, extra_trees),
+    Member("extra trees of shapes", see_shapes, extra_trees),
 )
-_TEXTURE = tuple(f"texture mean {scale}" for scale in TEXTURE_SCALES)
-#: Members where labels are sparse, and so what tells classes apart in general counts.
-MEMBERS = (
-    *_MEMBERS,
-    Member("extra trees of texture", _TEXTURE, ExtraTreesClassifier),
-    Member("support vectors of texture", _TEXTURE, shares=(0.5, 0.5)),
+BOOSTING = Member("boosting of shapes", see_shapes, boosting)
+POSITION = (
+    Member("support vectors of position and components", see_components_and_position, by_position_and_values),
+    Member("support vectors of position", see_position, by_position),
 )
-#: Members where labels lie densely: what is next to a label is mostly of its class, and the arrangement of values
-#: tells little beside.
-MEMBERS_AMONG_LABELS = (*_MEMBERS, Member("support vectors of position", ("position",), shares=(8.0,)))
 
 
 def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
-    """Members for features; where there is a second image, all of spectra and components with it and without.
+    """Members for features.
 
     Args:
-        features: what there is to look at.
-        dense: whether labels lie densely.
+        features: what there is to look at. With many bands boosting would take minutes, and adds nothing.
+        dense: whether labels lie densely, so that what is next to a label is mostly of its class.
     """
-    members = MEMBERS_AMONG_LABELS if dense else MEMBERS
-    return members + tuple(replace(member, both=True) for member in _MEMBERS if "aux" in features)
+    few_bands = features["bands"].shape[1] <= FEW_BANDS
+    return (*FORESTS, *((BOOSTING,) if few_bands else ()), *(POSITION if dense else ()))
+
+
+# ---- the ensemble ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -228,67 +277,152 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """A trained ensemble.
+class Ensemble:
+    """An ensemble that is not fitted yet.
 
     Attributes:
         members: what it consists of.
-        models: one a member.
-        weights: of the members, float64 (members,), sum 1.
-        calibration: of their mean.
-        positions: of the pixels that it was trained on.
-        cross_validated: float64 (n, classes), probabilities of the training pixels from ensembles that had not seen
-            their part of them, rows of NaN for pixels of a class that no such ensemble knew.
+        num_classes: classes, 0 to `num_classes` - 1.
+        seed: of every random choice.
     """
 
     members: tuple[Member, ...]
-    models: tuple[Any, ...]
+    num_classes: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What cross-validation found of an ensemble.
+
+    Attributes:
+        weights: of the members, float64 (members,), sum 1; 0 for those that are not worth fitting.
+        calibration: of their mean.
+        cross_validated: float64 (n, classes), probabilities of the labelled pixels from ensembles that had not seen
+            their part of them, rows of NaN for pixels of a class that no such ensemble knew.
+    """
+
     weights: NDArray[np.float64]
     calibration: Calibration
-    positions: NDArray[np.float32]
     cross_validated: NDArray[np.float64]
 
-    def predict(self, features: Features) -> NDArray[np.float32]:
-        """Probabilities (n, classes) of pixels."""
-        probs = [member.asked(model, features) for model, member in zip(self.models, self.members, strict=True)]
-        distances = nearest_label(self.positions, features["position"])
-        return self.calibration.apply(_consensus(np.stack(probs), self.weights), distances).astype(np.float32)
+
+@dataclass(frozen=True)
+class Lessons:
+    """What an ensemble says.
+
+    Attributes:
+        probs: float32 (n, classes), of the pixels that it was asked about.
+        use_of_second: how much of what its forests look at is the second image, 0 to 1; None without one.
+    """
+
+    probs: NDArray[np.float32]
+    use_of_second: float | None
 
 
-def train_teacher(
-    features: Features,
-    targets: NDArray[np.int64],
-    units: NDArray[np.int64],
-    *,
-    num_classes: int,
-    seed: int,
-    members: tuple[Member, ...],
-) -> Teacher:
-    """Train the ensemble; its weights and calibration come from cross-validation.
+def cross_validate(
+    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+) -> Trust:
+    """Find what members are worth, and how sure they may be, by cross-validation.
 
     Args:
+        ensemble: the ensemble.
         features: of the labelled pixels.
-        targets: (n,), 0 to `num_classes` - 1, every class among them.
+        targets: (n,), their classes, every class among them.
         units: (n,), pixels of one unit (polygon, block) are held out together.
-        num_classes: classes.
-        seed: of every random choice.
-        members: what it is to consist of.
     """
-    seed %= SEEDS
-    near = far = _cross_validate(members, features, targets, units, num_classes=num_classes, seed=seed)
+    near = far = _validate(ensemble, features, targets, units)
     if len(np.unique(units)) < len(units):
-        pixels = np.arange(len(targets))
-        near = _cross_validate(members, features, targets, pixels, num_classes=num_classes, seed=seed)
-    weights = _weights(far, targets, members)
-    for member, weight in zip(members, weights, strict=True):
-        logger.debug("teacher: weight %.3f for %s%s", weight, member.name, ", both images" if member.both else "")
+        near = _validate(ensemble, features, targets, np.arange(len(targets)))
+    weights = _weights(far, targets)
+    for member, weight in zip(ensemble.members, weights, strict=True):
+        logger.debug("teacher: weight %.3f for %s", weight, member.name)
     distances = [max(part.distance, 1.0) for part in (near, far)]
     calibration = Calibration(
         (distances[0], max(distances[1], distances[0] + 1)),
         (_fit_temperature(near, weights, targets), _fit_temperature(far, weights, targets)),
     )
-    models = tuple(member.fitted(features, targets, TREES, seed) for member in members)
-    return Teacher(members, models, weights, calibration, features["position"], _consensus(far.probs, weights))
+    return Trust(weights, calibration, _consensus(far.probs, weights))
+
+
+def teach(
+    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], asked: Features, *, trust: Trust
+) -> Lessons:
+    """Fit the ensemble to all labels and ask it about pixels; one member is held in memory for each thread.
+
+    Args:
+        ensemble: the ensemble.
+        features: of the labelled pixels.
+        targets: (n,), their classes, every class among them.
+        asked: features of the pixels that it is asked about.
+        trust: what its members are worth.
+    """
+    needed = [(member, weight) for member, weight in zip(ensemble.members, trust.weights, strict=True) if weight > 0]
+
+    def ask(member: Member) -> tuple[NDArray[np.float32], float | None]:
+        model = _fitted(member, features, targets, seed=ensemble.seed, validating=False)
+        return _asked(model, member, asked), _use_of_second(model, member, features)
+
+    said = _in_threads(ask, [(member,) for member, _ in needed])
+    weights = np.array([weight for _, weight in needed])
+    probs = _consensus(np.stack([part for part, _ in said]), weights)
+    distances = nearest_label(features["position"], asked["position"])
+    uses = [(use, weight) for (_, use), weight in zip(said, weights, strict=True) if use is not None]
+    use = float(np.average([use for use, _ in uses], weights=[weight for _, weight in uses])) if uses else None
+    return Lessons(trust.calibration.apply(probs, distances).astype(np.float32), use)
+
+
+def _in_threads(function: Callable[..., Any], calls: list[tuple[Any, ...]]) -> list[Any]:
+    """The function's results, in order, computed by as many threads as torch may use.
+
+    NOTE: each call keeps to one thread. Threads that share one small piece of work wait for each other at its end, and
+    wait long where another process takes one of their cores.
+
+    NOTE: OpenMP keeps its limit by thread. Those of BLAS and the filters of warnings are the whole process's: threads
+    that set them and put them back at their own times would leave each other's behind.
+    """
+    controller = ThreadpoolController()  # to look for the libraries takes some milliseconds
+
+    def alone(*arguments: Any) -> Any:
+        with controller.limit(limits=1, user_api="openmp"):
+            return function(*arguments)
+
+    with controller.limit(limits=1, user_api="blas"), warnings.catch_warnings():
+        # few pixels of many classes look to scikit-learn like numbers to regress on
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return list(Parallel(torch.get_num_threads(), prefer="threads")(delayed(alone)(*call) for call in calls))
+
+
+def _fitted(
+    member: Member, features: Features, targets: NDArray[np.int64], *, seed: int, validating: bool
+) -> Classifier:
+    """A member's classifier, fitted to pixels (n,) with targets (n,)."""
+    parts = member.see(features)
+    task = Task(len(targets), len(np.unique(targets)), tuple(part.shape[1] for part in parts), validating)
+    classifier = member.make(task, seed % SEEDS)
+    classifier.fit(np.concatenate(parts, axis=1), targets)
+    return classifier
+
+
+def _asked(model: Classifier, member: Member, features: Features) -> NDArray[np.float32]:
+    """Probabilities (n, classes it knows) of pixels, some at a time to save memory."""
+    count = len(features["position"])
+    parts = np.array_split(np.arange(count), -(-count // PIXELS_AT_ONCE))
+    values = (np.concatenate(member.see({n: v[part] for n, v in features.items()}), axis=1) for part in parts)
+    return np.concatenate([model.predict_proba(part).astype(np.float32) for part in values])
+
+
+def _use_of_second(model: Classifier, member: Member, features: Features) -> float | None:
+    """The share of a forest's importance (Breiman 2001, mean decrease in impurity) that is the second image's."""
+    if "aux" not in features or not isinstance(model, ExtraTreesClassifier):
+        return None
+    # one pixel whose features are 0 but for the second image's, which all differ: neither do their differences vanish
+    marked = {
+        name: np.full((1, values.shape[1]), number if name.startswith("aux") else 0, np.float32)
+        for number, (name, values) in enumerate(features.items(), start=1)
+    }
+    is_second = np.concatenate(member.see(marked), axis=1)[0] != 0
+    return float(model.feature_importances_[is_second].sum())
 
 
 def assign_folds(
@@ -317,7 +451,7 @@ def assign_folds(
 
 
 @dataclass(frozen=True)
-class _CrossValidation:
+class _Validation:
     """What members said of labelled pixels that they had not seen.
 
     Attributes:
@@ -334,18 +468,14 @@ class _CrossValidation:
         return np.asarray(np.isfinite(self.probs).all(axis=(0, 2)))
 
 
-def _cross_validate(
-    members: tuple[Member, ...],
-    features: Features,
-    targets: NDArray[np.int64],
-    units: NDArray[np.int64],
-    *,
-    num_classes: int,
-    seed: int,
-) -> _CrossValidation:
-    probs = np.full((len(members), len(targets), num_classes), np.nan)
+def _validate(
+    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+) -> _Validation:
+    members, seed = ensemble.members, ensemble.seed % SEEDS
+    probs = np.full((len(members), len(targets), ensemble.num_classes), np.nan)
     distances = np.full(len(targets), np.nan)
     folds = assign_folds(targets, units, np.random.default_rng(seed))
+    calls, places = [], []
     for fold in range(FOLDS):
         inside, outside = folds == fold, folds != fold
         seen = np.unique(targets[outside])
@@ -356,10 +486,16 @@ def _cross_validate(
         train, test = _select(features, outside), _select(features, asked)
         distances[asked] = nearest_label(train["position"], test["position"])
         for index, member in enumerate(members):
-            model = member.fitted(train, targets[outside], FEWER_TREES, seed)
-            probs[index][np.ix_(asked, seen)] = member.asked(model, test)
+            calls.append((member, train, targets[outside], test))
+            places.append((index, np.ix_(asked, seen)))
+
+    def say(member: Member, train: Features, labels: NDArray[np.int64], test: Features) -> NDArray[np.float32]:
+        return _asked(_fitted(member, train, labels, seed=seed, validating=True), member, test)
+
+    for (index, where), said in zip(places, _in_threads(say, calls), strict=True):
+        probs[index][where] = said
     found = distances[np.isfinite(distances)]
-    return _CrossValidation(probs, float(np.median(found)) if len(found) else 0.0)
+    return _Validation(probs, float(np.median(found)) if len(found) else 0.0)
 
 
 def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -367,49 +503,15 @@ def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) ->
     return np.asarray(KDTree(positions).query(asked)[0][:, 0])
 
 
-def _weights(
-    validation: _CrossValidation, targets: NDArray[np.int64], members: tuple[Member, ...]
-) -> NDArray[np.float64]:
-    """Weights of the members, sum 1: by their errors and, where some look at both images, by what that helps."""
-    worth = _worth(validation, targets)
-    both = np.array([member.both for member in members])
-    if not both.any():
-        return np.asarray(worth / worth.sum())
-    names = {member.name for member in members if member.both}
-    twins = np.array([not member.both and member.name in names for member in members])
-    ensembles = [np.where(group, worth, 0) / worth[group].sum() for group in (~both, ~twins)]
+def _weights(validation: _Validation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights of the members by their errors, sum 1; 0 for those that would hardly count."""
     known = validation.known
-    alone, together = (
-        _consensus(validation.probs[:, known], weights).argmax(axis=1) == targets[known] for weights in ensembles
-    )
-    trust = _trust(alone, together)
-    logger.info("by cross-validation on the labels, the second image is trusted by %.0f %%", 100 * trust)
-    return np.asarray((1 - trust) * ensembles[0] + trust * ensembles[1])
-
-
-def _worth(validation: _CrossValidation, targets: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What each member counts, by its error."""
-    known = validation.known
-    if not known.any():
-        return np.ones(len(validation.probs))
-    errors = 1 - np.array([_balanced_accuracy(part[known], targets[known]) for part in validation.probs])
-    return np.asarray((errors + ERROR_FLOOR) ** (-POWER * known.sum() / (known.sum() + LABELS_TO_TRUST)))
-
-
-def _trust(alone: NDArray[np.bool_], together: NDArray[np.bool_]) -> float:
-    """How far an ensemble that sees both images is to be believed, 0 to 1, and not one of the image alone.
-
-    Equation (ours): Phi(2 z - 1) with the normal distribution Phi and z = (b - c) / sqrt(b + c + 1), b the pixels that
-    only the former tells and c those that only the latter does: the statistic of McNemar (1947), and 1 for where both
-    are 0. NOTE: a second image that tells nothing misleads where labels are few, so one that has shown nothing counts
-    0.16, and one that tells much soon nearly 1.
-
-    Args:
-        alone: (n,), which labelled pixels that it had not seen the ensemble of the image alone is right of.
-        together: likewise of the other.
-    """
-    gained, lost = np.count_nonzero(together & ~alone), np.count_nonzero(alone & ~together)
-    return NormalDist().cdf(2 * (gained - lost) / math.sqrt(gained + lost + 1) - 1)
+    worth = np.ones(len(validation.probs))
+    if known.any():
+        errors = 1 - np.array([_balanced_accuracy(part[known], targets[known]) for part in validation.probs])
+        worth = (errors + ERROR_FLOOR) ** (-POWER * known.sum() / (known.sum() + LABELS_TO_TRUST))
+    worth[worth < LEAST_WEIGHT * worth.max()] = 0
+    return np.asarray(worth / worth.sum())
 
 
 def _select(features: Features, which: NDArray[np.bool_]) -> Features:
@@ -431,7 +533,7 @@ def _tempered(probs: NDArray[np.float64], temperature: float | NDArray[np.float6
     return _softmax(np.log(np.maximum(probs, SMALLEST)) / temperature)
 
 
-def _fit_temperature(validation: _CrossValidation, weights: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+def _fit_temperature(validation: _Validation, weights: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
     """The temperature that makes the labels most likely."""
     known = validation.known
     if not known.any():

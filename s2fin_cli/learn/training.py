@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2fin_cli.device import one_thread_an_operation
 from s2fin_cli.errors import S2finError
 from s2fin_cli.learn.augmentation import change_values, reorient
 from s2fin_cli.learn.samples import CELL_SIZE
 from s2fin_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
@@ -25,28 +28,86 @@ if TYPE_CHECKING:
 
 #: Steps of an epoch at least, at least for each class, and at most. Between, one for so many labels: the more of them
 #: there are, the more the teacher knows that is worth copying.
-MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 2, 60
-LABELS_OF_STEP = 12
-#: Windows that a step takes of one cell.
-WINDOWS_OF_CELL = 6
+MIN_STEPS, STEPS_OF_CLASS, MAX_STEPS = 16, 1, 20
+LABELS_OF_STEP = 8
+#: Cells that are standardised at a time: bounds memory.
+CELLS_AT_ONCE = 16
+#: How much more a labelled pixel counts in the loss than one without a label.
+LABEL_WEIGHT = 4.0
 #: Where labels lie densely: a class is drawn by this power of its size, and elsewhere all are drawn alike; and the
-#: learning rate is so many times what it is elsewhere.
-POWER_OF_DENSE, RATE_OF_DENSE = 0.5, 2.0
+#: learning rate and the most steps are so many times what they are elsewhere.
+POWER_OF_DENSE, RATE_OF_DENSE, STEPS_OF_DENSE = 0.5, 2.0, 4
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.01
 WARMUP_SHARE = 0.1
 #: Decay of the moving average of the weights, which is what is kept.
-AVERAGE_DECAY = 0.98
+AVERAGE_DECAY = 0.95
 GRADIENT_NORM = 5.0
-#: Temperatures among which the one is chosen that fits a trained network to its teacher, and pixels that it is fitted
+#: Temperatures among which the one is chosen that fits a trained network to its teacher, and windows that it is fitted
 #: on.
 TEMPERATURES = np.geomspace(0.5, 4.0, 61)
-PIXELS_TO_TEMPER = 3000
+WINDOWS_TO_TEMPER = 256
+
+
+@dataclass(frozen=True)
+class StandardizedCells:
+    """Cells as the network takes them: nothing that it does not look at, so that many fit into memory.
+
+    Attributes:
+        near: float32 (cells, C, side, side), the image's bands and components as far as the stem looks.
+        near_aux: likewise of the second image.
+        broad: float32 (cells, C', side', side'), what the context is told by, as far as windows look.
+        index: int64 (n,), the cell that each pixel lies in.
+        rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
+    """
+
+    near: Tensor
+    near_aux: Tensor
+    broad: Tensor
+    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: S2Fin, cells: Cells) -> StandardizedCells:
+        """Standardise cells.
+
+        Raises:
+            ValueError: their margin is less than the network's windows need.
+        """
+        margin, wanted = (cells.image.shape[-1] - CELL_SIZE) // 2, network.input_size // 2
+        if margin < wanted:
+            raise ValueError(f"the network needs cells with a margin of {wanted} pixels, got {margin}")
+        parts: list[list[Tensor]] = [[], [], []]
+        for start in range(0, len(cells.image), CELLS_AT_ONCE):
+            chosen = slice(start, start + CELLS_AT_ONCE)
+            x, a = (_inner(part, margin - wanted) for part in network.standardize(*_raw(cells, chosen, network)))
+            for part, values in zip(parts, (network.near(x), network.near(a), network.broad(x, a)), strict=True):
+                part.append(values.clone())
+        near, near_aux, broad = (torch.cat(part) for part in parts)
+        return cls(near, near_aux, broad, cells.index, cells.rows, cells.cols)
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[NDArray[np.int64], StandardizedCells]]) -> StandardizedCells:
+        """All cells, of parts of them and the positions (n,) of their pixels among all pixels."""
+        back = np.argsort(np.concatenate([positions for positions, _ in parts]))
+        starts = np.cumsum([0, *(len(cells.near) for _, cells in parts)]).tolist()
+        index = [cells.index + start for (_, cells), start in zip(parts, starts, strict=False)]
+        cells = [part for _, part in parts]
+        return cls(
+            torch.cat([part.near for part in cells]),
+            torch.cat([part.near_aux for part in cells]),
+            torch.cat([part.broad for part in cells]),
+            np.concatenate(index)[back],
+            np.concatenate([part.rows for part in cells])[back],
+            np.concatenate([part.cols for part in cells])[back],
+        )
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pixels to learn from.
+    """Pixels to learn from: whole cells, but for pixels without data.
 
     Attributes:
         cells: where they are.
@@ -56,7 +117,7 @@ class TrainingSet:
             faster, and frequent classes more often.
     """
 
-    cells: Cells
+    cells: StandardizedCells
     targets: NDArray[np.float32]
     labels: NDArray[np.int64]
     dense: bool = False
@@ -108,13 +169,17 @@ def fit(
         stage: what to tell it that is being done.
 
     Raises:
-        ValueError: the cells' margin is not that of the network's windows.
         S2finError: training diverged.
         KeyboardInterrupt: it came before the first epoch was done; later ones end training in good order.
     """
-    margin = (train.cells.image.shape[-1] - CELL_SIZE) // 2
-    if margin != network.input_size // 2:
-        raise ValueError(f"the network needs cells with a margin of {network.input_size // 2} pixels, got {margin}")
+    # on the CPU operations are too small to share; on a device few of them run on the CPU
+    with one_thread_an_operation():
+        return _fit(network, train, hyperparameters, progress, stage)
+
+
+def _fit(
+    network: S2Fin, train: TrainingSet, hyperparameters: Hyperparameters, progress: Progress, stage: str
+) -> Outcome:
     run = _Run(network, train, hyperparameters)
     outcome, weights = Outcome(0, math.nan, interrupted=False), network.state_dict()
     progress(stage, 0, hyperparameters.epochs)
@@ -131,23 +196,29 @@ def fit(
     network.load_state_dict(weights)
     if not outcome.interrupted:
         try:
-            _temper(network, train, np.random.default_rng(hyperparameters.seed))
+            _temper(network, train, torch.Generator().manual_seed(hyperparameters.seed))
         except KeyboardInterrupt:  # it tells the same classes without
             outcome = replace(outcome, interrupted=True)
     return outcome
 
 
-def _temper(network: S2Fin, train: TrainingSet, generator: np.random.Generator) -> None:
+def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:
     """Divide a network's logits by what makes it as sure as its teacher of pixels without a label; no class changes.
 
     NOTE: half of what it learns from are labels, which it becomes sure of, and of all else with them.
     """
-    unlabelled = np.flatnonzero(train.labels < 0)
-    if not len(unlabelled):
+    draws = _Draws(train, network.cfg.block_size, generator)
+    windows = draws.anywhere(WINDOWS_TO_TEMPER)
+    with torch.inference_mode():
+        x, a, broad = draws.values(windows)
+        logits = network.eval().classify_parts(x, a, broad, network.block(draws.block_size))
+    pixels = draws.pixels(windows).flatten()
+    known = (pixels >= 0).numpy()
+    chosen = np.flatnonzero(known)[train.labels[pixels.numpy()[known]] < 0]
+    if not len(chosen):
         return
-    chosen = generator.choice(unlabelled, min(len(unlabelled), PIXELS_TO_TEMPER), replace=False)
-    logits = predict_cells(network.eval(), train.cells.select(chosen)).double()
-    targets = torch.from_numpy(train.targets[chosen]).double()
+    logits = logits.flatten(0, 1).cpu().double()[torch.from_numpy(chosen)]
+    targets = torch.from_numpy(train.targets[pixels.numpy()[chosen]]).double()
     temperature = min(TEMPERATURES.tolist(), key=lambda value: F.cross_entropy(logits / value, targets).item())
     with torch.no_grad():
         for part in network.head.classify.parameters():
@@ -165,9 +236,12 @@ class _Run:
         wanted = max(
             math.ceil(np.count_nonzero(train.labels >= 0) / LABELS_OF_STEP), STEPS_OF_CLASS * network.cfg.num_classes
         )
-        self.steps = min(max(wanted, MIN_STEPS), MAX_STEPS)
+        self.steps = min(max(wanted, MIN_STEPS), MAX_STEPS * (STEPS_OF_DENSE if train.dense else 1))
         total_steps = self.steps * hyperparameters.epochs
-        self.draws = _Draws(train, torch.Generator().manual_seed(hyperparameters.seed))
+        self.generator = torch.Generator().manual_seed(hyperparameters.seed)
+        self.draws = _Draws(train, network.cfg.block_size, self.generator)
+        self.targets = torch.from_numpy(train.targets).to(self.device)
+        self.weights = torch.from_numpy(np.where(train.labels >= 0, LABEL_WEIGHT, 1.0).astype(np.float32))
         rate = hyperparameters.learning_rate * (RATE_OF_DENSE if train.dense else 1)
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -187,8 +261,7 @@ class _Run:
         self.network.train()
         total = 0.0
         for _ in range(self.steps):
-            cells, pixels = self.draws.next(self.batch_size)
-            loss = F.cross_entropy(self._logits(cells, pixels), self._targets(pixels))
+            loss = self._loss(self.draws.next(self.batch_size))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
@@ -200,32 +273,18 @@ class _Run:
             raise S2finError("training diverged: its loss is no longer a number; take a smaller --learning-rate")
         return total / self.steps
 
-    def _logits(self, cells: NDArray[np.int64], pixels: NDArray[np.int64]) -> Tensor:
-        """Logits (B k, classes) of augmented cells (B,) at pixels (B, k)."""
-        where = self.train.cells
+    def _loss(self, windows: _Windows) -> Tensor:
+        """Cross-entropy of the pixels of the windows' blocks, labelled ones counting more."""
         with torch.no_grad():
-            images = self.network.standardize(*_raw(where, cells, self.device))
-            places = torch.from_numpy(where.rows[pixels]), torch.from_numpy(where.cols[pixels])
-            images, places = reorient(images, places, inner=CELL_SIZE, generator=self.draws.generator)
-            x, a = images
+            x, a, broad, pixels = reorient([*self.draws.values(windows), self.draws.pixels(windows)])
             if not self.train.dense:
-                x, a = (change_values(image, generator=self.draws.generator) for image in images)
-            centres = self._centres(places)
-        return cell_logits(self.network, x, a, places, centres)
-
-    def _centres(self, places: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Centres of windows that have pixels anywhere in their blocks, so that the head learns to tell all of them."""
-        reach = self.network.cfg.block_size // 2
-        rows, cols = (
-            (place + torch.randint(-reach, reach + 1, place.shape, generator=self.draws.generator)).clamp(
-                0, CELL_SIZE - 1
-            )
-            for place in places
-        )
-        return rows, cols
-
-    def _targets(self, pixels: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.train.targets[pixels.ravel()]).to(self.device)
+                x, a = (change_values(image, generator=self.generator) for image in (x, a))
+        block = self.network.block(self.draws.block_size)
+        logits = self.network.classify_parts(x, a, broad, block).flatten(0, 1)
+        pixels = pixels.flatten()
+        weights = (self.weights[pixels] * (pixels >= 0)).to(self.device)
+        losses = F.cross_entropy(logits, self.targets[pixels.to(self.device)], reduction="none")
+        return (losses * weights).sum() / weights.sum()
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -236,44 +295,79 @@ class _Run:
             mean.lerp_(current, 1 - decay)
 
 
-class _Draws:
-    """Draws a step's cells, and the windows in them.
+class _Windows(NamedTuple):
+    """Windows: the cells (n,) that they lie in, and where their blocks' upper left pixels lie there."""
 
-    Half of the cells are drawn for a labelled pixel in them, the other half for one without a label; either way each
-    class with the same probability, by the label or by what the teacher thinks, then each of its pixels. Half of the
-    windows of a labelled pixel's cell are labelled pixels.
+    cells: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+
+class _Draws:
+    """Draws a step's windows.
+
+    Half of them are drawn for a labelled pixel in their block, the other half for one without a label; either way each
+    class with the same probability, by the label or by what the teacher thinks, then each of its pixels. The block lies
+    anywhere in the pixel's cell where it holds the pixel.
 
     Where labels lie densely, pixels with and without one are drawn alike, and a class by the square root of its size.
     """
 
-    def __init__(self, train: TrainingSet, generator: torch.Generator) -> None:
-        self.generator = generator
+    def __init__(self, train: TrainingSet, block_size: int, generator: torch.Generator) -> None:
+        if block_size > CELL_SIZE:
+            raise ValueError(f"windows that tell {block_size} pixels a side do not fit into cells of {CELL_SIZE}")
+        self.train, self.block_size, self.generator = train, block_size, generator
         labelled = train.labels >= 0
         classes = np.where(labelled, train.labels, train.targets.argmax(axis=1))
         everything = np.full_like(labelled, fill_value=True)
         power, parts = (POWER_OF_DENSE, [everything]) if train.dense else (0.0, [labelled, ~labelled])
         self.pools = [_Pool(np.flatnonzero(part), classes, power) for part in parts if part.any()]
-        self.labelled_windows = 0 if train.dense else WINDOWS_OF_CELL // 2
-        self.index = train.cells.index
-        # by cell, and in each cell the labelled pixels first
-        self.order = np.lexsort((~labelled, self.index))
-        count = int(self.index.max()) + 1
-        self.starts = np.searchsorted(self.index[self.order], np.arange(count))
-        self.sizes = np.bincount(self.index, minlength=count)
-        self.labelled_sizes = np.bincount(self.index[labelled], minlength=count)
+        #: The pixel at each place of each cell, -1 where there is none.
+        self.grid = np.full((len(train.cells.near), CELL_SIZE, CELL_SIZE), -1)
+        self.grid[train.cells.index, train.cells.rows, train.cells.cols] = np.arange(len(labelled))
 
-    def next(self, windows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Cells (B,) and pixels (B, k) in them, about so many windows in all."""
-        each = max(windows // WINDOWS_OF_CELL // len(self.pools), 1)
-        first = np.concatenate([pool.draw(each, self.generator) for pool in self.pools])
-        cells = self.index[first]
-        choices = np.repeat(self.sizes[cells][:, None], WINDOWS_OF_CELL, axis=1)
-        choices[:each, : self.labelled_windows] = self.labelled_sizes[cells[:each], None]
-        # NOTE: with replacement, as some cells hold few pixels
-        share = torch.rand(choices.shape, generator=self.generator, dtype=torch.float64).numpy()
-        pixels = self.order[self.starts[cells][:, None] + (share * choices).astype(np.int64)]
-        pixels[:, 0] = first
-        return cells, pixels
+    def next(self, count: int) -> _Windows:
+        """About so many windows, in random order."""
+        each = max(count // len(self.pools), 1)
+        pixels = np.concatenate([pool.draw(each, self.generator) for pool in self.pools])
+        return self._around(pixels[torch.randperm(len(pixels), generator=self.generator).numpy()])
+
+    def anywhere(self, count: int) -> _Windows:
+        """At most so many windows around any pixels."""
+        return self._around(torch.randperm(len(self.train.labels), generator=self.generator)[:count].numpy())
+
+    def _around(self, pixels: NDArray[np.int64]) -> _Windows:
+        cells, room = self.train.cells, CELL_SIZE - self.block_size
+        places = [cells.rows[pixels], cells.cols[pixels]]
+        shares = torch.rand(2, len(pixels), generator=self.generator, dtype=torch.float64).numpy()
+        firsts = [np.maximum(place - self.block_size + 1, 0) for place in places]
+        choices = [np.minimum(place, room) - first + 1 for place, first in zip(places, firsts, strict=True)]
+        rows, cols = (
+            first + (share * c).astype(np.int64) for first, share, c in zip(firsts, shares, choices, strict=True)
+        )
+        return _Windows(cells.index[pixels], rows, cols)
+
+    def values(self, windows: _Windows) -> list[Tensor]:
+        """Near parts (n, C, side, side) of both images around windows, and what their context is told by."""
+        cells = self.train.cells
+
+        def cut(values: Tensor) -> Tensor:
+            # the centre of a block lies half a block from its first pixel, and as far from the cell's edge at most
+            side = values.shape[-1] - CELL_SIZE + 1
+            first = self.block_size // 2
+            parts = [
+                values[cell, :, row + first : row + first + side, col + first : col + first + side]
+                for cell, row, col in zip(*(part.tolist() for part in windows), strict=True)
+            ]
+            return torch.stack(parts)
+
+        return [cut(cells.near), cut(cells.near_aux), cut(cells.broad)]
+
+    def pixels(self, windows: _Windows) -> Tensor:
+        """Positions (n, block, block) of the pixels that windows tell, -1 for those that are not there."""
+        steps = np.arange(self.block_size)
+        rows, cols = windows.rows[:, None, None] + steps[:, None], windows.cols[:, None, None] + steps
+        return torch.from_numpy(self.grid[windows.cells[:, None, None], rows, cols])
 
 
 class _Pool:
@@ -289,53 +383,16 @@ class _Pool:
         return np.asarray(self.pixels[drawn.numpy()])
 
 
-def predict_cells(network: S2Fin, cells: Cells) -> Tensor:
-    """Logits (n, classes) of the pixels of cells, on the CPU, by a network in evaluation mode; a window each."""
-    device = next(network.parameters()).device
-    logits = torch.empty(len(cells), network.cfg.num_classes)
-    order = np.argsort(cells.index, kind="stable")
-    with torch.inference_mode():
-        for part in np.split(order, np.flatnonzero(np.diff(cells.index[order])) + 1):
-            if not len(part):
-                continue
-            x, a = network.standardize(*_raw(cells, cells.index[part[:1]], device))
-            places = torch.from_numpy(cells.rows[part])[None], torch.from_numpy(cells.cols[part])[None]
-            logits[torch.from_numpy(part)] = cell_logits(network, x, a, places, places).cpu()
-    return logits
+def _raw(cells: Cells, chosen: slice, network: S2Fin) -> tuple[Tensor, Tensor | None]:
+    """Raw values of some cells, on the network's device."""
+    image, aux = (
+        None if values is None else torch.from_numpy(values[chosen]).to(network.image_mean.device)
+        for values in (cells.image, cells.aux)
+    )
+    assert image is not None  # noqa: S101  (cells have an image)
+    return image, aux
 
 
-def cell_logits(
-    network: S2Fin, x: Tensor, a: Tensor, places: tuple[Tensor, Tensor], centres: tuple[Tensor, Tensor]
-) -> Tensor:
-    """Logits (B k, classes) of pixels of standardised cells.
-
-    Args:
-        network: the network.
-        x: cells (B, C, S, S) of the image, with the margin of the network's windows.
-        a: likewise of the second image.
-        places: rows and columns (B, k) of the pixels within the margin.
-        centres: likewise of the centres of the windows that the pixels are told from.
-    """
-    side, (rows, cols) = network.cfg.patch_size, centres
-    maps = network.maps(x, a)
-    around = network.halo + side // 2 - 1  # tokens see 3 x 3 pixels, this far from a cell's edge
-    tokens = network.tokens(_windows(x, rows + around, cols + around, 3))[:, 0, 0]
-    image, aux = (_windows(part, rows, cols, side) for part in maps)
-    positions = (places[0] - rows + side // 2) * side + places[1] - cols + side // 2
-    return network.classify_windows(tokens, image, aux, positions.flatten()[:, None].to(x.device))[:, 0]
-
-
-def _windows(maps: Tensor, rows: Tensor, cols: Tensor, size: int) -> Tensor:
-    """Windows (B k, C, size, size) of maps (B, C, H, W) with upper left pixels (B, k), in channels-last memory."""
-    steps = torch.arange(size)
-    picked = maps.permute(0, 2, 3, 1)[
-        torch.arange(len(maps))[:, None, None, None],
-        rows[:, :, None, None] + steps[:, None],
-        cols[:, :, None, None] + steps,
-    ]
-    return picked.flatten(0, 1).permute(0, 3, 1, 2)
-
-
-def _raw(cells: Cells, which: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    image = torch.from_numpy(cells.image[which]).to(device)
-    return image, None if cells.aux is None else torch.from_numpy(cells.aux[which]).to(device)
+def _inner(values: Tensor, border: int) -> Tensor:
+    """Squares (..., S, S) without so many pixels at each edge."""
+    return values[..., border : values.shape[-1] - border, border : values.shape[-1] - border]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import joblib  # type: ignore[import-untyped]  # what scikit-learn runs forests with
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -32,14 +31,14 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def few_trees() -> Iterator[None]:
-    """Small forests: those of 200 trees take seconds, and the classes here are easy to tell apart.
+    """Small forests and few rounds of boosting: whole ones take seconds, and the classes here are easy to tell apart.
 
-    Growing them one after another is quicker than handing so few to threads. This is for the whole session, as its one
-    model needs it, and no test of another folder trains in this process.
+    This is for the whole session, as its one model needs it, and no test of another folder trains in this process.
     """
-    with pytest.MonkeyPatch.context() as monkeypatch, joblib.parallel_config(backend="sequential"):
+    with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(teacher, "TREES", 8)
-        monkeypatch.setattr(teacher, "FEWER_TREES", 4)
+        monkeypatch.setattr(teacher, "TREES_TO_VALIDATE", 4)
+        monkeypatch.setattr(teacher, "ROUNDS", 8)
         yield
 
 

@@ -104,14 +104,21 @@ def test_training_sees_exactly_the_pixels_inside(
     options = vars(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, batch_size=8))
     whole = s2fin_cli.train(**{**options, "output": tmp_path / "whole.s2fin"}).info.bands[0]
     seen: list[NDArray[np.bool_]] = []
-    teach = pipeline._teach
+    teach, with_scene = pipeline._teach, pipeline._with_scene
 
-    def spy(network: Any, known: Any, labels: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(wanted[np.append(labels.rows, known.rows), np.append(labels.cols, known.cols)])
-        assert len(known.rows) == min(pipeline.SCENE_PIXELS, wanted.sum())
-        return teach(network, known, labels, *args, **kwargs)
+    def spy(network: Any, explored: Any, labels: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(wanted[np.append(labels.rows, explored.rows), np.append(labels.cols, explored.cols)])
+        assert len(explored.rows) == min(pipeline.SCENE_PIXELS, wanted.sum())
+        return teach(network, explored, labels, *args, **kwargs)
+
+    def spy_cells(*args: Any) -> Any:
+        rows, cols, known = with_scene(*args)
+        seen.append(wanted[rows, cols])
+        assert len(rows) == wanted.sum()  # whole cells, as far as they lie inside
+        return rows, cols, known
 
     monkeypatch.setattr(pipeline, "_teach", spy)
+    monkeypatch.setattr(pipeline, "_with_scene", spy_cells)
     bands = []
     for name, image in (("clean", values), ("spoilt", spoilt)):
         hsi = write_tif(tmp_path / f"{name}.tif", image)

@@ -7,24 +7,14 @@ from torch import Tensor
 from s2fin_cli.learn import augmentation
 from s2fin_cli.learn.augmentation import change_values, reorient
 
-Pair = tuple[Tensor, Tensor]
-
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def images(batch: int = 64, side: int = 7) -> Pair:
+def images(batch: int = 64, side: int = 7) -> tuple[Tensor, Tensor]:
     shape = (side, side)
     return torch.randn(batch, 5, *shape, generator=generator(1)), torch.randn(batch, 1, *shape, generator=generator(2))
-
-
-def places(batch: int = 64, count: int = 3, *, inner: int = 5) -> Pair:
-    shape = (batch, count)
-    return (
-        torch.randint(inner, shape, generator=generator(3)),
-        torch.randint(inner, shape, generator=generator(4)),
-    )
 
 
 @pytest.fixture
@@ -36,57 +26,72 @@ def no_changes(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- turning and flipping --------------------------------------------------------------------------------------------
 
 
-def orientations(cells: Tensor, codes: Tensor) -> set[int]:
-    """Which of the eight symmetries of a square (S, S) occur among cells (B, 1, S, S) that hold nothing else."""
-    known = [torch.rot90(part, k, dims=(0, 1)) for part in (codes, codes.flip(1)) for k in range(4)]
-    return {next(i for i, square in enumerate(known) if torch.equal(cell[0], square)) for cell in cells}
+def symmetries(square: Tensor) -> list[Tensor]:
+    """A square (..., S, S) turned and flipped in all eight ways."""
+    return [torch.rot90(part, k, dims=(-2, -1)) for part in (square, square.flip(-1)) for k in range(4)]
 
 
-def test_both_images_turn_alike_and_each_cell_by_its_own() -> None:
-    codes = torch.arange(25.0).view(5, 5)
-    given = codes.repeat(200, 3, 1, 1), codes.repeat(200, 1, 1, 1)
-    (image, aux), _ = reorient(given, places(200), inner=5, generator=generator())
-    assert torch.equal(image, aux.expand_as(image))
-    assert (image[:, :, 2, 2] == 12).all(), "the centre stays"
-    assert orientations(aux, codes) == set(range(8)), "all eight symmetries occur, and nothing else"
+def orientations(squares: Tensor, codes: Tensor) -> list[int]:
+    """Which of the eight symmetries of a square (S, S) each of (B, S, S) is."""
+    known = symmetries(codes)
+    return [next(i for i, square in enumerate(known) if torch.equal(given, square)) for given in squares]
 
 
-@pytest.mark.parametrize(("inner", "margin"), [(5, 0), (5, 1), (4, 2), (1, 3)])
-def test_the_places_turn_with_the_images(inner: int, margin: int) -> None:
-    """What a cell holds at a place, it holds at the turned place again, for each of the eight symmetries."""
-    side = inner + 2 * margin
-    codes = torch.arange(float(side * side)).view(side, side)
-    given = codes.repeat(200, 2, 1, 1), codes.repeat(200, 1, 1, 1)
-    rows, cols = places(200, 4, inner=inner)
-    turned, (new_rows, new_cols) = reorient(given, (rows, cols), inner=inner, generator=generator())
-    assert new_rows.shape == rows.shape
-    assert ((new_rows >= 0) & (new_rows < inner) & (new_cols >= 0) & (new_cols < inner)).all()
-    cell = torch.arange(200)[:, None]
-    before, after = (cell, 0, rows + margin, cols + margin), (cell, 0, new_rows + margin, new_cols + margin)
-    for old, new in zip(given, turned, strict=True):
-        assert torch.equal(old[before], new[after])
-    assert orientations(turned[1], codes) == set(range(8))
+def test_all_eight_symmetries_occur_each_in_an_eighth_of_the_batch() -> None:
+    codes = torch.arange(25).view(5, 5)
+    (turned,) = reorient([codes.repeat(40, 1, 1)])
+    assert (turned[:, 2, 2] == 12).all(), "the centre stays"
+    assert sorted(orientations(turned, codes)) == [number for number in range(8) for _ in range(5)]
 
 
-def test_only_the_generator_decides_the_orientation() -> None:
-    first, again = (reorient(images(), places(), inner=5, generator=generator(3)) for _ in range(2))
-    other = reorient(images(), places(), inner=5, generator=generator(4))
-    for part in range(2):
-        for number in range(2):
-            assert torch.equal(first[part][number], again[part][number])
-            assert not torch.equal(first[part][number], other[part][number])
+def test_all_squares_of_a_sample_are_turned_alike() -> None:
+    """Whatever their shapes and types: each holds the same code at the same place, before and after."""
+    codes = torch.arange(49).view(7, 7) + 100 * torch.arange(24)[:, None, None]
+    given = [codes[:, None].expand(24, 3, 7, 7).float(), codes[:, None, None].double(), codes]
+    image, aux, places = reorient(given)
+    assert (image.shape, aux.shape, places.shape) == ((24, 3, 7, 7), (24, 1, 1, 7, 7), (24, 7, 7))
+    assert (image.dtype, aux.dtype, places.dtype) == (torch.float32, torch.float64, torch.int64)
+    assert torch.equal(image.long(), places[:, None].expand(24, 3, 7, 7))
+    assert torch.equal(aux[:, 0, 0].long(), places)
+    for sample in range(24):  # and each stays in its place in the batch
+        assert any(torch.equal(places[sample], square) for square in symmetries(codes[sample]))
+
+
+def test_a_sample_turned_as_expected() -> None:
+    square = torch.tensor([[1, 2], [3, 4]])
+    (turned,) = reorient([square.repeat(8, 1, 1)])
+    assert {tuple(part.flatten().tolist()) for part in turned} == {
+        (1, 2, 3, 4), (2, 4, 1, 3), (4, 3, 2, 1), (3, 1, 4, 2),
+        (2, 1, 4, 3), (4, 2, 3, 1), (3, 4, 1, 2), (1, 3, 2, 4),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("side", "wide"), [(1, 5), (5, 7), (5, 19), (4, 8)])
+def test_squares_of_different_sides_keep_their_common_centre(side: int, wide: int) -> None:
+    codes = torch.arange(wide * wide).view(wide, wide).repeat(16, 1, 1)
+    border = (wide - side) // 2
+    inner = slice(border, border + side)
+    large, small = reorient([codes, codes[:, inner, inner]])
+    assert torch.equal(large[:, inner, inner], small)
 
 
 def test_reorienting_changes_nothing_in_place_and_no_value() -> None:
-    given, at = images(), places()
-    before = [part.clone() for part in (*given, *at)]
-    turned, moved = reorient(given, at, inner=5, generator=generator())
-    for part, old in zip((*given, *at), before, strict=True):
+    given = images()
+    before = [part.clone() for part in given]
+    turned = reorient(given)
+    for part, old in zip(given, before, strict=True):
         assert torch.equal(part, old)
-    for old, new in zip(before, (*turned, *moved), strict=True):
+    for old, new in zip(before, turned, strict=True):
         assert (new.shape, new.dtype) == (old.shape, old.dtype)
-    for old, new in zip(given, turned, strict=True):
         assert torch.equal(old.flatten(2).sort().values, new.flatten(2).sort().values)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 13])
+def test_a_batch_of_any_size(batch: int) -> None:
+    codes = torch.arange(9).view(3, 3)
+    (turned,) = reorient([codes.repeat(batch, 1, 1)])
+    numbers = orientations(turned, codes)
+    assert (len(numbers), len(set(numbers))) == (batch, min(batch, 8))
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -120,7 +125,7 @@ def test_a_gain_of_all_bands_and_one_of_each(monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(change_values(ones, generator=generator()), ones)
     monkeypatch.setattr(augmentation, "GAIN", 0.5)
     of_all = change_values(ones, generator=generator())
-    assert torch.equal(of_all, of_all[:, :1, :1, :1].expand_as(ones)), "one factor a cell"
+    assert torch.equal(of_all, of_all[:, :1, :1, :1].expand_as(ones)), "one factor a window"
     assert different(of_all[:, 0, 0, 0]) == 6
     assert torch.equal(change_values(0 * ones, generator=generator()), 0 * ones), "a factor, and no summand"
     monkeypatch.setattr(augmentation, "GAIN", 0.0)
@@ -131,11 +136,11 @@ def test_a_gain_of_all_bands_and_one_of_each(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("no_changes")
-def test_an_offset_of_a_cell_and_noise_of_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_offset_of_a_window_and_noise_of_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
     zeros = torch.zeros(6, 4, 3, 3)
     monkeypatch.setattr(augmentation, "OFFSET", 0.5)
     shifted = change_values(zeros, generator=generator())
-    assert torch.equal(shifted, shifted[:, :1, :1, :1].expand_as(zeros)), "one summand a cell"
+    assert torch.equal(shifted, shifted[:, :1, :1, :1].expand_as(zeros)), "one summand a window"
     assert different(shifted[:, 0, 0, 0]) == 6
     monkeypatch.setattr(augmentation, "OFFSET", 0.0)
     monkeypatch.setattr(augmentation, "NOISE", 0.5)

@@ -24,14 +24,15 @@ NUM_CLASSES = 7
 class PixelNetwork:
     """Stands in for the network: the class of a pixel is the image's value there.
 
-    It checks that the tokens and the second image's windows lie where the image's do.
+    It checks that the tokens, the second image's windows and the context lie where the image's windows do.
     """
 
-    halo = 1
+    #: Pixels that the context needs beyond those that the stem's convolution needs.
+    farther = 3
 
     def __init__(self, patch_size: int = 5) -> None:
         self.cfg = SimpleNamespace(patch_size=patch_size, num_classes=NUM_CLASSES)
-        self.input_size = patch_size + 2
+        self.input_size = patch_size + 2 + 2 * self.farther
         self.image_mean = torch.zeros(1)
 
     def to(self, device: torch.device) -> PixelNetwork:
@@ -44,7 +45,19 @@ class PixelNetwork:
         assert aux is not None
         return image, aux
 
-    def stem(self, x: Tensor, a: Tensor, *, border: int, stride: int) -> StemMaps:
+    def near(self, values: Tensor) -> Tensor:
+        return values[..., self.farther : -self.farther, self.farther : -self.farther]
+
+    def broad(self, x: Tensor, a: Tensor) -> Tensor:
+        return torch.cat([x, a], dim=1)
+
+    def context(self, broad: Tensor) -> Tensor:
+        """The pixel in the middle of each square."""
+        return broad[..., self.farther + 1 : -self.farther - 1, self.farther + 1 : -self.farther - 1]
+
+    def stem(self, x: Tensor, a: Tensor, context: Tensor, *, border: int, stride: int) -> StemMaps:
+        inner = torch.cat([x, a], dim=1)[..., 1:-1, 1:-1]
+        assert torch.equal(context.nan_to_num(-1.0), inner.nan_to_num(-1.0))
         centres = slice(1 + border + stride // 2, -1 - border, stride)
         return StemMaps(x[:, None, :, centres, centres], x[:, :, 1:-1, 1:-1], a[:, :, 1:-1, 1:-1])
 
@@ -63,6 +76,13 @@ class PixelNetwork:
 
 def make_engine(network: object, device: str = "cpu", *, stride: int = 1) -> Engine:
     return Engine(cast("S2Fin", network), torch.device(device), stride=stride)
+
+
+def in_batches(engine: Engine, at_once: int) -> Engine:
+    """Let an engine on the CPU compute as on other devices, so many cells at once."""
+    engine.cells_at_once = at_once
+    engine._cell_by_cell = lambda images, cells, wanted: engine._in_batches(images, cells)  # type: ignore[method-assign]
+    return engine
 
 
 def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: int) -> NDArray[np.int64]:
@@ -87,14 +107,14 @@ def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: in
     tile_size=st.integers(1, 70),
     patch_size=st.sampled_from([5, 11, 21]),
     stride=st.sampled_from([1, 3, 5]),
-    at_once=st.sampled_from([1, 3, 64]),
+    at_once=st.sampled_from([None, 1, 3, 64]),
 )
 def test_a_network_that_sees_the_pixel_gives_the_image_back(  # noqa: PLR0917  (hypothesis names them)
-    height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int
+    height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int | None
 ) -> None:
     values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)
     engine = make_engine(PixelNetwork(patch_size), stride=stride)
-    engine.cells_at_once = at_once
+    engine = engine if at_once is None else in_batches(engine, at_once)
     assert np.array_equal(classify_in_tiles(engine, values, max(tile_size, 8)), values)
 
 
@@ -130,6 +150,21 @@ def test_cells_and_windows_without_a_valid_pixel_are_left_out(stride: int) -> No
     assert (nothing == 0).all()
 
 
+def test_threads_give_what_one_thread_gives() -> None:
+    network = make_network(in_channels=3, context_size=7)
+    image, aux = tile_for(network, 50, 37)
+    valid = torch.rand(50, 37, generator=torch.Generator().manual_seed(0)) > 0.3
+    engine, threads, results = make_engine(network, stride=3), torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            results.append(engine.predict(image, aux, valid))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*results)
+
+
 def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
     """Let the engine run out of memory for more cells than that; gives the batch sizes that it tries."""
     tried: list[int] = []
@@ -147,8 +182,7 @@ def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=(60, 60)).astype(np.float32)
-    engine = make_engine(PixelNetwork())
-    engine.cells_at_once = 8
+    engine = in_batches(make_engine(PixelNetwork()), 8)
     tried = run_out_of_memory(engine, above=2)
     assert np.array_equal(classify_in_tiles(engine, values, 64), values)
     assert tried == [8, 4, *[2] * 8]
@@ -156,7 +190,7 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
 
 
 def test_too_little_memory_for_one_cell_is_an_error_for_the_user() -> None:
-    engine = make_engine(PixelNetwork())
+    engine = in_batches(make_engine(PixelNetwork()), 1)
     run_out_of_memory(engine, above=0)
     values = torch.ones(1, 1 + 2 * engine.margin, 1 + 2 * engine.margin)
     with pytest.raises(S2finError, match=r"too little memory .* --device cpu"):
@@ -168,7 +202,8 @@ def tile_for(network: S2Fin, height: int, width: int, *, seed: int = 0) -> tuple
     shape = (height + network.input_size - 1, width + network.input_size - 1)
     image = torch.randn(network.cfg.in_channels, *shape, generator=generator) * 50 + 150
     aux = torch.randn(network.cfg.aux_channels, *shape, generator=generator) * 5
-    image[:, 3, 4] = torch.nan
+    for row, col in ((3, 4), (network.input_size // 2 + 2, network.input_size // 2 + 5)):
+        image[:, row, col] = torch.nan
     return image, None if network.cfg.aux_from_image else aux
 
 
@@ -200,6 +235,8 @@ def make_network(**changes: Any) -> S2Fin:
         {},
         {"patch_size": 11, "in_channels": 3},
         {"afcm": False},
+        {"context_size": 3},
+        {"context_size": 15, "patch_size": 5},
         {"aux_from_image": True, "components": 4, "aux_channels": 4},
     ],
 )
@@ -212,14 +249,14 @@ def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> 
     assert (probs - expected).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(("stride", "patch_size"), [(3, 5), (5, 7), (5, 5)])
+@pytest.mark.parametrize(("stride", "patch_size", "context_size"), [(3, 5, 31), (5, 7, 31), (5, 5, 7), (5, 7, 3)])
 def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_block(
-    stride: int, patch_size: int
+    stride: int, patch_size: int, context_size: int
 ) -> None:
-    network = make_network(patch_size=patch_size, in_channels=3)
+    network = make_network(patch_size=patch_size, in_channels=3, context_size=context_size)
     network.set_statistics([150.0] * 3, [50.0] * 3, [0.0] * 2, [5.0] * 2)
     for parameter in network.head.of_pixel.parameters():  # so that pixels of a block differ clearly
-        torch.nn.init.normal_(parameter, std=0.5)
+        torch.nn.init.normal_(parameter, std=0.2)
     side, half = 2 * stride, network.input_size // 2
     image, aux = tile_for(network, side, side)
     assert aux is not None
@@ -228,8 +265,9 @@ def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_bl
         for row, col in ((0, 0), (stride, 0), (0, stride), (stride, stride)):
             top, left = row + stride // 2, col + stride // 2
             patch = (part[None, :, top : top + 2 * half + 1, left : left + 2 * half + 1] for part in (image, aux))
-            maps = network.stem(*network.standardize(*patch), border=patch_size // 2)
-            logits = network.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, network.block(stride))
+            x, a = network.standardize(*patch)
+            parts = network.near(x), network.near(a), network.broad(x, a)
+            logits = network.classify_parts(*parts, network.block(stride))
             expected = logits[0].softmax(dim=1).T.reshape(-1, stride, stride)
             assert expected.std(dim=(1, 2)).max() > 1e-3
             assert (probs[:, row : row + stride, col : col + stride] - expected).abs().max() < 1e-5
@@ -242,12 +280,14 @@ def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: 
     assert (probs - patch_by_patch(network, image, aux)).abs().max() < 1e-5
 
 
-def test_the_margin_is_what_the_patch_and_the_stem_need() -> None:
+def test_the_margin_is_what_the_patch_and_the_context_of_its_pixels_need() -> None:
     margins = [
         make_engine(make_network(patch_size=patch_size, context_size=context_size)).margin
-        for patch_size, context_size in ((11, 11), (5, 3))
+        for patch_size, context_size in ((7, 31), (11, 15), (5, 3), (21, 7))
     ]
-    assert margins == [5 + 1 + 5, 2 + 1 + 1]
+    assert margins == [3 + 15, 5 + 7, 2 + 1, 10 + 3]
+    assert make_engine(make_network()).margin == 18
+    assert make_engine(make_network(afcm=False)).margin == 18, "the same cells serve with a part left out"
 
 
 @pytest.mark.parametrize(("free", "cells"), [(0, 1), (300 << 20, 1), (1 << 30, 4), (80 << 30, 16)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import tracemalloc
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,11 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window, intersection
-from torch import Tensor
 
 from s2fin import S2Fin
 from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.errors import LabelError, S2finError
-from s2fin_cli.geo.stack import build_stack
+from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.geo.statistics import (
     FEW_TILES,
     MAX_TILES,
@@ -28,12 +28,15 @@ from s2fin_cli.geo.statistics import (
     _spread_tiles,
     sample_pixels,
 )
+from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.pipeline import classify
+from s2fin_cli.infer.pixels import predict_pixels
 from s2fin_cli.learn import pipeline, propagation
 from s2fin_cli.learn.features import Features
-from s2fin_cli.learn.samples import CELL_SIZE, Cells
-from s2fin_cli.learn.teacher import Teacher, train_teacher
-from s2fin_cli.learn.training import LABEL_SMOOTHING, Outcome, TrainingSet, predict_cells
+from s2fin_cli.learn.propagation import average_alike, guide_of, propagate
+from s2fin_cli.learn.samples import CELL_SIZE
+from s2fin_cli.learn.teacher import Ensemble, Lessons, Trust, cross_validate, teach
+from s2fin_cli.learn.training import LABEL_SMOOTHING, Hyperparameters, Outcome, TrainingSet
 from s2fin_cli.modelfile import read_info, read_model
 from tests.app.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
 
@@ -93,6 +96,7 @@ def test_a_huge_undeclared_value_spoils_no_neighbour(scene: Scene, model: Path, 
         assert np.isfinite(src.read(1)[class_map.read(1) != class_map.nodata]).all()
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_run_that_diverges_is_no_model(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "s2fin_cli.learn.training.F.cross_entropy",
@@ -117,22 +121,23 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: str, *, call: int) -> No
     monkeypatch.setattr(pipeline, step, interrupted)
 
 
-STEPS_OF_A_RUN = ["_make_network", "pixel_features", "train_teacher", "fit"]
+BEFORE_A_RUN = ["noise_adjusted_components", "scatter_pixels", "split_labels"]
+STEPS_OF_A_RUN = ["_make_network", "features_at", "_scene_cells", "teach", "propagate", "fit"]
 
 
 @pytest.mark.usefixtures("short_epochs")
 def test_an_interrupt_of_the_validation_keeps_the_model_unvalidated(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupt_at(monkeypatch, "predict_cells", call=1)
-    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
+    interrupt_at(monkeypatch, "predict_pixels", call=1)
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=1, refit=True))
     assert (result.outcome.interrupted, result.accuracy) == (True, None)
     training = read_info(result.model).training
     assert (training["interrupted"], training["refitted"], training["validation"]) == (True, False, None)
 
 
 @pytest.mark.usefixtures("short_epochs")
-@pytest.mark.parametrize("step", ["noise_adjusted_components", "scatter_pixels", "split_labels", *STEPS_OF_A_RUN])
+@pytest.mark.parametrize("step", BEFORE_A_RUN + STEPS_OF_A_RUN + ["cross_validate"])
 def test_an_interrupt_before_there_is_a_model_leaves_nothing(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -148,7 +153,7 @@ def test_an_interrupt_anywhere_in_the_last_run_keeps_the_validated_model(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     interrupt_at(monkeypatch, step, call=2)
-    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=2, refit=True))
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", epochs=1, refit=True))
     assert result.outcome.interrupted
     info = read_info(result.model)
     assert (info.training["interrupted"], info.training["refitted"]) == (True, False)
@@ -171,6 +176,7 @@ def test_an_interrupt_of_the_first_run_after_an_epoch_ends_all_training(scene: S
     assert read_info(result.model).training["refitted"] is False
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_training_leaves_the_callers_random_numbers_alone(scene: Scene, tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -182,8 +188,13 @@ def test_training_leaves_the_callers_random_numbers_alone(scene: Scene, tmp_path
 @pytest.mark.usefixtures("short_epochs")
 def test_the_seed_decides_every_byte_of_the_model(scene: Scene, tmp_path: Path) -> None:
     first, again, other, largest = (
-        pipeline.train(tiny_options(scene, tmp_path / f"{name}.s2fin", epochs=1, refit=True, seed=seed)).model
-        for name, seed in (("first", 3), ("again", 3), ("other", 4), ("largest", 2**63 - 1))
+        pipeline.train(tiny_options(scene, tmp_path / f"{name}.s2fin", epochs=1, refit=refit, seed=seed)).model
+        for name, seed, refit in (
+            ("first", 3, True),
+            ("again", 3, True),
+            ("other", 4, False),
+            ("largest", 2**63 - 1, False),
+        )
     )
     assert first.read_bytes() == again.read_bytes()
     weights = [read_model(path)[0].state_dict() for path in (first, other, largest)]
@@ -196,33 +207,66 @@ def test_the_seed_decides_every_byte_of_the_model(scene: Scene, tmp_path: Path) 
 
 @dataclass
 class Taught:
-    """What training gave to the teacher and to the network, run by run, instead of training any."""
+    """What training gave to the teacher and to the network, run by run, instead of training the network.
+
+    Attributes:
+        teachers: features, targets and units of what ensembles were cross-validated with.
+        lessons: what they were asked about, and what they said.
+        runs: networks, as they were, with what they were to learn from and in how many epochs.
+        validated: rows, columns and scores of the pixels held out.
+    """
 
     teachers: list[tuple[Features, NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
-    sets: list[TrainingSet] = field(default_factory=list)
-    validated: list[tuple[Cells, Tensor]] = field(default_factory=list)
+    lessons: list[tuple[Features, Lessons]] = field(default_factory=list)
+    runs: list[tuple[S2Fin, TrainingSet, int]] = field(default_factory=list)
+    validated: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
+
+    @property
+    def sets(self) -> list[TrainingSet]:
+        """What the networks were to learn from."""
+        return [train for _, train, _ in self.runs]
+
+    def numbers(self, run: int = 0) -> NDArray[np.int64]:
+        """Numbers of the pixels that a network of the numbered scene was to learn from."""
+        network, train, _ = self.runs[run]
+        cells, margin = train.cells, (train.cells.near.shape[-1] - CELL_SIZE) // 2
+        values = cells.near[cells.index, 5, cells.rows + margin, cells.cols + margin]
+        numbers = values * network.image_std[5] + network.image_mean[5]
+        return np.asarray(numbers.round().numpy().ravel(), np.int64)
 
 
 @pytest.fixture
 def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
     seen = Taught()
 
-    def watch(features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], **kwargs: Any) -> Teacher:
+    def watch_validation_of_teacher(
+        ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+    ) -> Trust:
         seen.teachers.append((features, targets, units))
-        return train_teacher(features, targets, units, **kwargs)
+        return cross_validate(ensemble, features, targets, units)
 
-    def no_fit(network: object, train: TrainingSet, **kwargs: Any) -> Outcome:
-        seen.sets.append(train)
+    def watch(
+        ensemble: Ensemble, features: Features, targets: NDArray[np.int64], asked: Features, *, trust: Trust
+    ) -> Lessons:
+        seen.lessons.append((asked, teach(ensemble, features, targets, asked, trust=trust)))
+        return seen.lessons[-1][1]
+
+    def no_fit(network: S2Fin, train: TrainingSet, *, hyperparameters: Hyperparameters, **_: Any) -> Outcome:
+        seen.runs.append((copy.deepcopy(network), train, hyperparameters.epochs))
+        with torch.no_grad():
+            network.head.classify.bias.fill_(1.5)  # what it "learnt"
         return Outcome(1, 0.0, interrupted=False)
 
-    def watch_validation(network: S2Fin, cells: Cells) -> Tensor:
-        scores = predict_cells(network, cells)
-        seen.validated.append((cells, scores))
-        return scores
+    def watch_validation(
+        engine: Engine, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        seen.validated.append((rows, cols, predict_pixels(engine, stack, rows, cols)))
+        return seen.validated[-1][2]
 
-    monkeypatch.setattr(pipeline, "train_teacher", watch)
+    monkeypatch.setattr(pipeline, "cross_validate", watch_validation_of_teacher)
+    monkeypatch.setattr(pipeline, "teach", watch)
     monkeypatch.setattr(pipeline, "fit", no_fit)
-    monkeypatch.setattr(pipeline, "predict_cells", watch_validation)
+    monkeypatch.setattr(pipeline, "predict_pixels", watch_validation)
     return seen
 
 
@@ -232,12 +276,6 @@ def numbered(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     numbers = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint16).reshape(1, *SHAPE)
     path = tmp_path_factory.mktemp("numbered") / "hsi.tif"
     return replace(scene, hsi=write_tif(path, np.concatenate([make_image(scene.truth), numbers])))
-
-
-def numbers_of(cells: Cells) -> NDArray[np.int64]:
-    """Numbers of the pixels of cells of the numbered scene."""
-    margin = (cells.image.shape[2] - CELL_SIZE) // 2
-    return np.asarray(cells.image[cells.index, 5, cells.rows + margin, cells.cols + margin], np.int64)
 
 
 def labelled_numbers() -> set[int]:
@@ -252,14 +290,15 @@ def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
     numbered: Scene, tmp_path: Path, taught: Taught
 ) -> None:
     result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", refit=True))
-    train, final = taught.sets
     truth = numbered.truth.ravel() - 1
-    ((held_out, scores),) = taught.validated
-    held_out_numbers = numbers_of(held_out)
+    ((rows, cols, scores),) = taught.validated
+    held_out = rows * SHAPE[1] + cols
     assert result.accuracy is not None
-    assert result.accuracy.overall_accuracy == (scores.argmax(dim=1).numpy() == truth[held_out_numbers]).mean()
-    for samples, expected in ((train, labelled_numbers() - set(held_out_numbers)), (final, labelled_numbers())):
-        numbers, labelled = numbers_of(samples.cells), samples.labels >= 0
+    assert result.accuracy.overall_accuracy == (scores.argmax(axis=1) == truth[held_out]).mean()
+    assert len(taught.runs) == 2
+    for run, expected in enumerate((labelled_numbers() - set(held_out.tolist()), labelled_numbers())):
+        samples, numbers = taught.sets[run], taught.numbers(run)
+        labelled = samples.labels >= 0
         assert sorted(numbers) == list(range(truth.size)), "the scene is small enough to take each pixel, once"
         assert set(numbers[labelled]) == expected
         assert np.array_equal(samples.labels[labelled], truth[numbers[labelled]])
@@ -268,38 +307,66 @@ def test_the_network_is_taught_by_labels_and_elsewhere_by_the_teacher(
         assert samples.targets[labelled] == pytest.approx(smoothed, abs=1e-6)
         assert (samples.targets.argmax(axis=1) == truth[numbers]).mean() > 0.9, "the teacher knows the easy scene"
     counts = result.info.training
-    assert (counts["train_pixels"], counts["validation_pixels"]) == (
-        240 - len(held_out),
-        len(held_out),
-    )
+    assert (counts["train_pixels"], counts["validation_pixels"]) == (240 - len(held_out), len(held_out))
+
+
+def test_all_labels_are_learnt_by_going_on_from_what_a_part_of_them_taught(
+    scene: Scene, tmp_path: Path, taught: Taught
+) -> None:
+    """In fewer epochs; and the teacher is what it was found to be."""
+    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
+    (first, _, epochs), (second, _, more) = taught.runs
+    assert (epochs, more) == (4, 2)
+    assert (len(taught.teachers), len(taught.lessons)) == (1, 2)
+    assert not first.head.classify.bias.eq(1.5).any()
+    for name, value in second.state_dict().items():
+        learnt = torch.full_like(value, 1.5) if name == "head.classify.bias" else first.state_dict()[name]
+        assert torch.equal(value, learnt), name
+    assert result.info.training["refitted"] is True
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["two images", "one image"])
+def test_the_model_tells_how_much_the_second_image_was_used(
+    scene: Scene, tmp_path: Path, taught: Taught, *, alone: bool
+) -> None:
+    images: dict[str, Any] = {"lidar": None} if alone else {}
+    use = pipeline.train(tiny_options(scene, tmp_path / "m.s2fin", **images)).info.training["use_of_second_image"]
+    if alone:
+        assert use is None
+        assert taught.lessons[0][1].use_of_second is None
+    else:
+        assert use == pytest.approx(taught.lessons[0][1].use_of_second, abs=6e-4)
+        assert 0 < use < 1
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_between_dense_labels_whole_cells_are_taught_what_neighbours_agree_on(
+def test_whole_cells_are_taught_what_neighbours_agree_on(
     numbered: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, *, dense: bool
 ) -> None:
+    """Between dense labels it is passed on from pixel to pixel, elsewhere those that look alike are averaged."""
     monkeypatch.setattr(propagation, "DENSE", 20.0 if dense else 1.0)
     monkeypatch.setattr(pipeline, "SCENE_CELLS", 20)
     monkeypatch.setattr(pipeline, "SCENE_PIXELS", 20 * 5)
-    told: list[NDArray[np.float32]] = []
-    original = Teacher.predict
-
-    def predict(teacher: Teacher, features: Features) -> NDArray[np.float32]:
-        told.append(original(teacher, features))
-        return told[-1].copy()
-
-    monkeypatch.setattr(Teacher, "predict", predict)
     result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
-    (samples,), (targets,) = taught.sets, told
+    (samples,), ((asked, lessons),), numbers = taught.sets, taught.lessons, taught.numbers()
     assert samples.dense == dense
     assert result.info.architecture["block_size"] == (3 if dense else 5)
-    scene_pixels = samples.labels < 0
-    sizes = np.bincount(samples.cells.index[scene_pixels])
-    assert np.count_nonzero(sizes) == 20
-    assert sizes.max() == (CELL_SIZE**2 if dense else 5)
-    assert np.array_equal(samples.targets[scene_pixels], targets[scene_pixels]) == (not dense)
-    assert samples.targets.sum(axis=1) == pytest.approx(np.ones(len(targets)), abs=1e-5)
-    truth = numbered.truth.ravel()[numbers_of(samples.cells)] - 1
+    cells = numbers // SHAPE[1] // CELL_SIZE * 9 + numbers % SHAPE[1] // CELL_SIZE
+    rows, cols = np.indices(SHAPE) // CELL_SIZE
+    assert sorted(numbers) == np.flatnonzero(np.isin(rows * 9 + cols, cells)).tolist(), "whole cells, each pixel once"
+    assert labelled_numbers() <= set(numbers.tolist())
+    assert 0 < len(set(cells) - set(cells[samples.labels >= 0])) <= 20
+    assert np.array_equal(asked["position"], np.stack(np.divmod(numbers, SHAPE[1]), axis=1))
+    guide = guide_of(asked["components"], asked["aux"])
+    told = (
+        propagate(lessons.probs, samples.labels, guide, asked["position"])
+        if dense
+        else average_alike(lessons.probs, guide, samples.cells)
+    )
+    unlabelled = samples.labels < 0
+    assert samples.targets[unlabelled] == pytest.approx(told[unlabelled], abs=1e-6)
+    assert np.abs(told - lessons.probs).max() > 0.01
+    truth = numbered.truth.ravel()[numbers] - 1
     assert (samples.targets.argmax(axis=1) == truth).mean() > 0.9
 
 
@@ -323,7 +390,7 @@ def test_the_teacher_learns_from_whole_polygons_and_not_too_many_pixels(
 
 def test_the_figures_count_the_pixels_that_are_left_by_the_limit(scene: Scene, tmp_path: Path, taught: Taught) -> None:
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels_per_class=10))
-    (train,), ((_, scores),) = taught.sets, taught.validated
+    (train,), ((_, _, scores),) = taught.sets, taught.validated
     assert np.bincount(train.labels[train.labels >= 0]).tolist() == [10] * 3
     assert len(scores) == 30
     assert result.accuracy is not None
@@ -333,25 +400,41 @@ def test_the_figures_count_the_pixels_that_are_left_by_the_limit(scene: Scene, t
 
 @pytest.mark.parametrize("cells", [8, 0])
 def test_scattered_labels_take_no_more_memory_than_they_may(
-    scene: Scene,
-    tmp_path: Path,
-    taught: Taught,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    *,
-    cells: int,
+    scene: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, *, cells: int
 ) -> None:
-    caplog.set_level("INFO")
-    of_a_cell = 4 * 6 * (CELL_SIZE + 2 * 8) ** 2  # six bands of a cell with the margin of windows of 5 x 5 pixels
-    monkeypatch.setattr(pipeline, "LABEL_BYTES", cells * of_a_cell)
-    result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin"))
-    assert "the labels are many and scattered" in caplog.text
-    (train,), ((validation, _),) = taught.sets, taught.validated
+    """The network learns from few of them; the teacher, which needs no cells of theirs, from all."""
+    monkeypatch.setattr(pipeline, "_cell_bytes", lambda *_: 1000)
+    monkeypatch.setattr(pipeline, "LABEL_BYTES", cells * 1000)
+    monkeypatch.setattr(pipeline, "SCENE_CELLS", 1)  # whose labels are learnt from too
+    pipeline.train(tiny_options(scene, tmp_path / "model.s2fin"))
+    (train,), ((_, targets, _),) = taught.sets, taught.teachers
     labelled = train.labels >= 0
     assert set(train.labels[labelled]) == {0, 1, 2}, "one pixel of each class there must be"
-    for part in (train.cells.index[labelled], validation.index):
-        assert len(np.unique(part)) <= max(cells, 3)
-    assert result.info.training["train_pixels"] == labelled.sum() < 180
+    assert len(np.unique(train.cells.index[labelled])) <= max(cells, 3) + 1
+    assert len(targets) + len(taught.validated[0][0]) == 240
+    assert labelled.sum() < len(targets)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["two images", "one image"])
+@pytest.mark.parametrize("bands", [5, 40])
+def test_it_is_known_roughly_what_memory_a_cell_takes(
+    scene: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, *, bands: int, alone: bool
+) -> None:
+    estimates: list[int] = []
+    cell_bytes = pipeline._cell_bytes
+
+    def watch(*args: Any) -> int:
+        estimates.append(cell_bytes(*args))
+        return estimates[-1]
+
+    monkeypatch.setattr(pipeline, "_cell_bytes", watch)
+    hsi = write_tif(tmp_path / "hsi.tif", np.resize(make_image(scene.truth), (bands, *SHAPE)))
+    lidar = None if alone else scene.lidar
+    pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, lidar=lidar, validation=0))
+    ((_, train, _),), ((asked, _),) = taught.runs, taught.lessons
+    held = sum(part.nbytes for part in (train.cells.near, train.cells.near_aux, train.cells.broad))
+    values = 4 * sum(part.shape[1] for part in asked.values()) * CELL_SIZE**2
+    assert 0.4 * estimates[0] < held / len(train.cells.near) + values < 1.1 * estimates[0]
 
 
 # ---- few labels ------------------------------------------------------------------------------------------------------
@@ -425,8 +508,7 @@ def test_labels_in_the_corners_of_the_raster(numbered: Scene, tmp_path: Path, ta
     labels = raster_labels(numbered, tmp_path / "labels.tif", corners)
     pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", labels=labels))
     (train,) = taught.sets
-    labelled = np.flatnonzero(train.labels >= 0)
-    assert sorted(numbers_of(train.cells.select(labelled))) == [70 * row + col for row, col in corners]
+    assert sorted(taught.numbers()[train.labels >= 0]) == [70 * row + col for row, col in corners]
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -482,4 +564,4 @@ def test_where_there_is_no_data_nothing_is_taught(numbered: Scene, tmp_path: Pat
     heights[:, :30] = np.nan
     lidar = write_tif(tmp_path / "lidar.tif", heights)
     pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", lidar=lidar))
-    assert (numbers_of(taught.sets[0].cells) % SHAPE[1] >= 30).all()
+    assert (taught.numbers() % SHAPE[1] >= 30).all()

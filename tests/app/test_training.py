@@ -18,37 +18,44 @@ from s2fin_cli.learn import training
 from s2fin_cli.learn.pipeline import train
 from s2fin_cli.learn.samples import CELL_SIZE, Cells, read_cells
 from s2fin_cli.learn.training import (
-    WINDOWS_OF_CELL,
+    LABEL_WEIGHT,
     Hyperparameters,
     Outcome,
+    StandardizedCells,
     TrainingSet,
-    cell_logits,
     fit,
-    predict_cells,
 )
 from s2fin_cli.modelfile import read_model
 from s2fin_cli.progress import Progress, silent
 from tests.app.scenes import Scene, tiny_options
 
-SIZES = {"width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4, "components": 2}
+SIZES = {
+    "width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4, "components": 2,
+}  # fmt: skip
+#: Pixels beyond a cell: two of the window, and three of the context.
+MARGIN = 5
+WHOLE = CELL_SIZE**2
 
 
-def make_network(seed: int = 0, *, classes: int = 2) -> S2Fin:
+def make_network(seed: int = 0, *, classes: int = 2, block_size: int = 5) -> S2Fin:
     torch.manual_seed(seed)
-    images = {"in_channels": 3, "aux_channels": 1, "num_classes": classes, "patch_size": 5, "context_size": 3}
-    return S2Fin(S2FinConfig.from_dict({**images, **SIZES}))
+    images = {"in_channels": 3, "aux_channels": 1, "num_classes": classes, "patch_size": 5, "context_size": 7}
+    return S2Fin(S2FinConfig.from_dict({**images, **SIZES, "block_size": block_size}))
 
 
-def make_cells(classes: NDArray[np.int64], *, seed: int, apart: float, each: int = 1) -> Cells:
+def make_cells(classes: NDArray[np.int64], *, seed: int, apart: float, each: int = WHOLE) -> Cells:
     """Cells for `make_network`, of one class each, that differ in all bands; so many pixels in each."""
     generator = np.random.default_rng(seed)
-    side = CELL_SIZE + 2 * (make_network().input_size // 2)
-    count = len(classes)
+    side, count = CELL_SIZE + 2 * MARGIN, len(classes)
     image = generator.normal(size=(count, 3, side, side)) + apart * (classes - 0.5)[:, None, None, None]
     aux = generator.normal(size=(count, 1, side, side))
+    places = generator.permuted(np.tile(np.arange(WHOLE), (count, 1)), axis=1)[:, :each].ravel()
     index = np.repeat(np.arange(count), each)
-    rows, cols = generator.integers(CELL_SIZE, size=(2, count * each))
-    return Cells(image.astype(np.float32), aux.astype(np.float32), index, rows, cols)
+    return Cells(image.astype(np.float32), aux.astype(np.float32), index, places // CELL_SIZE, places % CELL_SIZE)
+
+
+def standardized(cells: Cells) -> StandardizedCells:
+    return StandardizedCells.of(make_network(), cells)
 
 
 def soft(classes: NDArray[np.int64], probability: float) -> NDArray[np.float32]:
@@ -58,20 +65,25 @@ def soft(classes: NDArray[np.int64], probability: float) -> NDArray[np.float32]:
     return targets
 
 
-def make_training(count: int, *, seed: int = 0, apart: float = 3.0) -> TrainingSet:
-    """So many cells, the two classes in turns, with a labelled pixel in each and one that the teacher was asked for."""
-    classes = np.arange(count) % 2
-    of_pixel = np.repeat(classes, 2)
-    labelled = np.tile([True, False], count)
+def lessons(cells: Cells, classes: NDArray[np.int64]) -> TrainingSet:
+    """Of cells of these classes: the first pixel of each is labelled, and the teacher was asked for the others."""
+    of_pixel = classes[cells.index]
+    labelled = np.zeros(len(cells), dtype=bool)
+    labelled[np.unique(cells.index, return_index=True)[1]] = True
     targets = np.where(labelled[:, None], soft(of_pixel, 0.95), soft(of_pixel, 0.8))
-    cells = make_cells(classes, seed=seed, apart=apart, each=2)
-    return TrainingSet(cells, targets, np.where(labelled, of_pixel, -1))
+    return TrainingSet(standardized(cells), targets, np.where(labelled, of_pixel, -1))
+
+
+def make_training(count: int, *, seed: int = 0, each: int = WHOLE) -> TrainingSet:
+    """So many cells, the two classes in turns."""
+    classes = np.arange(count) % 2
+    return lessons(make_cells(classes, seed=seed, apart=3.0, each=each), classes)
 
 
 def right_of(network: S2Fin, *, seed: int) -> float:
     """Share of other cells that a network takes for what they are, patch by patch."""
     classes = np.arange(40) % 2
-    cells = make_cells(classes, seed=seed, apart=3.0)
+    cells = make_cells(classes, seed=seed, apart=3.0, each=1)
     return float((patch_by_patch(network, cells).argmax(dim=1).numpy() == classes).mean())
 
 
@@ -115,8 +127,8 @@ def test_a_separable_problem_is_learnt() -> None:
 
 
 def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
-    """The labelled pixels lie in cells of noise, so that all there is to learn is what the teacher says elsewhere."""
-    noise = make_cells(np.array([0, 1]), seed=3, apart=0.0)
+    """The labelled pixels lie alone in cells of noise, so that all there is to learn is what the teacher says."""
+    noise = make_cells(np.array([0, 1]), seed=3, apart=0.0, each=1)
     classes = np.arange(20) % 2
     scene = make_cells(classes, seed=4, apart=3.0)
     assert noise.aux is not None
@@ -124,14 +136,14 @@ def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
     cells = Cells(
         np.concatenate([noise.image, scene.image]),
         np.concatenate([noise.aux, scene.aux]),
-        np.arange(22),
+        np.append([0, 1], scene.index + 2),
         np.append(noise.rows, scene.rows),
         np.append(noise.cols, scene.cols),
     )
-    targets = np.concatenate([soft(np.array([0, 1]), 0.95), soft(classes, 0.8)])
-    labels = np.append([0, 1], np.full(20, -1))
+    targets = np.concatenate([soft(np.array([0, 1]), 0.95), soft(classes[scene.index], 0.8)])
+    labels = np.append([0, 1], np.full(len(scene), -1))
     network = make_network()
-    run_fit(network, TrainingSet(cells, targets, labels), epochs=6)
+    run_fit(network, TrainingSet(standardized(cells), targets, labels), epochs=6)
     assert right_of(network, seed=1) > 0.9
 
 
@@ -148,6 +160,7 @@ def test_the_seed_decides_every_bit() -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_samples_are_not_changed() -> None:
     samples = make_training(20)
     before = copy.deepcopy(samples)
@@ -159,19 +172,21 @@ def test_samples_are_not_changed() -> None:
 
 
 def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
-    samples = make_training(20)
-    samples.cells.image[::2, :, :9] = np.nan
-    samples.cells.image[1] = np.nan
+    classes = np.arange(20) % 2
+    cells = make_cells(classes, seed=0, apart=3.0)
+    cells.image[::2, :, :12] = np.nan
+    cells.image[1] = np.nan
     network = make_network()
-    outcome = run_fit(network, samples, epochs=1)
+    outcome = run_fit(network, lessons(cells, classes), epochs=1)
     assert np.isfinite(outcome.loss)
     assert all(value.isfinite().all() for value in network.state_dict().values())
 
 
-def test_cells_for_a_network_that_looks_less_far_are_refused() -> None:
-    network = S2Fin(replace(make_network().cfg, context_size=7))
-    with pytest.raises(ValueError, match="a margin of 6 pixels, got 4"):
-        run_fit(network, make_training(4))
+@pytest.mark.parametrize(("changes", "margin"), [({"context_size": 15}, 9), ({"patch_size": 7}, 6)])
+def test_cells_for_a_network_that_looks_less_far_are_refused(changes: dict[str, int], margin: int) -> None:
+    network = S2Fin(S2FinConfig.from_dict({**make_network().cfg.to_dict(), **changes}))
+    with pytest.raises(ValueError, match=f"a margin of {margin} pixels, got 5"):
+        StandardizedCells.of(network, make_cells(np.arange(4) % 2, seed=0, apart=3.0))
 
 
 def test_a_loss_that_is_no_number_is_an_error_for_the_user() -> None:
@@ -191,6 +206,13 @@ def test_one_epoch_of_few_steps() -> None:
     )
     assert (outcome.epochs, outcome.interrupted) == (1, False)
     assert told == [(0, 1), (1, 1)]
+
+
+def test_a_cell_with_a_single_pixel_is_enough() -> None:
+    classes = np.array([0, 1])
+    train = lessons(make_cells(classes, seed=0, apart=3.0, each=1), classes)
+    outcome = run_fit(make_network(), train, epochs=1)
+    assert np.isfinite(outcome.loss)
 
 
 # ---- what is kept, and interruptions ---------------------------------------------------------------------------------
@@ -223,7 +245,10 @@ def test_the_averaged_weights_of_the_last_epoch_are_kept(monkeypatch: pytest.Mon
     watched, network = Watched(monkeypatch), make_network()
     told: list[dict[str, float]] = []
     outcome = run_fit(
-        network, make_training(10), epochs=4, progress=lambda stage, done, total, **figures: told.append(figures)
+        network,
+        make_training(10, each=9),
+        epochs=4,
+        progress=lambda stage, done, total, **figures: told.append(figures),
     )
     assert watched.kept(network) == [False, False, False, True]
     assert (outcome.epochs, outcome.interrupted, outcome.loss) == (4, False, watched.losses[-1])
@@ -244,29 +269,33 @@ def test_an_interrupt_within_an_epoch_keeps_the_one_before(monkeypatch: pytest.M
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training._Run, "_average", interrupt)
-    outcome = run_fit(network, make_training(10), epochs=5)
+    outcome = run_fit(network, make_training(10, each=9), epochs=5)
     assert (outcome.epochs, outcome.interrupted, outcome.loss) == (2, True, watched.losses[1])
     assert watched.kept(network) == [False, True]
 
 
 def test_a_network_is_as_sure_as_its_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of pixels without a label: no other temperature of its logits would be likelier, and no class is another."""
-    raw, tempered = make_network(), make_network()
-    train = make_training(40)
+    classes = np.arange(40) % 2
+    cells = make_cells(classes, seed=0, apart=3.0, each=12)
+    train = lessons(cells, classes)
     with monkeypatch.context() as patch:
         patch.setattr(training, "_temper", lambda *args: None)
-        run_fit(raw, train, epochs=6)
-    run_fit(tempered, train, epochs=6)
-    assert predict_cells(raw, train.cells).argmax(dim=1).equal(predict_cells(tempered, train.cells).argmax(dim=1))
-    asked = train.labels < 0
-    targets = torch.from_numpy(train.targets[asked])
+        raw = make_network()  # it seeds dropout too
+        run_fit(raw, train, epochs=4)
+    tempered = make_network()
+    run_fit(tempered, train, epochs=4)
+    before, after = patch_by_patch(raw, cells), patch_by_patch(tempered, cells)
+    temperature = before[0, 0] / after[0, 0]
+    assert (before - temperature * after).abs().max() < 1e-4
+    asked = torch.from_numpy(train.labels < 0)
+    targets = torch.from_numpy(train.targets)[asked]
 
-    def surprise(network: S2Fin, temperature: float) -> float:
-        logits = predict_cells(network, train.cells)[torch.from_numpy(asked)]
-        return torch.nn.functional.cross_entropy(logits / temperature, targets).item()
+    def surprise(divisor: float) -> float:
+        return torch.nn.functional.cross_entropy(after[asked] / divisor, targets).item()
 
-    assert surprise(raw, 1) > surprise(tempered, 1) + 1e-3, "it does something here"
-    assert all(surprise(tempered, 1) <= surprise(tempered, other) for other in (0.9, 1.1))
+    assert torch.nn.functional.cross_entropy(before[asked], targets).item() > surprise(1) + 1e-3, "it does something"
+    assert all(surprise(1) <= surprise(other) for other in (0.8, 1.25))
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -276,14 +305,14 @@ def test_an_interrupt_while_it_is_tempered_keeps_the_network(monkeypatch: pytest
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "predict_cells", interrupted)
-    outcome = run_fit(network, make_training(10), epochs=3)
+    monkeypatch.setattr(training, "_temper", interrupted)
+    outcome = run_fit(network, make_training(10, each=9), epochs=3)
     assert (outcome.epochs, outcome.interrupted) == (3, True)
     assert watched.kept(network) == [False, False, True]
 
 
 def test_labels_alone_need_no_temperature() -> None:
-    train = make_training(10)
+    train = make_training(10, each=9)
     outcome = run_fit(make_network(), replace(train, labels=np.maximum(train.labels, 0)), epochs=1)
     assert not outcome.interrupted
 
@@ -294,7 +323,7 @@ def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(training._Run, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_fit(make_network(), make_training(10))
+        run_fit(make_network(), make_training(10, each=9))
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -320,29 +349,48 @@ def test_the_kept_model_is_trained_on_all_labels(scene: Scene, tmp_path: Path) -
 # ---- steps and draws -------------------------------------------------------------------------------------------------
 
 
-def steps_of(labelled: int, *, classes: int = 2) -> int:
+def empty_cells(index: NDArray[np.int64]) -> StandardizedCells:
+    """Cells without values, with pixels in these cells, each at a place of its own there."""
+    order = np.argsort(index, kind="stable")
+    place = np.empty_like(index)
+    place[order] = np.arange(len(index)) - np.searchsorted(index[order], index[order])
+    assert place.max() < WHOLE
+    values = torch.empty(int(index.max()) + 1, 0, 0, 0)
+    return StandardizedCells(values, values, values, index, place // CELL_SIZE, place % CELL_SIZE)
+
+
+def steps_of(labelled: int, *, classes: int = 2, dense: bool = False) -> int:
     """Steps of an epoch with so many labelled pixels."""
-    cells = make_cells(np.zeros(1, np.int64), seed=0, apart=0.0, each=labelled + 500)
     labels = np.append(np.arange(labelled) % classes, np.full(500, -1))
     targets = np.full((len(labels), classes), 1 / classes, np.float32)
-    network = make_network(classes=classes)
-    return training._Run(network, TrainingSet(cells, targets, labels), Hyperparameters(1, 8, 1e-3, 0)).steps
+    train = TrainingSet(empty_cells(np.arange(len(labels)) // WHOLE), targets, labels, dense)
+    return training._Run(make_network(classes=classes), train, Hyperparameters(1, 8, 1e-3, 0)).steps
 
 
-def test_an_epoch_is_between_16_and_60_steps() -> None:
-    assert [steps_of(labelled) for labelled in (2, 12 * 16, 12 * 30 - 1, 9999)] == [16, 16, 30, 60]
-    assert [steps_of(20, classes=classes) for classes in (8, 12, 40)] == [16, 24, 60], "two for each class"
+def test_an_epoch_has_steps_for_its_labels_and_classes_within_bounds() -> None:
+    least, most, labels = training.MIN_STEPS, training.MAX_STEPS, training.LABELS_OF_STEP
+    assert least + 3 < most
+    given = 2, labels * least, labels * (least + 2) - 1, labels * (least + 2) + 1, labels * most * 4
+    assert [steps_of(labelled) for labelled in given] == [least, least, least + 2, least + 3, most]
+    assert steps_of(given[-1], dense=True) == most * training.STEPS_OF_DENSE
+    for classes in (8, 20, 70):
+        assert steps_of(20, classes=classes) == min(max(training.STEPS_OF_CLASS * classes, least), most)
 
 
 def make_draws(
-    classes: NDArray[np.int64], labelled: int, index: NDArray[np.int64], *, seed: int = 0, dense: bool = False
+    classes: NDArray[np.int64],
+    labelled: int,
+    index: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    dense: bool = False,
+    block_size: int = 1,
 ) -> training._Draws:
     """Draws from pixels in these cells, the first of which are labelled; of the others the teacher thinks so."""
-    empty = np.empty((int(index.max()) + 1, 0, 0, 0), np.float32)
-    cells = Cells(empty, None, index, np.zeros_like(index), np.zeros_like(index))
     targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
     labels = np.where(np.arange(len(classes)) < labelled, classes, -1)
-    return training._Draws(TrainingSet(cells, targets, labels, dense), torch.Generator().manual_seed(seed))
+    train = TrainingSet(empty_cells(index), targets, labels, dense)
+    return training._Draws(train, block_size, torch.Generator().manual_seed(seed))
 
 
 def scattered(count: int, *, cells: int) -> NDArray[np.int64]:
@@ -351,45 +399,38 @@ def scattered(count: int, *, cells: int) -> NDArray[np.int64]:
     return generator.permutation(np.append(np.arange(cells), generator.integers(cells, size=count - cells)))
 
 
+def drawn(draws: training._Draws, count: int) -> NDArray[np.int64]:
+    """The pixels that about so many windows are drawn for, of draws whose blocks are single pixels."""
+    return np.asarray(draws.pixels(draws.next(count))[:, 0, 0].numpy())
+
+
 def test_classes_and_their_pixels_are_drawn_equally_often_by_label_and_by_what_the_teacher_thinks() -> None:
     classes = np.repeat([0, 1, 2, 0, 1, 2], [980, 20, 1, 440, 50, 10])
-    draws = make_draws(classes, 1001, scattered(1501, cells=60))
-    _, pixels = draws.next(WINDOWS_OF_CELL * 12_000)
-    by_label, by_teacher = pixels[:6000, 0], pixels[6000:, 0]
-    assert by_label.max() < 1001 <= by_teacher.min()
-    for drawn in (by_label, by_teacher):
-        assert np.bincount(classes[drawn]) == pytest.approx([2000] * 3, rel=0.1)
-    times = np.bincount(pixels[:, 0], minlength=1501)
+    pixels = drawn(make_draws(classes, 1001, scattered(1501, cells=60)), 12_000)
+    assert np.count_nonzero(pixels < 1001) == 6000
+    for part in (pixels[pixels < 1001], pixels[pixels >= 1001]):
+        assert np.bincount(classes[part]) == pytest.approx([2000] * 3, rel=0.1)
+    times = np.bincount(pixels, minlength=1501)
     assert times[classes == 1] == pytest.approx(np.repeat([100, 40], [20, 50]), rel=0.7)
 
 
-def test_half_of_the_windows_in_cells_of_labelled_pixels_are_labelled() -> None:
-    """Each of 100 cells holds a labelled pixel and 31 others, so that chance alone would give one in 32."""
-    index = np.tile(np.arange(100), 32)
-    cells, pixels = make_draws(np.arange(3200) % 2, 100, index).next(WINDOWS_OF_CELL * 4000)
-    assert (cells.shape, pixels.shape) == ((4000,), (4000, WINDOWS_OF_CELL))
-    labelled, half = pixels < 100, WINDOWS_OF_CELL // 2
-    assert labelled[:2000, :half].all()
-    assert labelled[:2000, half:].mean() == pytest.approx(1 / 32, abs=0.01)
-    assert not labelled[2000:, 0].any()
-    assert labelled[2000:, 1:].mean() == pytest.approx(1 / 32, abs=0.01)
-    assert len(np.unique(pixels)) > 3000, "nearly every pixel has been drawn by now"
+def test_windows_of_both_kinds_are_mixed() -> None:
+    """As the first eighth of a batch is turned in one way, and the second in another."""
+    pixels = drawn(make_draws(np.arange(200) % 2, 100, scattered(200, cells=60)), 8000)
+    for part in np.split(pixels < 100, 8):
+        assert part.mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_between_dense_labels_all_pixels_are_drawn_alike_and_classes_by_the_root_of_their_size() -> None:
     classes = np.repeat([0, 1, 2], [900, 400, 100])
-    index = np.tile(np.arange(100), 14)
-    cells, pixels = make_draws(classes, 700, index, dense=True).next(WINDOWS_OF_CELL * 12_000)
-    assert np.bincount(classes[pixels[:, 0]]) == pytest.approx(12_000 * np.array([3, 2, 1]) / 6, rel=0.05)
-    assert (pixels[:, 0] < 700).mean() == pytest.approx((700 / 900) / 2, abs=0.03), "labelled or not"
-    assert np.array_equal(index[pixels], np.repeat(cells[:, None], WINDOWS_OF_CELL, axis=1))
-    others = pixels[:, 1:].ravel()
-    assert (others < 700).mean() == pytest.approx(0.5, abs=0.03)
-    assert np.bincount(others, minlength=1400).min() > 0, "any pixel of a cell"
+    pixels = drawn(make_draws(classes, 700, np.tile(np.arange(100), 14), dense=True), 12_000)
+    assert len(pixels) == 12_000
+    assert np.bincount(classes[pixels]) == pytest.approx(12_000 * np.array([3, 2, 1]) / 6, rel=0.05)
+    assert (pixels < 700).mean() == pytest.approx((700 / 900) / 2, abs=0.03), "labelled or not"
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_between_dense_labels_values_are_left_alone_and_steps_are_larger(
+def test_between_dense_labels_values_are_left_alone_and_the_learning_rate_is_another(
     monkeypatch: pytest.MonkeyPatch, *, dense: bool
 ) -> None:
     changed: list[Tensor] = []
@@ -402,56 +443,220 @@ def test_between_dense_labels_values_are_left_alone_and_steps_are_larger(
     run = training._Run(make_network(), replace(make_training(12), dense=dense), Hyperparameters(1, 24, 1e-3, 0))
     run.train_epoch()
     assert len(changed) == (0 if dense else 2 * run.steps)
-    assert run.optimiser.param_groups[0]["max_lr"] == (2e-3 if dense else 1e-3)
+    assert run.optimiser.param_groups[0]["max_lr"] == 1e-3 * (training.RATE_OF_DENSE if dense else 1)
 
 
 @pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("unlabelled", [0, 200])
-@pytest.mark.parametrize("windows", [1, 8, 64, 1000])
-def test_windows_lie_in_their_cells(windows: int, unlabelled: int, *, dense: bool) -> None:
+@pytest.mark.parametrize("windows", [1, 8, 65])
+@pytest.mark.parametrize("block_size", [1, 3, 7])
+def test_blocks_lie_in_their_cells_and_know_their_pixels(
+    block_size: int, windows: int, unlabelled: int, *, dense: bool
+) -> None:
     count = 60 + unlabelled
-    index = scattered(count, cells=40)
-    cells, pixels = make_draws(np.arange(count) % 3, 60, index, dense=dense).next(windows)
-    assert 1 <= len(cells) <= max(windows // WINDOWS_OF_CELL, 2)
-    assert len(cells) >= windows // WINDOWS_OF_CELL - 1, "with or without unlabelled pixels"
-    assert np.array_equal(index[pixels], np.repeat(cells[:, None], WINDOWS_OF_CELL, axis=1))
+    draws = make_draws(np.arange(count) % 3, 60, scattered(count, cells=40), dense=dense, block_size=block_size)
+    given, cells = draws.next(windows), draws.train.cells
+    kinds = 2 if unlabelled and not dense else 1
+    assert len(given.cells) == max(windows // kinds, 1) * kinds
+    for first in (given.rows, given.cols):
+        assert first.min() >= 0
+        assert first.max() <= CELL_SIZE - block_size
+    there = {place: i for i, place in enumerate(zip(cells.index, cells.rows, cells.cols, strict=True))}
+    pixels = draws.pixels(given)
+    assert pixels.shape == (len(given.cells), block_size, block_size)
+    for window, block in enumerate(pixels.tolist()):
+        assert max(max(row) for row in block) >= 0, "the pixel that it was drawn for"
+        for r, row in enumerate(block):
+            for c, pixel in enumerate(row):
+                place = given.cells[window], given.rows[window] + r, given.cols[window] + c
+                assert pixel == there.get(place, -1)
+
+
+@pytest.mark.parametrize("block_size", [1, 3, 5])
+def test_a_block_holds_the_drawn_pixel_anywhere(block_size: int) -> None:
+    """Each of 64 cells has one pixel, at another place, so that a window's cell tells what it was drawn for."""
+    place = np.arange(WHOLE)
+    cells = replace(empty_cells(place), rows=place // CELL_SIZE, cols=place % CELL_SIZE)
+    train = TrainingSet(cells, soft(place % 2, 0.9), place % 2)
+    draws = training._Draws(train, block_size, torch.Generator().manual_seed(0))
+    windows = draws.next(400 * WHOLE)
+    pixels = draws.pixels(windows).flatten(1).sort(dim=1).values
+    assert torch.equal(pixels[:, -1], torch.from_numpy(windows.cells)), "the pixel is in its block"
+    assert (pixels[:, :-1] == -1).all(), "and it is all that there is"
+    for cell in range(WHOLE):
+        for first, at in ((windows.rows, cell // CELL_SIZE), (windows.cols, cell % CELL_SIZE)):
+            offsets, counts = np.unique(first[windows.cells == cell], return_counts=True)
+            possible = range(max(at - block_size + 1, 0), min(at, CELL_SIZE - block_size) + 1)
+            assert offsets.tolist() == list(possible)
+            assert counts.min() > 0.5 * counts.max()
+
+
+def test_windows_anywhere_are_those_of_different_pixels() -> None:
+    draws = make_draws(np.arange(50) % 2, 30, scattered(50, cells=20))
+    assert sorted(draws.pixels(draws.anywhere(90)).flatten().tolist()) == list(range(50))
+    assert len(set(draws.pixels(draws.anywhere(20)).flatten().tolist())) == 20
 
 
 def test_the_seed_decides_what_is_drawn() -> None:
     index = scattered(50, cells=20)
-    first, again, other = (make_draws(np.arange(50) % 2, 30, index, seed=seed).next(100) for seed in (0, 0, 1))
+    first, again, other = (
+        make_draws(np.arange(50) % 2, 30, index, seed=seed, block_size=5).next(100) for seed in (0, 0, 1)
+    )
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first[1], other[1])
+    assert not np.array_equal(first.cells, other.cells)
+
+
+# ---- the loss --------------------------------------------------------------------------------------------------------
+
+
+class Step:
+    """What a step looks at, in the order and orientation of the network's inputs, and what it answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, network: S2Fin) -> None:
+        self.logits = torch.empty(0)
+        classify_parts = network.classify_parts
+
+        def watched(x: Tensor, a: Tensor, broad: Tensor, positions: Tensor) -> Tensor:
+            self.logits = classify_parts(x, a, broad, positions)
+            if self.logits.requires_grad:
+                self.logits.retain_grad()
+            return self.logits
+
+        monkeypatch.setattr(network, "classify_parts", watched)
+        monkeypatch.setattr(training, "change_values", lambda image, *, generator: image)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_loss_is_of_pixels_that_are_there_and_of_labelled_ones_above_all(
+    monkeypatch: pytest.MonkeyPatch, *, dense: bool
+) -> None:
+    """Its gradient at a pixel's logits is the pixel's share of the weights, times what the answer is off by."""
+    monkeypatch.setattr(training, "reorient", lambda squares: [square.clone() for square in squares])
+    train = replace(make_training(12, each=40), dense=dense)
+    run = training._Run(make_network(), train, Hyperparameters(1, 32, 1e-3, 0))
+    step, windows = Step(monkeypatch, run.network), run.draws.next(32)
+    loss = run._loss(windows)
+    torch.autograd.backward(loss)
+    pixels = run.draws.pixels(windows).flatten(1)
+    kinds = {"missing": pixels < 0, "labelled": torch.from_numpy(train.labels)[pixels] >= 0}
+    weights = torch.ones(pixels.shape)
+    weights[kinds["labelled"]] = LABEL_WEIGHT
+    weights[kinds["missing"]] = 0
+    assert set(weights.flatten().tolist()) == {0, 1, LABEL_WEIGHT}
+    logits, targets = step.logits.detach(), torch.from_numpy(train.targets)[pixels]
+    losses = -(targets * logits.log_softmax(dim=2)).sum(dim=2)
+    assert loss.item() == pytest.approx(((losses * weights).sum() / weights.sum()).item(), rel=1e-5)
+    expected = (weights / weights.sum())[..., None] * (logits.softmax(dim=2) - targets)
+    gradient = step.logits.grad
+    assert gradient is not None
+    assert (gradient[kinds["missing"]] == 0).all()
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-8)
 
 
 # ---- cells, patches and tiles give the same --------------------------------------------------------------------------
 
 
-def scene_network(*, alone: bool, patch_size: int) -> S2Fin:
+def turned(square: Tensor, number: int) -> Tensor:
+    """One of the eight symmetries of squares (..., S, S)."""
+    return torch.rot90(square.flip(-1) if number >= 4 else square, number % 4, dims=(-2, -1))
+
+
+def windows_patches(cells: Cells, windows: training._Windows, block_size: int) -> tuple[Tensor, Tensor]:
+    """Raw patches around the middle of windows' blocks."""
+    first = block_size // 2
+    assert cells.aux is not None
+    centres = replace(cells, index=windows.cells, rows=windows.rows + first, cols=windows.cols + first)
+    image, aux = patches_of(centres, 2 * MARGIN + 1)
+    assert aux is not None
+    return image, aux
+
+
+@pytest.mark.parametrize("block_size", [1, 5])
+def test_a_steps_logits_are_those_of_patches_in_any_orientation(
+    monkeypatch: pytest.MonkeyPatch, block_size: int
+) -> None:
+    """With values left alone, the windows are those of raw patches, turned or flipped, and so are the targets."""
+    classes = np.arange(12) % 2
+    cells = make_cells(classes, seed=0, apart=3.0)
+    train = lessons(cells, classes)
+    train = replace(train, targets=np.random.default_rng(0).dirichlet([1, 1], size=len(cells)).astype(np.float32))
+    network = make_network(block_size=block_size)
+    torch.nn.init.normal_(network.head.classify.weight, std=0.5)
+    for parameter in network.head.of_pixel.parameters():  # so that pixels of a block differ clearly
+        torch.nn.init.normal_(parameter, std=0.5)
+    run = training._Run(network.eval(), train, Hyperparameters(1, 64, 1e-3, 0))
+    windows = run.draws.next(64)
+    given, pixels = windows_patches(cells, windows, block_size), run.draws.pixels(windows)
+    known, targets = [], []
+    with torch.inference_mode():
+        for number in range(8):
+            patches = [turned(part, number) for part in given]
+            if block_size == 1:
+                known.append(network(*patches)[:, None])
+            else:
+                x, a = network.standardize(*patches)
+                context = network.context(network.broad(x, a))
+                maps = network.stem(network.near(x), network.near(a), context, border=2)
+                tokens = maps.tokens[..., 0, 0]
+                known.append(network.classify_windows(tokens, maps.image, maps.aux, network.block(5)))
+            targets.append(torch.from_numpy(train.targets)[turned(pixels, number).flatten(1)])
+        step = Step(monkeypatch, network)
+        loss = run._loss(windows)
+    distances = (step.logits - torch.stack(known)).abs().amax(dim=(2, 3))
+    orientation = distances.argmin(dim=0)
+    assert distances.amin(dim=0).max() < 1e-4
+    assert torch.bincount(orientation, minlength=8).tolist() == [8] * 8, "an eighth in each"
+    own = torch.stack(targets)[orientation, torch.arange(64)]
+    labelled = torch.stack([turned(torch.from_numpy(train.labels)[pixels] >= 0, n).flatten(1) for n in range(8)])
+    weights = 1 + (LABEL_WEIGHT - 1) * labelled[orientation, torch.arange(64)].float()
+    losses = -(own * step.logits.log_softmax(dim=2)).sum(dim=2)
+    assert loss.item() == pytest.approx(((losses * weights).sum() / weights.sum()).item(), rel=1e-4)
+
+
+def scene_network(*, alone: bool, patch_size: int, context_size: int) -> S2Fin:
     """A network for the scene's images whose probabilities differ clearly."""
     torch.manual_seed(1)
     images = {"in_channels": 5, "aux_channels": 2 if alone else 1, "num_classes": 3}
-    network = S2Fin(S2FinConfig.from_dict({**images, **SIZES, "patch_size": patch_size, "aux_from_image": alone}))
+    sizes = {**SIZES, "patch_size": patch_size, "context_size": context_size, "aux_from_image": alone}
+    network = S2Fin(S2FinConfig.from_dict({**images, **sizes}))
     network.set_statistics([180.0] * 5, [60.0] * 5, *((None, None) if alone else ([5.0], [9.0])))
     torch.nn.init.normal_(network.head.classify.weight, std=0.5)
     return network.eval()
 
 
-@pytest.mark.parametrize(("alone", "patch_size"), [(False, 7), (True, 5)])
+def logits_of(network: S2Fin, draws: training._Draws, windows: training._Windows) -> Tensor:
+    """Logits (n, block^2, classes) of windows, as they are learnt from."""
+    with torch.inference_mode():
+        x, a, broad = draws.values(windows)
+        return network.classify_parts(x, a, broad, network.block(draws.block_size))
+
+
+def draws_of(network: S2Fin, cells: Cells, block_size: int) -> training._Draws:
+    """Draws from cells, whatever their targets are."""
+    train = TrainingSet(StandardizedCells.of(network, cells), soft(0 * cells.index, 0.9), 0 * cells.index)
+    return training._Draws(train, block_size, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("alone", "patch_size", "context_size", "more"),
+    [(False, 7, 7, 0), (True, 5, 15, 3), (False, 5, 31, 1), (True, 7, 3, 2)],
+)
 def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
-    scene: Scene, alone: bool, patch_size: int
+    scene: Scene, alone: bool, patch_size: int, context_size: int, more: int
 ) -> None:
-    """At the raster's edges too, where cells are cut and the margin is mirrored."""
-    network = scene_network(alone=alone, patch_size=patch_size)
+    """At the raster's edges too, where cells are cut and the margin is mirrored; and with more margin than it needs."""
+    network = scene_network(alone=alone, patch_size=patch_size, context_size=context_size)
     images = {"hsi": [str(scene.hsi)]} if alone else {name: [str(path)] for name, path in scene.images.items()}
     stack = build_stack(images)
     margin = network.input_size // 2
     generator = np.random.default_rng(0)
     rows, cols = generator.integers(60, size=80), generator.integers(70, size=80)
     rows[:5], cols[:5] = (0, 0, 59, 59, 30), (0, 69, 0, 69, 69)
-    cells = read_cells(stack, rows, cols, margin=margin)
-    logits = predict_cells(network, cells)
-    assert (logits - patch_by_patch(network, cells)).abs().max() < 1e-4
+    cells = read_cells(stack, rows, cols, margin=margin + more)
+    draws = draws_of(network, cells, 1)
+    logits = logits_of(network, draws, training._Windows(cells.index, cells.rows, cells.cols))[:, 0]
+    exact = read_cells(stack, rows, cols, margin=margin)
+    assert (logits - patch_by_patch(network, exact)).abs().max() < 1e-4
     with stack.open() as opened:
         tile = opened.read(stack.grid.window, halo=margin)
     aux = None if tile.aux is None else torch.from_numpy(tile.aux)
@@ -461,71 +666,36 @@ def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
     assert (logits.softmax(dim=1) - probs[:, rows, cols].T).abs().max() < 1e-5
 
 
-def test_several_cells_at_a_time_have_the_same_answers_as_patches() -> None:
-    network = make_network().eval()
-    cells = make_cells(np.arange(6) % 2, seed=0, apart=3.0, each=4)
+@pytest.mark.parametrize("block_size", [3, 5])
+def test_blocks_have_the_answers_of_the_engine(block_size: int) -> None:
+    """The engine is given each window's surroundings as a tile of its own."""
+    cells = make_cells(np.arange(20) % 2, seed=0, apart=3.0, each=3)
+    network = make_network(block_size=block_size).eval()
+    torch.nn.init.normal_(network.head.classify.weight, std=0.5)
+    draws, engine = draws_of(network, cells, block_size), Engine(network, torch.device("cpu"))
+    windows = draws.next(40)
+    probs = logits_of(network, draws, windows).softmax(dim=2)
+    side = block_size + 2 * MARGIN
     assert cells.aux is not None
-    x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
-    places = torch.from_numpy(cells.rows).view(6, 4), torch.from_numpy(cells.cols).view(6, 4)
-    with torch.inference_mode():
-        logits = cell_logits(network, x, a, places, places)
-    assert (logits - patch_by_patch(network, cells)).abs().max() < 1e-5
+    for window, own in enumerate(probs):
+        cell, row, col = (int(part[window]) for part in windows)
+        square = (cell, slice(None), slice(row, row + side), slice(col, col + side))
+        tile = torch.from_numpy(cells.image[square]), torch.from_numpy(cells.aux[square])
+        told = engine.predict(*tile, torch.ones(block_size, block_size, dtype=torch.bool))
+        assert (own.T.view(2, block_size, block_size) - told).abs().max() < 1e-5
 
 
-def test_a_pixel_is_told_from_the_window_with_the_centre_that_is_given() -> None:
-    network = make_network().eval()
-    cells = make_cells(np.arange(6) % 2, seed=0, apart=3.0)
-    assert cells.aux is not None
-    x, a = network.standardize(torch.from_numpy(cells.image), torch.from_numpy(cells.aux))
-    places = torch.from_numpy(cells.rows)[:, None], torch.from_numpy(cells.cols)[:, None]
-    centres = places[0].clamp(2, CELL_SIZE - 3), (places[1] + 2).clamp(0, CELL_SIZE - 1)
-    around = replace(cells, rows=centres[0][:, 0].numpy(), cols=centres[1][:, 0].numpy())
-    image, aux = patches_of(around, network.input_size)
-    with torch.inference_mode():
-        logits = cell_logits(network, x, a, places, centres)
-        maps = network.stem(*network.standardize(image, aux), border=2)
-        block = network.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, network.block(5))
-    positions = (places[0] - centres[0] + 2) * 5 + places[1] - centres[1] + 2
-    assert len(set(positions.flatten().tolist())) > 2
-    assert (logits - block[torch.arange(6), positions[:, 0]]).abs().max() < 1e-5
-
-
-def test_pixels_lie_anywhere_in_the_blocks_of_the_windows_they_are_learnt_from() -> None:
-    run = training._Run(make_network(), make_training(4), Hyperparameters(1, 8, 1e-3, 0))
-    places = torch.arange(CELL_SIZE).repeat(500, 1), torch.arange(CELL_SIZE).flip(0).repeat(500, 1)
-    for centre, place in zip(run._centres(places), places, strict=True):
-        assert (int(centre.min()), int(centre.max())) == (0, CELL_SIZE - 1), "windows stay in their cell"
-        offsets, counts = np.unique((place - centre)[:, 2:-2].numpy(), return_counts=True)
-        assert offsets.tolist() == [-2, -1, 0, 1, 2]
-        assert counts.min() > 0.8 * counts.max()
-
-
-def test_no_pixels_have_no_answers() -> None:
-    cells = make_cells(np.arange(2), seed=1, apart=3.0)
-    assert predict_cells(make_network(), cells.select(np.empty(0, np.int64))).shape == (0, 2)
-
-
-def test_a_step_sees_the_drawn_pixels_surroundings_in_any_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With values left alone, each window's logits are those of its pixel's patch, turned or flipped."""
-    monkeypatch.setattr(training, "change_values", lambda image, *, generator: image)
-    monkeypatch.setattr(training._Run, "_centres", lambda run, places: places)
-    samples = make_training(12)
-    run = training._Run(make_network(), samples, Hyperparameters(1, 64, 1e-3, 0))
-    torch.nn.init.normal_(run.network.head.classify.weight, std=0.5)
-    run.network.eval()
-    chosen, pixels = run.draws.next(64)
-    with torch.inference_mode():
-        logits = run._logits(chosen, pixels)
-        image, aux = patches_of(samples.cells.select(pixels.ravel()), run.network.input_size)
-        assert aux is not None
-        known = torch.stack(
-            [
-                run.network(*(torch.rot90(part, turns, dims=(2, 3)) for part in parts))
-                for parts in ((image, aux), (image.flip(3), aux.flip(3)))
-                for turns in range(4)
-            ]
-        )
-    distances = (logits - known).abs().amax(dim=2)
-    assert distances.amin(dim=0).max() < 1e-4
-    assert len(set(distances.argmin(dim=0).tolist())) > 1
-    assert torch.equal(run._targets(pixels), torch.from_numpy(samples.targets[pixels.ravel()]))
+def test_cells_are_kept_as_far_as_the_network_looks_and_no_farther() -> None:
+    network = make_network()
+    raw = make_cells(np.arange(20) % 2, seed=0, apart=3.0, each=1)
+    cells = StandardizedCells.of(network, raw)
+    near, broad = CELL_SIZE + network.cfg.near_size - 1, CELL_SIZE + network.input_size - 1
+    assert (near, broad) == (14, 18)
+    assert cells.near.shape == (20, 3 + 2, near, near)
+    assert cells.near_aux.shape == (20, 1, near, near)
+    assert cells.broad.shape == (20, 2 + 1, broad, broad)
+    assert raw.aux is not None
+    x, a = network.standardize(torch.from_numpy(raw.image), torch.from_numpy(raw.aux))
+    assert torch.equal(cells.near, x[..., 2:-2, 2:-2])
+    assert torch.equal(cells.near_aux, a[..., 2:-2, 2:-2])
+    assert torch.equal(cells.broad, torch.cat([x[:, 3:], a], dim=1))

@@ -71,7 +71,7 @@ def test_what_a_variant_learns_from(
     (given,) = seen
     assert np.count_nonzero(given.labels >= 0) == len(train) == 10
     assert (len(given.labels) == 10) == alone
-    assert len(given.cells) == len(given.targets) == len(given.labels)
+    assert len(given.cells.index) == len(given.targets) == len(given.labels)
 
 
 def test_variants_of_a_draw_have_one_teacher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ REQUIRED: dict[str, Any] = {"in_channels": 144, "aux_channels": 1, "num_classes"
 
 def test_round_trip_through_json() -> None:
     cfg = S2FinConfig(
-        **REQUIRED, patch_size=9, components=4, context_size=5, afcm=False, resonance="spatial", dropout=0
+        **REQUIRED, patch_size=9, components=4, context_size=7, afcm=False, resonance="spatial", dropout=0
     )
     assert S2FinConfig.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
 
@@ -38,8 +38,11 @@ def test_is_frozen() -> None:
         ("components", 1.5),
         ("context_size", 1),
         ("context_size", -1),
-        ("context_size", 10),
-        ("context_size", 23),
+        ("context_size", 0),
+        ("context_size", 11),
+        ("context_size", 63),
+        ("context_size", 15.0),
+        ("context_size", False),
         ("width", 42),
         ("depth", 0),
         ("topk", 0.0),
@@ -63,17 +66,34 @@ def test_components_that_stand_in_for_the_second_image_are_its_bands() -> None:
     assert S2FinConfig(**REQUIRED, components=5).aux_channels == 1  # a second image of its own has bands of its own
 
 
-@pytest.mark.parametrize(("context_size", "halo"), [(3, 2), (11, 6), (21, 11)])
+@pytest.mark.parametrize(("context_size", "scales"), [(3, (3,)), (7, (3, 7)), (15, (3, 7, 15)), (31, (3, 7, 15, 31))])
 @pytest.mark.parametrize("patch_size", [5, 7, 21])
-def test_halo_holds_the_convolution_and_the_context(patch_size: int, context_size: int, halo: int) -> None:
+def test_a_patch_holds_the_context_of_each_pixel_of_the_window(
+    patch_size: int, context_size: int, scales: tuple[int, ...]
+) -> None:
     cfg = S2FinConfig(**REQUIRED, patch_size=patch_size, context_size=context_size)
-    assert (cfg.halo, cfg.input_size) == (halo, patch_size + 2 * halo)
+    assert cfg.context_scales == scales
+    assert (cfg.near_size, cfg.input_size) == (patch_size + 2, patch_size + context_size - 1)
+    assert cfg.near_size <= cfg.input_size
+    assert cfg.input_size % 2 == cfg.near_size % 2 == 1, "both have the same pixel in their middle"
+
+
+def test_the_context_is_of_both_images_or_of_the_one_that_there_is() -> None:
+    assert S2FinConfig(in_channels=20, aux_channels=3, num_classes=2, components=5).context_channels == 8
+    alone = S2FinConfig(in_channels=20, aux_channels=5, num_classes=2, components=5, aux_from_image=True)
+    assert alone.context_channels == 5
+
+
+def test_unless_told_otherwise_a_patch_has_37_pixels_a_side() -> None:
+    cfg = S2FinConfig(**REQUIRED)
+    assert (cfg.patch_size, cfg.context_size, cfg.input_size) == (7, 31, 37)
 
 
 @pytest.mark.parametrize("part", ["hfset", "afcm", "ssaf", "hfrm", "scan"])
 def test_no_part_changes_what_a_network_learns_from(part: str) -> None:
     cfg = S2FinConfig(**REQUIRED)
-    assert S2FinConfig.from_dict({**cfg.to_dict(), part: False}).input_size == cfg.input_size
+    other = S2FinConfig.from_dict({**cfg.to_dict(), part: False})
+    assert (other.near_size, other.input_size) == (cfg.near_size, cfg.input_size)
 
 
 def test_refuses_unknown_and_missing_keys_by_name() -> None:

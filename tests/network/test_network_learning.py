@@ -21,8 +21,9 @@ def problem(count: int, config: S2FinConfig, side: int) -> tuple[torch.Tensor, t
 def test_overfits_spectrum_and_texture() -> None:
     torch.manual_seed(0)
     cfg = S2FinConfig(
-        in_channels=12, aux_channels=1, num_classes=4, patch_size=7, width=32, map_width=16, deep_width=24, dropout=0.0
-    )
+        in_channels=12, aux_channels=1, num_classes=4, patch_size=7, context_size=7,
+        width=32, map_width=16, deep_width=24, dropout=0.0,
+    )  # fmt: skip
     model = S2Fin(cfg)
     model.set_statistics([0.0] * 12, [0.5] * 12, [100.0], [11.0])
     image, aux, labels = problem(128, cfg, model.input_size)

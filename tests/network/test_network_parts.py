@@ -9,7 +9,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
-from s2fin.afcm import AFCM, local_statistics
+from s2fin.afcm import AFCM, context_of, local_statistics
 from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
@@ -119,20 +119,74 @@ def test_hfset_amplifies_only_above_the_threshold() -> None:
     torch.testing.assert_close(module.enhance(slow + fast, gain), slow + 1.5 * fast)
 
 
-@pytest.mark.parametrize("size", [3, 5])
-def test_afcm(size: int) -> None:
-    module = shaken(AFCM(4, size=size))
+@pytest.mark.parametrize("scales", [(3,), (3, 7), (3, 7, 15), (3, 7, 15, 31)])
+def test_the_context_is_what_squares_around_the_pixel_are_like(scales: tuple[int, ...]) -> None:
+    margin = scales[-1] // 2
+    maps = 5 + 3 * randn(2, 2 + 2 * margin, 3 + 2 * margin, 4)
+    context = context_of(maps, scales)
+    assert context.shape == (2, 2, 3, 2 * 4 * len(scales))
+    for row in range(2):
+        for col in range(3):
+            parts = []
+            for half in (scale // 2 for scale in scales):
+                r, c = row + margin, col + margin
+                values = maps[:, r - half : r + half + 1, c - half : c + half + 1].flatten(1, 2)
+                mean = values.mean(1)
+                parts += [mean, torch.sqrt((values - mean[:, None]).square().mean(1) + 1e-4)]
+            torch.testing.assert_close(context[:, row, col], torch.cat(parts, dim=1), rtol=0, atol=1e-11)
+
+
+def test_all_scales_have_the_same_pixel_in_their_middle() -> None:
+    """A single bright pixel is in the squares of those around it, as many as a square has, at each scale."""
+    maps = torch.zeros(1, 63, 63, 1, dtype=torch.float64)
+    maps[0, 31, 31] = 1
+    context = context_of(maps, (3, 7, 15, 31))[0]
+    assert context.shape == (33, 33, 8)
+    for number, scale in enumerate((3, 7, 15, 31)):
+        mean = torch.zeros(33, 33, dtype=torch.float64)
+        inside = slice(16 - scale // 2, 17 + scale // 2)
+        mean[inside, inside] = 1 / scale**2
+        torch.testing.assert_close(context[..., 2 * number], mean, rtol=0, atol=1e-12)
+        deviation = torch.sqrt(mean - mean**2 + 1e-4)
+        torch.testing.assert_close(context[..., 2 * number + 1], deviation, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scales", [(3,), (3, 7, 15, 31)])
+def test_afcm(scales: tuple[int, ...]) -> None:
+    """Two linear layers of what `context_of` gives, half of the result for either image."""
+    module = shaken(AFCM(3, 4, scales=scales))
     assert isinstance(module, AFCM)
-    maps = [randn(2, 6, 7, 4) for _ in range(2)]
-    results = module(*maps)
-    for row in range(7 - size):
-        for col in range(8 - size):
-            squares = [part[:, row : row + size, col : col + size].flatten(1, 2) for part in maps]
-            lows = [square.mean(1) for square in squares]
-            for m in range(2):
-                detail = (squares[m] - lows[m][:, None]).square().mean(1)
-                parts = torch.cat([*lows, torch.sqrt(detail + 1e-4)], dim=1)
-                torch.testing.assert_close(results[m][:, row, col], module.out[m](nn.functional.gelu(parts)))
+    context = randn(2, 2, 3, 2 * 3 * len(scales))
+    results = module(context)
+    first, _, last = module.fuse
+    assert isinstance(first, Linear)
+    assert isinstance(last, Linear)
+    assert [parameter.shape[0] for parameter in (first.weight, last.weight)] == [8, 8]
+    for b, row, col in np.ndindex(2, 2, 3):
+        hidden = first.weight @ context[b, row, col] + first.bias
+        hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
+        both = last.weight @ hidden + last.bias
+        for result, expected in zip(results, (both[:4], both[4:]), strict=True):
+            torch.testing.assert_close(result[b, row, col], expected, rtol=0, atol=1e-11)
+
+
+def test_every_scale_and_both_kinds_of_statistics_count() -> None:
+    module = shaken(AFCM(3, 4, scales=(3, 7, 15, 31)))
+    context = randn(1, 1, 1, 24).requires_grad_()
+    for result in module(context):
+        (gradient,) = torch.autograd.grad(result.square().sum(), context, retain_graph=True)
+        assert (gradient.abs() > 1e-6).all()
+
+
+def test_the_context_under_autocast_keeps_small_deviations() -> None:
+    """Values that differ little from each other, far from 0: in half precision all would be alike."""
+    maps = 4 + 0.01 * torch.randn(2, 35, 34, 3)
+    exact = context_of(maps, (3, 7, 15, 31))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = context_of(maps, (3, 7, 15, 31))
+    assert half.dtype == torch.float32
+    assert torch.equal(half, exact)
+    torch.testing.assert_close(exact.double(), context_of(maps.double(), (3, 7, 15, 31)), rtol=0, atol=1e-3)
 
 
 def test_afcm_tells_high_frequencies_from_low_ones() -> None:
@@ -289,15 +343,14 @@ def test_local_statistics_under_autocast_are_in_float32() -> None:
         torch.testing.assert_close(result.double(), exact, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{"context_size": 3}, {"context_size": 7}, {"afcm": False}])
+@pytest.mark.parametrize("options", [{"context_size": 3}, {"context_size": 31}, {"afcm": False}])
 def test_map_stem(options: dict[str, Any]) -> None:
     cfg = S2FinConfig(in_channels=3, aux_channels=2, num_classes=2, components=1, map_width=4, **options)
     module = shaken(MapStem(cfg))
     assert isinstance(module, MapStem)
-    images = [randn(2, channels, 2 + 2 * cfg.halo, 3 + 2 * cfg.halo) for channels in (4, 2)]
+    images, context = [randn(2, channels, 4, 5) for channels in (4, 2)], randn(2, 2, 3, 6 * len(cfg.context_scales))
     mixed = [mix(x.permute(0, 2, 3, 1)) for mix, x in zip(module.mix, images, strict=True)]
-    results = module(*images)
-    around = cfg.context_size // 2
+    results = module(*images, context)
     for m, result in enumerate(results):
         assert result.shape == (2, 4, 2, 3)
         assert result.is_contiguous(memory_format=torch.channels_last)
@@ -306,12 +359,10 @@ def test_map_stem(options: dict[str, Any]) -> None:
         assert conv.bias is not None
         for i in range(2):
             for j in range(3):
-                row, col = i + cfg.halo, j + cfg.halo
-                near = mixed[m][:, row - 1 : row + 2, col - 1 : col + 2]
+                near = mixed[m][:, i : i + 3, j : j + 3]
                 features = module.narrow[m](torch.einsum("dcuv,buvc->bd", conv.weight, near) + conv.bias)
                 if module.afcm is not None:
-                    far = [y[:, row - around : row + around + 1, col - around : col + around + 1] for y in mixed]
-                    features = features + module.afcm(*far)[m][:, 0, 0]
+                    features = features + module.afcm(context)[m][:, i, j]
                 torch.testing.assert_close(result[:, :, i, j], module.norm[m](features))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig, StemMaps, hfrm, hfset
 
-SMALL: dict[str, Any] = {"width": 16, "map_width": 8, "deep_width": 12, "state_size": 4}
+SMALL: dict[str, Any] = {"width": 16, "map_width": 8, "deep_width": 12, "state_size": 4, "context_size": 7}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -25,7 +25,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "two-layers": {"depth": 2},
     "one-map-token": {"map_tokens": 1},
     "one-component": {"components": 1},
-    "wide-context": {"context_size": 21},
+    "narrow-context": {"context_size": 3},
+    "wide-context": {"context_size": 31},
     "one-image": {"aux_from_image": True, "aux_channels": 3, "components": 3},
 }
 
@@ -80,9 +81,46 @@ def test_any_number_of_bands(in_channels: int, aux_channels: int) -> None:
 @pytest.mark.parametrize("patch_size", [5, 11, 21])
 def test_any_patch_size(patch_size: int) -> None:
     model = seeded(config(patch_size=patch_size))
-    assert (model.halo, model.input_size) == (model.cfg.halo, model.cfg.input_size)
-    assert model.input_size == patch_size + 2 * model.halo
+    assert model.input_size == model.cfg.input_size == patch_size + 6
     assert_all_have_gradients(model)
+
+
+# ---- patches and tiles -------------------------------------------------------------------------------------------
+
+
+def cut(image: Tensor, aux: Tensor | None, top: int, left: int, side: int) -> tuple[Tensor, Tensor | None]:
+    """A square of both images."""
+    square = (..., slice(top, top + side), slice(left, left + side))
+    return image[square], None if aux is None else aux[square]
+
+
+def tile_of(model: S2Fin, rows: int, cols: int) -> tuple[Tensor, Tensor | None]:
+    """A tile (1, C, H, W) of so many pixels, with the margin that its windows need."""
+    side = max(rows, cols) + model.input_size - 1
+    image, aux = inputs(model, batch=1, side=side)
+    height, width = rows + model.input_size - 1, cols + model.input_size - 1
+    return image[..., :height, :width], None if aux is None else aux[..., :height, :width]
+
+
+def stem_of(model: S2Fin, x: Tensor, a: Tensor, *, border: int = 0, stride: int = 1) -> StemMaps:
+    """The stem over standardised images (B, C, H, W) with their margin."""
+    context = model.context(model.broad(x, a))
+    return model.stem(model.near(x), model.near(a), context, border=border, stride=stride)
+
+
+def by_tile(model: S2Fin, image: Tensor, aux: Tensor | None, *, stride: int) -> Tensor:
+    """Logits (rows, cols, stride^2, classes) of a tile's windows, gathered as the engine does."""
+    maps = stem_of(model, *model.standardize(image, aux), border=model.cfg.patch_size // 2, stride=stride)
+    rows, cols = ((side - model.input_size + 1) // stride for side in image.shape[-2:])
+    logits = []
+    for i in range(rows):
+        for j in range(cols):
+            top, left = i * stride + stride // 2, j * stride + stride // 2
+            square = (..., slice(top, top + model.cfg.patch_size), slice(left, left + model.cfg.patch_size))
+            image_window, aux_window = maps.image[square], maps.aux[square]
+            tokens, block = maps.tokens[..., i, j], model.block(stride)
+            logits.append(model.classify_windows(tokens, image_window, aux_window, block)[0])
+    return torch.stack(logits).view(rows, cols, stride**2, -1)
 
 
 @pytest.mark.parametrize("patch_size", [5, 7, 21])
@@ -90,62 +128,130 @@ def test_any_patch_size(patch_size: int) -> None:
 def test_dense_evaluation_is_patchwise_evaluation(variant: str, patch_size: int) -> None:
     """Stem once over a tile, windows gathered from its maps: the function of the patches, pixel by pixel."""
     model = seeded(config(patch_size=patch_size, **VARIANTS[variant])).double()
-    side, rows, columns = model.input_size, 3, 2
-    image, aux = inputs(model, batch=1, side=side + 3)
+    image, aux = tile_of(model, 3, 2)
     with torch.inference_mode():
-        maps = model.stem(*model.standardize(image, aux))
-        assert maps.image.shape[-2:] == (side + 3 - 2 * model.halo,) * 2
-        half = patch_size // 2
-        for i in range(rows):
-            for j in range(columns):
-                rowspan, colspan = slice(i, i + patch_size), slice(j, j + patch_size)
-                dense = model.classify_windows(
-                    maps.tokens[:, :, :, i + half, j + half],
-                    maps.image[:, :, rowspan, colspan],
-                    maps.aux[:, :, rowspan, colspan],
-                    model.block(1),
-                )[:, 0]
-                patch = image[:, :, i : i + side, j : j + side]
-                other = None if aux is None else aux[:, :, i : i + side, j : j + side]
-                torch.testing.assert_close(dense, model(patch, other), rtol=0, atol=1e-11)
+        dense = by_tile(model, image, aux, stride=1)
+        for i in range(3):
+            for j in range(2):
+                logits = model(*cut(image, aux, i, j, model.input_size))
+                torch.testing.assert_close(dense[i, j], logits, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("variant", ["default", "one-image"])
+@pytest.mark.parametrize("context_size", [7, 31])
+@pytest.mark.parametrize("patch_size", [7, 11])
+@pytest.mark.parametrize("stride", [1, 3, 5])
+def test_windows_of_a_tile_are_those_of_patches(stride: int, patch_size: int, context_size: int, variant: str) -> None:
+    """A window's block, at any stride, is that of the patch around its centre; and the centre is what `forward` is."""
+    model = seeded(config(patch_size=patch_size, context_size=context_size, **VARIANTS[variant])).double()
+    image, aux = tile_of(model, 2 * stride, 3 * stride)
+    with torch.inference_mode():
+        dense = by_tile(model, image, aux, stride=stride)
+        assert dense.shape == (2, 3, stride**2, 5)
+        for i in range(2):
+            for j in range(3):
+                patch = cut(image, aux, i * stride + stride // 2, j * stride + stride // 2, model.input_size)
+                x, a = model.standardize(*patch)
+                block = model.classify_parts(model.near(x), model.near(a), model.broad(x, a), model.block(stride))
+                torch.testing.assert_close(dense[i, j], block[0], rtol=0, atol=1e-11)
+                torch.testing.assert_close(dense[i, j, stride**2 // 2], model(*patch)[0], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("variant", ["default", "one-image"])
+def test_the_context_is_of_the_components_and_of_the_second_image(variant: str) -> None:
+    model = seeded(config(**VARIANTS[variant])).double()
+    bands = model.cfg.components, model.cfg.in_channels
+    scaling = ([1.0] * 20, [2.0] * 20) if variant == "one-image" else ([1.0] * 20, [2.0] * 20, [3.0] * 2, [4.0] * 2)
+    model.set_statistics(*scaling, components=torch.randn(bands))
+    x, a = model.standardize(*tile_of(model, 2, 3))
+    told = x[:, 20:] if variant == "one-image" else torch.cat([x[:, 20:], a], dim=1)
+    assert torch.equal(model.broad(x, a), told)
+    context = model.context(told)
+    assert context.shape == (1, 8, 9, 4 * told.shape[1]), "two scales, means and deviations"
+    for i, j in ((0, 0), (7, 8), (3, 5)):
+        squares = [told[0, :, i + d : i + 7 - d, j + d : j + 7 - d].flatten(1) for d in (2, 0)]
+        statistics = [(values.mean(1), torch.sqrt(values.var(1, correction=0) + 1e-4)) for values in squares]
+        expected = torch.cat([part for pair in statistics for part in pair])
+        torch.testing.assert_close(context[0, i, j], expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("variant", ["default", "one-image"])
+@pytest.mark.parametrize(("afcm", "context_size"), [(True, 3), (True, 7), (True, 31), (False, 31)])
+def test_a_window_sees_as_far_as_its_patch_and_no_farther(*, afcm: bool, context_size: int, variant: str) -> None:
+    """Of both images; without AFCM no farther than the stem's convolution."""
+    model = seeded(config(**VARIANTS[variant], afcm=afcm, context_size=context_size)).double()
+    image, aux = (None if part is None else part.requires_grad_() for part in tile_of(model, 5, 5))
+    assert image is not None
+    logits = by_tile(model, image, aux, stride=1)[2, 2]
+    sources = [part for part in (image, aux) if part is not None]
+    seen = torch.zeros(image.shape[-2:], dtype=torch.bool)
+    centre, reach = model.input_size // 2 + 2, model.input_size // 2 if afcm else 7 // 2 + 1
+    seen[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1] = True
+    for gradient in torch.autograd.grad((logits * torch.randn_like(logits)).sum(), sources):
+        assert torch.equal(gradient.abs().sum(dim=(0, 1)) > 0, seen)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("context_size", [7, 31])
+def test_what_lies_farther_than_the_stem_looks_counts_and_what_lies_beyond_the_patch_does_not(
+    context_size: int, stride: int
+) -> None:
+    model = seeded(config(context_size=context_size)).double()
+    image, aux = tile_of(model, 5 * stride, 5 * stride)
+    centre, reach = model.input_size // 2 + 2 * stride + stride // 2, model.input_size // 2
+    assert reach == {7: 6, 31: 18}[context_size]
+    near = model.cfg.near_size // 2
+    assert near == 4
+    with torch.inference_mode():
+        before = by_tile(model, image, aux, stride=stride)[2, 2]
+        for distance, is_seen in ((near + 1, True), (reach, True), (reach + 1, False)):
+            for part in (image, aux):
+                assert part is not None
+                kept = part.clone()
+                part[..., centre, centre + distance] += 9
+                part[..., centre - distance, centre] -= 9
+                after = by_tile(model, image, aux, stride=stride)[2, 2]
+                part.copy_(kept)
+                if is_seen:
+                    assert (after - before).abs().max() > 1e-7
+                else:
+                    assert torch.equal(after, before)
 
 
 def test_stem_shapes_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     model = seeded(config())
-    x, a = model.standardize(*inputs(model, batch=2, side=7 + 2 * model.halo))
-    maps = model.stem(x, a)
+    x, a = model.standardize(*inputs(model, batch=2))
+    maps = stem_of(model, x, a)
     assert isinstance(maps, StemMaps)
     assert maps.tokens.shape == (2, 10, 16, 7, 7)
     assert maps.image.shape == maps.aux.shape == (2, 8, 7, 7)
     assert maps.image.is_contiguous(memory_format=torch.channels_last)
     monkeypatch.setattr("s2fin.network.TOKEN_CHUNK", 5)
-    torch.testing.assert_close(model.stem(x, a).tokens, maps.tokens)
+    torch.testing.assert_close(stem_of(model, x, a).tokens, maps.tokens)
 
 
 @pytest.mark.parametrize("variant", ["default", "no-afcm", "no-hfset", "one-image"])
-def test_tokens_and_maps_are_those_of_the_stem(variant: str) -> None:
-    """Training takes tokens of single pixels, from their 3 x 3, and maps of whole cells."""
+def test_tokens_are_those_of_their_3_x_3_pixels(variant: str) -> None:
     model = seeded(config(**VARIANTS[variant])).double()
-    x, a = model.standardize(*inputs(model, batch=2, side=6 + 2 * model.halo))
-    stem = model.stem(x, a)
-    for given, expected in zip(model.maps(x, a), (stem.image, stem.aux), strict=True):
-        torch.testing.assert_close(given, expected, rtol=0, atol=0)
-    top, left = 3 + model.halo - 1, 4 + model.halo - 1
-    tokens = model.tokens(x[:, :, top : top + 3, left : left + 3])
+    x, a = model.standardize(*inputs(model, batch=2, side=model.input_size - 1))
+    stem = stem_of(model, x, a)
+    assert stem.image.shape == (2, 8, 6, 6)
+    tokens = model.tokens(model.near(x)[:, :, 3:6, 4:7])
     assert tokens.shape == (2, 1, 1, model.cfg.num_tokens, 16)
     torch.testing.assert_close(tokens[:, 0, 0], stem.tokens[..., 3, 4], rtol=0, atol=1e-11)
-    inner = model.stem(x, a, border=2)
+    inner = stem_of(model, x, a, border=2)
     torch.testing.assert_close(inner.tokens, stem.tokens[..., 2:-2, 2:-2], rtol=0, atol=1e-11)
     torch.testing.assert_close(inner.image, stem.image, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("afcm", "context_size"), [(False, 7), (True, 3), (True, 7)])
+@pytest.mark.parametrize(("afcm", "context_size"), [(False, 7), (True, 3), (True, 7), (True, 31)])
 def test_the_stem_sees_the_context_and_no_further(*, afcm: bool, context_size: int) -> None:
     model = seeded(config(afcm=afcm, context_size=context_size)).double()
-    image, aux = inputs(model, batch=1, side=2 * model.halo + 5)
+    image, aux = inputs(model, batch=1, side=context_size + 4)
     x, a = (part.requires_grad_() for part in model.standardize(image, aux))
-    maps = model.stem(x, a)
-    far = context_size // 2
+    maps = stem_of(model, x, a)
+    assert maps.image.shape[-2:] == (5, 5)
+    centre, far = context_size // 2 + 2, context_size // 2
     for feature, of_image, of_aux in (  # how far each looks
         (maps.tokens, 1, None),
         (maps.image, far if afcm else 1, far if afcm else None),
@@ -157,7 +263,7 @@ def test_the_stem_sees_the_context_and_no_further(*, afcm: bool, context_size: i
             (gradient,) = torch.autograd.grad(total, source, retain_graph=True, materialize_grads=True)
             seen = torch.zeros(source.shape[-2:], dtype=torch.bool)
             if reach is not None:
-                seen[(slice(model.halo + 2 - reach, model.halo + 3 + reach),) * 2] = True
+                seen[(slice(centre - reach, centre + reach + 1),) * 2] = True
             assert torch.equal(gradient.abs().sum(dim=(0, 1)) > 0, seen)
 
 
@@ -185,7 +291,8 @@ def test_memory_layout_of_windows_does_not_matter() -> None:
 
 def windows_of(model: S2Fin, batch: int = 4) -> tuple[Tensor, Tensor, Tensor]:
     cfg, generator = model.cfg, torch.Generator().manual_seed(3)
-    shapes = (cfg.num_tokens, cfg.width), *((cfg.map_width, cfg.patch_size, cfg.patch_size),) * 2
+    map_shape = (cfg.map_width, cfg.patch_size, cfg.patch_size)
+    shapes = (cfg.num_tokens, cfg.width), map_shape, map_shape
     tokens, image, aux = (torch.randn(batch, *shape, generator=generator).double() for shape in shapes)
     return tokens, image, aux
 
@@ -225,8 +332,8 @@ def test_pixels_of_a_window_differ_by_what_their_fine_maps_hold() -> None:
 @pytest.mark.parametrize("stride", [1, 3, 5])
 def test_with_a_stride_the_centres_of_blocks_have_tokens(stride: int) -> None:
     model = seeded(config()).double()
-    x, a = model.standardize(*inputs(model, batch=1, side=15 + 6 + 2 * model.halo))
-    every, some = model.stem(x, a, border=3), model.stem(x, a, border=3, stride=stride)
+    x, a = model.standardize(*inputs(model, batch=1, side=15 + model.input_size - 1))
+    every, some = stem_of(model, x, a, border=3), stem_of(model, x, a, border=3, stride=stride)
     first = stride // 2
     assert some.tokens.shape[-2:] == (15 // stride,) * 2
     torch.testing.assert_close(some.tokens, every.tokens[..., first::stride, first::stride], rtol=0, atol=1e-11)
@@ -268,7 +375,8 @@ def test_missing_value_is_the_mean() -> None:
     image, aux = inputs(model)
     filled = image.clone()
     centre = model.input_size // 2
-    for row, col in ((2, 2), (centre, centre), (centre, centre + 2)):  # the context, what is classified, its window
+    # the context, what is classified, its window
+    for row, col in ((0, 1), (2, 5), (centre, centre), (centre, centre + 2)):
         image[:, :, row, col] = float("nan")
         filled[:, :, row, col] = mean
     torch.testing.assert_close(model(image, aux), model(filled, aux))
@@ -335,9 +443,9 @@ def test_components_are_projected_from_the_standardised_bands() -> None:
 def test_components_reach_the_map_and_not_the_tokens() -> None:
     model = seeded(config(afcm=False)).double()  # which lets the images know of each other
     statistics = [0.0] * 20, [1.0] * 20, [0.0] * 2, [1.0] * 2
-    before = model.stem(*model.standardize(*inputs(model)))
+    before = stem_of(model, *model.standardize(*inputs(model)))
     model.set_statistics(*statistics, components=torch.randn(12, 20))
-    after = model.stem(*model.standardize(*inputs(model)))
+    after = stem_of(model, *model.standardize(*inputs(model)))
     assert torch.equal(after.tokens, before.tokens)
     assert torch.equal(after.aux, before.aux)
     assert (after.image - before.image).abs().max() > 1e-2
@@ -363,9 +471,9 @@ def test_components_of_one_image_serve_as_the_second() -> None:
 def test_refuses_inputs_that_do_not_fit() -> None:
     model = seeded(config())
     image, aux = inputs(model)
-    with pytest.raises(ValueError, match=r"image must be \(B, 20, H, W\), got \(3, 19, 19, 19\)"):
+    with pytest.raises(ValueError, match=r"image must be \(B, 20, H, W\), got \(3, 19, 13, 13\)"):
         model(image[:, 1:], aux)
-    with pytest.raises(ValueError, match="19 x 19 pixels, got 18 x 19"):
+    with pytest.raises(ValueError, match="13 x 13 pixels, got 12 x 13"):
         model(image[:, :, 1:], aux)
     with pytest.raises(ValueError, match="needs a second image"):
         model(image)
@@ -390,14 +498,15 @@ def test_same_seed_gives_the_same_weights() -> None:
 
 def test_parts_that_are_off_have_no_weights() -> None:
     names = dict(seeded(config(**VARIANTS["plain"])).named_parameters())
-    assert not [name for name in names if any(part in name for part in ("hfset", "afcm", "ssaf", "hfrm", "scan"))]
+    parts = ("hfset", "afcm", "ssaf", "hfrm", "scan")
+    assert not [name for name in names if any(part in name for part in parts)]
 
 
 def test_dropout_is_in_hfset_and_before_the_classifier_alone() -> None:
     model = seeded(config(dropout=0.5)).double()
     x, a = model.standardize(*inputs(model))
-    exact, model = model.stem(x, a), model.train()
-    noisy = model.stem(x, a)
+    exact, model = stem_of(model, x, a), model.train()
+    noisy = stem_of(model, x, a)
     assert torch.equal(noisy.image, exact.image)
     assert not torch.equal(noisy.tokens, exact.tokens)
     windows = noisy.image.flatten(2).mT, noisy.aux.flatten(2).mT
@@ -456,6 +565,19 @@ def test_autocast_keeps_the_components() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         x, _ = model.standardize(image, aux)
     assert torch.equal(x, exact)
+
+
+def test_autocast_keeps_what_the_context_is_told_by() -> None:
+    """Values of one place differ little from each other, and far from the scene's mean."""
+    model = seeded(config())
+    image, aux = inputs(model)
+    assert aux is not None
+    image, aux = 4 + 0.01 * image, 4 + 0.01 * aux
+    exact = model.context(model.broad(*model.standardize(image, aux)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        context = model.context(model.broad(*model.standardize(image, aux)))
+    assert context.dtype == torch.float32
+    assert torch.equal(context, exact)
 
 
 @pytest.mark.gpu

@@ -1,0 +1,44 @@
+"""Scattered pixels of a stack, classified as a map of the whole of it would have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rasterio.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.stack import Stack
+    from s2fin_cli.infer.engine import Engine
+
+
+def predict_pixels(
+    engine: Engine, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Class probabilities (n, num_classes) of pixels of a stack; no more is read and computed than they need.
+
+    Args:
+        engine: the engine.
+        stack: the stack.
+        rows: (n,) of the pixels in the raster.
+        cols: likewise.
+    """
+    size, (height, width) = engine.cell_size, stack.grid.shape
+    probs = np.empty((len(rows), engine.network.cfg.num_classes), np.float32)
+    cell = rows // size * (1 << 32) + cols // size
+    order = np.argsort(cell, kind="stable")
+    with stack.open() as opened:
+        for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+            top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
+            window = Window(left, top, min(size, width - left), min(size, height - top))
+            tile = opened.read(window, halo=engine.margin)
+            wanted = torch.zeros(window.height, window.width, dtype=torch.bool)
+            wanted[rows[part] - top, cols[part] - left] = True
+            image, aux = (None if values is None else torch.from_numpy(values) for values in (tile.image, tile.aux))
+            assert image is not None  # noqa: S101  (a tile has an image)
+            told = engine.predict(image, aux, wanted)
+            probs[part] = told[:, rows[part] - top, cols[part] - left].T.numpy()
+    return probs
