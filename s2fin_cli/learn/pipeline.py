@@ -137,7 +137,7 @@ class _Taught:
     Attributes:
         train_set: pixels with targets.
         trust: what its members are worth.
-        accuracy: what it is worth itself, by cross-validation.
+        accuracy: what it is worth itself, if it was cross-validated now.
         use_of_second: how much of what it looks at is the second image.
     """
 
@@ -211,7 +211,7 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
     use = (final or learnt).taught.use_of_second
     if use is not None:
         logger.info(
-            "what tells the classes apart: %.0f %% the first image, %.0f %% the second", 100 - 100 * use, 100 * use
+            "the teacher splits by the first image for %.0f %%, by the second for %.0f %%", 100 - 100 * use, 100 * use
         )
     training = _describe(options, split, learnt, labels.classes, counts, use=use)
     training["refitted"] = final is not None
@@ -263,7 +263,9 @@ def _capped(labels: LabelledPixels, *, most: int, most_cells: int, generator: np
         most //= 2
         kept = labels.select(cap_per_class(labels.class_ids, everything, most=most, generator=generator))
     if len(kept) < len(labels):
-        logger.info("the labels are many and scattered: the network learns around %d of a class at most", most)
+        logger.info(
+            "the labels are scattered: the network sees the surroundings of at most %d labelled pixels of a class", most
+        )
     return kept
 
 
@@ -308,9 +310,11 @@ def _teach(
     features = features_at(network, scene.stack, known.rows, known.cols)
     ensemble = Ensemble(choose_members(features, dense=dense), network.cfg.num_classes, options.seed)
     progress("teaching", 1, 3)
+    accuracy = None
     if trust is None:
         units = units_of(labels, options.split, _reach(options.patch_size))[kept]
         trust = cross_validate(ensemble, features, targets, units)
+        accuracy = _cross_validated(trust, known, labels.classes)
     progress("teaching", 2, 3)
     cells, asked, near = _scene_cells(network, scene, labels, options, generator)
     lessons = teach(ensemble, features, targets, asked, trust=trust)
@@ -322,7 +326,7 @@ def _teach(
         probs = average_alike(lessons.probs, guide, cells)
     progress("teaching", 3, 3)
     train_set = TrainingSet(cells, _with_labels(probs, near), near, dense)
-    return _Taught(train_set, trust, _cross_validated(trust, known, labels.classes), lessons.use_of_second)
+    return _Taught(train_set, trust, accuracy, lessons.use_of_second)
 
 
 def _scene_cells(

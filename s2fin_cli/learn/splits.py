@@ -38,7 +38,7 @@ def split_labels(
             with a buffer of the radius around them, "random" single pixels, "auto" polygons for polygons and
             blocks for the rest.
         share: of each class's pixels to hold out, as nearly as whole polygons or blocks allow; 0 for none.
-        radius: how far the network looks from a pixel, in pixels.
+        radius: within so many pixels what lies around pixels has much in common.
         generator: source of chance.
 
     Returns:
@@ -66,7 +66,7 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
     Args:
         labels: the labelled pixels.
         method: as in `split_labels`.
-        radius: how far the network looks from a pixel, in pixels.
+        radius: within so many pixels what lies around pixels has much in common.
     """
     method = resolved(method, labels.kind)
     if method == "random":
@@ -140,7 +140,7 @@ def choose_units(counts: NDArray[np.int64], *, share: float, generator: np.rando
 def _near_held_out(
     labels: LabelledPixels, units: NDArray[np.int64], held_out: NDArray[np.bool_], radius: int
 ) -> NDArray[np.bool_]:
-    """Pixels whose patch reaches into a held-out block."""
+    """Pixels within the radius of a held-out block."""
     blocks = np.unique(units[held_out])
     near = np.zeros(len(labels), dtype=bool)
     # NOTE: a block is wider than a patch, so that a patch's corners and centre lines meet every block it touches.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Trees of a forest, and of one that is cross-validated only. A tree keeps a value for each class in each of its nodes,
-#: so with many classes there are fewer: as many as hold `VALUES` values with so many labels, but `FEWEST_TREES`.
+#: so with many classes there are fewer: as many as hold `VALUES` values, but at least `FEWEST_TREES`.
 TREES, TREES_TO_VALIDATE, FEWEST_TREES = 200, 50, 32
 VALUES = 40_000_000
 #: Rounds of boosting, each of which grows a tree for each class, and trees in all that it may grow.
@@ -390,7 +390,7 @@ def _in_threads(function: Callable[..., Any], calls: list[tuple[Any, ...]]) -> l
     with controller.limit(limits=1, user_api="blas"), warnings.catch_warnings():
         # few pixels of many classes look to scikit-learn like numbers to regress on
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return list(Parallel(torch.get_num_threads(), prefer="threads")(delayed(alone)(*call) for call in calls))
+        return list(Parallel(torch.get_num_threads(), require="sharedmem")(delayed(alone)(*call) for call in calls))
 
 
 def _fitted(

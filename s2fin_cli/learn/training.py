@@ -194,6 +194,7 @@ def _fit(
             raise
         outcome = replace(outcome, interrupted=True)
     network.load_state_dict(weights)
+    network.eval()
     if not outcome.interrupted:
         try:
             _temper(network, train, torch.Generator().manual_seed(hyperparameters.seed))
