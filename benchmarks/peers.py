@@ -41,7 +41,7 @@ COMPONENTS = 3
 #: Sides of the squares around a pixel that the ensemble of trees sees, and for an image of more bands than so many, how
 #: many components of them it sees there.
 SCALES, MANY_BANDS, SCALED_COMPONENTS = (3, 7, 15, 31), 16, 10
-#: The peer that is the least to beat: a plain ensemble on both images alike.
+#: The baseline to beat: a plain ensemble on the same features of both images.
 ENSEMBLE = "ET+GB"
 #: Version of the peers, which measured results carry. Raise it by one when what any of them gives may change, and make
 #: their results again (`accuracy.py --refresh`).

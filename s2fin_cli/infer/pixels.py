@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from s2fin_cli.infer.engine import Engine
 
 
+#: Cells of the engine along a side of what is read at a time: several, as threads or a device compute them together.
+CELLS_A_SIDE = 4
+
+
 def predict_pixels(
     engine: Engine, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
 ) -> NDArray[np.float32]:
@@ -26,12 +30,12 @@ def predict_pixels(
         rows: (n,) of the pixels in the raster.
         cols: likewise.
     """
-    size, (height, width) = engine.cell_size, stack.grid.shape
+    size, (height, width) = CELLS_A_SIDE * engine.cell_size, stack.grid.shape
     probs = np.empty((len(rows), engine.network.cfg.num_classes), np.float32)
-    cell = rows // size * (1 << 32) + cols // size
-    order = np.argsort(cell, kind="stable")
+    tile_number = rows // size * (1 << 32) + cols // size
+    order = np.argsort(tile_number, kind="stable")
     with stack.open() as opened:
-        for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        for part in np.split(order, np.flatnonzero(np.diff(tile_number[order])) + 1):
             top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
             window = Window(left, top, min(size, width - left), min(size, height - top))
             tile = opened.read(window, halo=engine.margin)

@@ -53,10 +53,7 @@ def pixel_features(network: S2Fin, cells: Cells) -> Features:
         network: what standardises values and knows the components.
         cells: cells with a margin of `MARGIN` pixels at least.
     """
-    groups = list(_groups(cells))
-    parts = [_features_of(network, cells, chosen, place) for chosen, _, place in groups]
-    order = np.argsort(np.concatenate([pixels for _, pixels, _ in groups]))
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    return merged([(pixels, _features_of(network, cells, chosen, place)) for chosen, pixels, place in _groups(cells)])
 
 
 def features_at(network: S2Fin, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Features:

@@ -213,8 +213,7 @@ def _train(options: TrainOptions, *, progress: Progress) -> TrainResult:
         logger.info(
             "the teacher splits by the first image for %.0f %%, by the second for %.0f %%", 100 - 100 * use, 100 * use
         )
-    training = _describe(options, split, learnt, labels.classes, counts, use=use)
-    training["refitted"] = final is not None
+    training = _describe(options, split, learnt, labels.classes, counts, refitted=final is not None, use=use)
     info = _make_info(scene, network, labels, training)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, network, info)
@@ -599,6 +598,7 @@ def _describe(
     classes: Sequence[LandCoverClass],
     counts: Mapping[int, int],
     *,
+    refitted: bool,
     use: float | None,
 ) -> dict[str, Any]:
     """What the model file says of its training; the counts are of labelled pixels with data by class id."""
@@ -606,6 +606,7 @@ def _describe(
     return {
         "epochs": outcome.epochs,
         "interrupted": outcome.interrupted,
+        "refitted": refitted,
         "seed": options.seed,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,

@@ -471,7 +471,7 @@ class _Validation:
 def _validate(
     ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
 ) -> _Validation:
-    members, seed = ensemble.members, ensemble.seed % SEEDS
+    members, seed = ensemble.members, ensemble.seed
     probs = np.full((len(members), len(targets), ensemble.num_classes), np.nan)
     distances = np.full(len(targets), np.nan)
     folds = assign_folds(targets, units, np.random.default_rng(seed))

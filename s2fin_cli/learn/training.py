@@ -212,7 +212,7 @@ def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> N
     windows = draws.anywhere(WINDOWS_TO_TEMPER)
     with torch.inference_mode():
         x, a, broad = draws.values(windows)
-        logits = network.eval().classify_parts(x, a, broad, network.block(draws.block_size))
+        logits = network.classify_parts(x, a, broad, network.block(draws.block_size))
     pixels = draws.pixels(windows).flatten()
     known = (pixels >= 0).numpy()
     chosen = np.flatnonzero(known)[train.labels[pixels.numpy()[known]] < 0]

@@ -12,7 +12,7 @@ from s2fin_cli.config import ClassifyOptions
 from s2fin_cli.geo.stack import Stack, build_stack
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.pipeline import classify
-from s2fin_cli.infer.pixels import predict_pixels
+from s2fin_cli.infer.pixels import CELLS_A_SIDE, predict_pixels
 from s2fin_cli.modelfile import read_model
 from tests.app.scenes import SHAPE, read_tif
 
@@ -57,7 +57,7 @@ def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path
 
 
 def test_no_more_is_computed_than_they_need(scene: Scene, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each cell that any of them lies in once, and there no window but theirs."""
+    """Each tile that any of them lies in once, and there no pixel but theirs: the engine leaves out all other cells."""
     engine = Engine(read_model(model)[0], torch.device("cpu"), stride=1)
     computed: list[Tensor] = []
     predict = engine.predict
@@ -69,8 +69,9 @@ def test_no_more_is_computed_than_they_need(scene: Scene, model: Path, monkeypat
     monkeypatch.setattr(engine, "predict", watch)
     rows, cols = scattered()
     predict_pixels(engine, stack_of(scene), rows, cols)
-    assert len(computed) == len(set(zip(rows // 16, cols // 16, strict=True)))
-    assert all(max(valid.shape) <= 16 for valid in computed)
+    side = CELLS_A_SIDE * engine.cell_size
+    assert len(computed) == len(set(zip(rows // side, cols // side, strict=True)))
+    assert all(max(valid.shape) <= side for valid in computed)
     assert sum(int(valid.sum()) for valid in computed) == len(set(zip(rows, cols, strict=True)))
 
 
