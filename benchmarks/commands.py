@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from rasterio.transform import xy
 from synthetic import SyntheticScene, write_scene
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 #: OTB's options of its classifiers; else its defaults.
@@ -26,43 +27,48 @@ OTB_CLASSIFIERS = {
     "SVM": ("-classifier", "libsvm", "-classifier.libsvm.k", "rbf"),
 }
 
-#: Runs the command it is given and prints its seconds and peak memory (KiB on Linux) as JSON.
+#: Runs the command it is given and prints its seconds, its CPU seconds and its peak memory (KiB on Linux) as JSON.
 #: NOTE: a process of its own, and a small one: a child's peak counts what its parent held when it was forked.
 LAUNCHER = """
 import json, os, sys, time
 start = time.perf_counter()
 _, status, usage = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ), 0)
-print(json.dumps([time.perf_counter() - start, usage.ru_maxrss]), file=sys.stderr)
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]), file=sys.stderr)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: wall time, and the most memory that it held."""
+    """What a process took: wall time, time on all cores, and the most memory that it held."""
 
     seconds: float
+    cpu_seconds: float
     rss_mb: float
 
 
-def command_cost(*arguments: str | Path) -> Cost:
-    """Run a command, and say what it took.
+def command_cost(*arguments: str | Path, variables: Mapping[str, str] | None = None) -> Cost:
+    """Run a command, with more environment variables, and say what it took.
 
     Raises:
         RuntimeError: it failed.
     """
-    command = [sys.executable, "-c", LAUNCHER, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    command, environment = [sys.executable, "-c", LAUNCHER, *map(str, arguments)], {**os.environ, **(variables or {})}
+    done = subprocess.run(  # noqa: S603
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
     *messages, cost = done.stderr.strip().splitlines()
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, arguments))} failed: {' '.join(messages)}")
-    seconds, peak = json.loads(cost)
-    return Cost(seconds, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+    seconds, cpu_seconds, peak = json.loads(cost)
+    return Cost(seconds, cpu_seconds, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
-def s2fin_cost(*arguments: str | Path) -> Cost:
-    """What an `s2fin` command takes, from the start of the process to its end."""
-    return command_cost(sys.executable, "-m", "s2fin_cli", *arguments)
+def s2fin_cost(*arguments: str | Path, checkout: Path | None = None) -> Cost:
+    """What an `s2fin` command takes, from the start of the process to its end; of another checkout, if one is given."""
+    paths = None if checkout is None else {"PYTHONPATH": os.pathsep.join(map(str, (checkout, checkout / "models")))}
+    return command_cost(sys.executable, "-m", "s2fin_cli", *arguments, variables=paths)
 
 
 def classify_cost(scene: SyntheticScene, model: Path, output: Path, *options: str | Path) -> Cost:

@@ -40,9 +40,10 @@ PARTS = [field.name for field in fields(S2FinConfig) if field.default is True]
 class WithoutStatistics(S2Fin):
     """A network without AFCM that does not compute either what AFCM alone looks at."""
 
-    def context(self, broad: Tensor) -> Tensor:
-        """Give anything: nobody looks at it."""
-        return broad
+    def context(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give so many pixels without any values: nobody looks at them."""
+        height, width = (side - self.cfg.context_size + 1 for side in x.shape[-2:])
+        return a.new_empty(len(x), height, width, 0)
 
 
 def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
@@ -76,18 +77,18 @@ def measure(bands: int) -> str:
 
     def stem() -> StemMaps:
         near_x, near_a = (_inner(part, (side - SIDE) // 2 - HALO) for part in (x, a))
-        return model.stem(near_x, near_a, model.context(model.broad(x, a)))
+        return model.stem(near_x, near_a, model.context(x, a))
 
     maps = stem()
     size, block = model.cfg.patch_size, model.block(model.cfg.block_size)
     tokens = maps.tokens.permute(0, 3, 4, 1, 2).reshape(-1, *maps.tokens.shape[1:3])[:WINDOWS]
-    image, aux = (
+    image, aux, logits = (
         m[:, :, :size, :size].expand(WINDOWS, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        for m in (maps.image, maps.aux)
+        for m in (maps.image, maps.aux, maps.logits)
     )
 
     def classify(count: int) -> object:
-        return model.classify_windows(tokens[:count], image[:count], aux[:count], block)
+        return model.classify_windows(tokens[:count], image[:count], aux[:count], logits[:count], block)
 
     return (
         f"{bands} + 1 bands: {_parameters(model)} parameters, "

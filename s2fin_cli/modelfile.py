@@ -36,9 +36,9 @@ METADATA_KEY = "s2fin"
 CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 #: The first format whose networks are those of today.
-OLDEST_FORMAT = 3
+OLDEST_FORMAT = 4
 
 
 def current_versions() -> dict[str, str]:

@@ -12,27 +12,48 @@ from torch import Tensor, nn
 from s2fin.frequency import full_precision
 from s2fin.pointwise import Linear
 
+#: Scaled values beyond this say no more than that they are far out; channels that deviate less are not scaled.
+MAX_SCALED, SMALLEST = 8.0, 1e-6
+
 
 class AFCM(nn.Module):
-    """Fuses the low frequencies of both images at several scales with how strong the high ones are.
+    """Fuses a pixel's values with the low frequencies at several scales and with how strong the high ones are.
 
     Equation (ours), for the values X of both images side by side and low-passes k, the means over squares of 3, 7, 15,
     ... pixels: L_k = mean_k X; H_k = the root of the mean over the square of (X - L_k)^2, L_k that of its centre, so
-    how strong what the low-pass takes away is, by channel; [out_1; out_2] = W GELU(V [L_1; H_1; L_2; H_2; ...]).
+    how strong what the low-pass takes away is, by channel; out = GELU(W GELU(V [X; L_1; H_1; L_2; H_2; ...])). A
+    linear layer of it, `classify`, gives logits by the context alone.
     NOTE: the strength of the detail and not the detail itself, since the detail beyond a pixel's neighbours differs
     from place to place. No weight comes before the statistics, so that nothing has to be differentiated through them.
+
+    Args:
+        channels: of a pixel's values and context, together.
+        width: channels of the result.
+        num_classes: classes of the logits.
     """
 
-    def __init__(self, channels: int, out_channels: int, *, scales: tuple[int, ...]) -> None:
-        super().__init__()
-        self.fuse = nn.Sequential(
-            Linear(2 * len(scales) * channels, 2 * out_channels), nn.GELU(), Linear(2 * out_channels, 2 * out_channels)
-        )
+    mean: Tensor
+    std: Tensor
 
-    def forward(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what is to be added to the features of either image, (B, H, W, out_channels), of `context_of`."""
-        image, aux = self.fuse(context).chunk(2, dim=3)
-        return image, aux
+    def __init__(self, channels: int, width: int, *, num_classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+        self.fuse = nn.Sequential(Linear(channels, width), nn.GELU(), Linear(width, width), nn.GELU())
+        self.classify = Linear(width, num_classes)
+
+    def forward(self, values: Tensor, context: Tensor) -> Tensor:
+        """Give (..., width) of pixels' values and context, channels last."""
+        scaled = (torch.cat([values, context], dim=-1) - self.mean) / self.std
+        fused: Tensor = self.fuse(scaled.clamp(-MAX_SCALED, MAX_SCALED))
+        return fused
+
+    @torch.no_grad()
+    def set_statistics(self, values: Tensor, context: Tensor) -> None:
+        """Scale by the means and deviations of some pixels' values (n, ...) and context (n, ...)."""
+        std, mean = torch.std_mean(torch.cat([values, context], dim=-1), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(std > SMALLEST, std, torch.ones_like(std)))
 
 
 def context_of(maps: Tensor, scales: tuple[int, ...]) -> Tensor:

@@ -14,7 +14,7 @@ FREQUENCY_MASKS = ("soft", "hard")
 RESONANCES = ("frequency", "spatial")
 POSITIVE = (
     "in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens",
-    "depth", "heads", "state_size", "map_tokens", "components", "block_size",
+    "depth", "heads", "state_size", "map_tokens", "components", "block_size", "context_width",
 )  # fmt: skip
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
@@ -37,6 +37,7 @@ class S2FinConfig:
             most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
         context_size: pixels along one side of the surroundings that AFCM fuses: 3, 7, 15 or 31.
+        context_width: channels of what AFCM fuses the surroundings to.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.
@@ -61,6 +62,7 @@ class S2FinConfig:
     block_size: int = 5
     components: int = 12
     context_size: int = 31
+    context_width: int = 128
     width: int = 80
     map_width: int = 48
     deep_width: int = 96

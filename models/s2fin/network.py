@@ -11,14 +11,14 @@ between training on patches and evaluation over a tile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from s2fin.afcm import AFCM, context_of
-from s2fin.config import S2FinConfig
+from s2fin.config import HALO, S2FinConfig
 from s2fin.hfrm import HFRM
 from s2fin.hfset import HFSET
 from s2fin.pointwise import Linear
@@ -53,11 +53,18 @@ class StageMaps(NamedTuple):
 
 
 class StemMaps(NamedTuple):
-    """What the stem gives for each pixel: tokens (B, N, d, h, w), and maps (B, D, h, w) of the image and the second."""
+    """What the stem gives for each pixel.
+
+    Attributes:
+        tokens: (B, N, d, h, w).
+        image, aux: maps (B, D, h, w) of both images.
+        logits: (B, num_classes, h, w), what AFCM alone says of each pixel; 0 without it.
+    """
 
     tokens: Tensor
     image: Tensor
     aux: Tensor
+    logits: Tensor
 
 
 # ---- blocks ------------------------------------------------------------------------------------------------------
@@ -84,8 +91,8 @@ class TokenEmbedding(nn.Module):
 class MapStem(nn.Module):
     """Mixes the bands of each pixel of both images, convolves over 3 x 3, and adds what AFCM tells; no padding.
 
-    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + AFCM(c)_m), c the
-    context of the pixel.
+    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + W_m AFCM(c)), c the
+    context of the pixel; its logits are W AFCM(c).
     NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
     the default size; so the wide layers, and all that looks beyond the window, are here.
     """
@@ -96,18 +103,33 @@ class MapStem(nn.Module):
         self.mix = nn.ModuleList(nn.Sequential(Linear(count, width), nn.GELU()) for count in channels)
         self.conv = nn.ModuleList(nn.Conv2d(width, 2 * width, 3) for _ in channels)
         self.narrow = nn.ModuleList(nn.Sequential(nn.GELU(), Linear(2 * width, width)) for _ in channels)
-        self.afcm = AFCM(cfg.context_channels, width, scales=cfg.context_scales) if cfg.afcm else None
+        self.afcm = _afcm(cfg) if cfg.afcm else None
+        self.add = nn.ModuleList(Linear(cfg.context_width, width) for _ in channels if cfg.afcm)
+        self.num_classes, self.has_second = cfg.num_classes, not cfg.aux_from_image
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in channels)
 
-    def forward(self, x: Tensor, a: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Give maps (B, D, h, w) of images (B, C, h + 2, w + 2) and context (B, h, w, C'), stored channels last."""
+    def forward(self, x: Tensor, a: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give maps (B, D, h, w) and logits (B, num_classes, h, w), stored channels last.
+
+        Args:
+            x: the image (B, C, h + 2, w + 2).
+            a: the second image, likewise.
+            context: of the pixels, (B, h, w, C').
+        """
         mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
         near = [_convolved(conv, part) for conv, part in zip(self.conv, mixed, strict=True)]
         maps = [narrow(part) for narrow, part in zip(self.narrow, near, strict=True)]
+        logits = context.new_zeros(*context.shape[:3], self.num_classes)
         if self.afcm is not None:
-            maps = [own + part for own, part in zip(maps, self.afcm(context), strict=True)]
+            fused = self.afcm(values_of(*self.parts_of_values(x, a)), context)
+            maps = [own + add(fused) for own, add in zip(maps, self.add, strict=True)]
+            logits = self.afcm.classify(fused)
         image, aux = (norm(part).permute(0, 3, 1, 2) for norm, part in zip(self.norm, maps, strict=True))
-        return image, aux
+        return image, aux, logits.permute(0, 3, 1, 2)
+
+    def parts_of_values(self, x: Tensor, a: Tensor) -> list[Tensor]:
+        """The images whose values AFCM takes: not a second one that is made of components, which the first has too."""
+        return [x, a] if self.has_second else [x]
 
 
 class ConvBlock(nn.Module):
@@ -291,32 +313,33 @@ class S2Fin(nn.Module):
         side = self.input_size
         if x.shape[-2:] != (side, side):
             raise ValueError(f"patches must be {side} x {side} pixels, got {x.shape[-2]} x {x.shape[-1]}")
-        return self.classify_parts(self.near(x), self.near(a), self.broad(x, a), self.block(1))[:, 0]
+        return self.classify_parts(self.near(x), self.near(a), self.context(x, a), self.block(1))[:, 0]
 
-    def classify_parts(self, x: Tensor, a: Tensor, broad: Tensor, positions: Tensor) -> Tensor:
+    def classify_parts(self, x: Tensor, a: Tensor, context: Tensor, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) of pixels of the windows at the centres of patches.
 
         Args:
             x: near parts of the image's standardised patches, see `near`.
             a: likewise of the second image's.
-            broad: (B, C', S, S), what the patches' context is told by, see `broad`.
+            context: (B, P, P, C'), of the windows' pixels, see `context`.
             positions: which pixels, as for `classify_windows`.
         """
-        maps = self.stem(x, a, self.context(broad), border=self.cfg.patch_size // 2)
-        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, positions)
+        tokens, *maps = self.stem(x, a, context, border=self.cfg.patch_size // 2)
+        image, aux, logits = maps
+        return self.classify_windows(tokens[..., 0, 0], image, aux, logits, positions)
 
     def near(self, values: Tensor) -> Tensor:
         """Cut what is looked at band by band of standardised patches, or of a tile with their margin, (B, C, H, W)."""
         return _cropped(values, (self.input_size - self.cfg.near_size) // 2)
 
-    def broad(self, x: Tensor, a: Tensor) -> Tensor:
-        """Give what the context is told by (B, C', H, W), of standardised images: components, and the second image."""
-        components = x[:, self.cfg.in_channels :]
-        return components if self.cfg.aux_from_image else torch.cat([components, a], dim=1)
+    def context(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give the context (B, h, w, C') of each pixel of standardised images (B, C, H, W), see `context_of`.
 
-    def context(self, broad: Tensor) -> Tensor:
-        """Give the context (B, h, w, C'') of each pixel, see `context_of`; h = H - `context_size` + 1, w likewise."""
-        return context_of(broad.permute(0, 2, 3, 1), self.cfg.context_scales)
+        It is that of the components and of the second image; h = H - `context_size` + 1, w likewise.
+        """
+        components = x[:, self.cfg.in_channels :]
+        told = components if self.cfg.aux_from_image else torch.cat([components, a], dim=1)
+        return context_of(told.permute(0, 2, 3, 1), self.cfg.context_scales)
 
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
@@ -359,18 +382,65 @@ class S2Fin(nn.Module):
         centres = _cropped(x, border)[..., stride // 2 :, stride // 2 :]
         return StemMaps(self.tokens(centres, stride=stride).permute(0, 3, 4, 1, 2), *self.map_stem(x, a, context))
 
-    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
         """Give logits (B, n, num_classes) of pixels of windows.
 
         Args:
             tokens: of the windows' centre pixels, (B, N, d).
             image: windows of the stem's map of the image, (B, D, P, P); fastest in channels-last memory.
             aux: windows of the stem's map of the second image, likewise.
+            logits: windows of the stem's logits, (B, num_classes, P, P), which the windows' are added to.
             positions: which pixels, row * P + column: the same of all windows (n,), see `block`, or each window its
                 own (B, n). Trained are those of the central `block_size` x `block_size`.
         """
-        logits: Tensor = self.head(self.stages(tokens, _flat(image), _flat(aux)), positions)
+        of_windows: Tensor = self.head(self.stages(tokens, _flat(image), _flat(aux)), positions)
+        return of_windows + _picked(_flat(logits), positions)
+
+    def context_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that `classify_context` depends on; none without AFCM."""
+        if self.map_stem.afcm is not None:
+            yield from self.map_stem.afcm.parameters()
+
+    def set_context_statistics(self, values: Tensor, context: Tensor) -> None:
+        """Let AFCM scale what it takes by how it is spread over some pixels, (n, C) and (n, C')."""
+        if self.map_stem.afcm is not None:
+            self.map_stem.afcm.set_statistics(values, context)
+
+    def classify_context(self, values: Tensor, context: Tensor) -> Tensor:
+        """Give the logits (..., num_classes) that AFCM alone gives pixels.
+
+        Args:
+            values: (..., C), see `values`.
+            context: (..., C'), see `context`.
+
+        Raises:
+            ValueError: the network has no AFCM.
+        """
+        if self.map_stem.afcm is None:
+            raise ValueError("without AFCM, a network tells nothing by the context alone")
+        logits: Tensor = self.map_stem.afcm.classify(self.map_stem.afcm(values, context))
         return logits
+
+    def values(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give the pixels' own values (B, h, w, C) of near parts (B, C, h + 2, w + 2), as AFCM takes them."""
+        return values_of(*self.parts_of_values(x, a))
+
+    def parts_of_values(self, x: Tensor, a: Tensor) -> list[Tensor]:
+        """Give what the values are of: the image, and the second image if it is not derived from the first."""
+        return self.map_stem.parts_of_values(x, a)
+
+    @torch.no_grad()
+    def scale_logits(self, factor: float) -> None:
+        """Multiply all logits."""
+        afcm = self.map_stem.afcm
+        for layer in (self.head.classify, *([] if afcm is None else [afcm.classify])):
+            layer.weight.mul_(factor)
+            layer.bias.mul_(factor)
+
+    @torch.no_grad()
+    def shift_logits(self, offsets: Tensor) -> None:
+        """Add to the logits of each class, (num_classes,)."""
+        self.head.classify.bias.add_(offsets)
 
     def block(self, size: int) -> Tensor:
         """Positions (size * size,) of a window's central block of odd size, row by row, for `classify_windows`."""
@@ -477,6 +547,17 @@ def _hfset(cfg: S2FinConfig) -> HFSET:
         hard=cfg.frequency_mask == "hard",
         dropout=cfg.dropout,
     )
+
+
+def _afcm(cfg: S2FinConfig) -> AFCM:
+    values = cfg.in_channels + cfg.components + (0 if cfg.aux_from_image else cfg.aux_channels)
+    context = 2 * len(cfg.context_scales) * cfg.context_channels
+    return AFCM(values + context, cfg.context_width, num_classes=cfg.num_classes)
+
+
+def values_of(*images: Tensor) -> Tensor:
+    """The pixels' own values (B, h, w, C), channels last, of near parts (B, C', h + 2, w + 2) of images."""
+    return torch.cat([_cropped(part, HALO).permute(0, 2, 3, 1) for part in images], dim=3)
 
 
 def _cropped(planes: Tensor, border: int) -> Tensor:

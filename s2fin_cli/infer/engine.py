@@ -170,14 +170,14 @@ class Engine:
             for image in images
         ]
         x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
-        near, context = (self.network.near(x), self.network.near(a)), self.network.context(self.network.broad(x, a))
+        near, context = (self.network.near(x), self.network.near(a)), self.network.context(x, a)
         maps = self.network.stem(*near, context, border=self.patch_size // 2, stride=stride)
         chosen = wanted.to(self.device).nonzero(as_tuple=True)
         tokens = maps.tokens.permute(0, 3, 4, 1, 2)[chosen]
-        image_windows, aux_windows = (
-            self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux)
+        of_image, of_aux, of_pixels = (
+            self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux, maps.logits)
         )
-        logits = self.network.classify_windows(tokens, image_windows, aux_windows, self.network.block(stride))
+        logits = self.network.classify_windows(tokens, of_image, of_aux, of_pixels, self.network.block(stride))
         probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2], device=self.device)
         probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2])
         return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size)

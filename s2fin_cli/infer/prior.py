@@ -75,7 +75,6 @@ def _position(name: str, classes: Sequence[LandCoverClass]) -> int:
     return ids.index(class_id)
 
 
-@torch.no_grad()
 def apply_prior(network: S2Fin, prior: NDArray[np.float64]) -> None:
     """Let a network's probabilities lean to a prior.
 
@@ -83,4 +82,4 @@ def apply_prior(network: S2Fin, prior: NDArray[np.float64]) -> None:
     strength is Bayes' rule for a network that was trained on all classes alike. A class of prior 0 is never told.
     """
     factors = torch.from_numpy(len(prior) * prior) ** STRENGTH
-    network.head.classify.bias.add_(factors.log())
+    network.shift_logits(factors.log())

@@ -5,4 +5,4 @@
 #: recipe, defaults, stride, how images are standardised, which pixels are drawn), and not for what only moves code or
 #: words. Measured results carry it, so that those of another version are known; `python -m tests.golden` then writes
 #: anew what `tests/test_golden.py` compares with.
-METHOD_VERSION = 2
+METHOD_VERSION = 3

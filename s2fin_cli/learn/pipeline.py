@@ -25,7 +25,7 @@ from s2fin_cli.geo.stack import stack_of
 from s2fin_cli.geo.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
 from s2fin_cli.infer.engine import Engine
 from s2fin_cli.infer.pixels import predict_pixels
-from s2fin_cli.learn.features import MARGIN, features_at, merged, pixel_features, positions
+from s2fin_cli.learn.features import FEW_BANDS, MARGIN, features_at, merged, pixel_features, positions
 from s2fin_cli.learn.propagation import average_alike, guide_of, lie_densely, propagate
 from s2fin_cli.learn.samples import (
     CELL_SIZE,
@@ -242,13 +242,14 @@ def _learn(
     )
     dense = lie_densely(positions(train.rows, train.cols), positions(scene.rows, scene.cols))
     network = _make_network(scene, labels, options, dense=dense).to(device)
-    epochs = options.epochs
-    if before is not None and before.network.cfg == network.cfg:
+    goes_on, epochs = before is not None and before.network.cfg == network.cfg, options.epochs
+    if before is not None and goes_on:
         network.load_state_dict(before.network.state_dict())
         epochs = max(round(epochs * REFIT_SHARE), 1)
     trust = before.taught.trust if before is not None and before.taught.train_set.dense == dense else None
     taught = _teach(network, scene, train, options, dense=dense, trust=trust, progress=progress)
-    outcome = _fit(network, taught.train_set, options, epochs=epochs, progress=progress, stage=stage)
+    hyperparameters = Hyperparameters(epochs, options.batch_size, options.learning_rate, options.seed, goes_on=goes_on)
+    outcome = _fit(network, taught.train_set, hyperparameters, progress=progress, stage=stage)
     accuracy = _validate(network, scene, validation, progress=progress) if len(validation) else None
     if len(validation) and accuracy is None:
         outcome = replace(outcome, interrupted=True)
@@ -268,13 +269,14 @@ def _capped(labels: LabelledPixels, *, most: int, most_cells: int, generator: np
     return kept
 
 
-def _cell_bytes(statistics: BandStatistics, patch_size: int) -> int:
+def _cell_bytes(stack: Stack, patch_size: int) -> int:
     """Memory that a cell takes as the network sees it, and its pixels' features, roughly; float32."""
-    bands, config = len(statistics.mean), _config(patch_size)
-    components = min(config.components, bands)
-    near = (bands + components) * (CELL_SIZE + config.near_size - 1) ** 2
-    broad = (components + 1) * (CELL_SIZE + config.input_size - 1) ** 2
-    return 4 * (near + broad + CELL_SIZE**2 * (4 * bands + 400))
+    image, config = len(stack.image.numbers), _config(patch_size)
+    aux, components = sum(len(layer.numbers) for layer in stack.aux), min(config.components, image)
+    near = (image + aux + components) * (CELL_SIZE + config.near_size - 1) ** 2
+    statistics = 1 + 2 * len(config.context_scales)
+    context = (components + aux) * statistics * (CELL_SIZE + config.patch_size - 1) ** 2
+    return 4 * (near + context + CELL_SIZE**2 * (2 * min(image, FEW_BANDS) + components + aux) * statistics)
 
 
 def _margin(patch_size: int) -> int:
@@ -332,7 +334,7 @@ def _scene_cells(
     network: S2Fin, scene: _Scene, labels: LabelledPixels, options: TrainOptions, generator: np.random.Generator
 ) -> tuple[StandardizedCells, Features, NDArray[np.int64]]:
     """Cells of the labels and of the scene, all of their pixels' features, and the classes of those with a label."""
-    most_cells = min(max(LABEL_BYTES // _cell_bytes(scene.statistics, options.patch_size), 1), LABEL_CELLS)
+    most_cells = min(max(LABEL_BYTES // _cell_bytes(scene.stack, options.patch_size), 1), LABEL_CELLS)
     few = _capped(labels, most=options.labels_per_class, most_cells=most_cells, generator=generator)
     rows, cols, known = _with_scene(labels, few, scene)
     features, standardized = [], []
@@ -407,15 +409,8 @@ def _accuracy(labels: LabelledPixels, scores: NDArray[np.floating], classes: tup
 
 
 def _fit(
-    network: S2Fin,
-    train_set: TrainingSet,
-    options: TrainOptions,
-    *,
-    epochs: int,
-    progress: Progress,
-    stage: str,
+    network: S2Fin, train_set: TrainingSet, hyperparameters: Hyperparameters, *, progress: Progress, stage: str
 ) -> Outcome:
-    hyperparameters = Hyperparameters(epochs, options.batch_size, options.learning_rate, options.seed)
     try:
         return fit(network, train_set, hyperparameters=hyperparameters, progress=progress, stage=stage)
     except torch.OutOfMemoryError as error:
@@ -472,7 +467,7 @@ def _useless_bands(layer: Layer, statistics: BandStatistics) -> dict[str, list[i
 def _explore(stack: Stack, statistics: BandStatistics, options: TrainOptions) -> _Scene:
     """Choose pixels all over the scene, and find the components of its spectra."""
     generator = np.random.default_rng(options.seed)
-    cells = min(SCENE_CELLS, max(SCENE_BYTES // _cell_bytes(statistics, options.patch_size), 1))
+    cells = min(SCENE_CELLS, max(SCENE_BYTES // _cell_bytes(stack, options.patch_size), 1))
     rows, cols = scatter_pixels(
         stack.grid.shape, cells=cells, pixels=SCENE_PIXELS, generator=generator, area=stack.area
     )

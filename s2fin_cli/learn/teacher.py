@@ -21,9 +21,11 @@ from sklearn.neighbors import KDTree
 from sklearn.svm import SVC
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from s2fin_cli.learn.features import FEW_BANDS, SCALES, SHAPE_SCALES, Features
+from s2fin_cli.learn.features import FEW_BANDS, MARGIN, SCALES, SHAPE_SCALES, Features
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ FEATURES_OF_SPLIT = 0.1
 #: Of support vector machines, for errors.
 PENALTY = 100.0
 FOLDS = 4
+#: Of the scales, those that tell little of a pixel's place.
+NEAR_SCALES = (3, 7)
 #: A member's weight falls with its cross-validated error by a power of it: (error + `ERROR_FLOOR`) ** -power. The more
 #: labels n there are, the more certain the error is, and the higher the power: `POWER` n / (n + `LABELS_TO_TRUST`).
 POWER, LABELS_TO_TRUST, ERROR_FLOOR = 16.0, 700, 0.1
@@ -102,19 +106,19 @@ class Member:
 # ---- what members look at --------------------------------------------------------------------------------------------
 
 
-def _scales(features: Features, kind: str) -> list[NDArray[np.float32]]:
-    """Values of a kind, and their means and deviations at all scales; none where there is no such kind."""
+def _scales(features: Features, kind: str, scales: Sequence[int] = SCALES) -> list[NDArray[np.float32]]:
+    """Values of a kind, and their means and deviations at scales; none where there is no such kind."""
     if kind not in features:
         return []
-    around = [features[f"{kind} {what} {scale}"] for scale in SCALES for what in ("mean", "deviation")]
+    around = [features[f"{kind} {what} {scale}"] for scale in scales for what in ("mean", "deviation")]
     return [features[kind], *around]
 
 
-def _values(features: Features) -> list[NDArray[np.float32]]:
+def _values(features: Features, scales: Sequence[int] = SCALES) -> list[NDArray[np.float32]]:
     """The image's bands with their surroundings, or with those of the components where there are many bands."""
     if features["bands"].shape[1] <= FEW_BANDS:
-        return _scales(features, "bands")
-    return [features["bands"], *_scales(features, "components")]
+        return _scales(features, "bands", scales)
+    return [features["bands"], *_scales(features, "components", scales)]
 
 
 def _differences(features: Features, kind: str) -> list[NDArray[np.float32]]:
@@ -141,6 +145,17 @@ def see_shapes(features: Features) -> list[NDArray[np.float32]]:
     """Both images' values at all scales, and the shape of the image's spectra."""
     shapes = [features["shape"], *(features[f"shape mean {scale}"] for scale in SHAPE_SCALES)]
     return [*_values(features), *shapes, *_scales(features, "aux")]
+
+
+def see_near(features: Features) -> list[NDArray[np.float32]]:
+    """Both images' values at the near scales, and the shape of the image's spectra."""
+    shapes = [features["shape"], features[f"shape mean {NEAR_SCALES[0]}"]]
+    return [*_values(features, NEAR_SCALES), *shapes, *_scales(features, "aux", NEAR_SCALES)]
+
+
+def see_pixel(features: Features) -> list[NDArray[np.float32]]:
+    """Both images' values at the pixel alone, and the shape of its spectrum."""
+    return [features["bands"], features["shape"], *_scales(features, "aux", ())]
 
 
 def see_position(features: Features) -> list[NDArray[np.float32]]:
@@ -235,7 +250,8 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 FORESTS = (
     Member("extra trees of differences", see_differences, extra_trees),
     Member("extra trees of components", see_components, extra_trees),
-    Member("extra trees of shapes", see_shapes, extra_trees),
+    Member("extra trees of near values", see_near, extra_trees),
+    Member("extra trees of single pixels", see_pixel, extra_trees),
 )
 BOOSTING = Member("boosting of shapes", see_shapes, boosting)
 POSITION = (
@@ -331,9 +347,8 @@ def cross_validate(
         targets: (n,), their classes, every class among them.
         units: (n,), pixels of one unit (polygon, block) are held out together.
     """
-    near = far = _validate(ensemble, features, targets, units)
-    if len(np.unique(units)) < len(units):
-        near = _validate(ensemble, features, targets, np.arange(len(targets)))
+    far = _validate(ensemble, features, targets, units, buffer=MARGIN)
+    near = _validate(ensemble, features, targets, np.arange(len(targets)), buffer=0)
     weights = _weights(far, targets)
     for member, weight in zip(ensemble.members, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)
@@ -469,15 +484,21 @@ class _Validation:
 
 
 def _validate(
-    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, buffer: int
 ) -> _Validation:
+    """Cross-validate members, learning from no pixel so near to a held-out one unless it is all that a class has.
+
+    NOTE: what lies around a pixel lies around its neighbours too. Without the buffer, a member that sees far knows the
+    place of the few polygons that it learnt from, and is trusted for it.
+    """
     members, seed = ensemble.members, ensemble.seed
     probs = np.full((len(members), len(targets), ensemble.num_classes), np.nan)
     distances = np.full(len(targets), np.nan)
     folds = assign_folds(targets, units, np.random.default_rng(seed))
     calls, places = [], []
     for fold in range(FOLDS):
-        inside, outside = folds == fold, folds != fold
+        inside = folds == fold
+        outside = _apart(features["position"], targets, inside, buffer)
         seen = np.unique(targets[outside])
         asked = inside & np.isin(targets, seen)  # a class that is not there cannot be right
         if len(seen) < 2 or not asked.any():
@@ -496,6 +517,17 @@ def _validate(
         probs[index][where] = said
     found = distances[np.isfinite(distances)]
     return _Validation(probs, float(np.median(found)) if len(found) else 0.0)
+
+
+def _apart(
+    positions: NDArray[np.float32], targets: NDArray[np.int64], inside: NDArray[np.bool_], buffer: int
+) -> NDArray[np.bool_]:
+    """Mask over pixels (n,) of those not inside, and farther from it than a buffer; else all those of their class."""
+    outside = ~inside
+    if not buffer or inside.all() or not inside.any():
+        return outside
+    far = outside & (nearest_label(positions[inside], positions) > buffer)
+    return far | (outside & ~np.isin(targets, targets[far]))
 
 
 def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -37,6 +37,8 @@ LABEL_WEIGHT = 4.0
 #: Where labels lie densely: a class is drawn by this power of its size, and elsewhere all are drawn alike; and the
 #: learning rate and the most steps are so many times what they are elsewhere.
 POWER_OF_DENSE, RATE_OF_DENSE, STEPS_OF_DENSE = 0.5, 2.0, 4
+#: AFCM learns alone at first: steps, pixels of a step, and its learning rate.
+CONTEXT_STEPS, CONTEXT_PIXELS, CONTEXT_RATE = 300, 1024, 8e-3
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.01
 WARMUP_SHARE = 0.1
@@ -56,14 +58,14 @@ class StandardizedCells:
     Attributes:
         near: float32 (cells, C, side, side), the image's bands and components as far as the stem looks.
         near_aux: likewise of the second image.
-        broad: float32 (cells, C', side', side'), what the context is told by, as far as windows look.
+        context: float32 (cells, side', side', C'), of the pixels that windows hold, see `S2Fin.context`.
         index: int64 (n,), the cell that each pixel lies in.
         rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
     """
 
     near: Tensor
     near_aux: Tensor
-    broad: Tensor
+    context: Tensor
     index: NDArray[np.int64]
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
@@ -83,10 +85,10 @@ class StandardizedCells:
         for start in range(0, len(cells.image), CELLS_AT_ONCE):
             chosen = slice(start, start + CELLS_AT_ONCE)
             x, a = (_inner(part, margin - wanted) for part in network.standardize(*_raw(cells, chosen, network)))
-            for part, values in zip(parts, (network.near(x), network.near(a), network.broad(x, a)), strict=True):
+            for part, values in zip(parts, (network.near(x), network.near(a), network.context(x, a)), strict=True):
                 part.append(values.clone())
-        near, near_aux, broad = (torch.cat(part) for part in parts)
-        return cls(near, near_aux, broad, cells.index, cells.rows, cells.cols)
+        near, near_aux, context = (torch.cat(part) for part in parts)
+        return cls(near, near_aux, context, cells.index, cells.rows, cells.cols)
 
     @classmethod
     def joined(cls, parts: Sequence[tuple[NDArray[np.int64], StandardizedCells]]) -> StandardizedCells:
@@ -98,7 +100,7 @@ class StandardizedCells:
         return cls(
             torch.cat([part.near for part in cells]),
             torch.cat([part.near_aux for part in cells]),
-            torch.cat([part.broad for part in cells]),
+            torch.cat([part.context for part in cells]),
             np.concatenate(index)[back],
             np.concatenate([part.rows for part in cells])[back],
             np.concatenate([part.cols for part in cells])[back],
@@ -125,12 +127,18 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """How to train; the names are those of `TrainOptions`."""
+    """How to train; the names are those of `TrainOptions`.
+
+    Attributes:
+        epochs, batch_size, learning_rate, seed: as there.
+        goes_on: whether the network has learnt before, from a part of the labels.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     seed: int
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,9 +188,11 @@ def fit(
 def _fit(
     network: S2Fin, train: TrainingSet, hyperparameters: Hyperparameters, progress: Progress, stage: str
 ) -> Outcome:
+    progress(stage, 0, hyperparameters.epochs)
+    if network.cfg.afcm and not hyperparameters.goes_on:
+        _learn_context(network, train, torch.Generator().manual_seed(hyperparameters.seed))
     run = _Run(network, train, hyperparameters)
     outcome, weights = Outcome(0, math.nan, interrupted=False), network.state_dict()
-    progress(stage, 0, hyperparameters.epochs)
     try:
         for epoch in range(1, hyperparameters.epochs + 1):
             loss = run.train_epoch()
@@ -203,6 +213,28 @@ def _fit(
     return outcome
 
 
+def _learn_context(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:
+    """Teach AFCM alone, by single pixels: it sees no window, so many steps take less time than one epoch of windows."""
+    device, cells = network.image_mean.device, train.cells
+    values = torch.cat([_at_pixels(part, cells) for part in network.parts_of_values(cells.near, cells.near_aux)], dim=1)
+    context = _at_pixels(cells.context.permute(0, 3, 1, 2), cells)
+    network.set_context_statistics(values, context)
+    targets = torch.from_numpy(train.targets)
+    pool = _Pool(np.arange(len(targets)), train.targets.argmax(axis=1), POWER_OF_DENSE if train.dense else 0.0)
+    parameters = list(network.context_parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=CONTEXT_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=CONTEXT_RATE, total_steps=CONTEXT_STEPS)
+    for _ in range(CONTEXT_STEPS):
+        drawn = torch.from_numpy(pool.draw(CONTEXT_PIXELS, generator))
+        logits = network.classify_context(values[drawn].to(device), context[drawn].to(device))
+        loss = F.cross_entropy(logits, targets[drawn].to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+        optimiser.step()
+        schedule.step()
+
+
 def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:
     """Divide a network's logits by what makes it as sure as its teacher of pixels without a label; no class changes.
 
@@ -211,8 +243,8 @@ def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> N
     draws = _Draws(train, network.cfg.block_size, generator)
     windows = draws.anywhere(WINDOWS_TO_TEMPER)
     with torch.inference_mode():
-        x, a, broad = draws.values(windows)
-        logits = network.classify_parts(x, a, broad, network.block(draws.block_size))
+        x, a, context = draws.values(windows)
+        logits = network.classify_parts(x, a, context, network.block(draws.block_size))
     pixels = draws.pixels(windows).flatten()
     known = (pixels >= 0).numpy()
     chosen = np.flatnonzero(known)[train.labels[pixels.numpy()[known]] < 0]
@@ -221,9 +253,7 @@ def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> N
     logits = logits.flatten(0, 1).cpu().double()[torch.from_numpy(chosen)]
     targets = torch.from_numpy(train.targets[pixels.numpy()[chosen]]).double()
     temperature = min(TEMPERATURES.tolist(), key=lambda value: F.cross_entropy(logits / value, targets).item())
-    with torch.no_grad():
-        for part in network.head.classify.parameters():
-            part.div_(temperature)
+    network.scale_logits(1 / temperature)
 
 
 class _Run:
@@ -277,11 +307,12 @@ class _Run:
     def _loss(self, windows: _Windows) -> Tensor:
         """Cross-entropy of the pixels of the windows' blocks, labelled ones counting more."""
         with torch.no_grad():
-            x, a, broad, pixels = reorient([*self.draws.values(windows), self.draws.pixels(windows)])
+            x, a, context = self.draws.values(windows)
+            x, a, context, pixels = reorient([x, a, context.permute(0, 3, 1, 2), self.draws.pixels(windows)])
             if not self.train.dense:
                 x, a = (change_values(image, generator=self.generator) for image in (x, a))
         block = self.network.block(self.draws.block_size)
-        logits = self.network.classify_parts(x, a, broad, block).flatten(0, 1)
+        logits = self.network.classify_parts(x, a, context.permute(0, 2, 3, 1), block).flatten(0, 1)
         pixels = pixels.flatten()
         weights = (self.weights[pixels] * (pixels >= 0)).to(self.device)
         losses = F.cross_entropy(logits, self.targets[pixels.to(self.device)], reduction="none")
@@ -349,20 +380,20 @@ class _Draws:
         return _Windows(cells.index[pixels], rows, cols)
 
     def values(self, windows: _Windows) -> list[Tensor]:
-        """Near parts (n, C, side, side) of both images around windows, and what their context is told by."""
+        """Near parts (n, C, side, side) of both images around windows, and the windows' context (n, P, P, C')."""
         cells = self.train.cells
 
-        def cut(values: Tensor) -> Tensor:
+        def cut(values: Tensor, *, planes: bool = True) -> Tensor:
             # the centre of a block lies half a block from its first pixel, and as far from the cell's edge at most
-            side = values.shape[-1] - CELL_SIZE + 1
+            side = values.shape[2] - CELL_SIZE + 1
             first = self.block_size // 2
-            parts = [
-                values[cell, :, row + first : row + first + side, col + first : col + first + side]
+            places = [
+                (cell, slice(row + first, row + first + side), slice(col + first, col + first + side))
                 for cell, row, col in zip(*(part.tolist() for part in windows), strict=True)
             ]
-            return torch.stack(parts)
+            return torch.stack([values[cell, :, r, c] if planes else values[cell, r, c] for cell, r, c in places])
 
-        return [cut(cells.near), cut(cells.near_aux), cut(cells.broad)]
+        return [cut(cells.near), cut(cells.near_aux), cut(cells.context, planes=False)]
 
     def pixels(self, windows: _Windows) -> Tensor:
         """Positions (n, block, block) of the pixels that windows tell, -1 for those that are not there."""
@@ -392,6 +423,12 @@ def _raw(cells: Cells, chosen: slice, network: S2Fin) -> tuple[Tensor, Tensor | 
     )
     assert image is not None  # noqa: S101  (cells have an image)
     return image, aux
+
+
+def _at_pixels(maps: Tensor, cells: StandardizedCells) -> Tensor:
+    """Values (n, C) of maps (cells, C, side, side) at the cells' pixels."""
+    border = (maps.shape[2] - CELL_SIZE) // 2
+    return maps[cells.index, :, cells.rows + border, cells.cols + border]
 
 
 def _inner(values: Tensor, border: int) -> Tensor:

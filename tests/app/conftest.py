@@ -98,6 +98,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps an epoch, for tests that need a model and not a good one."""
+    """Three steps an epoch, and ten for AFCM alone, for tests that need a model and not a good one."""
+    monkeypatch.setattr(training, "CONTEXT_STEPS", 10)
     monkeypatch.setattr(training, "MIN_STEPS", 3)
     monkeypatch.setattr(training, "MAX_STEPS", 3)

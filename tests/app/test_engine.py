@@ -19,12 +19,13 @@ from s2fin_cli.infer.engine import Engine, cells_for
 from s2fin_cli.modelfile import read_model
 
 NUM_CLASSES = 7
+CLASSES = torch.arange(float(NUM_CLASSES))
 
 
 class PixelNetwork:
     """Stands in for the network: the class of a pixel is the image's value there.
 
-    It checks that the tokens, the second image's windows and the context lie where the image's windows do.
+    It checks that the tokens, the second image's windows, the logits' and the context lie where the image's windows do.
     """
 
     #: Pixels that the context needs beyond those that the stem's convolution needs.
@@ -48,29 +49,30 @@ class PixelNetwork:
     def near(self, values: Tensor) -> Tensor:
         return values[..., self.farther : -self.farther, self.farther : -self.farther]
 
-    def broad(self, x: Tensor, a: Tensor) -> Tensor:
-        return torch.cat([x, a], dim=1)
-
-    def context(self, broad: Tensor) -> Tensor:
+    def context(self, x: Tensor, a: Tensor) -> Tensor:
         """The pixel in the middle of each square."""
-        return broad[..., self.farther + 1 : -self.farther - 1, self.farther + 1 : -self.farther - 1]
+        inner = slice(self.farther + 1, -self.farther - 1)
+        return torch.cat([x, a], dim=1)[..., inner, inner].permute(0, 2, 3, 1)
 
     def stem(self, x: Tensor, a: Tensor, context: Tensor, *, border: int, stride: int) -> StemMaps:
         inner = torch.cat([x, a], dim=1)[..., 1:-1, 1:-1]
-        assert torch.equal(context.nan_to_num(-1.0), inner.nan_to_num(-1.0))
+        assert torch.equal(context.permute(0, 3, 1, 2).nan_to_num(-1.0), inner.nan_to_num(-1.0))
         centres = slice(1 + border + stride // 2, -1 - border, stride)
-        return StemMaps(x[:, None, :, centres, centres], x[:, :, 1:-1, 1:-1], a[:, :, 1:-1, 1:-1])
+        image, aux = inner.chunk(2, dim=1)
+        return StemMaps(x[:, None, :, centres, centres], image, aux, image + CLASSES[:, None, None])
 
     def block(self, size: int) -> Tensor:
         return S2Fin.block(cast("S2Fin", self), size)
 
-    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, positions: Tensor) -> Tensor:
+    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
         centre = self.cfg.patch_size // 2
         there = image[:, 0, centre, centre].isfinite()
         assert torch.equal(image[there, 0, centre, centre], tokens[there, 0, 0])
         values, others = (part.flatten(2)[:, 0, positions] for part in (image, aux))
         there = values.isfinite()
         assert torch.equal(-values[there], others[there])
+        of_pixels = logits.flatten(2)[:, :, positions].mT
+        assert torch.equal(of_pixels[there], values[there][:, None] + CLASSES)
         return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
 
 
@@ -266,7 +268,7 @@ def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_bl
             top, left = row + stride // 2, col + stride // 2
             patch = (part[None, :, top : top + 2 * half + 1, left : left + 2 * half + 1] for part in (image, aux))
             x, a = network.standardize(*patch)
-            parts = network.near(x), network.near(a), network.broad(x, a)
+            parts = network.near(x), network.near(a), network.context(x, a)
             logits = network.classify_parts(*parts, network.block(stride))
             expected = logits[0].softmax(dim=1).T.reshape(-1, stride, stride)
             assert expected.std(dim=(1, 2)).max() > 1e-3

@@ -213,7 +213,7 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(
     places = np.arange(5)
     found = features_at(make_network(alone=alone, bands=bands), build_stack(files), places, places)
     members = choose_members(found, dense=True)
-    assert len(members) == (6 if bands <= FEW_BANDS else 5)
+    assert len(members) == (7 if bands <= FEW_BANDS else 6)
     for member in members:
         assert len(np.concatenate(member.see(found), axis=1)) == 5
 

@@ -180,6 +180,7 @@ def test_weights_that_are_not_finite(model: Path, tmp_path: Path) -> None:
         {"afcm": False},
         {"context_size": 7},
         {"context_size": 11},
+        {"context_width": 64},
     ],
 )
 def test_an_architecture_that_does_not_fit_the_weights(model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -190,7 +191,7 @@ def test_an_architecture_that_does_not_fit_the_weights(model: Path, tmp_path: Pa
 # ---- files of earlier formats ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("of", [read_model, read_info])
 def test_a_file_of_an_earlier_network_is_refused_with_the_remedy(
     model: Path, tmp_path: Path, of: Callable[[Path], object], version: int
@@ -205,7 +206,7 @@ def test_a_file_of_an_earlier_network_is_refused_with_the_remedy(
     assert "damaged" not in text
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_nothing_is_classified_with_an_earlier_network(scene: Scene, model: Path, tmp_path: Path, version: int) -> None:
     path = rewrite(model, tmp_path / "old.s2fin", change=lambda description: description.update(format=version))
     with pytest.raises(ModelFileError, match="train again"):

@@ -212,13 +212,13 @@ class Taught:
     Attributes:
         teachers: features, targets and units of what ensembles were cross-validated with.
         lessons: what they were asked about, and what they said.
-        runs: networks, as they were, with what they were to learn from and in how many epochs.
+        runs: networks, as they were, with what they were to learn from and how.
         validated: rows, columns and scores of the pixels held out.
     """
 
     teachers: list[tuple[Features, NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
     lessons: list[tuple[Features, Lessons]] = field(default_factory=list)
-    runs: list[tuple[S2Fin, TrainingSet, int]] = field(default_factory=list)
+    runs: list[tuple[S2Fin, TrainingSet, Hyperparameters]] = field(default_factory=list)
     validated: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
 
     @property
@@ -252,7 +252,7 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
         return seen.lessons[-1][1]
 
     def no_fit(network: S2Fin, train: TrainingSet, *, hyperparameters: Hyperparameters, **_: Any) -> Outcome:
-        seen.runs.append((copy.deepcopy(network), train, hyperparameters.epochs))
+        seen.runs.append((copy.deepcopy(network), train, hyperparameters))
         with torch.no_grad():
             network.head.classify.bias.fill_(1.5)  # what it "learnt"
         return Outcome(1, 0.0, interrupted=False)
@@ -315,14 +315,30 @@ def test_all_labels_are_learnt_by_going_on_from_what_a_part_of_them_taught(
 ) -> None:
     """In fewer epochs; and the teacher is what it was found to be."""
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
-    (first, _, epochs), (second, _, more) = taught.runs
-    assert (epochs, more) == (4, 2)
+    (first, _, how), (second, _, how_more) = taught.runs
+    assert not how.goes_on
+    assert how_more == replace(how, epochs=2, goes_on=True)
+    assert how.epochs == 4
     assert (len(taught.teachers), len(taught.lessons)) == (1, 2)
     assert not first.head.classify.bias.eq(1.5).any()
     for name, value in second.state_dict().items():
         learnt = torch.full_like(value, 1.5) if name == "head.classify.bias" else first.state_dict()[name]
         assert torch.equal(value, learnt), name
     assert result.info.training["refitted"] is True
+
+
+def test_a_network_of_another_kind_starts_anew(
+    scene: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where all labels lie densely, and a part of them does not."""
+    densely = iter([False, True])
+    monkeypatch.setattr(pipeline, "lie_densely", lambda *_: next(densely))
+    pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", refit=True))
+    (first, _, how), (second, _, how_more) = taught.runs
+    assert first.cfg != second.cfg
+    assert how_more == how
+    assert not how.goes_on
+    assert not second.head.classify.bias.eq(1.5).any()
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["two images", "one image"])
@@ -432,7 +448,7 @@ def test_it_is_known_roughly_what_memory_a_cell_takes(
     lidar = None if alone else scene.lidar
     pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, lidar=lidar, validation=0))
     ((_, train, _),), ((asked, _),) = taught.runs, taught.lessons
-    held = sum(part.nbytes for part in (train.cells.near, train.cells.near_aux, train.cells.broad))
+    held = sum(part.nbytes for part in (train.cells.near, train.cells.near_aux, train.cells.context))
     values = 4 * sum(part.shape[1] for part in asked.values()) * CELL_SIZE**2
     assert 0.4 * estimates[0] < held / len(train.cells.near) + values < 1.1 * estimates[0]
 

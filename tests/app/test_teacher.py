@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from s2fin_cli.learn import teacher as teaching
-from s2fin_cli.learn.features import FEW_BANDS, SCALES, SHAPE_SCALES, Features
+from s2fin_cli.learn.features import FEW_BANDS, MARGIN, SCALES, SHAPE_SCALES, Features
 from s2fin_cli.learn.teacher import (
     BOOSTING,
     FOLDS,
@@ -72,6 +72,11 @@ def make_features(targets: Ints, *, seed: int = 0, apart: float = 8.0) -> Featur
 def in_a_row(count: int) -> Floats:
     """Positions of so many pixels, one beside the other."""
     return np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.float32)
+
+
+def far_apart(count: int) -> Floats:
+    """Positions of so many pixels whose surroundings do not overlap."""
+    return in_a_row(count) * np.float32(2 * MARGIN)
 
 
 def indexed(count: int) -> Features:
@@ -342,7 +347,7 @@ def test_the_weight_falls_with_the_error_and_the_faster_the_more_labels_there_ar
 
 
 def test_a_member_that_is_worth_little_is_not_fitted() -> None:
-    """Each member is fitted for every fold, and those that count once more."""
+    """Each member is fitted for every fold, of units and of pixels, and those that count once more."""
     targets = np.tile(np.arange(2), 200)
     fits: list[tuple[int, bool]] = []
 
@@ -360,7 +365,7 @@ def test_a_member_that_is_worth_little_is_not_fitted() -> None:
     members = (member(0, right), member(1, 1 - right), member(2, right))
     trust, lessons = learn(targets, indexed(400), members=members)
     assert trust.weights.tolist() == [0.5, 0.0, 0.5]
-    assert [fits.count((number, True)) for number in range(3)] == [FOLDS] * 3
+    assert [fits.count((number, True)) for number in range(3)] == [2 * FOLDS] * 3
     assert [fits.count((number, False)) for number in range(3)] == [1, 0, 1]
     assert np.array_equal(lessons.probs, learn(targets, indexed(400), members=members[::2])[1].probs)
 
@@ -431,16 +436,17 @@ def in_units(units: Ints) -> Features:
 
 
 def test_whole_units_held_out_tell_how_sure_to_be_far_from_labels() -> None:
-    """Ten units of eight pixels in a row: a single pixel's neighbours know its class, another unit's do not."""
+    """Ten units of eight pixels each: a single pixel's neighbours know its class, another unit's do not."""
     units = np.repeat(np.arange(10), 8)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 5))[units]
     features = in_units(units)
+    features["position"][:, 1] += 32 * units  # 40 from one to the next, 33 between them
     trust, at_labels = learn(targets, features, units=units, members=BY_HEART)
     near, far = trust.calibration.distances
-    assert near == 1
-    assert 3 <= far <= 8
+    assert near == 1, "without a buffer, where single pixels are held out"
+    assert 33 <= far <= 40
     assert trust.calibration.temperatures[0] < trust.calibration.temperatures[1]
-    away = features | {"position": features["position"] + np.array([50, 0], np.float32)}
+    away = features | {"position": features["position"] + np.array([100, 0], np.float32)}
     far_off = teach(Ensemble(BY_HEART, 2, 0), features, targets, away, trust=trust)
     assert at_labels.probs.max(axis=1).mean() > 0.99
     assert far_off.probs.max(axis=1).mean() < 0.91
@@ -457,14 +463,97 @@ def test_cross_validation_asks_only_who_has_not_seen_the_unit(pixels: int) -> No
 
 
 def test_labels_by_chance_are_not_taken_for_knowledge() -> None:
-    """Pixels of one polygon are alike; folds that tore it apart would find any labels learnable."""
+    """Pixels of one polygon are alike; folds that tore it apart would find any labels learnable.
+
+    Unless they lie side by side: then those that are alike are too near to be learnt from.
+    """
     units = np.repeat(np.arange(40), 6)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 20))[units]
-    features = make_features(units, apart=3.0)
+    features = make_features(units, apart=3.0) | {"position": far_apart(len(units))}
     honest = learn(targets, features, units=units)[0].cross_validated.argmax(axis=1) == targets
     flattered = learn(targets, features)[0].cross_validated.argmax(axis=1) == targets
     assert flattered.mean() > 0.9
     assert honest.mean() < 0.75
+    side_by_side = learn(targets, features | {"position": in_a_row(len(units))})[0].cross_validated.argmax(axis=1)
+    assert (side_by_side == targets).mean() < 0.75
+
+
+def place_known(features: Features, places: Ints, *, seed: int = 0) -> Features:
+    """Features whose far scales tell of each pixel in which of some places it lies, and nothing of its class."""
+    of_place = np.random.default_rng(seed).normal(size=(places.max() + 1, 4)).astype(np.float32)
+    far = [scale for scale in SCALES if scale not in teaching.NEAR_SCALES]
+    named = [
+        f"{kind} {what} {scale}" for kind in ("bands", "components") for what in ("mean", "deviation") for scale in far
+    ]
+    return features | dict.fromkeys(named, of_place[places])
+
+
+def test_who_looks_near_is_trusted_and_not_who_knows_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two polygons of four pixels of one class in each place, whose surroundings are the same in all of it."""
+    places, units = np.repeat(np.arange(24), 8), np.repeat(np.arange(48), 4)
+    targets = np.random.default_rng(1).permutation(np.tile(np.arange(2), 12))[places]
+    features = place_known(all_features(len(targets), 4, seconds=0), places)
+    for name in ("bands", "bands mean 3", "bands mean 7"):
+        features[name] += 0.7 * targets[:, None].astype(np.float32)
+    rows, cols = 200 * places, np.arange(len(targets)) % 8
+    features["position"] = np.stack([rows, cols], axis=1).astype(np.float32)
+    members = {member.name.removeprefix("extra trees of "): member for member in FORESTS}
+    ensemble = Ensemble((members["near values"], members["components"]), 2, 0)
+    near, far = cross_validate(ensemble, features, targets, units).weights
+    assert near > 2 * far
+    monkeypatch.setattr(teaching, "MARGIN", 0)
+    near, far = cross_validate(ensemble, features, targets, units).weights
+    assert far > near, "who looks around the same polygons again is always right"
+
+
+# ---- a buffer around what is held out --------------------------------------------------------------------------------
+
+
+def apart(positions: Floats, targets: Ints, inside: Ints, buffer: int) -> list[int]:
+    """Which pixels are learnt from where some are held out."""
+    mask = np.isin(np.arange(len(targets)), inside)
+    return np.flatnonzero(teaching._apart(positions, targets, mask, buffer)).tolist()
+
+
+def test_pixels_near_to_what_is_held_out_are_not_learnt_from() -> None:
+    targets, inside = np.zeros(40, np.int64), np.array([10, 11, 12])
+    assert apart(in_a_row(40), targets, inside, 3) == [*range(7), *range(16, 40)]
+    assert apart(in_a_row(40), targets, inside, 15) == [*range(28, 40)]
+    around = np.array([[0, 0], [9, 12], [9, 13], [-12, -9], [0, 15], [-16, 0]], np.float32)
+    assert apart(around, targets[:6], np.array([0]), 15) == [2, 5], "15 pixels in any direction"
+
+
+def test_a_class_that_would_vanish_is_kept_whole() -> None:
+    targets = np.zeros(40, np.int64)
+    targets[[8, 14]] = 1  # both too near
+    targets[[9, 38]] = 2  # one of them is
+    targets[11] = 3  # held out itself
+    inside = np.array([10, 11, 12])
+    assert apart(in_a_row(40), targets, inside, 15) == [8, 14, *range(28, 40)]
+    assert apart(in_a_row(40), targets, inside, 100) == [i for i in range(40) if i not in inside]
+
+
+@pytest.mark.parametrize("buffer", [0, 15])
+def test_without_a_buffer_and_without_pixels_on_both_sides_nothing_is_excluded(buffer: int) -> None:
+    targets, every = np.tile(np.arange(2), 10), np.arange(20)
+    assert apart(in_a_row(20), targets, np.array([], np.int64), buffer) == every.tolist()
+    assert apart(in_a_row(20), targets, every, buffer) == []
+    assert apart(in_a_row(20), targets, np.array([3, 7]), 0) == [i for i in every if i not in (3, 7)]
+
+
+@given(seed=st.integers(0, 2**32 - 1), buffer=st.integers(0, 30))
+def test_what_is_learnt_from_lies_apart_or_is_all_of_its_class(seed: int, buffer: int) -> None:
+    generator = np.random.default_rng(seed)
+    count = int(generator.integers(1, 60))
+    positions = generator.integers(60, size=(count, 2)).astype(np.float32)
+    targets, inside = generator.integers(3, size=count), generator.random(count) < generator.random()
+    found = teaching._apart(positions, targets, inside, buffer)
+    distances = np.linalg.norm(positions[:, None] - positions[None, inside], axis=2).min(axis=1, initial=np.inf)
+    far = ~inside & ((distances > buffer) | (buffer == 0))
+    for number in range(3):
+        of_class = targets == number
+        expected = far if (far & of_class).any() else ~inside
+        assert np.array_equal(found[of_class], expected[of_class])
 
 
 # ---- what classifiers are made for -----------------------------------------------------------------------------------
@@ -478,12 +567,13 @@ def test_classifiers_are_told_what_they_are_made_for() -> None:
         return _ByHeart()
 
     member = member_of(make, "unit", "position")
-    for units, ways in ((np.arange(40), 1), (np.arange(40) // 2, 2)):
+    for units in (np.arange(40), np.arange(40) // 2):
         made.clear()
-        learn(TWO_CLASSES, in_units(units), units=units, seed=5, members=(member,))
+        features = in_units(units) | {"position": far_apart(40)}
+        learn(TWO_CLASSES, features, units=units, seed=5, members=(member,))
         validating = (Task(30, 2, (1, 2), validating=True), 5)
         final = (Task(40, 2, (1, 2), validating=False), 5)
-        assert made == [validating] * ways * FOLDS + [final], "unit by unit, pixel by pixel"
+        assert made == [validating] * 2 * FOLDS + [final], "unit by unit, pixel by pixel"
 
 
 def task(labels: int, classes: int, *, validating: bool = False) -> Task:
@@ -620,13 +710,14 @@ def two_images(targets: Ints, *, bands: int, height: float, seed: int = 0) -> Fe
 @pytest.mark.parametrize("seconds", [0, 1, 3])
 def test_members_look_at_what_there_is(bands: int, seconds: int) -> None:
     features = all_features(5, bands, seconds=seconds)
-    scales, few = 2 * len(SCALES) + 1, bands <= FEW_BANDS
+    scales, near, few = 2 * len(SCALES) + 1, 2 * len(teaching.NEAR_SCALES) + 1, bands <= FEW_BANDS
     values = bands * scales if few else bands + 4 * scales
     differences = (bands if few else 4) * (len(SCALES) + 1)
     expected = [
         values + differences + seconds * (scales + len(SCALES) + 1),
         (4 + seconds) * scales,
-        values + bands * (len(SHAPE_SCALES) + 1) + seconds * scales,
+        (bands * near if few else bands + 4 * near) + 2 * bands + seconds * near,
+        2 * bands + seconds,
         values + bands * (len(SHAPE_SCALES) + 1) + seconds * scales,
         2 + (4 + seconds) * len(SCALES),
         2,
@@ -639,6 +730,25 @@ def test_members_look_at_what_there_is(bands: int, seconds: int) -> None:
         seen_at = np.concatenate(parts, axis=1)
         elsewhere = member.see(features | {"position": features["position"] + 7})
         assert np.array_equal(np.concatenate(elsewhere, axis=1), seen_at) == (member in MEMBERS)
+
+
+@pytest.mark.parametrize("bands", [3, FEW_BANDS + 1])
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_some_members_look_at_what_is_near_alone(bands: int, seconds: int) -> None:
+    """And so tell little of the place: nothing that they see reaches farther than three pixels."""
+    features = all_features(5, bands, seconds=seconds)
+    kinds = [*(["bands"] if bands <= FEW_BANDS else ["components"]), *(["aux"] if seconds else [])]
+    around = [f"{kind} {what} {scale}" for kind in kinds for scale in (3, 7) for what in ("mean", "deviation")]
+    near, pixel = {"bands", "shape", "shape mean 3", *kinds, *around}, {"bands", "shape", *(["aux"] if seconds else [])}
+    for see, expected in ((teaching.see_near, near), (teaching.see_pixel, pixel)):
+        parts = see(features)
+        seen = [name for part in parts for name, values in features.items() if np.array_equal(part, values)]
+        assert len(seen) == len(parts)
+        assert sorted(seen) == sorted(expected)
+    by_name = {member.name: member.see for member in FORESTS}
+    assert by_name["extra trees of near values"] is teaching.see_near
+    assert by_name["extra trees of single pixels"] is teaching.see_pixel
+    assert BOOSTING.see is teaching.see_shapes
 
 
 def test_differences_are_those_of_means_at_neighbouring_scales() -> None:

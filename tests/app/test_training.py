@@ -30,7 +30,8 @@ from s2fin_cli.progress import Progress, silent
 from tests.app.scenes import Scene, tiny_options
 
 SIZES = {
-    "width": 8, "map_width": 8, "deep_width": 8, "max_tokens": 3, "heads": 2, "state_size": 4, "components": 2,
+    "width": 8, "map_width": 8, "deep_width": 8, "context_width": 16, "max_tokens": 3, "heads": 2, "state_size": 4,
+    "components": 2,
 }  # fmt: skip
 #: Pixels beyond a cell: two of the window, and three of the context.
 MARGIN = 5
@@ -94,9 +95,10 @@ def run_fit(
     epochs: int = 2,
     seed: int = 0,
     learning_rate: float = 5e-3,
+    goes_on: bool = False,
     progress: Progress = silent,
 ) -> Outcome:
-    hyperparameters = Hyperparameters(epochs, 16, learning_rate, seed)
+    hyperparameters = Hyperparameters(epochs, 16, learning_rate, seed, goes_on=goes_on)
     return fit(network, train, hyperparameters=hyperparameters, progress=progress)
 
 
@@ -215,6 +217,183 @@ def test_a_cell_with_a_single_pixel_is_enough() -> None:
     assert np.isfinite(outcome.loss)
 
 
+# ---- AFCM alone, at first --------------------------------------------------------------------------------------------
+
+
+def learn_context(network: S2Fin, train: TrainingSet, *, seed: int = 0) -> None:
+    training._learn_context(network, train, torch.Generator().manual_seed(seed))
+
+
+def surprise_of_context(network: S2Fin, cells: Cells, targets: NDArray[np.float32]) -> float:
+    """Cross-entropy of what AFCM alone says of the pixels of cells."""
+    with torch.inference_mode():
+        logits = network.classify_context(*told_by_patches(network, cells))
+        return torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets)).item()
+
+
+def told_by_patches(network: S2Fin, cells: Cells) -> tuple[Tensor, Tensor]:
+    """The values (n, C) and the context (n, C') of the pixels of cells, of a patch around each."""
+    x, a = network.standardize(*patches_of(cells, network.input_size))
+    context = network.context(x, a)
+    bands = x if network.cfg.aux_from_image else torch.cat([x, a], dim=1)
+    middle, centre = network.input_size // 2, context.shape[1] // 2
+    return bands[..., middle, middle], context[:, centre, centre]
+
+
+def test_afcm_is_taught_alone() -> None:
+    """Nothing else changes, and of other cells too it then knows what the teacher says, nearly as well as can be."""
+    classes = np.arange(20) % 2
+    network = make_network()
+    before = copy.deepcopy(network.state_dict())
+    other = make_cells(classes, seed=1, apart=3.0, each=8)
+    targets = soft(classes[other.index], 0.8)
+    surprises = [surprise_of_context(network, other, targets)]
+    learn_context(network, make_training(20))
+    surprises.append(surprise_of_context(network, other, targets))
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    weights = (f"{layer}.{part}" for layer in ("fuse.0", "fuse.2", "classify") for part in ("weight", "bias"))
+    assert changed == {f"map_stem.afcm.{name}" for name in ("mean", "std", *weights)}
+    least = -(0.8 * np.log(0.8) + 0.2 * np.log(0.2))
+    assert surprises[0] > least + 0.15
+    assert least - 1e-6 < surprises[1] < least + 0.05
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_afcm_scales_by_how_the_pixels_that_it_learns_from_are_spread(
+    monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """Those of the cells that are pixels, each once; a band that is the same everywhere is left alone."""
+    monkeypatch.setattr(training, "CONTEXT_STEPS", 1)
+    classes = np.arange(6) % 2
+    cells, network = make_cells(classes, seed=0, apart=3.0, each=5), make_network()
+    cells.image[:, 2] = 4.0
+    train = TrainingSet(
+        StandardizedCells.of(network, with_margin(cells, more)), soft(classes[cells.index], 0.9), -classes[cells.index]
+    )
+    learn_context(network, train)
+    together = torch.cat(told_by_patches(network, cells), dim=1).double()
+    assert together.shape == (30, 3 + 2 + 1 + 4 * 3)
+    deviations = together.std(dim=0, correction=0)
+    assert deviations[2] == 0
+    assert (deviations > 0.01).sum() == len(deviations) - 1
+    deviations[2] = 1
+    afcm = network.map_stem.afcm
+    assert afcm is not None
+    torch.testing.assert_close(afcm.mean.double(), together.mean(dim=0), rtol=0, atol=1e-4)
+    torch.testing.assert_close(afcm.std.double(), deviations, rtol=0, atol=1e-4)
+
+
+def test_the_seed_decides_what_afcm_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CONTEXT_STEPS", 10)
+    networks = [make_network() for _ in range(3)]
+    for network, seed in zip(networks, (0, 0, 1), strict=True):
+        learn_context(network, make_training(6), seed=seed)
+    first, again, other = ([*network.context_parameters()] for network in networks)
+    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert all(not torch.equal(one, two) for one, two in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("more", [0, 2])
+@pytest.mark.parametrize("dense", [True, False])
+def test_afcm_is_taught_by_pixels_with_their_own_values_context_and_target(
+    monkeypatch: pytest.MonkeyPatch, *, dense: bool, more: int
+) -> None:
+    """Each step by so many; classes alike, or between dense labels by the root of their size."""
+    monkeypatch.setattr(training, "CONTEXT_STEPS", 7)
+    monkeypatch.setattr(training, "CONTEXT_PIXELS", 600)
+    classes = np.repeat([0, 1], [9, 1])
+    cells, network = make_cells(classes, seed=0, apart=1.0, each=50), make_network()
+    share = np.random.default_rng(0).uniform(0.6, 1.0, size=len(cells)).astype(np.float32)
+    targets = np.where(classes[cells.index] == 0, [share, 1 - share], [1 - share, share]).T
+    given = TrainingSet(StandardizedCells.of(network, with_margin(cells, more)), targets, np.full(500, -1), dense)
+    told: list[tuple[Tensor, Tensor]] = []
+    classify_context, cross_entropy = network.classify_context, torch.nn.functional.cross_entropy
+    seen: list[Tensor] = []
+
+    def watch_context(values: Tensor, context: Tensor) -> Tensor:
+        seen.append(torch.cat([values, context], dim=1))
+        return classify_context(values, context)
+
+    def watch_targets(logits: Tensor, wanted: Tensor) -> Tensor:
+        told.append((seen[-1], wanted))
+        return cross_entropy(logits, wanted)
+
+    monkeypatch.setattr(network, "classify_context", watch_context)
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", watch_targets)
+    learn_context(network, given)
+    assert len(told) == 7
+    assert all(part.shape == (600, 6 + 12) for part, _ in told)
+    given_of, wanted = (torch.cat(parts) for parts in zip(*told, strict=True))
+    # all pixels differ, so that their targets tell which they are
+    pixels = (wanted[:, None, 0] - torch.from_numpy(targets)[:, 0]).abs().argmin(dim=1)
+    assert len(np.unique(targets[:, 0])) == len(targets)
+    assert torch.equal(wanted, torch.from_numpy(targets)[pixels])
+    expected = torch.cat(told_by_patches(network, cells), dim=1)[pixels]
+    torch.testing.assert_close(given_of, expected, rtol=0, atol=1e-4)
+    rare = (classes[cells.index][pixels.numpy()] == 1).mean()
+    assert rare == pytest.approx(1 / (1 + 9**0.5) if dense else 0.5, abs=0.04)
+
+
+def with_margin(cells: Cells, more: int) -> Cells:
+    """Cells with a wider margin, which nobody looks at."""
+    assert cells.aux is not None
+    image, aux = (
+        np.pad(part, ((0, 0), (0, 0), (more, more), (more, more)), constant_values=1e3)
+        for part in (cells.image, cells.aux)
+    )
+    return replace(cells, image=image, aux=aux)
+
+
+def test_training_goes_on_from_what_afcm_learnt_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The averaged weights, which are what is kept, start there too."""
+    seen: list[dict[str, Tensor]] = []
+
+    def train_epoch(run: training._Run) -> float:
+        own, averaged = run.network.state_dict(), run.averaged.state_dict()
+        assert all(torch.equal(own[name], value) for name, value in averaged.items())
+        seen.append(copy.deepcopy(own))
+        return 0.0
+
+    monkeypatch.setattr(training._Run, "train_epoch", train_epoch)
+    monkeypatch.setattr(training, "CONTEXT_STEPS", 10)
+    train, network, alone = make_training(6), make_network(), make_network()
+    run_fit(network, train, epochs=1, seed=3)
+    learn_context(alone, train, seed=3)
+    assert all(torch.equal(seen[0][name], value) for name, value in alone.state_dict().items())
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_network_that_goes_on_keeps_how_afcm_scales(monkeypatch: pytest.MonkeyPatch, *, goes_on: bool) -> None:
+    """AFCM is not taught alone again, but goes on with the others; what it has learnt fits how it scales."""
+    calls: list[object] = []
+    original = training._learn_context
+
+    def watched(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:
+        calls.append(network)
+        original(network, train, generator)
+
+    monkeypatch.setattr(training, "_learn_context", watched)
+    network = make_network()
+    afcm = network.map_stem.afcm
+    assert afcm is not None
+    run_fit(network, make_training(6), epochs=1)
+    assert len(calls) == 1
+    before = copy.deepcopy(afcm.state_dict())
+    run_fit(network, make_training(6, seed=1), epochs=1, goes_on=goes_on)
+    assert len(calls) == (1 if goes_on else 2)
+    for name in ("mean", "std"):
+        assert torch.equal(afcm.state_dict()[name], before[name]) == goes_on
+    assert not any(torch.equal(value, before[name]) for name, value in afcm.named_parameters())
+
+
+def test_a_network_without_afcm_learns_as_well() -> None:
+    network = S2Fin(S2FinConfig.from_dict({**make_network().cfg.to_dict(), "afcm": False}))
+    outcome = run_fit(network, make_training(20), epochs=5)
+    assert not outcome.interrupted
+    assert right_of(network, seed=1) > 0.9
+
+
 # ---- what is kept, and interruptions ---------------------------------------------------------------------------------
 
 
@@ -317,11 +496,12 @@ def test_labels_alone_need_no_temperature() -> None:
     assert not outcome.interrupted
 
 
-def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(run: training._Run) -> float:
+@pytest.mark.parametrize("part", ["_learn_context", "_Run.train_epoch"])
+def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    def interrupted(*args: object) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._Run, "train_epoch", interrupted)
+    monkeypatch.setattr(f"s2fin_cli.learn.training.{part}", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_fit(make_network(), make_training(10, each=9))
 
@@ -516,8 +696,8 @@ class Step:
         self.logits = torch.empty(0)
         classify_parts = network.classify_parts
 
-        def watched(x: Tensor, a: Tensor, broad: Tensor, positions: Tensor) -> Tensor:
-            self.logits = classify_parts(x, a, broad, positions)
+        def watched(x: Tensor, a: Tensor, context: Tensor, positions: Tensor) -> Tensor:
+            self.logits = classify_parts(x, a, context, positions)
             if self.logits.requires_grad:
                 self.logits.retain_grad()
             return self.logits
@@ -595,10 +775,9 @@ def test_a_steps_logits_are_those_of_patches_in_any_orientation(
                 known.append(network(*patches)[:, None])
             else:
                 x, a = network.standardize(*patches)
-                context = network.context(network.broad(x, a))
-                maps = network.stem(network.near(x), network.near(a), context, border=2)
-                tokens = maps.tokens[..., 0, 0]
-                known.append(network.classify_windows(tokens, maps.image, maps.aux, network.block(5)))
+                maps = network.stem(network.near(x), network.near(a), network.context(x, a), border=2)
+                tokens, block = maps.tokens[..., 0, 0], network.block(5)
+                known.append(network.classify_windows(tokens, maps.image, maps.aux, maps.logits, block))
             targets.append(torch.from_numpy(train.targets)[turned(pixels, number).flatten(1)])
         step = Step(monkeypatch, network)
         loss = run._loss(windows)
@@ -627,8 +806,8 @@ def scene_network(*, alone: bool, patch_size: int, context_size: int) -> S2Fin:
 def logits_of(network: S2Fin, draws: training._Draws, windows: training._Windows) -> Tensor:
     """Logits (n, block^2, classes) of windows, as they are learnt from."""
     with torch.inference_mode():
-        x, a, broad = draws.values(windows)
-        return network.classify_parts(x, a, broad, network.block(draws.block_size))
+        x, a, context = draws.values(windows)
+        return network.classify_parts(x, a, context, network.block(draws.block_size))
 
 
 def draws_of(network: S2Fin, cells: Cells, block_size: int) -> training._Draws:
@@ -689,13 +868,15 @@ def test_cells_are_kept_as_far_as_the_network_looks_and_no_farther() -> None:
     network = make_network()
     raw = make_cells(np.arange(20) % 2, seed=0, apart=3.0, each=1)
     cells = StandardizedCells.of(network, raw)
-    near, broad = CELL_SIZE + network.cfg.near_size - 1, CELL_SIZE + network.input_size - 1
-    assert (near, broad) == (14, 18)
+    near, windows = CELL_SIZE + network.cfg.near_size - 1, CELL_SIZE + network.cfg.patch_size - 1
+    assert (near, windows) == (14, 12)
     assert cells.near.shape == (20, 3 + 2, near, near)
     assert cells.near_aux.shape == (20, 1, near, near)
-    assert cells.broad.shape == (20, 2 + 1, broad, broad)
+    assert cells.context.shape == (20, windows, windows, (2 + 1) * 2 * 2)
     assert raw.aux is not None
     x, a = network.standardize(torch.from_numpy(raw.image), torch.from_numpy(raw.aux))
     assert torch.equal(cells.near, x[..., 2:-2, 2:-2])
     assert torch.equal(cells.near_aux, a[..., 2:-2, 2:-2])
-    assert torch.equal(cells.broad, torch.cat([x[:, 3:], a], dim=1))
+    assert torch.equal(cells.context, network.context(x, a))
+    values = network.values(cells.near, cells.near_aux)
+    assert torch.equal(values, torch.cat([x, a], dim=1)[..., 3:-3, 3:-3].permute(0, 2, 3, 1))

@@ -43,6 +43,8 @@ def test_is_frozen() -> None:
         ("context_size", 63),
         ("context_size", 15.0),
         ("context_size", False),
+        ("context_width", 0),
+        ("context_width", 64.0),
         ("width", 42),
         ("depth", 0),
         ("topk", 0.0),

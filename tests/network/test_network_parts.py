@@ -9,7 +9,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
-from s2fin.afcm import AFCM, context_of, local_statistics
+from s2fin.afcm import AFCM, MAX_SCALED, SMALLEST, context_of, local_statistics
 from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
@@ -124,12 +124,12 @@ def test_the_context_is_what_squares_around_the_pixel_are_like(scales: tuple[int
     margin = scales[-1] // 2
     maps = 5 + 3 * randn(2, 2 + 2 * margin, 3 + 2 * margin, 4)
     context = context_of(maps, scales)
-    assert context.shape == (2, 2, 3, 2 * 4 * len(scales))
+    assert context.shape == (2, 2, 3, 4 * 2 * len(scales))
     for row in range(2):
         for col in range(3):
+            r, c = row + margin, col + margin
             parts = []
             for half in (scale // 2 for scale in scales):
-                r, c = row + margin, col + margin
                 values = maps[:, r - half : r + half + 1, c - half : c + half + 1].flatten(1, 2)
                 mean = values.mean(1)
                 parts += [mean, torch.sqrt((values - mean[:, None]).square().mean(1) + 1e-4)]
@@ -151,31 +151,103 @@ def test_all_scales_have_the_same_pixel_in_their_middle() -> None:
         torch.testing.assert_close(context[..., 2 * number + 1], deviation, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("scales", [(3,), (3, 7, 15, 31)])
-def test_afcm(scales: tuple[int, ...]) -> None:
-    """Two linear layers of what `context_of` gives, half of the result for either image."""
-    module = shaken(AFCM(3, 4, scales=scales))
+def test_afcm() -> None:
+    """Two linear layers with a GELU each of scaled values and context, and logits by a third; far out is far out."""
+    module = shaken(AFCM(5, 4, num_classes=3))
     assert isinstance(module, AFCM)
-    context = randn(2, 2, 3, 2 * 3 * len(scales))
-    results = module(context)
-    first, _, last = module.fuse
-    assert isinstance(first, Linear)
-    assert isinstance(last, Linear)
-    assert [parameter.shape[0] for parameter in (first.weight, last.weight)] == [8, 8]
+    mean, std = torch.tensor([1.0, -2.0, 0.0, 30.0, 5.0]), torch.tensor([2.0, 0.5, 1.0, 10.0, 0.01])
+    module.mean.copy_(mean)
+    module.std.copy_(std)
+    scaled = 3 * randn(2, 2, 3, 5)
+    scaled[0, 0, 0, 0], scaled[0, 0, 1, 1], scaled[1, 1, 2, 2], scaled[1, 0, 0, 4] = 1e6, -8.5, 7.9, -1e6
+    assert (scaled.abs() > MAX_SCALED).sum() >= 3
+    given = scaled * std.double() + mean.double()
+    fused = module(given[..., :2], given[..., 2:])
+    logits = module.classify(fused)
+    weights = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    shapes = {"fuse.0": (4, 5), "fuse.2": (4, 4), "classify": (3, 4)}
+    assert {name: value.shape for name, value in weights.items() if value.ndim == 2} == {
+        f"{name}.weight": shape for name, shape in shapes.items()
+    }
+    erf = np.vectorize(math.erf)
+    means, deviations = mean.double().numpy(), std.double().numpy()
     for b, row, col in np.ndindex(2, 2, 3):
-        hidden = first.weight @ context[b, row, col] + first.bias
-        hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
-        both = last.weight @ hidden + last.bias
-        for result, expected in zip(results, (both[:4], both[4:]), strict=True):
-            torch.testing.assert_close(result[b, row, col], expected, rtol=0, atol=1e-11)
+        values = np.clip((given[b, row, col].numpy() - means) / deviations, -8, 8)
+        for name in ("fuse.0", "fuse.2"):
+            values = weights[f"{name}.weight"] @ values + weights[f"{name}.bias"]
+            values = values * (1 + erf(values / math.sqrt(2))) / 2
+        np.testing.assert_allclose(fused[b, row, col].detach().numpy(), values, rtol=0, atol=1e-11)
+        expected = weights["classify.weight"] @ values + weights["classify.bias"]
+        np.testing.assert_allclose(logits[b, row, col].detach().numpy(), expected, rtol=0, atol=1e-11)
 
 
-def test_every_scale_and_both_kinds_of_statistics_count() -> None:
-    module = shaken(AFCM(3, 4, scales=(3, 7, 15, 31)))
-    context = randn(1, 1, 1, 24).requires_grad_()
-    for result in module(context):
-        (gradient,) = torch.autograd.grad(result.square().sum(), context, retain_graph=True)
-        assert (gradient.abs() > 1e-6).all()
+def test_afcm_scales_by_what_it_is_given_and_leaves_alone_what_is_the_same_everywhere() -> None:
+    """Until then it takes things as they are."""
+    module = AFCM(7, 4, num_classes=2).double()
+    assert torch.equal(module.mean, torch.zeros(7).double())
+    assert torch.equal(module.std, torch.ones(7).double())
+    values, context = 100 + 7 * randn(50, 3), 1e-3 * randn(50, 4)
+    values[:, 1], context[:, 0] = 12.0, 0.0
+    context[:, 2] = SMALLEST / 2 * torch.arange(50).remainder(2)  # hardly deviates
+    context[:, 3] = 4 * SMALLEST * torch.arange(50).remainder(2)  # deviates twice as much as it must
+    module.set_statistics(values, context)
+    together = np.concatenate([values.numpy(), context.numpy()], axis=1)
+    deviations = together.std(axis=0)
+    deviations[[1, 3, 5]] = 1
+    np.testing.assert_allclose(module.mean.numpy(), together.mean(axis=0), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(module.std.numpy(), deviations, rtol=1e-9, atol=0)
+    assert deviations[6] == pytest.approx(2 * SMALLEST)
+    assert {"mean", "std"} <= set(module.state_dict()), "a model file holds them"
+    assert not {"mean", "std"} & {name for name, _ in module.named_parameters()}
+
+
+def test_afcm_gives_the_same_of_values_in_any_unit() -> None:
+    module = shaken(AFCM(6, 4, num_classes=2))
+    assert isinstance(module, AFCM)
+    values, context = randn(40, 2), randn(40, 4)
+    results = []
+    for factor, offset in ((1, 0), (1e3, -500), (0.01, 7)):
+        given = factor * values + offset, factor * context + offset
+        module.set_statistics(*given)
+        results.append(module(*given))
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], rtol=0, atol=1e-9)
+
+
+def test_afcm_looks_at_each_pixel_alone() -> None:
+    """Of any number of axes; single pixels are what is learnt from at first."""
+    module = shaken(AFCM(10, 4, num_classes=5))
+    values, context = randn(2, 3, 4, 2), randn(2, 3, 4, 8)
+    together = module(values, context)
+    assert together.shape == (2, 3, 4, 4)
+    flat = module(values.view(24, 2), context.view(24, 8))
+    torch.testing.assert_close(flat, together.view(24, 4), rtol=0, atol=1e-12)
+    torch.testing.assert_close(module(values[1, 2, 3], context[1, 2, 3]), together[1, 2, 3], rtol=0, atol=1e-12)
+
+
+def test_values_that_are_far_out_are_all_alike() -> None:
+    """By how far out they are as they are scaled, of values and of context."""
+    module = shaken(AFCM(3, 4, num_classes=2))
+    assert isinstance(module, AFCM)
+    module.mean.fill_(10.0)
+    module.std.fill_(2.0)
+    for part in (0, 1):
+        given = torch.full((1, 1), 11.0).double(), torch.full((1, 2), 12.0).double()
+        given[part][0, 0] = 10 + 2 * MAX_SCALED
+        limit = module(*given)
+        for value, alike in ((MAX_SCALED + 1, True), (1e6, True), (MAX_SCALED - 1, False), (-MAX_SCALED, False)):
+            given[part][0, 0] = 10 + 2 * value
+            assert torch.equal(module(*given), limit) == alike
+
+
+def test_values_and_all_of_the_context_count() -> None:
+    module = shaken(AFCM(27, 4, num_classes=2))
+    assert isinstance(module, AFCM)
+    given = randn(1, 1, 1, 3).requires_grad_(), randn(1, 1, 1, 24).requires_grad_()
+    fused = module(*given)
+    for result in (fused, module.classify(fused)):
+        for gradient in torch.autograd.grad(result.square().sum(), given, retain_graph=True):
+            assert (gradient.abs() > 1e-6).all()
 
 
 def test_the_context_under_autocast_keeps_small_deviations() -> None:
@@ -345,12 +417,26 @@ def test_local_statistics_under_autocast_are_in_float32() -> None:
 
 @pytest.mark.parametrize("options", [{"context_size": 3}, {"context_size": 31}, {"afcm": False}])
 def test_map_stem(options: dict[str, Any]) -> None:
-    cfg = S2FinConfig(in_channels=3, aux_channels=2, num_classes=2, components=1, map_width=4, **options)
+    sizes = {"components": 1, "map_width": 4, "context_width": 6}
+    cfg = S2FinConfig.from_dict({"in_channels": 3, "aux_channels": 2, "num_classes": 5, **sizes, **options})
     module = shaken(MapStem(cfg))
     assert isinstance(module, MapStem)
-    images, context = [randn(2, channels, 4, 5) for channels in (4, 2)], randn(2, 2, 3, 6 * len(cfg.context_scales))
+    images = [randn(2, channels, 4, 5) for channels in (4, 2)]
+    context = randn(2, 2, 3, 2 * len(cfg.context_scales) * 3)
+    values = torch.cat(images, dim=1)[..., 1:-1, 1:-1].permute(0, 2, 3, 1)
+    if module.afcm is not None:
+        module.afcm.set_statistics(2 * values.flatten(0, 2) + 1, context.flatten(0, 2) - 3)
     mixed = [mix(x.permute(0, 2, 3, 1)) for mix, x in zip(module.mix, images, strict=True)]
-    results = module(*images, context)
+    *results, logits = module(*images, context)
+    assert logits.shape == (2, 5, 2, 3)
+    assert logits.is_contiguous(memory_format=torch.channels_last)
+    if module.afcm is None:
+        assert len(module.add) == 0
+        assert (logits == 0).all()
+    else:
+        expected = module.afcm.classify(module.afcm(values, context)).permute(0, 3, 1, 2)
+        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-12)
+    assert len(results) == 2
     for m, result in enumerate(results):
         assert result.shape == (2, 4, 2, 3)
         assert result.is_contiguous(memory_format=torch.channels_last)
@@ -362,7 +448,10 @@ def test_map_stem(options: dict[str, Any]) -> None:
                 near = mixed[m][:, i : i + 3, j : j + 3]
                 features = module.narrow[m](torch.einsum("dcuv,buvc->bd", conv.weight, near) + conv.bias)
                 if module.afcm is not None:
-                    features = features + module.afcm(context)[m][:, i, j]
+                    add = module.add[m]
+                    assert isinstance(add, Linear)
+                    assert add.weight.shape == (4, 6)
+                    features = features + module.afcm(values, context)[:, i, j] @ add.weight.T + add.bias
                 torch.testing.assert_close(result[:, :, i, j], module.norm[m](features))
 
 

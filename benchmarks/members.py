@@ -1,0 +1,126 @@
+"""What each member of the teacher is worth: the ensemble's accuracy with all of them, and without each in turn.
+
+python benchmarks/members.py [--scenes A,B] [--seeds 100,101,102,103,104,105] [--counts 20] [--jobs N]
+
+On blocks of pixels, as `accuracy.py` draws them; by the features, members and weights that training uses. The last
+columns are of each member alone. Nothing is averaged along the image, and no network is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from unittest import mock
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed  # type: ignore[import-untyped]
+
+import s2fin_cli
+from accuracy import _write_labels
+from protocols import draw
+from s2fin_cli.learn import pipeline
+from s2fin_cli.learn.features import features_at
+from s2fin_cli.learn.splits import units_of
+from s2fin_cli.learn.teacher import Calibration, Ensemble, Trust, choose_members, cross_validate, teach
+from scenes import SCENES, load, read_scene
+from summary import table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.learn.features import Features
+    from s2fin_cli.learn.teacher import Member
+
+#: Leaves probabilities as they are.
+AS_SAID = Calibration((1.0, 2.0), (1.0, 1.0))
+ALL = "all"
+
+
+class _FoundError(Exception):
+    """What training knows before it asks its teacher."""
+
+
+def accuracies(name: str, count: int, seed: int) -> dict[str, float]:
+    """OA of all members together, of all but each ("-..."), and of each alone, on a draw of a scene."""
+    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)
+    loaded = load(read_scene(Path(name)) if Path(name).is_dir() else {scene.name: scene for scene in SCENES}[name])
+    case = draw(loaded, "blocks", count, seed)
+
+    def found(*arguments: Any, **_: Any) -> NoReturn:
+        raise _FoundError(*arguments)
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(pipeline, "_teach", found):
+        labels = Path(folder, "labels.tif")
+        class_ids = _write_labels(labels, loaded, case.train)
+        try:
+            s2fin_cli.train(**loaded.paths, labels=str(labels), output=str(Path(folder, "model.s2fin")), seed=seed)
+        except _FoundError as known:
+            network, scene, learnt, options = known.args
+    features, asked = (features_at(network, scene.stack, pixels.rows, pixels.cols) for pixels in (learnt, case.test))
+    targets = np.searchsorted([c.id for c in learnt.classes], learnt.class_ids).astype(np.int64)
+    units = units_of(learnt, options.split, pipeline._reach(options.patch_size))
+    ensemble = Ensemble(choose_members(features, dense=False), len(learnt.classes), seed)
+    weights = cross_validate(ensemble, features, targets, units).weights
+    said = np.stack([_said(member, ensemble, features, targets, asked) for member in ensemble.members])
+    ids = class_ids[[c.id - 1 for c in learnt.classes]]
+
+    def accuracy(used: NDArray[np.float64]) -> float:
+        probs = np.einsum("m,mnc->nc", used, said)
+        return 100 * float((ids[probs.argmax(axis=1)] == case.test.class_ids).mean())
+
+    result = {ALL: accuracy(weights)}
+    alone = np.eye(len(weights))
+    for member, one in zip(ensemble.members, alone, strict=True):
+        result[f"-{member.name}"] = accuracy(weights * (1 - one))
+        result[member.name] = accuracy(one)
+    return result
+
+
+def _said(
+    member: Member, ensemble: Ensemble, features: Features, targets: NDArray[np.int64], asked: Features
+) -> NDArray[np.float32]:
+    """Votes and probabilities (n, classes) of one member."""
+    trust = Trust(np.ones(1), AS_SAID, np.empty((0, ensemble.num_classes)))
+    alone = Ensemble((member,), ensemble.num_classes, ensemble.seed)
+    return teach(alone, features, targets, asked, trust=trust).probs
+
+
+def _in_one_thread(name: str, count: int, seed: int) -> dict[str, float]:
+    torch.set_num_threads(1)
+    return accuracies(name, count, seed)
+
+
+def main() -> None:
+    """Measure and print a table for each number of labels."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", default=",".join(scene.name for scene in SCENES), help="names, or folders")
+    parser.add_argument("--seeds", default="100,101,102,103,104,105")
+    parser.add_argument("--counts", default="20")
+    parser.add_argument("--jobs", type=int, default=2, help="draws at once")
+    arguments = parser.parse_args()
+    scenes, seeds = arguments.scenes.split(","), [int(seed) for seed in arguments.seeds.split(",")]
+    for count in map(int, arguments.counts.split(",")):
+        draws = [(scene, count, seed) for scene in scenes for seed in seeds]
+        results = Parallel(arguments.jobs)(delayed(_in_one_thread)(*one) for one in draws)
+        by_scene: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for (scene, *_), result in zip(draws, results, strict=True):
+            for name, value in result.items():
+                by_scene[Path(scene).name][name].append(value)
+        names = sorted(
+            {name for found in by_scene.values() for name in found}, key=lambda n: (n != ALL, n[0] != "-", n)
+        )
+        rows = [
+            [scene, *(f"{np.mean(found[name]):.1f}" if name in found else "" for name in names)]
+            for scene, found in by_scene.items()
+        ]
+        means = [[np.mean(found[name]) for found in by_scene.values() if name in found] for name in names]
+        print(table([f"{count} labels", *names], [*rows, ["**mean**", *(f"{np.mean(part):.1f}" for part in means)]]))
+
+
+if __name__ == "__main__":
+    main()
