@@ -48,15 +48,17 @@ class Cost:
     rss_mb: float
 
 
-def command_cost(*arguments: str | Path, variables: Mapping[str, str] | None = None) -> Cost:
-    """Run a command, with more environment variables, and say what it took.
+def command_cost(
+    *arguments: str | Path, variables: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Cost:
+    """Run a command, with more environment variables and in a folder, and say what it took.
 
     Raises:
         RuntimeError: it failed.
     """
     command, environment = [sys.executable, "-c", LAUNCHER, *map(str, arguments)], {**os.environ, **(variables or {})}
     done = subprocess.run(  # noqa: S603
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, env=environment
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, env=environment, cwd=folder
     )
     *messages, cost = done.stderr.strip().splitlines()
     if done.returncode:
@@ -68,7 +70,8 @@ def command_cost(*arguments: str | Path, variables: Mapping[str, str] | None = N
 def s2fin_cost(*arguments: str | Path, checkout: Path | None = None) -> Cost:
     """What an `s2fin` command takes, from the start of the process to its end; of another checkout, if one is given."""
     paths = None if checkout is None else {"PYTHONPATH": os.pathsep.join(map(str, (checkout, checkout / "models")))}
-    return command_cost(sys.executable, "-m", "s2fin_cli", *arguments, variables=paths)
+    # `python -m` looks in the folder that it runs in first
+    return command_cost(sys.executable, "-m", "s2fin_cli", *arguments, variables=paths, folder=checkout)
 
 
 def classify_cost(scene: SyntheticScene, model: Path, output: Path, *options: str | Path) -> Cost:

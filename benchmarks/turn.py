@@ -3,8 +3,7 @@
 python benchmarks/turn.py [--scenes olinda,amazon_s2_dem,charente_s2_s1] [--busy 0,1,2] [--against FOLDER]
 
 Each command is a process of its own, its start included. `--against` names a checkout of another commit, which is run
-with the same Python and libraries, in turn with this one. The commands are run one after the other, so nothing else
-should work on the machine.
+with the same Python and libraries after this one, scene by scene. Nothing else should work on the machine.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from commands import Cost
 
-OLINDA = Path(__file__).parent.parent / "examples" / "olinda"
+OLINDA = Path(__file__).resolve().parent.parent / "examples" / "olinda"
 #: Images by option, and labels with their field if it has to be named.
 SCENES: dict[str, tuple[dict[str, Path], Path, str | None]] = {
     "olinda": (

@@ -168,6 +168,8 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
         raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
+    if any((tensor <= 0).any() for name, tensor in weights.items() if name.endswith("std")):
+        raise ModelFileError(f"{src_path} is damaged: it holds deviations that are not above 0; train again")
     return network.eval(), info
 
 

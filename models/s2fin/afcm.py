@@ -12,17 +12,20 @@ from torch import Tensor, nn
 from s2fin.frequency import full_precision
 from s2fin.pointwise import Linear
 
-#: Scaled values beyond this say no more than that they are far out; channels that deviate less are not scaled.
-MAX_SCALED, SMALLEST = 8.0, 1e-6
+#: Scaled values beyond this say no more than that they are far out.
+MOST_DEVIATIONS = 8.0
+#: Channels that deviate less are not scaled.
+SMALLEST = 1e-6
 
 
 class AFCM(nn.Module):
     """Fuses a pixel's values with the low frequencies at several scales and with how strong the high ones are.
 
-    Equation (ours), for the values X of both images side by side and low-passes k, the means over squares of 3, 7, 15,
-    ... pixels: L_k = mean_k X; H_k = the root of the mean over the square of (X - L_k)^2, L_k that of its centre, so
-    how strong what the low-pass takes away is, by channel; out = GELU(W GELU(V [X; L_1; H_1; L_2; H_2; ...])). A
-    linear layer of it, `classify`, gives logits by the context alone.
+    Equation (ours): let X be the pixel's own bands, components and second image, and Y of these the components and the
+    second image. For low-passes k, the means over squares of 3, 7, 15, ... pixels: L_k = mean_k Y; H_k = the root of
+    the mean over the square of (Y - L_k)^2, L_k that of its centre, so how strong what the low-pass takes away is, by
+    channel. Z = [X; L_1; H_1; L_2; H_2; ...], each channel scaled by its mean and deviation over the training pixels
+    and cut at 8 deviations; out = GELU(W GELU(V Z)). `classify`, a linear layer, gives logits of out.
     NOTE: the strength of the detail and not the detail itself, since the detail beyond a pixel's neighbours differs
     from place to place. No weight comes before the statistics, so that nothing has to be differentiated through them.
 
@@ -44,8 +47,9 @@ class AFCM(nn.Module):
 
     def forward(self, values: Tensor, context: Tensor) -> Tensor:
         """Give (..., width) of pixels' values and context, channels last."""
-        scaled = (torch.cat([values, context], dim=-1) - self.mean) / self.std
-        fused: Tensor = self.fuse(scaled.clamp(-MAX_SCALED, MAX_SCALED))
+        scaled = torch.cat([values, context], dim=-1)
+        # in place, as it is much wider than anything that is made of it
+        fused: Tensor = self.fuse(scaled.sub_(self.mean).div_(self.std).clamp_(-MOST_DEVIATIONS, MOST_DEVIATIONS))
         return fused
 
     @torch.no_grad()

@@ -37,7 +37,7 @@ class S2FinConfig:
             most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
         context_size: pixels along one side of the surroundings that AFCM fuses: 3, 7, 15 or 31.
-        context_width: channels of what AFCM fuses the surroundings to.
+        context_width: width of AFCM's hidden layers.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.

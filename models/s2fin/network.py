@@ -58,7 +58,7 @@ class StemMaps(NamedTuple):
     Attributes:
         tokens: (B, N, d, h, w).
         image, aux: maps (B, D, h, w) of both images.
-        logits: (B, num_classes, h, w), what AFCM alone says of each pixel; 0 without it.
+        logits: (B, num_classes, h, w), AFCM's own of each pixel; 0 without it.
     """
 
     tokens: Tensor
@@ -89,10 +89,10 @@ class TokenEmbedding(nn.Module):
 
 
 class MapStem(nn.Module):
-    """Mixes the bands of each pixel of both images, convolves over 3 x 3, and adds what AFCM tells; no padding.
+    """Mixes the bands of each pixel of both images, convolves over 3 x 3, and adds AFCM's output; no padding.
 
-    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + W_m AFCM(c)), c the
-    context of the pixel; its logits are W AFCM(c).
+    Equation (ours), for both images x_m: y_m = GELU(U_m x_m); out_m = LN(V_m GELU(conv(y_m)) + W_m AFCM), AFCM
+    what it gives at the pixel, which has logits of its own too.
     NOTE: over a tile this runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at
     the default size; so the wide layers, and all that looks beyond the window, are here.
     """
@@ -119,8 +119,9 @@ class MapStem(nn.Module):
         mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
         near = [_convolved(conv, part) for conv, part in zip(self.conv, mixed, strict=True)]
         maps = [narrow(part) for narrow, part in zip(self.narrow, near, strict=True)]
-        logits = context.new_zeros(*context.shape[:3], self.num_classes)
-        if self.afcm is not None:
+        if self.afcm is None:
+            logits = context.new_zeros(*context.shape[:3], self.num_classes)
+        else:
             fused = self.afcm(values_of(*self.parts_of_values(x, a)), context)
             maps = [own + add(fused) for own, add in zip(maps, self.add, strict=True)]
             logits = self.afcm.classify(fused)
@@ -228,7 +229,8 @@ class Head(nn.Module):
     """Classifies pixels of a window, by what they look like and by what the window is.
 
     Equation (ours): both deep maps are pooled to tokens, the sequence of all tokens is scanned, and m are the three
-    sources' means. The logits of a pixel are W GELU(W_x LN[X_1; X_2] + W_m LN(m)), X_1 and X_2 the fine maps there.
+    sources' means. The logits of a pixel are W GELU(W_x LN[X_1; X_2] + W_m LN(m)), X_1 and X_2 the fine maps there;
+    AFCM's are added to them.
     NOTE: so a window serves a block of pixels, and what a single pixel looks like reaches the logits on a short way.
     """
 
@@ -324,9 +326,8 @@ class S2Fin(nn.Module):
             context: (B, P, P, C'), of the windows' pixels, see `context`.
             positions: which pixels, as for `classify_windows`.
         """
-        tokens, *maps = self.stem(x, a, context, border=self.cfg.patch_size // 2)
-        image, aux, logits = maps
-        return self.classify_windows(tokens[..., 0, 0], image, aux, logits, positions)
+        maps = self.stem(x, a, context, border=self.cfg.patch_size // 2)
+        return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, maps.logits, positions)
 
     def near(self, values: Tensor) -> Tensor:
         """Cut what is looked at band by band of standardised patches, or of a tile with their margin, (B, C, H, W)."""
@@ -394,7 +395,9 @@ class S2Fin(nn.Module):
                 own (B, n). Trained are those of the central `block_size` x `block_size`.
         """
         of_windows: Tensor = self.head(self.stages(tokens, _flat(image), _flat(aux)), positions)
-        return of_windows + _picked(_flat(logits), positions)
+        # bfloat16 would round the sum to multiples of 0.06, and so classes that differ by less to the first of them
+        dtype = torch.promote_types(of_windows.dtype, torch.float32)
+        return of_windows.to(dtype) + _picked(_flat(logits), positions).to(dtype)
 
     def context_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that `classify_context` depends on; none without AFCM."""
@@ -407,7 +410,7 @@ class S2Fin(nn.Module):
             self.map_stem.afcm.set_statistics(values, context)
 
     def classify_context(self, values: Tensor, context: Tensor) -> Tensor:
-        """Give the logits (..., num_classes) that AFCM alone gives pixels.
+        """Give AFCM's own logits (..., num_classes) of single pixels.
 
         Args:
             values: (..., C), see `values`.
@@ -417,7 +420,7 @@ class S2Fin(nn.Module):
             ValueError: the network has no AFCM.
         """
         if self.map_stem.afcm is None:
-            raise ValueError("without AFCM, a network tells nothing by the context alone")
+            raise ValueError("a network without AFCM has no logits of single pixels")
         logits: Tensor = self.map_stem.afcm.classify(self.map_stem.afcm(values, context))
         return logits
 

@@ -30,7 +30,7 @@ SCALES = (3, 7, 15, 31)
 MARGIN = max(SCALES) // 2
 #: Bands of an image whose surroundings are told band by band; of more, the components are.
 FEW_BANDS = 16
-#: Scales at which the shape of spectra is told.
+#: Scales at which the shape of spectra is told; of many bands at the first one alone.
 SHAPE_SCALES = (3, 15)
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
@@ -107,7 +107,8 @@ def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> 
     features = {}
     for name, part in maps.items():
         features.update(_summaries(name, part, place))
-    for scale in SHAPE_SCALES:
+    few_bands = maps["bands"].shape[3] <= FEW_BANDS
+    for scale in SHAPE_SCALES if few_bands else SHAPE_SCALES[:1]:
         around = _around(maps["bands"], place, scale)[0]
         features[f"shape mean {scale}"] = standard_normal_variate(around)
     features["shape"] = standard_normal_variate(features["bands"])

@@ -276,7 +276,8 @@ def _cell_bytes(stack: Stack, patch_size: int) -> int:
     near = (image + aux + components) * (CELL_SIZE + config.near_size - 1) ** 2
     statistics = 1 + 2 * len(config.context_scales)
     context = (components + aux) * statistics * (CELL_SIZE + config.patch_size - 1) ** 2
-    return 4 * (near + context + CELL_SIZE**2 * (2 * min(image, FEW_BANDS) + components + aux) * statistics)
+    told = (min(image, FEW_BANDS) + components + aux) * statistics + 4 * image
+    return 4 * (near + context + 2 * CELL_SIZE**2 * told)
 
 
 def _margin(patch_size: int) -> int:
@@ -314,7 +315,7 @@ def _teach(
     accuracy = None
     if trust is None:
         units = units_of(labels, options.split, _reach(options.patch_size))[kept]
-        trust = cross_validate(ensemble, features, targets, units)
+        trust = cross_validate(ensemble, features, targets, units, buffer=0 if dense else MARGIN)
         accuracy = _cross_validated(trust, known, labels.classes)
     progress("teaching", 2, 3)
     cells, asked, near = _scene_cells(network, scene, labels, options, generator)

@@ -8,6 +8,7 @@ of the scene that have no label, and those are what the network mostly learns fr
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ FEATURES_OF_SPLIT = 0.1
 #: Of support vector machines, for errors.
 PENALTY = 100.0
 FOLDS = 4
+#: The share of a class's labels outside a fold that is learnt from at least, however near they lie to it.
+LEAST_LEARNT = 0.5
 #: Of the scales, those that tell little of a pixel's place.
 NEAR_SCALES = (3, 7)
 #: A member's weight falls with its cross-validated error by a power of it: (error + `ERROR_FLOOR`) ** -power. The more
@@ -246,7 +249,7 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-#: NOTE: each of them pays on the mean over all scenes, see docs/benchmarks.md.
+#: NOTE: what each is worth is told in docs/benchmarks.md; it is measured by `benchmarks/members.py`.
 FORESTS = (
     Member("extra trees of differences", see_differences, extra_trees),
     Member("extra trees of components", see_components, extra_trees),
@@ -337,17 +340,27 @@ class Lessons:
 
 
 def cross_validate(
-    ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+    ensemble: Ensemble,
+    features: Features,
+    targets: NDArray[np.int64],
+    units: NDArray[np.int64],
+    *,
+    buffer: int = MARGIN,
 ) -> Trust:
     """Find what members are worth, and how sure they may be, by cross-validation.
+
+    NOTE: what lies around a pixel lies around its neighbours too. Without a buffer, members that see far know the place
+    of the few polygons that they learnt from, and get too much weight for it.
 
     Args:
         ensemble: the ensemble.
         features: of the labelled pixels.
         targets: (n,), their classes, every class among them.
         units: (n,), pixels of one unit (polygon, block) are held out together.
+        buffer: pixels around those held out whose labels are not learnt from, as far as each class has enough others;
+            0 where the map's pixels lie as near to labels as labels to each other.
     """
-    far = _validate(ensemble, features, targets, units, buffer=MARGIN)
+    far = _validate(ensemble, features, targets, units, buffer=buffer)
     near = _validate(ensemble, features, targets, np.arange(len(targets)), buffer=0)
     weights = _weights(far, targets)
     for member, weight in zip(ensemble.members, weights, strict=True):
@@ -486,11 +499,6 @@ class _Validation:
 def _validate(
     ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, buffer: int
 ) -> _Validation:
-    """Cross-validate members, learning from no pixel so near to a held-out one unless it is all that a class has.
-
-    NOTE: what lies around a pixel lies around its neighbours too. Without the buffer, a member that sees far knows the
-    place of the few polygons that it learnt from, and is trusted for it.
-    """
     members, seed = ensemble.members, ensemble.seed
     probs = np.full((len(members), len(targets), ensemble.num_classes), np.nan)
     distances = np.full(len(targets), np.nan)
@@ -522,17 +530,29 @@ def _validate(
 def _apart(
     positions: NDArray[np.float32], targets: NDArray[np.int64], inside: NDArray[np.bool_], buffer: int
 ) -> NDArray[np.bool_]:
-    """Mask over pixels (n,) of those not inside, and farther from it than a buffer; else all those of their class."""
+    """Mask over pixels (n,) of those to learn from while those inside are held out.
+
+    Of each class it is all pixels outside whose squares of `buffer` pixels to each side hold none inside; but at least
+    `LEAST_LEARNT` of its pixels outside, the farthest ones.
+    """
     outside = ~inside
     if not buffer or inside.all() or not inside.any():
         return outside
-    far = outside & (nearest_label(positions[inside], positions) > buffer)
-    return far | (outside & ~np.isin(targets, targets[far]))
+    distances = nearest_label(positions[inside], positions, metric="chebyshev")
+    result = np.zeros_like(outside)
+    for number in np.unique(targets[outside]):
+        own = np.flatnonzero(outside & (targets == number))
+        own = own[np.argsort(-distances[own], kind="stable")]
+        far = np.count_nonzero(distances[own] > buffer)
+        result[own[: max(far, math.ceil(LEAST_LEARNT * len(own)))]] = True
+    return result
 
 
-def nearest_label(positions: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float64]:
+def nearest_label(
+    positions: NDArray[np.float32], asked: NDArray[np.float32], *, metric: str = "euclidean"
+) -> NDArray[np.float64]:
     """Distances (m,), in pixels, of positions (m, 2) to the nearest of those of labels (n, 2)."""
-    return np.asarray(KDTree(positions).query(asked)[0][:, 0])
+    return np.asarray(KDTree(positions, metric=metric).query(asked)[0][:, 0])
 
 
 def _weights(validation: _Validation, targets: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -233,6 +233,8 @@ def _learn_context(network: S2Fin, train: TrainingSet, generator: torch.Generato
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
         optimiser.step()
         schedule.step()
+    if not math.isfinite(loss.item()):
+        raise S2finError("training diverged: its loss is no longer a number; the images may hold absurd values")
 
 
 def _temper(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:

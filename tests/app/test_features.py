@@ -103,7 +103,8 @@ def expected_features(maps: dict[str, NDArray[np.float64]]) -> Features:
         shape = (spectra - spectra.mean(axis=2, keepdims=True)) / np.where(deviation > 0, deviation, 1)
         expected[name.replace("bands", "shape")] = shape
     if len(maps["bands"]) > FEW_BANDS:  # then the surroundings are those of the components
-        expected = {name: values for name, values in expected.items() if not name.startswith("bands ")}
+        gone = f"shape mean {SHAPE_SCALES[1]}"
+        expected = {n: values for n, values in expected.items() if not n.startswith("bands ") and n != gone}
     return {name: values.astype(np.float32) for name, values in expected.items()}
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
-from s2fin.afcm import AFCM, MAX_SCALED, SMALLEST, context_of, local_statistics
+from s2fin.afcm import AFCM, MOST_DEVIATIONS, SMALLEST, context_of, local_statistics
 from s2fin.config import S2FinConfig
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
@@ -160,7 +160,7 @@ def test_afcm() -> None:
     module.std.copy_(std)
     scaled = 3 * randn(2, 2, 3, 5)
     scaled[0, 0, 0, 0], scaled[0, 0, 1, 1], scaled[1, 1, 2, 2], scaled[1, 0, 0, 4] = 1e6, -8.5, 7.9, -1e6
-    assert (scaled.abs() > MAX_SCALED).sum() >= 3
+    assert (scaled.abs() > MOST_DEVIATIONS).sum() >= 3
     given = scaled * std.double() + mean.double()
     fused = module(given[..., :2], given[..., 2:])
     logits = module.classify(fused)
@@ -233,9 +233,14 @@ def test_values_that_are_far_out_are_all_alike() -> None:
     module.std.fill_(2.0)
     for part in (0, 1):
         given = torch.full((1, 1), 11.0).double(), torch.full((1, 2), 12.0).double()
-        given[part][0, 0] = 10 + 2 * MAX_SCALED
+        given[part][0, 0] = 10 + 2 * MOST_DEVIATIONS
         limit = module(*given)
-        for value, alike in ((MAX_SCALED + 1, True), (1e6, True), (MAX_SCALED - 1, False), (-MAX_SCALED, False)):
+        for value, alike in (
+            (MOST_DEVIATIONS + 1, True),
+            (1e6, True),
+            (MOST_DEVIATIONS - 1, False),
+            (-MOST_DEVIATIONS, False),
+        ):
             given[part][0, 0] = 10 + 2 * value
             assert torch.equal(module(*given), limit) == alike
 
