@@ -315,7 +315,8 @@ def _teach(
     accuracy = None
     if trust is None:
         units = units_of(labels, options.split, _reach(options.patch_size))[kept]
-        trust = cross_validate(ensemble, features, targets, units, buffer=0 if dense else MARGIN)
+        buffer = 0 if dense or options.split == "random" else MARGIN
+        trust = cross_validate(ensemble, features, targets, units, buffer=buffer)
         accuracy = _cross_validated(trust, known, labels.classes)
     progress("teaching", 2, 3)
     cells, asked, near = _scene_cells(network, scene, labels, options, generator)

@@ -97,12 +97,19 @@ def test_a_huge_undeclared_value_spoils_no_neighbour(scene: Scene, model: Path, 
 
 
 @pytest.mark.usefixtures("short_epochs")
-def test_a_run_that_diverges_is_no_model(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("alone", "told"), [(False, r"diverged.*--learning-rate"), (True, r"diverged.*absurd values")], ids=["all", "AFCM"]
+)
+def test_a_run_that_diverges_is_no_model(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, alone: bool, told: str
+) -> None:
+    if not alone:
+        monkeypatch.setattr("s2fin_cli.learn.training._learn_context", lambda *_: None)
     monkeypatch.setattr(
         "s2fin_cli.learn.training.F.cross_entropy",
         lambda logits, *_, **__: logits.sum() * torch.tensor(torch.nan),
     )
-    with pytest.raises(S2finError, match=r"diverged.*--learning-rate"):
+    with pytest.raises(S2finError, match=told):
         pipeline.train(tiny_options(scene, tmp_path / "model.s2fin"))
     assert list(tmp_path.iterdir()) == []
 
@@ -211,12 +218,14 @@ class Taught:
 
     Attributes:
         teachers: features, targets and units of what ensembles were cross-validated with.
+        buffers: around what was held out in it.
         lessons: what they were asked about, and what they said.
         runs: networks, as they were, with what they were to learn from and how.
         validated: rows, columns and scores of the pixels held out.
     """
 
     teachers: list[tuple[Features, NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
+    buffers: list[int] = field(default_factory=list)
     lessons: list[tuple[Features, Lessons]] = field(default_factory=list)
     runs: list[tuple[S2Fin, TrainingSet, Hyperparameters]] = field(default_factory=list)
     validated: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
@@ -240,10 +249,11 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
     seen = Taught()
 
     def watch_validation_of_teacher(
-        ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64]
+        ensemble: Ensemble, features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, buffer: int
     ) -> Trust:
         seen.teachers.append((features, targets, units))
-        return cross_validate(ensemble, features, targets, units)
+        seen.buffers.append(buffer)
+        return cross_validate(ensemble, features, targets, units, buffer=buffer)
 
     def watch(
         ensemble: Ensemble, features: Features, targets: NDArray[np.int64], asked: Features, *, trust: Trust
@@ -355,6 +365,14 @@ def test_the_model_tells_how_much_the_second_image_was_used(
         assert 0 < use < 1
 
 
+def test_random_pixels_are_cross_validated_without_a_buffer(
+    numbered: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(propagation, "DENSE", 1.0)
+    pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", split="random"))
+    assert taught.buffers == [0]
+
+
 @pytest.mark.parametrize("dense", [True, False])
 def test_whole_cells_are_taught_what_neighbours_agree_on(
     numbered: Scene, tmp_path: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch, *, dense: bool
@@ -366,6 +384,7 @@ def test_whole_cells_are_taught_what_neighbours_agree_on(
     result = pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", validation=0))
     (samples,), ((asked, lessons),), numbers = taught.sets, taught.lessons, taught.numbers()
     assert samples.dense == dense
+    assert taught.buffers == [0 if dense else 15]
     assert result.info.architecture["block_size"] == (3 if dense else 5)
     cells = numbers // SHAPE[1] // CELL_SIZE * 9 + numbers % SHAPE[1] // CELL_SIZE
     rows, cols = np.indices(SHAPE) // CELL_SIZE
