@@ -191,11 +191,14 @@ def test_cells_for_a_network_that_looks_less_far_are_refused(changes: dict[str, 
         StandardizedCells.of(network, make_cells(np.arange(4) % 2, seed=0, apart=3.0))
 
 
-def test_a_loss_that_is_no_number_is_an_error_for_the_user() -> None:
+@pytest.mark.parametrize(
+    ("goes_on", "told"), [(True, r"diverged.*--learning-rate"), (False, r"diverged.*absurd values")]
+)
+def test_a_loss_that_is_no_number_is_an_error_for_the_user(*, goes_on: bool, told: str) -> None:
     samples = make_training(20)
     samples.targets[:] = np.nan
-    with pytest.raises(S2finError, match=r"diverged.*--learning-rate"):
-        run_fit(make_network(), samples)
+    with pytest.raises(S2finError, match=told):
+        run_fit(make_network(), samples, goes_on=goes_on)
 
 
 def test_one_epoch_of_few_steps() -> None:
