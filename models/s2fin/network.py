@@ -113,7 +113,7 @@ class MapStem(nn.Module):
 
         Args:
             x: the image (B, C, h + 2, w + 2).
-            a: the second image, likewise.
+            a: the second image (B, C, h + 2, w + 2).
             context: of the pixels, (B, h, w, C').
         """
         mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
@@ -322,7 +322,7 @@ class S2Fin(nn.Module):
 
         Args:
             x: near parts of the image's standardised patches, see `near`.
-            a: likewise of the second image's.
+            a: near parts of the second image's.
             context: (B, P, P, C'), of the windows' pixels, see `context`.
             positions: which pixels, as for `classify_windows`.
         """
