@@ -122,15 +122,16 @@ class MapStem(nn.Module):
         if self.afcm is None:
             logits = context.new_zeros(*context.shape[:3], self.num_classes)
         else:
-            fused = self.afcm(values_of(*self.parts_of_values(x, a)), context)
+            values = self.values(_cropped(x, HALO), _cropped(a, HALO)).permute(0, 2, 3, 1)
+            fused = self.afcm(values, context)
             maps = [own + add(fused) for own, add in zip(maps, self.add, strict=True)]
             logits = self.afcm.classify(fused)
         image, aux = (norm(part).permute(0, 3, 1, 2) for norm, part in zip(self.norm, maps, strict=True))
         return image, aux, logits.permute(0, 3, 1, 2)
 
-    def parts_of_values(self, x: Tensor, a: Tensor) -> list[Tensor]:
-        """The images whose values AFCM takes: not a second one that is made of components, which the first has too."""
-        return [x, a] if self.has_second else [x]
+    def values(self, x: Tensor, a: Tensor) -> Tensor:
+        """Give the channels (B, C, ...) that AFCM takes: not those of a second image that is made of the first."""
+        return torch.cat([x, a], dim=1) if self.has_second else x
 
 
 class ConvBlock(nn.Module):
@@ -425,12 +426,8 @@ class S2Fin(nn.Module):
         return logits
 
     def values(self, x: Tensor, a: Tensor) -> Tensor:
-        """Give the pixels' own values (B, h, w, C) of near parts (B, C, h + 2, w + 2), as AFCM takes them."""
-        return values_of(*self.parts_of_values(x, a))
-
-    def parts_of_values(self, x: Tensor, a: Tensor) -> list[Tensor]:
-        """Give what the values are of: the image, and the second image if it is not derived from the first."""
-        return self.map_stem.parts_of_values(x, a)
+        """Give pixels' own values (B, C, ...) as AFCM takes them, of standardised images (B, C', ...)."""
+        return self.map_stem.values(x, a)
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:
@@ -556,11 +553,6 @@ def _afcm(cfg: S2FinConfig) -> AFCM:
     values = cfg.in_channels + cfg.components + (0 if cfg.aux_from_image else cfg.aux_channels)
     context = 2 * len(cfg.context_scales) * cfg.context_channels
     return AFCM(values + context, cfg.context_width, num_classes=cfg.num_classes)
-
-
-def values_of(*images: Tensor) -> Tensor:
-    """The pixels' own values (B, h, w, C), channels last, of near parts (B, C', h + 2, w + 2) of images."""
-    return torch.cat([_cropped(part, HALO).permute(0, 2, 3, 1) for part in images], dim=3)
 
 
 def _cropped(planes: Tensor, border: int) -> Tensor:

@@ -216,7 +216,7 @@ def _fit(
 def _learn_context(network: S2Fin, train: TrainingSet, generator: torch.Generator) -> None:
     """Teach AFCM alone, by single pixels: it sees no window, so many steps take less time than one epoch of windows."""
     device, cells = network.image_mean.device, train.cells
-    values = torch.cat([_at_pixels(part, cells) for part in network.parts_of_values(cells.near, cells.near_aux)], dim=1)
+    values = network.values(_at_pixels(cells.near, cells), _at_pixels(cells.near_aux, cells))
     context = _at_pixels(cells.context.permute(0, 3, 1, 2), cells)
     network.set_context_statistics(values, context)
     targets = torch.from_numpy(train.targets)

@@ -181,7 +181,7 @@ def test_a_pixels_own_values_are_the_bands_the_components_and_the_second_image(v
     model = seeded(config(**VARIANTS[variant])).double()
     image, aux = tile_of(model, 2, 3)
     x, a = model.standardize(image, aux)
-    values = model.values(model.near(x), model.near(a))
+    values = model.values(model.near(x), model.near(a))[..., 1:-1, 1:-1].permute(0, 2, 3, 1)
     bands = x if variant == "one-image" else torch.cat([x, a], dim=1)
     assert values.shape == (1, 8, 9, 23 if variant == "one-image" else 20 + 12 + 2)
     assert values.shape[:3] == model.context(x, a).shape[:3], "of the pixels that there is a context of"
@@ -414,7 +414,8 @@ def test_logits_of_all_pixels_of_a_window_are_scaled_and_shifted(variant: str) -
 def told_of(model: S2Fin, image: Tensor, aux: Tensor | None) -> tuple[Tensor, Tensor]:
     """The values and the context of the pixels of patches' windows."""
     x, a = model.standardize(image, aux)
-    return model.values(model.near(x), model.near(a)), model.context(x, a)
+    values = model.values(model.near(x), model.near(a))[..., 1:-1, 1:-1]
+    return values.permute(0, 2, 3, 1), model.context(x, a)
 
 
 def scaled_by_own(model: S2Fin) -> S2Fin:
