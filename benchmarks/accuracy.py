@@ -48,18 +48,18 @@ from records import (
     results_file,
 )
 from s2fin import S2FinConfig
-from s2fin_cli.config import ClassifyOptions, InputOptions
-from s2fin_cli.device import pick_device
-from s2fin_cli.errors import S2finError
-from s2fin_cli.geo.rasters import without_georeferencing_warning
-from s2fin_cli.geo.stack import stack_of
-from s2fin_cli.infer.engine import Engine
-from s2fin_cli.infer.prior import apply_prior
-from s2fin_cli.infer.smoothing import around, guide_of, smooth_all
-from s2fin_cli.learn import pipeline
-from s2fin_cli.learn.training import TrainingSet
-from s2fin_cli.modelfile import read_model
-from s2fin_cli.modelfit import fit_stack
+from s2fin_cli.core.device import pick_device
+from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.options import ClassifyOptions, InputOptions
+from s2fin_cli.inference.engine import Engine
+from s2fin_cli.inference.prior import apply_prior
+from s2fin_cli.inference.smoothing import around, guide_of, smooth_all
+from s2fin_cli.model.file import read_model
+from s2fin_cli.model.fit import fit_stack
+from s2fin_cli.raster.read import without_georeferencing_warning
+from s2fin_cli.stack.stack import stack_of
+from s2fin_cli.training.loop import TrainingSet
+from s2fin_cli.workflows import train as pipeline
 from scenes import SCENE_FILE, SCENES, Scene, load, read_scene
 from summary import write_tables
 
@@ -69,9 +69,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
-    from s2fin_cli.geo.labels import LabelledPixels
-    from s2fin_cli.learn.pipeline import _Taught
-    from s2fin_cli.modelinfo import ModelInfo
+    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.model.info import ModelInfo
+    from s2fin_cli.workflows.train import _Taught
     from scenes import LoadedScene
 
 #: Test pixels that a peer classifies at a time.

@@ -23,18 +23,18 @@ from joblib import Parallel, delayed  # type: ignore[import-untyped]
 import s2fin_cli
 from accuracy import _write_labels
 from protocols import draw
-from s2fin_cli.learn import pipeline
-from s2fin_cli.learn.features import features_at
-from s2fin_cli.learn.splits import units_of
-from s2fin_cli.learn.teacher import Calibration, Ensemble, Trust, choose_members, cross_validate, teach
+from s2fin_cli.labels.splits import units_of
+from s2fin_cli.teaching.ensemble import Calibration, Ensemble, Trust, choose_members, cross_validate, teach
+from s2fin_cli.teaching.features import features_at
+from s2fin_cli.workflows import train as pipeline
 from scenes import SCENES, load, read_scene
 from summary import table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.learn.features import Features
-    from s2fin_cli.learn.teacher import Member
+    from s2fin_cli.teaching.ensemble import Member
+    from s2fin_cli.teaching.features import Features
 
 #: Leaves probabilities as they are.
 AS_SAID = Calibration((1.0, 2.0), (1.0, 1.0))

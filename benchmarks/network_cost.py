@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin.config import HALO
-from s2fin_cli.infer.engine import Engine
+from s2fin_cli.inference.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -26,12 +26,12 @@ from sklearn.svm import SVC
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2fin_cli.device import pick_device
+from s2fin_cli.core.device import pick_device
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.labels import LabelledPixels
+    from s2fin_cli.labels.labels import LabelledPixels
     from scenes import LoadedScene
 
 #: Pixels a side of the window that context features and patches are taken from: s2fin's own.

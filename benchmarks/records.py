@@ -17,7 +17,7 @@ import numpy as np
 
 from peers import PEERS_VERSION
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.learn import METHOD_VERSION
+from s2fin_cli.training import METHOD_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

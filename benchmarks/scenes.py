@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.windows import Window
 
-from s2fin_cli.config import InputOptions
-from s2fin_cli.geo.labels import LabelRules, read_labels
-from s2fin_cli.geo.stack import Stack, stack_of
-from s2fin_cli.geo.statistics import band_statistics, sample_pixels
+from s2fin_cli.core.options import InputOptions
+from s2fin_cli.labels.labels import LabelRules, read_labels
+from s2fin_cli.stack.stack import Stack, stack_of
+from s2fin_cli.stack.statistics import band_statistics, sample_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.labels import LabelledPixels
+    from s2fin_cli.labels.labels import LabelledPixels
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 #: What describes a scene of one's own, in its folder.

@@ -36,16 +36,16 @@ import s2fin_cli
 from commands import classify_cost, classify_costs, otb_costs, s2fin_cost, shape_name
 from network_cost import fastest, mflop
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.config import InputOptions
-from s2fin_cli.device import keep_freed_memory, pick_device
-from s2fin_cli.geo.classmap import RasterWriter
-from s2fin_cli.geo.stack import OpenStack, Stack, stack_of
-from s2fin_cli.infer import pipeline
-from s2fin_cli.infer.engine import Engine
-from s2fin_cli.learn import pipeline as learn_pipeline
-from s2fin_cli.learn import teacher
-from s2fin_cli.modelfile import read_model
-from s2fin_cli.modelfit import fit_stack
+from s2fin_cli.core.device import keep_freed_memory, pick_device
+from s2fin_cli.core.options import InputOptions
+from s2fin_cli.inference.engine import Engine
+from s2fin_cli.model.file import read_model
+from s2fin_cli.model.fit import fit_stack
+from s2fin_cli.raster.classmap import RasterWriter
+from s2fin_cli.stack.stack import OpenStack, Stack, stack_of
+from s2fin_cli.teaching import ensemble as teacher
+from s2fin_cli.workflows import classify as pipeline
+from s2fin_cli.workflows import train as learn_pipeline
 from summary import table
 from synthetic import CLASSES, SyntheticScene, write_scene
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.geo.rasters import WindowReader
+    from s2fin_cli.raster.read import WindowReader
 
 BANDS = (16, 64, 144, 224, 426)
 #: Patches that the naive loop gives to the network at a time.

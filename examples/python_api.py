@@ -17,7 +17,7 @@ from pathlib import Path
 import geopandas as gpd
 
 import s2fin_cli
-from s2fin_cli.errors import S2finError
+from s2fin_cli.core.errors import S2finError
 
 OLINDA = Path(__file__).parent / "olinda"
 

@@ -9,8 +9,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s2fin_cli.infer.pipeline import ClassifyResult
-    from s2fin_cli.learn.pipeline import TrainResult
+    from s2fin_cli.workflows.classify import ClassifyResult
+    from s2fin_cli.workflows.train import TrainResult
 
 __version__ = "0.1.0"
 __all__ = ["classify", "train"]
@@ -26,18 +26,18 @@ def train(**options: Any) -> TrainResult:
     """Train a model and write it, as `s2fin train` does.
 
     Args:
-        options: the fields of `s2fin_cli.config.TrainOptions`, e.g. `hsi="a.tif", lidar="b.tif", labels="gt.shp"`,
-            and `progress`, a listener as `s2fin_cli.progress.Progress` describes it.
+        options: the fields of `s2fin_cli.core.options.TrainOptions`, e.g. `hsi="a.tif", lidar="b.tif",
+            labels="gt.shp"`, and `progress`, a listener as `s2fin_cli.core.progress.Progress` describes it.
 
     Returns:
         where the model is, and how good it is on the pixels held out.
 
     Raises:
-        s2fin_cli.errors.S2finError: something is wrong with inputs, options or output; nothing is written.
+        s2fin_cli.core.errors.S2finError: something is wrong with inputs, options or output; nothing is written.
     """
-    from s2fin_cli.config import TrainOptions  # torch and GDAL load on the first call only
-    from s2fin_cli.learn.pipeline import train as run
-    from s2fin_cli.progress import silent
+    from s2fin_cli.core.options import TrainOptions  # torch and GDAL load on the first call only
+    from s2fin_cli.core.progress import silent
+    from s2fin_cli.workflows.train import train as run
 
     progress = options.pop("progress", silent)
     return run(TrainOptions.from_kwargs(options), progress=progress)
@@ -47,18 +47,18 @@ def classify(**options: Any) -> ClassifyResult:
     """Classify a scene and write its map, as `s2fin classify` does.
 
     Args:
-        options: the fields of `s2fin_cli.config.ClassifyOptions`, e.g. `hsi="a.tif", lidar="b.tif",
-            output="map.tif"`, and `progress`, a listener as `s2fin_cli.progress.Progress` describes it.
+        options: the fields of `s2fin_cli.core.options.ClassifyOptions`, e.g. `hsi="a.tif", lidar="b.tif",
+            output="map.tif"`, and `progress`, a listener as `s2fin_cli.core.progress.Progress` describes it.
 
     Returns:
         where the outputs are, and what the map holds.
 
     Raises:
-        s2fin_cli.errors.S2finError: something is wrong with inputs, model, options or outputs; nothing is written.
+        s2fin_cli.core.errors.S2finError: something is wrong with inputs, model, options or outputs; nothing is written.
     """
-    from s2fin_cli.config import ClassifyOptions
-    from s2fin_cli.infer.pipeline import classify as run
-    from s2fin_cli.progress import silent
+    from s2fin_cli.core.options import ClassifyOptions
+    from s2fin_cli.core.progress import silent
+    from s2fin_cli.workflows.classify import classify as run
 
     progress = options.pop("progress", silent)
     return run(ClassifyOptions.from_kwargs(options), progress=progress)

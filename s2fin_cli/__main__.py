@@ -1,5 +1,5 @@
 """`python -m s2fin_cli` is `s2fin`."""
 
-from s2fin_cli.main import main
+from s2fin_cli.cli.main import main
 
 main()

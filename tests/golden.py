@@ -22,9 +22,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import s2fin_cli
-from s2fin_cli.config import TrainOptions
-from s2fin_cli.learn import METHOD_VERSION
-from tests.app.scenes import read_tif, write_tif
+from s2fin_cli.core.options import TrainOptions
+from s2fin_cli.training import METHOD_VERSION
+from tests.scenes import read_tif, write_tif
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def complaint(stored: dict[str, Any], found: dict[str, Any]) -> str | None:
     other = "" if stored["libraries"] == found["libraries"] else f" (the file was made with {', '.join(libraries)})"
     return (
         f"training or inference gives other probabilities than before, by up to {largest:.4f}{other}. "
-        "If that is meant, raise METHOD_VERSION in s2fin_cli/learn/__init__.py and run python -m tests.golden"
+        "If that is meant, raise METHOD_VERSION in s2fin_cli/training/__init__.py and run python -m tests.golden"
     )
 
 

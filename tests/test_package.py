@@ -36,12 +36,12 @@ def test_wheel_has_the_example_with_its_notice_and_the_console_script(unpacked_w
     for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp", "training.dbf", "validation.shp", "NOTICE"):
         assert (example / name).read_bytes() == (ROOT / "examples" / "olinda" / name).read_bytes()
     (metadata,) = unpacked_wheel.glob("*.dist-info")
-    assert "s2fin = s2fin_cli.main:main" in (metadata / "entry_points.txt").read_text()
+    assert "s2fin = s2fin_cli.cli.main:main" in (metadata / "entry_points.txt").read_text()
     assert (unpacked_wheel / "s2fin" / "py.typed").exists()
 
 
 def test_unpacked_wheel_finds_its_example_away_from_the_source(unpacked_wheel: Path, tmp_path: Path) -> None:
-    code = "import s2fin_cli.demo as d, s2fin; print(d.example_folder()); print(s2fin.__file__)"
+    code = "import s2fin_cli.workflows.demo as d, s2fin; print(d.example_folder()); print(s2fin.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(unpacked_wheel)}, check=True, capture_output=True, text=True,

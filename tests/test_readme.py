@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s2fin_cli.main import cli
-from s2fin_cli.project import read_defaults
+from s2fin_cli.cli.main import cli
+from s2fin_cli.cli.project import read_defaults
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "examples/olinda/README.md")

@@ -1,1 +1,1 @@
-"""Accuracy assessment: metrics and reports."""
+"""Accuracy: metrics, area-adjusted estimates, and reports."""

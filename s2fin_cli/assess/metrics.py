@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from s2fin_cli.errors import LabelError
+from s2fin_cli.core.errors import LabelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

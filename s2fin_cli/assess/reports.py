@@ -14,9 +14,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from s2fin_cli.errors import UsageError
-from s2fin_cli.files import check_outputs, staged
-from s2fin_cli.geo.members import input_files
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
     from s2fin_cli.assess.metrics import Accuracy
-    from s2fin_cli.config import StrPath
+    from s2fin_cli.core.options import StrPath
 
 #: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would say too little.
 _NAME_WIDTH = range(8, 25)

@@ -1,1 +1,1 @@
-"""Geospatial input and output: grids, rasters, stacks, labels, class maps and polygons."""
+"""Geometry without files: grids, windows, areas on the ellipsoid, transformations between reference systems."""

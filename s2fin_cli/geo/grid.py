@@ -23,7 +23,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform_geom
 from rasterio.windows import Window
 
-from s2fin_cli.errors import UsageError
+from s2fin_cli.core.errors import UsageError
 from s2fin_cli.geo.surface import Places, Plane, Surface, surface_of
 
 if TYPE_CHECKING:

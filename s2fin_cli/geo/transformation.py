@@ -29,7 +29,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.warp import transform, transform_bounds
 
-from s2fin_cli.errors import GeoreferencingError, quoted
+from s2fin_cli.core.errors import GeoreferencingError, quoted
 from s2fin_cli.geo.grid import Grid, base_crs, crs_name, horizontal
 from s2fin_cli.geo.vrt import part_of
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
 from s2fin_cli.assess.metrics import Accuracy, confusion_matrix
-from s2fin_cli.errors import LabelError
+from s2fin_cli.core.errors import LabelError
 
 NODATA = 255
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.assess.reports import print_report, write_report
-from s2fin_cli.errors import OutputError, UsageError
+from s2fin_cli.core.errors import OutputError, UsageError
 
 AWKWARD_NAMES = ("low|rise", 'say "trees", then', "[red]açaí_palm_ & *co*")
 

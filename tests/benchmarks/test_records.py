@@ -32,7 +32,7 @@ from records import (
     read_records,
     results_file,
 )
-from s2fin_cli.learn import METHOD_VERSION
+from s2fin_cli.training import METHOD_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

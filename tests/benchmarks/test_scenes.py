@@ -17,8 +17,8 @@ import accuracy
 from peers import PEERS
 from protocols import draw
 from records import Run, read_records
-from s2fin_cli.learn import pipeline
-from s2fin_cli.learn.training import Outcome, TrainingSet
+from s2fin_cli.training.loop import Outcome, TrainingSet
+from s2fin_cli.workflows import train as pipeline
 from scenes import SCENES, load, read_scene
 
 DESCRIPTION = 'labels = "labels.tif"\nimages = {msi = "image.tif"}\n'

@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 from rasterio.windows import Window
 
-from s2fin_cli.errors import UsageError
+from s2fin_cli.core.errors import UsageError
 from s2fin_cli.geo.grid import Grid, crs_name
 
 if TYPE_CHECKING:

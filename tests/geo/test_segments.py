@@ -14,10 +14,10 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely import Point, box
 
-from s2fin_cli.geo.area import read_area
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import read_labels
 from s2fin_cli.geo.segments import densified
+from s2fin_cli.labels.labels import read_labels
+from s2fin_cli.vector.area import read_area
 
 if TYPE_CHECKING:
     from pathlib import Path

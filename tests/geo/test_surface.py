@@ -15,10 +15,10 @@ from pyproj import Geod, Transformer
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from s2fin_cli.geo.classes import make_classes
-from s2fin_cli.geo.classmap import create_class_map, iter_strips, tally_classes
+from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.vectors import write_polygons
+from s2fin_cli.raster.classmap import create_class_map, iter_strips, tally_classes
+from s2fin_cli.vector.write import write_polygons
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,15 +16,15 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
-from s2fin_cli.errors import GeoreferencingError
+from s2fin_cli.core.errors import GeoreferencingError
 from s2fin_cli.geo import transformation
-from s2fin_cli.geo.area import read_area
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.labels import read_labels
-from s2fin_cli.geo.rasters import open_on_grid
-from s2fin_cli.geo.stack import build_stack
 from s2fin_cli.geo.transformation import bounds_on, kernel_scale, share_covered
-from s2fin_cli.geo.vectors import check_vector_crs
+from s2fin_cli.labels.labels import read_labels
+from s2fin_cli.raster.read import open_on_grid
+from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.write import check_vector_crs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""The command line: parameters, console, project file, and one module a command."""

@@ -1,0 +1,116 @@
+"""`s2fin classify`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from s2fin_cli.cli.parameters import (
+    FilePath,
+    input_options,
+    json_option,
+    overwrite_option,
+    print_json,
+    shown_progress,
+    verbosity_options,
+)
+from s2fin_cli.core.options import PRECISIONS, RASTER_DRIVERS, ClassifyOptions
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@input_options()
+@click.option("-o", "--output", type=FilePath(), required=True, help="Class map to write, a GeoTIFF.")
+@click.option("-m", "--model", type=FilePath(), help="Model file.  [default: ./model.s2fin, else $S2FIN_MODEL]")
+@click.option(
+    "--vector/--no-vector",
+    default=ClassifyOptions.vector,
+    show_default=True,
+    help="Write the map's polygons.",
+)
+@click.option(
+    "--polygons",
+    type=FilePath(),
+    help="Where to write them: .gpkg, .fgb, .geojson, .shp or .parquet.  [default: beside the map, .gpkg]",
+)
+@click.option(
+    "--mmu",
+    default=ClassifyOptions.mmu,
+    show_default=True,
+    metavar="PIXELS",
+    help="Minimum mapping unit of the polygons: smaller areas are given to their largest neighbours. The raster keeps "
+    "them.",
+)
+@click.option(
+    "--simplify",
+    type=float,
+    metavar="DISTANCE",
+    help="Smooth the polygons' borders by about this much, in CRS units. Neighbours stay joined.",
+)
+@click.option("--confidence", type=FilePath(), help="Also write the probability of each pixel's class.")
+@click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
+@click.option("--scaled", is_flag=True, help="Store both as bytes, 250 for a probability of 1: a fraction of the size.")
+@click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json.")
+@click.option(
+    "-f",
+    "--format",
+    type=click.Choice(RASTER_DRIVERS),
+    default=ClassifyOptions.format,
+    show_default=True,
+    help="How rasters are written: GeoTIFF, or cloud-optimised GeoTIFF.",
+)
+@click.option("--co", multiple=True, metavar="NAME=VALUE", help="Creation option of the rasters, as of gdal_translate.")
+@overwrite_option
+@click.option(
+    "--stride",
+    type=int,
+    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.  "
+    "[default: 5, or 3 if the model's labels lay densely]",
+)
+@click.option("--smooth", is_flag=True, help="Let neighbours that look alike have a say in each pixel's class.")
+@click.option(
+    "--prior",
+    multiple=True,
+    metavar="CLASS=PERCENT",
+    help="About how much of the mapped area a class (its name or number) covers; once for each class that you know, 0 "
+    "to exclude one. The others share the rest.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=ClassifyOptions.precision,
+    show_default=True,
+    help="Of the network's products. bfloat16 is for devices that compute faster in it; others are slower with it.",
+)
+@click.option(
+    "--tile-size",
+    type=int,
+    default=ClassifyOptions.tile_size,
+    help="Pixels a side that are read and computed at a time, or as many in wide tiles where the image is stored in "
+    "strips; the map does not depend on it.  [default: 256; 640 on CUDA]",
+)
+@json_option
+@verbosity_options
+def classify(*, as_json: bool, **options: Any) -> None:
+    """Classify a scene with a trained model.
+
+    The map has the passive image's grid; the other images are warped onto it window by window.
+    """
+    from s2fin_cli.workflows.classify import classify as run
+
+    with shown_progress() as progress:
+        result = run(ClassifyOptions(**options), progress=progress)
+    total = sum(result.pixels.values())
+    for land_cover in result.classes:
+        pixels = result.pixels[land_cover.id]
+        logger.info("%8.2f %%  %d %s", 100 * pixels / max(total, 1), land_cover.id, land_cover.name)
+    if result.nodata_pixels:
+        logger.info("%d pixels have no data in some image and none in the map", result.nodata_pixels)
+    for name, path in vars(result.outputs).items():
+        if path is not None:
+            logger.info("%s: %s", name, path)
+    if as_json:
+        print_json(result.to_dict())

@@ -1,0 +1,41 @@
+"""`s2fin convert`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from s2fin_cli.cli.parameters import FilePath, overwrite_option, verbosity_options
+from s2fin_cli.core.options import ConvertOptions
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("src", type=FilePath())
+@click.option("-o", "--output", type=FilePath(), required=True, help="GeoTIFF to write.")
+@click.option("--variable", help="Array to write, e.g. data_HS_LR or hsi.Data.  [default: the only one that can be it]")
+@click.option("--crs", help="Its CRS, e.g. EPSG:32615.  [default: none]")
+@click.option(
+    "--transform",
+    type=float,
+    nargs=6,
+    metavar="A B C D E F",
+    help="Where its pixels lie: pixel width, 0, left edge, 0, minus pixel height, top edge.  [default: nowhere]",
+)
+@click.option("--wavelengths", type=FilePath(), help="Of its bands in nm: a file of numbers, or a variable.")
+@click.option("--classes", type=FilePath(), help="Class table (id, name, color): the array holds labels.")
+@overwrite_option
+@verbosity_options
+def convert(**options: Any) -> None:
+    """Turn an array of a MATLAB file into a GeoTIFF.
+
+    Images have rows, columns and bands in this order. With --classes, the result is a label raster with names and
+    colours, in which what was 0 or below is unlabelled. Each table [[convert]] of a project file is a file to write.
+    """
+    from s2fin_cli.workflows.convert import convert as run
+
+    shape = run(ConvertOptions(**options))
+    logger.info("%s: %s", options["output"], " x ".join(map(str, shape)))

@@ -1,0 +1,51 @@
+"""`s2fin demo`."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from s2fin_cli.cli.parameters import (
+    FilePath,
+    json_option,
+    overwrite_option,
+    print_json,
+    shown_progress,
+    verbosity_options,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=FilePath(),
+    default="demo",
+    show_default=True,
+    help="Folder for the results.",
+)
+@overwrite_option
+@json_option
+@verbosity_options
+def demo(*, output: str, overwrite: bool, as_json: bool) -> None:
+    """Train on the example scene, classify it and assess the map.
+
+    The example, a Landsat 7 image and a coarser height model of Olinda in Brazil with hand-drawn labels, is part of
+    the package; nothing is downloaded.
+    """
+    from s2fin_cli.assess.reports import print_report
+    from s2fin_cli.cli.parameters import console
+    from s2fin_cli.workflows.demo import run_demo
+
+    with shown_progress() as progress:
+        result = run_demo(output, overwrite=overwrite, progress=progress)
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("accuracy on the validation polygons, which training did not see:")
+        print_report(result.accuracy, console())
+    for name, path in result.paths.items():
+        logger.info("%s: %s", name, path)
+    if as_json:
+        print_json(result.to_dict())

@@ -1,0 +1,38 @@
+"""`s2fin sample`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, print_json, verbosity_options
+from s2fin_cli.core.options import SampleOptions
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--map", type=FilePath(), required=True, help="Class map to sample.")
+@click.option(
+    "-o", "--output", type=FilePath(), required=True, help="Points to write: .gpkg, .shp, .fgb, .geojson, .parquet."
+)
+@click.option("--size", default=SampleOptions.size, show_default=True, help="Points in all.")
+@click.option("--least", default=SampleOptions.least, show_default=True, help="Points of each class at least.")
+@click.option("--seed", default=SampleOptions.seed, show_default=True, help="Of the draw.")
+@overwrite_option
+@json_option
+@verbosity_options
+def sample(*, as_json: bool, **options: Any) -> None:
+    """Draw a random sample of a map, class by class, for people to interpret.
+
+    The points have an empty field for the class that is really there. Once it is filled in,
+    s2fin evaluate --stratified gives accuracies and class areas with their margins of error.
+    """
+    from s2fin_cli.workflows.sample import sample as run
+
+    numbers = run(SampleOptions(**options))
+    logger.info("%d points: %s", sum(numbers.values()), options["output"])
+    if as_json:
+        print_json({"output": str(options["output"]), "points": {str(i): number for i, number in numbers.items()}})

@@ -1,0 +1,146 @@
+"""The command line: its commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from s2fin_cli import __version__
+from s2fin_cli.cli.commands.align import align
+from s2fin_cli.cli.commands.classify import classify
+from s2fin_cli.cli.commands.convert import convert
+from s2fin_cli.cli.commands.demo import demo
+from s2fin_cli.cli.commands.evaluate import evaluate
+from s2fin_cli.cli.commands.inspect import inspect
+from s2fin_cli.cli.commands.sample import sample
+from s2fin_cli.cli.commands.split import split
+from s2fin_cli.cli.commands.train import train
+from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, read_defaults
+from s2fin_cli.core.errors import S2finError, UsageError
+from s2fin_cli.core.files import protected
+
+logger = logging.getLogger("s2fin_cli")
+
+
+class _Failure(click.ClickException):
+    """A message on stderr and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click reads the instance
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"error: {self.format_message()}", err=True)
+
+
+class _EachTable(click.Command):
+    """A command that the project file has several tables of: it is run once for each.
+
+    Where the command line says what to write, it is run that once, without them.
+    """
+
+    def __init__(self, command: click.Command, runs: list[dict[str, Any]]) -> None:
+        super().__init__(command.name)
+        self._command, self._runs = command, runs
+        self._contexts: list[click.Context] = []
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        typed = self._command.make_context(info_name, [*args], parent, resilient_parsing=True)
+        if typed.get_parameter_source("output") is ParameterSource.COMMANDLINE:
+            return self._command.make_context(info_name, args, parent, **extra)
+        for number, run in enumerate(self._runs, start=1):
+            try:
+                context = self._command.make_context(info_name, [*args], parent, default_map=run, **extra)
+            except click.UsageError as error:
+                message = f"table {number} of [[{self.name}]]: {error.format_message()}"
+                raise click.UsageError(message, error.ctx) from error
+            self._contexts.append(context)
+        return click.Context(self, info_name=info_name, parent=parent)
+
+    def invoke(self, ctx: click.Context) -> None:
+        for context in self._contexts:
+            with context:
+                self._command.invoke(context)
+
+
+class _Boundary(click.Group):
+    """Takes defaults from the project file, and turns errors into one message and an exit code."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        path = ctx.params.get("config") or (DEFAULT_PROJECT if Path(DEFAULT_PROJECT).is_file() else None)
+        wants_help = not set(args).isdisjoint(ctx.help_option_names)
+        defaults: dict[str, Defaults] = {}
+        if path is not None and not ctx.resilient_parsing:
+            with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
+                defaults = read_defaults(Path(path), self.commands)
+            ctx.with_resource(protected(Path(path)))
+        ctx.default_map = {name: of.runs[0] if len(of.runs) == 1 else of.shared for name, of in defaults.items()}
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and name in defaults and len(defaults[name].runs) > 1 and not wants_help:
+            command = _EachTable(command, defaults[name].runs)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except S2finError as error:
+            _trace()
+            raise _Failure(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise _Failure("interrupted before it was done; nothing half-written is left", 1) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            _trace()
+            hint = "" if logger.isEnabledFor(logging.DEBUG) else "; run it again with -v to see where, and report it"
+            raise _Failure(f"unexpected {type(error).__name__}: {error}{hint}", 1) from error
+
+
+def _trace() -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        click.echo(traceback.format_exc(), err=True)
+
+
+@click.group(cls=_Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="s2fin")
+@click.option(
+    "--config", metavar="FILE", help=f"Project file with inputs and options.  [default: {DEFAULT_PROJECT}, if there]"
+)
+def cli(config: str | None) -> None:
+    """Land-cover maps from two co-located rasters and a few labels.
+
+    \b
+    s2fin train    --hsi a.tif --lidar b.tif --labels gt.shp
+    s2fin classify --hsi a.tif --lidar b.tif -o map.tif
+    """  # noqa: D301  \b is click's
+
+
+for _command in (convert, align, split, train, classify, sample, evaluate, inspect, demo):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either. A signal that is
+    # ignored stays so: under nohup a run goes on when its terminal is closed.
+    for name in ("SIGTERM", "SIGHUP"):  # the latter is not there on Windows
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda signum, _: sys.exit(128 + signum))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show
+    cli(prog_name="s2fin")

@@ -1,0 +1,253 @@
+"""Options that commands share, and what they set up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS
+from s2fin_cli.core.progress import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from s2fin_cli.core.progress import Progress
+
+    Command = Callable[..., Any]
+    FileType = click.ParamType[str]
+else:
+    FileType = click.ParamType  # click before 8.4 knows it without the brackets only
+
+
+logger = logging.getLogger(__name__)
+
+
+#: The kinds of images and what their help says; an image in several files is given by its option several times.
+IMAGES = {
+    "hsi": "Hyperspectral image; its grid is the map's.",
+    "msi": "Multispectral image; the passive image where no --hsi is.",
+    "lidar": "LiDAR raster, e.g. heights above ground.",
+    "dsm": "Surface or terrain heights.",
+    "sar": "SAR image. Any image in several files: its option for each of them.",
+}
+
+
+class FilePath(FileType):
+    """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
+
+    name = "file"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What stands for the value in the help."""
+        return "FILE"
+
+
+def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive image") -> Callable[[Command], Command]:
+    """The rasters of a scene and how they are brought together.
+
+    Args:
+        without: names of options that a command does not have.
+        bands_of: the image that bands are of where no modality is named.
+    """
+
+    def add(command: Command) -> Command:
+        for option in reversed([made for name, made in _input_options(bands_of).items() if name not in without]):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
+    images = {
+        name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()
+    }
+    return {
+        **images,
+        "bidx": click.option(
+            "-b",
+            "--bidx",
+            multiple=True,
+            metavar="[MODALITY:]BANDS",
+            help=f"Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of {bands_of}.",
+        ),
+        "nodata": click.option(
+            "--nodata",
+            multiple=True,
+            metavar="[MODALITY:]VALUE|none",
+            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}, where all "
+            "bands hold it.  [default: the nodata values of the files, and what fills the passive image's border]",
+        ),
+        "bounds": click.option(
+            "--bounds",
+            type=float,
+            nargs=4,
+            metavar="LEFT BOTTOM RIGHT TOP",
+            help="Area of interest in the passive image's CRS.",
+        ),
+        "aoi": click.option("--aoi", type=FilePath(), help="Area of interest: polygons, in any CRS."),
+        "resampling": click.option(
+            "--resampling",
+            type=click.Choice(RESAMPLINGS),
+            help="How the other images are warped onto the passive image's grid.  "
+            "[default: average for much finer ones, else bilinear]",
+        ),
+        "coregister": click.option(
+            "--coregister",
+            type=click.Choice(COREGISTRATIONS),
+            default="off",
+            show_default=True,
+            help="Whether to find by how many pixels the other images lie off the passive one, and to shift them.",
+        ),
+        "device": click.option(
+            "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
+        ),
+    }
+
+
+def label_options(command: Command) -> Command:
+    """Labels and how they become pixels."""
+    for option in reversed(
+        [
+            click.option("--labels", type=FilePath(), required=True, help="Polygons, lines, points, or a raster."),
+            click.option("--label-field", help="The labels' class field.  [default: the only one that can be it]"),
+            click.option(
+                "--label-buffer",
+                type=float,
+                metavar="DISTANCE",
+                help="What belongs to points and lines around them, in CRS units.  "
+                "[default: the pixel of a point, half a pixel around a line]",
+            ),
+            click.option("--classes", type=FilePath(), help="Class table, a CSV file with columns id, name, color."),
+            click.option(
+                "--on-conflict",
+                type=click.Choice(CONFLICTS),
+                default="drop",
+                show_default=True,
+                help="Pixels that different classes claim: left out, refused, or given to the first or last feature.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def overwrite_option(command: Command) -> Command:
+    """Whether outputs may already be there."""
+    return click.option("--overwrite", is_flag=True, help="Replace outputs that are already there.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """Whether the answer is for a program."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on stdout.")(command)
+
+
+def verbosity_options(command: Command) -> Command:
+    """-q and -v, which set up the logging before the command runs."""
+
+    @click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Show details, and where in the code an error arose.")
+    @wraps(command)
+    def wrapped(*args: Any, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        if quiet and verbose:
+            raise click.UsageError("-q and -v exclude each other")
+        set_up_logging(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+        return command(*args, **kwargs)
+
+    return wrapped
+
+
+class _ConsoleHandler(logging.Handler):
+    """Log records on stderr, above whatever progress is shown there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from rich.text import Text
+
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
+        console().print(Text.assemble((prefix, style), record.getMessage()), soft_wrap=True)
+
+
+def set_up_logging(level: int) -> None:
+    """Show s2fin's own messages from a level on."""
+    own = logging.getLogger("s2fin_cli")
+    own.handlers = [_ConsoleHandler()]
+    own.setLevel(level)
+    own.propagate = False
+    logging.captureWarnings(level > logging.DEBUG)  # other libraries' warnings are for whoever asked for details
+
+
+def console() -> Console:
+    """The console on stderr; stdout is for data only."""
+    global _console  # noqa: PLW0603  one live display needs one console
+    from rich.console import Console
+
+    if _console is None or _console.file.closed:
+        _console = Console(stderr=True)
+    return _console
+
+
+_console: Console | None = None
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Progress on stderr: bars on a terminal, else lines, and nothing with -q."""
+    if not logger.isEnabledFor(logging.INFO):
+        yield silent
+    elif console().is_terminal:
+        with _bars() as show:
+            yield show
+    else:
+        yield _lines()
+
+
+def _lines() -> Progress:
+    """A line for each step that has figures, and for each tenth of a stage without any."""
+    last: dict[str, object] = {}
+
+    def show(stage: str, done: int, total: int, **figures: float) -> None:
+        news = figures or done * 10 // total
+        if news and news != last.get(stage):
+            text = "".join(f"  {name} {value:.3f}" for name, value in figures.items())
+            logger.info("%s: %d of %d%s", stage, done, total, text)
+        last[stage] = news
+
+    return show
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    bars = Bars(*columns, console=console())
+    tasks: dict[str, Any] = {}
+
+    def show(stage: str, done: int, total: int, **figures: float) -> None:
+        bars.start()  # only now, so that an error before the first step is not preceded by an empty line
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total, figures="")
+        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        bars.update(tasks[stage], completed=done, total=total, figures=text)
+
+    try:
+        yield show
+    finally:
+        bars.stop()
+
+
+def print_json(answer: object) -> None:
+    """Print an answer for a program on stdout, in ASCII: it does not depend on the terminal's encoding."""
+    click.echo(json.dumps(answer, indent=2))

@@ -1,0 +1,143 @@
+"""The project file `s2fin.toml`: inputs and options that need not be typed again."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s2fin_cli.cli.parameters import FilePath
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.options import nearest_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PROJECT = "s2fin.toml"
+#: Parameters that say how a single call is to answer, not what a project is.
+NOT_IN_PROJECT = ("as_json", "quiet", "verbose", "help", "version", "config")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a project file says of a command.
+
+    Attributes:
+        shared: values by parameter name from the keys at the top; paths relative to the file's folder.
+        runs: the same with those of the command's own table besides, once for each such table; one where it has none.
+    """
+
+    shared: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+
+def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict[str, Defaults]:
+    """Defaults of the commands' options and arguments from a project file.
+
+    Keys at the top hold for every command that has such an option; those in a table named like a command hold for it
+    alone and come first. Of several tables for one command, `[[convert]]`, each is a run of it.
+
+    Args:
+        src_path: the project file.
+        commands: the commands by name.
+
+    Returns:
+        the defaults by command.
+
+    Raises:
+        UsageError: the file cannot be read, or holds a key that no option has, or a value of the wrong type.
+    """
+    try:
+        values = tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the project file {src_path} cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the project file {src_path} is not valid TOML: {error}") from error
+    parameters = {name: _parameters(command) for name, command in commands.items()}
+    every_name = sorted({key for known in parameters.values() for key in known} | set(parameters))
+    tables = {name: _tables(values[name]) for name in parameters if name in values}
+    # NOTE: "split" is a command and an option of another one.
+    own = {name: found for name, found in tables.items() if found is not None}
+    common = {key: value for key, value in values.items() if key not in own}
+    for key in common:
+        if key in parameters and not any(key in known for known in parameters.values()):
+            raise UsageError(f"{src_path}: {key!r} is a command; write its options below a line [{key}]")
+    _check_keys(common, every_name, where=str(src_path))
+    defaults = {}
+    for name, known in parameters.items():
+        given = {key: value for key, value in common.items() if _to_name(key) in known}
+        shared = _values(given, known, folder=src_path.parent, where=str(src_path))
+        where = f"{src_path}, table [{name}]"
+        runs = []
+        for table in own.get(name, [{}]):
+            _check_keys(table, sorted(known), where=where)
+            runs.append(shared | _values(table, known, folder=src_path.parent, where=where))
+        defaults[name] = Defaults(shared, runs)
+    return defaults
+
+
+def _tables(value: Any) -> list[dict[str, Any]] | None:
+    """The tables that a value consists of, None for another kind of value."""
+    tables = value if isinstance(value, list) else [value]
+    return tables if tables and all(isinstance(table, dict) for table in tables) else None
+
+
+def _parameters(command: click.Command) -> dict[str, click.Parameter]:
+    """A command's options and arguments by the name that a user knows them by."""
+    known = [parameter for parameter in command.params if parameter.name not in NOT_IN_PROJECT]
+    return {_to_name(max(parameter.opts, key=len).lstrip("-")): parameter for parameter in known}
+
+
+def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> None:
+    for key in values:
+        if _to_name(key) not in known:
+            raise UsageError(f"{where}: unknown key {key!r}; {nearest_name(_to_name(key), known)}")
+
+
+def _values(
+    given: Mapping[str, Any], known: Mapping[str, click.Parameter], *, folder: Path, where: str
+) -> dict[str, Any]:
+    """Values by parameter name, each of the type that its option takes."""
+    values = {}
+    for key, value in given.items():
+        parameter = known[_to_name(key)]
+        takes_list, size = parameter.multiple or parameter.nargs > 1, parameter.nargs
+        if size > 1 and (not isinstance(value, list) or len(value) != size):
+            raise UsageError(f"{where}: {key} is {value!r}; it must be a list of {size} numbers")
+        is_list = takes_list and isinstance(value, list)
+        parts = [_value(part, parameter, folder, where=f"{where}: {key}") for part in (value if is_list else [value])]
+        values[str(parameter.name)] = parts if takes_list else parts[0]
+    return values
+
+
+def _value(value: Any, parameter: click.Parameter, folder: Path, *, where: str) -> Any:
+    kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
+    # NOTE: to Python true and false are numbers too.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise UsageError(f"{where} is {value!r}; it must be {requirement}{', or a list' * parameter.multiple}")
+    return _resolve(value, parameter, folder)
+
+
+#: What a value in a file must be by the type of its option, texts apart.
+_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
+    type(click.BOOL): ((bool,), "true or false"),
+    type(click.INT): ((int,), "a whole number"),
+    type(click.FLOAT): ((int, float), "a number"),
+}
+
+
+def _to_name(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
+    """A path in a project file is relative to it; GDAL's names of datasets are left alone."""
+    if not isinstance(parameter.type, FilePath):
+        return value
+    # NOTE: a single letter before the colon is a drive of Windows.
+    is_dataset_name = re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", value, re.IGNORECASE | re.ASCII)
+    return value if is_dataset_name and not (folder / value).exists() else str(folder / value)

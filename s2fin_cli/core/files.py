@@ -1,0 +1,345 @@
+"""Outputs that appear whole or not at all: written beside the target, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from s2fin_cli.core.options import StrPath
+
+logger = logging.getLogger(__name__)
+
+#: A disk with less room than this is full for all that is written here.
+FULL_BYTES = 1 << 16
+#: What GDAL may put beside a file under the file's own name.
+SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
+#: What a Shapefile consists of beside its `.shp`, and the indexes and metadata that a GIS may add.
+SHAPEFILE_SUFFIXES = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".shp.xml")
+#: What else software reads beside a file of any format: headers, pixels, metadata, CRS, overviews, statistics, styles.
+OTHER_SUFFIXES = (
+    ".hdr", ".aux", ".rrd", ".rde", ".ige", ".rpb", ".imd", ".pvl", ".clr", ".stx", ".wld", ".xsd", ".gfs", ".csvt",
+    ".qml",
+)  # fmt: skip
+#: The files that one dataset is made of, by the suffix of the one that is opened.
+PARTS = {".shp": SHAPEFILE_SUFFIXES, ".tab": (".dat", ".map", ".id", ".ind"), ".mif": (".mid",)}
+#: Suffixes of folders that are one dataset.
+DATASET_FOLDERS = (".gdb", ".zarr", ".safe")
+#: Bytes that a file's name may have where the system does not say it.
+NAME_MAX = 255
+#: Bytes of a path that SQLite opens, with room for its journal's suffix.
+SQLITE_MAX = 500
+#: Characters of a name that are kept in the name of a temporary file beside it.
+_KEPT_CHARACTERS = 60
+
+#: Files that no output may replace although they are no input of the command itself.
+_protected: list[Path] = []
+
+
+@contextlib.contextmanager
+def protected(path: Path) -> Iterator[None]:
+    """Let no output replace a file, such as the project file, while the block runs."""
+    _protected.append(path)
+    try:
+        yield
+    finally:
+        _protected.remove(path)
+
+
+def check_outputs(
+    dst_paths: Sequence[Path], *, overwrite: bool, inputs: Iterable[StrPath | None] | Mapping[str, str] = ()
+) -> None:
+    """Refuse outputs that cannot or must not be written, before any work is done.
+
+    Args:
+        dst_paths: the outputs.
+        overwrite: whether they may already be there.
+        inputs: what is read and must stay, even so; None stands for an input that was not given. A mapping, as
+            `input_files` makes it, says of each file to which input it belongs.
+
+    Raises:
+        UsageError: an output, or what is replaced along with it, is an input or belongs to one; or the name of either
+            is one that GDAL cannot open, see `check_name`.
+        OutputError: the folder is missing or not writable, a name is too long, two outputs share a name, or a file is
+            already there.
+    """
+    kept = _Kept(inputs)
+    old = [path for path in dst_paths if os.path.lexists(path)]
+    for dst_path in dst_paths:
+        check_name(dst_path.absolute())
+        kept.check(dst_path, old)
+        _check_place(dst_path)
+        there = [part for part in (dst_path, *_shapefile_parts(dst_path)) if os.path.lexists(part)]
+        if there and not overwrite:
+            raise OutputError(f"{there[0]} is already there; give --overwrite to replace it, or another name")
+    resolved = [path.resolve() for path in dst_paths]
+    if len(set(resolved)) < len(resolved):
+        raise OutputError(f"two outputs have the same name: {', '.join(map(str, dst_paths))}")
+
+
+def _check_place(dst_path: Path) -> None:
+    """Refuse an output that its folder cannot take."""
+    folder = dst_path.absolute().parent
+    if not os.path.isdir(folder):
+        raise OutputError(f"{dst_path} cannot be written: the folder {folder} does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{dst_path} cannot be written: no permission to write in {folder}")
+    # NOTE: a raster's classes go into a sidecar, whose name is longer.
+    beside = SIDECAR_SUFFIXES[0] if dst_path.suffix.lower() in (".tif", ".tiff") else ""
+    most, size = _name_max(folder) - len(beside), len(os.fsencode(dst_path.name))
+    if size > most:
+        raise OutputError(
+            f"{dst_path} cannot be written: its name has {size} bytes, and at most {most} are possible"
+            + f" with the {beside} beside it" * bool(beside)
+            + "; give a shorter one"
+        )
+    deep = len(os.fsencode(folder / _temporary_name(dst_path, 0)))
+    if dst_path.suffix.lower() == ".gpkg" and deep > SQLITE_MAX:
+        raise OutputError(
+            f"{dst_path} cannot be written: SQLite, which GeoPackages are made by, opens paths of about {SQLITE_MAX} "
+            f"bytes at most, and this would need {deep}; take a folder with a shorter path, or another format"
+        )
+    if os.path.isdir(dst_path):
+        raise OutputError(f"{dst_path} is a folder; give the name of a file")
+
+
+def _name_max(folder: Path) -> int:
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has no pathconf
+        return NAME_MAX
+
+
+def check_name(path: StrPath, error: type[Exception] = UsageError) -> None:
+    """Refuse a name that GDAL cannot open: one that is not UTF-8, or that it takes for the text of a dataset.
+
+    Args:
+        path: a path, or a name of GDAL's own.
+        error: the kind of error to raise.
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode(errors="backslashreplace").decode()
+        raise error(f"{shown} has a name that is not UTF-8, which GDAL cannot open; rename it first") from None
+    if "<VRTDataset" in text and (not text.lstrip().startswith("<") or os.path.lexists(path)):
+        raise error(f"{text} has a name that GDAL takes for the text of a virtual raster; rename it first")
+
+
+class _Kept:
+    """The files that no output may replace."""
+
+    def __init__(self, inputs: Iterable[StrPath | None] | Mapping[str, str]) -> None:
+        given = inputs if isinstance(inputs, Mapping) else {str(path): str(path) for path in inputs if path is not None}
+        for owner in dict.fromkeys(given.values()):
+            check_name(owner)
+        self._owners: dict[Path, str] = {}
+        self._groups: dict[tuple[Path, str], list[tuple[str, str]]] = {}
+        self._given: dict[str, str] = {**given, **{str(path): str(path) for path in _protected}}
+        self._sidecars: dict[tuple[Path, str], dict[str, str]] = {}
+        self._folders: dict[str, Path] = {}
+        for path, owner in self._given.items():
+            for place in self._places(path):
+                self._owners.setdefault(place, owner)
+                self._groups.setdefault((place.parent, _stem(place)), []).append((place.name, owner))
+
+    def _places(self, path: StrPath) -> list[Path]:
+        """Where a file lies: under the name given, in a folder without links, and where that leads if it is a link."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return [Path(os.path.realpath(path))]
+        if folder not in self._folders:
+            self._folders[folder] = Path(os.path.realpath(folder))
+        place = self._folders[folder] / name
+        return [place, Path(os.path.realpath(path))] if os.path.islink(path) else [place]
+
+    def check(self, dst_path: Path, old: Sequence[Path]) -> None:
+        """Refuse an output that is an input, belongs to one, or takes something away from one.
+
+        Args:
+            dst_path: the output.
+            old: the outputs that are there already.
+        """
+        # NOTE: a style beside an old map is that map's, whatever else has the same name; as are a Shapefile's parts.
+        is_own = dst_path.suffix.lower() == ".qml" and any(
+            path.stem == dst_path.stem for path in old if path != dst_path
+        )
+        owner = self._owner(dst_path) or self._same_file(dst_path) or (None if is_own else self._beside(dst_path))
+        if owner is not None:
+            why = "" if self._places(owner)[0] in self._places(dst_path) else f" (it belongs to {owner})"
+            raise UsageError(f"{dst_path} is an input, which would be lost{why}; give the output another name")
+        for part in filter(os.path.lexists, companions(dst_path)):
+            is_own = dst_path in old and part in _shapefile_parts(dst_path)
+            owner = self._owner(part) or (None if is_own else self._beside(part))
+            if owner is not None:
+                raise UsageError(
+                    f"{part} belongs to the input {owner} and would be lost with {dst_path}; "
+                    "give the output another name"
+                )
+
+    def _owner(self, path: Path) -> str | None:
+        """The input that a file is, or belongs to; also that in whose folder it lies, of one such as a geodatabase."""
+        for place in self._places(path):
+            folders = (folder for folder in place.parents if folder.suffix.lower() in DATASET_FOLDERS)
+            for known in (place, *folders):
+                if known in self._owners:
+                    return self._owners[known]
+        return None
+
+    def _beside(self, path: Path) -> str | None:
+        """The input to which a file that is there belongs by its name."""
+        if not os.path.lexists(path):
+            return None
+        place = self._places(path)[0]
+        key = (place.parent, _stem(place))
+        if key not in self._sidecars:
+            group = self._groups.get(key, ())
+            self._sidecars[key] = {name: owner for main, owner in group for name in sidecar_names(main)}
+        return self._sidecars[key].get(place.name.lower())
+
+    def _same_file(self, path: Path) -> str | None:
+        """The input that is the same file under another name."""
+        if not os.path.isfile(path):
+            return None
+        for other, owner in self._given.items():
+            with contextlib.suppress(OSError, ValueError):  # which is not there, or no path
+                if os.path.samefile(other, path):
+                    return owner
+        return None
+
+
+def _stem(path: Path) -> str:
+    """What the names of a file and of all that belongs to it begin with."""
+    return path.name.split(".")[0].lower()
+
+
+def sidecar_names(name: str) -> list[str]:
+    """The names, in lower case, of what may lie beside a file and be read along with it, the file itself left out."""
+    name = name.lower()
+    stem, suffix = os.path.splitext(name)
+    kind = suffix[1:]
+    world = (f".{kind[0]}{kind[-1]}w", f"{suffix}w") if kind else ()
+    found = [name + suffix for suffix in (*SIDECAR_SUFFIXES, ".hdr", ".vat.dbf", ".xml")]
+    found += [stem + suffix for suffix in (*OTHER_SUFFIXES, *world, *PARTS.get(suffix, ()), "_rpc.txt", ".rpc")]
+    return [other for other in found if other != name]
+
+
+@contextlib.contextmanager
+def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]:
+    """Give temporary paths to write to, and rename them to the targets when the block ends well.
+
+    If it fails, be it at the last renaming, the temporary files are removed and the targets stay as they were. A
+    target's old sidecars are removed with it; new sidecars are renamed along.
+
+    Args:
+        dst_paths: the targets, in different folders if need be.
+        overwrite: whether a target may already be there.
+
+    Raises:
+        OutputError: a target cannot or must not be written, or the disk is full.
+    """
+    check_outputs(dst_paths, overwrite=overwrite)
+    temporary = [path.with_name(_temporary_name(path, number)) for number, path in enumerate(dst_paths)]
+    try:
+        yield temporary
+        _replace_all(temporary, dst_paths)
+    except OSError as error:  # an OutputError is one too
+        if (folder := _full_folder(dst_paths)) is not None:
+            raise OutputError(
+                f"writing {_names(dst_paths)} failed: no space is left in {folder}; make room or take another folder; "
+                "nothing is left"
+            ) from error
+        if isinstance(error, OutputError) or (error.filename is not None and Path(error.filename) not in temporary):
+            raise
+        raise OutputError(f"writing {_names(dst_paths)} failed: {error.strerror or error}; nothing is left") from error
+    finally:
+        for tmp_path in temporary:
+            for path in (tmp_path, *companions(tmp_path)):
+                path.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path, number: int) -> str:
+    """A name for a temporary file beside one: short, and of characters that every library leaves as they are."""
+    suffix = path.suffix if re.fullmatch(r"\.\w{1,16}", path.suffix, re.ASCII) else ""
+    return f".{_plain(path.stem)}.{os.getpid()}-{number}.part{suffix}"
+
+
+def _name_aside(path: Path, number: int) -> str:
+    """A name for what an output replaces, for as long as it may have to be put back."""
+    kept = _plain(path.name)
+    return f".{kept}.{os.getpid()}.old" if kept == path.name else f".{kept}.{os.getpid()}-{number}.old"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[:_KEPT_CHARACTERS]
+
+
+def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
+    """The first folder of the targets on whose disk there is no room, if any; libraries tell of it in many ways."""
+    folders = (path.absolute().parent for path in dst_paths)
+    return next((folder for folder in folders if shutil.disk_usage(folder).free < FULL_BYTES), None)
+
+
+def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
+    """Put all files, each with its sidecars, in the places of the old ones; none if one cannot be moved."""
+    old = [path for dst_path in dst_paths for path in (dst_path, *companions(dst_path)) if os.path.lexists(path)]
+    aside = [(path, path.with_name(_name_aside(path, number))) for number, path in enumerate(old)]
+    new = list(zip(tmp_paths, dst_paths, strict=True))
+    new += [
+        (sidecar, target)
+        for tmp_path, dst_path in new
+        for sidecar, target in zip(companions(tmp_path), companions(dst_path), strict=True)
+        if os.path.lexists(sidecar)
+    ]
+    with contextlib.ExitStack() as undo:
+        for source, target in (*aside, *new):
+            undo.callback(_move_back, target, source)
+            try:
+                os.replace(source, target)
+            except OSError as error:
+                reason = f"{source if source in old else target} cannot be replaced ({error.strerror or error})"
+                raise OutputError(f"writing {_names(dst_paths)} failed: {reason}; nothing is left") from error
+        undo.pop_all()
+    for _, path in aside:
+        try:
+            path.unlink()
+        except OSError as error:
+            logger.warning("%s, what was there before, cannot be removed (%s)", path, error.strerror or error)
+
+
+def _move_back(path: Path, former: Path) -> None:
+    try:
+        if path.exists():  # it does not where the move itself failed
+            os.replace(path, former)
+    except OSError as error:
+        logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)
+
+
+def companions(path: Path) -> list[Path]:
+    """What may lie beside a file and belong to it, whether it is there or not."""
+    if not path.name:  # as "." and "/" have none
+        return []
+    beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
+    if path.suffix.lower() in (".tif", ".tiff"):
+        beside.append(path.with_suffix(".tfw"))
+    return beside + _shapefile_parts(path)
+
+
+def _shapefile_parts(path: Path) -> list[Path]:
+    """What a Shapefile consists of besides, for any other file nothing."""
+    return [path.with_suffix(suffix) for suffix in SHAPEFILE_SUFFIXES] if path.suffix.lower() == ".shp" else []
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))

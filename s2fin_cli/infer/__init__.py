@@ -1,1 +1,0 @@
-"""Inference: the engine, and the way from files to a map."""

@@ -1,0 +1,1 @@
+"""Inference: tiles of a stack in, probabilities and classes out."""

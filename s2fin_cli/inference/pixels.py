@@ -1,0 +1,48 @@
+"""Scattered pixels of a stack, classified as a map of the whole of it would have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rasterio.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.inference.engine import Engine
+    from s2fin_cli.stack.stack import Stack
+
+
+#: Cells of the engine along a side of what is read at a time: several, as threads or a device compute them together.
+CELLS_A_SIDE = 4
+
+
+def predict_pixels(
+    engine: Engine, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Class probabilities (n, num_classes) of pixels of a stack; no more is read and computed than they need.
+
+    Args:
+        engine: the engine.
+        stack: the stack.
+        rows: (n,) of the pixels in the raster.
+        cols: likewise.
+    """
+    size, (height, width) = CELLS_A_SIDE * engine.cell_size, stack.grid.shape
+    probs = np.empty((len(rows), engine.network.cfg.num_classes), np.float32)
+    tile_number = rows // size * (1 << 32) + cols // size
+    order = np.argsort(tile_number, kind="stable")
+    with stack.open() as opened:
+        for part in np.split(order, np.flatnonzero(np.diff(tile_number[order])) + 1):
+            top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
+            window = Window(left, top, min(size, width - left), min(size, height - top))
+            tile = opened.read(window, halo=engine.margin)
+            wanted = torch.zeros(window.height, window.width, dtype=torch.bool)
+            wanted[rows[part] - top, cols[part] - left] = True
+            image, aux = (None if values is None else torch.from_numpy(values) for values in (tile.image, tile.aux))
+            assert image is not None  # noqa: S101  (a tile has an image)
+            told = engine.predict(image, aux, wanted)
+            probs[part] = told[:, rows[part] - top, cols[part] - left].T.numpy()
+    return probs

@@ -1,0 +1,1 @@
+"""Labels: the class field, labels to pixels, and splits of labelled pixels."""

@@ -1,0 +1,263 @@
+"""Label rasters: their labelled pixels on a grid, some rows at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.enums import Resampling
+from rasterio.env import getenv, hasenv
+from rasterio.windows import Window
+
+from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
+from s2fin_cli.core.errors import GeoreferencingError, LabelError, quoted, shortened
+from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
+from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
+from s2fin_cli.raster.classmap import no_class_number, read_class_names
+from s2fin_cli.raster.read import (
+    LEAST_CACHE,
+    MOST_CACHE,
+    check_placed,
+    default_resampling,
+    environment,
+    open_on_grid,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.labels.labels import LabelRules
+    from s2fin_cli.raster.read import RasterInfo, WindowReader
+
+logger = logging.getLogger(__name__)
+
+#: Pixels of a label raster, or of the windows of polygons, that are read at a time.
+STRIP_PIXELS = 1 << 18
+#: Pixels of a row of a label raster's blocks that are kept at most.
+MOST_BLOCK_PIXELS = 1 << 23
+
+#: Rows, columns, class numbers and groups of labelled pixels, one entry a pixel, in row-major order; int64 (n,) each.
+Found = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+
+
+class RasterLabels:
+    """Labels of a raster on the grid, by nearest neighbour; its nodata value, or 0 where it has none, is no label."""
+
+    kind, ids_are_given, group_count = "raster", True, 1
+
+    def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
+        self._info, self._grid, self._table = info, grid, classes
+        self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
+        if self._resampling == Resampling.mode and self._unlabelled != 0:
+            self._unlabelled = NO_CLASS
+        self._strange: Counter[int] = Counter()
+
+    @property
+    def strips(self) -> list[tuple[int, int]]:
+        """Rows of few enough pixels."""
+        height, rows = self._grid.height, max(STRIP_PIXELS // self._grid.width, 1)
+        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], Found]]:
+        """What reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        info, grid = self._info, self._grid
+        # NOTE: strips share rows of blocks; those of small values GDAL keeps decoded, others would take much memory
+        is_kept = np.dtype(info.dtype).itemsize > 2 and grid.matches(info.grid)
+        is_kept &= info.block_shape[0] * grid.width <= MOST_BLOCK_PIXELS
+        with (
+            environment(None if is_kept else _cache_for(info)),
+            self._reader() as reader,
+        ):
+            rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
+            yield lambda start, stop: self._found(rows.read(start, stop), start)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[WindowReader]:
+        """What reads the labels on the grid."""
+        info, grid = self._info, self._grid
+        with contextlib.ExitStack() as opened:
+            name, indexes, alphas = info.src_path, info.indexes, info.alpha_indexes
+            if self._resampling == Resampling.mode:
+                name = opened.enter_context(with_unlabelled(info, grid, number=self._unlabelled))
+                indexes, alphas = (1,), ()
+            yield opened.enter_context(
+                open_on_grid(name, grid, indexes=indexes, resampling=self._resampling, alpha_indexes=alphas)
+            )
+
+    def _found(self, values: NDArray[np.float32], start: int) -> Found:
+        """The labelled pixels among values (rows, width)."""
+        width, values = self._grid.width, values.ravel()
+        at = np.flatnonzero(np.isfinite(values) & (values != self._unlabelled))
+        values = values[at]
+        rows, cols = at // width + start, at % width
+        self._check_numbers(values, rows, cols)
+        class_ids = values.astype(np.int64)
+        if self._table is not None:
+            known = np.isin(class_ids, [c.id for c in self._table], kind="table")
+            self._strange.update(counted(class_ids[~known]))
+            rows, cols, class_ids = rows[known], cols[known], class_ids[known]
+        return rows, cols, class_ids, np.zeros_like(rows)
+
+    def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> None:
+        """Refuse values that are no class numbers."""
+        if not len(values):
+            return
+        broken = np.flatnonzero(values != np.rint(values))
+        if len(broken):
+            first, src_path = broken[0], self._info.src_path
+            raise LabelError(
+                no_class_number(src_path, values[first], f"row {rows[first]}, column {cols[first]} of the image")
+            )
+        if values.min() < 0 or values.max() > MAX_CLASS_ID:
+            check_class_ids(np.unique(values))
+
+    def _warn_of_filling(self, totals: Counter[int]) -> None:
+        """Warn of the highest number of the data type where it has most labels and no nodata value is declared."""
+        info = self._info
+        highest = int(np.iinfo(info.dtype).max) if np.issubdtype(np.dtype(info.dtype), np.integer) else -1
+        share = totals[highest] / max(totals.total(), 1)
+        if info.nodata is None and not info.has_mask and self._table is None and share > 0.5:
+            logger.warning(
+                "%s: %.1f %% of the labelled pixels have class %d, the highest number that there is; if it means "
+                "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
+                info.src_path, 100 * share, highest, highest, quoted(info.src_path),
+            )  # fmt: skip
+
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+        src_path, present = self._info.src_path, sorted(totals)
+        self._warn_of_filling(totals)
+        if not present and not self._strange:
+            raise LabelError(f"{src_path}: no labelled pixel lies in the image ({self._grid.describe()})")
+        if self._strange:
+            logger.warning(
+                "%s: %d pixels of classes that the class table does not have are left out: %s",
+                src_path, self._strange.total(), shortened(sorted(self._strange)),
+            )  # fmt: skip
+        if not present:
+            raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
+        if self._table is not None:
+            return tuple(c for c in self._table if c.id in present)
+        names = read_class_names(src_path)
+        return make_classes({class_id: names.get(class_id, str(class_id)) for class_id in present})
+
+
+def _unlabelled(info: RasterInfo) -> float:
+    """The value that means unlabelled: the nodata value, or 0 where neither that nor a mask says it."""
+    return info.nodata if info.nodata is not None else np.nan if info.has_mask else 0
+
+
+def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
+    """Nearest neighbour; of labels at least twice as fine as the image, what most of a pixel has."""
+    is_placed = info.grid.crs is not None and grid.crs is not None
+    is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
+    return Resampling.mode if is_finer else Resampling.nearest
+
+
+class _PlainRows:
+    """Reads rows of a raster of one band."""
+
+    def __init__(self, reader: WindowReader, grid: Grid) -> None:
+        self._reader, self._grid = reader, grid
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Values (rows, width) from a first to a last row (exclusive)."""
+        return np.asarray(self._reader.read(Window(0, start, self._grid.width, stop - start))[0])
+
+
+class _BlockRows:
+    """Reads rows of a raster of one band, and keeps a row of its blocks."""
+
+    def __init__(self, reader: WindowReader, grid: Grid, block_height: int) -> None:
+        self._reader, self._grid, self._height = reader, grid, min(block_height, grid.height)
+        self._values = np.empty((self._height, grid.width), dtype=np.float32)
+        self._number = -1
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Values (rows, width) from a first to a last row (exclusive)."""
+        parts = []
+        for number in range(start // self._height, (stop - 1) // self._height + 1):
+            self._keep(number)
+            top = number * self._height
+            parts.append(self._values[max(start - top, 0) : stop - top].copy())
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _keep(self, number: int) -> None:
+        if number == self._number:
+            return
+        top = number * self._height
+        shape = min(self._height, self._grid.height - top), self._grid.width
+        for window in iter_tiles(shape, (shape[0], max(STRIP_PIXELS // shape[0], 1)), offset=(top, 0)):
+            cols = window.toslices()[1]
+            self._values[: shape[0], cols] = self._reader.read(window)[0]
+        self._number = number
+
+
+def _cache_for(info: RasterInfo) -> int:
+    """Bytes that GDAL is to keep of what it decodes, so that strips find there the blocks that they share.
+
+    What is kept of other rasters, which are read by turns with the labels, is kept too.
+    """
+    height, width = info.block_shape
+    needed = height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
+    around = int(getenv().get("GDAL_CACHEMAX") or 0) if hasenv() else 0
+    return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
+
+
+def open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> RasterLabels:
+    """Labels from a raster of whole numbers."""
+    _check_label_raster(info, grid)
+    if rules.field is not None:
+        logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
+    labels = RasterLabels(info, grid, rules.classes)
+    is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
+    if info.nodata is None and info.has_mask:
+        logger.info("labels: masked pixels are unlabelled in %s, and 0 is a class where it occurs", info.src_path)
+    elif info.nodata is None and is_float:
+        logger.info("labels: 0 and NaN mean unlabelled in %s", info.src_path)
+    else:
+        logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
+    if _label_resampling(info, grid) == Resampling.mode:
+        logger.info(
+            "labels: %s is finer than the image; each pixel gets the class that most of it has, and none where most of "
+            "it is unlabelled",
+            info.src_path,
+        )
+    return labels
+
+
+def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
+    check_placed(info, info.src_path)
+    if info.is_lossy:
+        raise LabelError(
+            f"{info.src_path} is compressed by JPEG, which changes class numbers; give the labels that it was made of, "
+            "in a format that keeps them"
+        )
+    if info.count != 1:
+        raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
+    if (info.grid.crs is None) != (grid.crs is None):
+        raise GeoreferencingError(
+            f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "
+            "assign it to the other first"
+        )
+    if grid.crs is None:
+        check_without_crs(grid, info.grid, names=("the image", info.src_path))
+        return
+    labels = Placed(info.src_path, info.src_path, info.grid.crs)
+    check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
+    tell_of_accuracy(labels, grid)
+
+
+def counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
+    """Number of pixels by class id, of those that occur."""
+    numbers = np.bincount(class_ids)
+    return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}

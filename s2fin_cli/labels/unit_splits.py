@@ -1,0 +1,238 @@
+"""Splits of more labelled pixels than are held at a time: chosen by counts of units, and applied strip by strip.
+
+What is chosen is what `splits` chooses: whole polygons or blocks, by the same rule. Only the numbers differ by which it
+is done, as blocks may be larger, and single pixels are drawn by hashes instead of in turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from s2fin_cli.labels.splits import BLOCK_RADII, choose_units, resolved
+from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.labels.labels import LabelledPixels, Labels
+
+logger = logging.getLogger(__name__)
+
+#: Blocks that a grid is cut into at most; they are made larger where there would be more.
+MOST_BLOCKS = 1 << 14
+#: Labelled pixels, over all classes, by which splits are compared.
+SAMPLE_PIXELS = 50_000
+#: Pixels of the strips of whole rows that are split at a time, about.
+STRIP_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is held out together.
+
+    Attributes:
+        method: "polygons", "blocks" or "random".
+        side: pixels a side of a block.
+        shape: blocks along height and width; of polygons, their number and 1.
+    """
+
+    method: str
+    side: int
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, labels: Labels, method: str, radius: int) -> Units:
+        """The units of labels.
+
+        Args:
+            labels: the labels.
+            method: as for `split_labels`.
+            radius: how far apart training and test pixels are to lie, in pixels.
+
+        Raises:
+            LabelError: as for `split_labels`.
+        """
+        method = resolved(method, labels.kind)
+        if method != "blocks":
+            return cls(method, 1, (labels.group_count if method == "polygons" else 0, 1))
+        height, width = labels.grid.shape
+        wanted = max(BLOCK_RADII * radius, 1)
+        side = max(wanted, math.ceil(math.sqrt(height * width / MOST_BLOCKS)))
+        if side > wanted:
+            logger.info("the labels are many: blocks are %d pixels a side instead of %d", side, wanted)
+        return cls(method, side, (-(-height // side), -(-width // side)))
+
+    def numbers(self, pixels: LabelledPixels) -> NDArray[np.int64]:
+        """Of the unit that each pixel (n,) lies in."""
+        if self.method == "polygons":
+            return pixels.groups
+        return pixels.rows // self.side * self.shape[1] + pixels.cols // self.side
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One choice of what is held out.
+
+    Attributes:
+        units: what is held out together.
+        held: mask over the units, those of blocks row by row.
+        limits: for single pixels, uint64 by class id: those with smaller hashes are held out.
+        radius: how far apart both parts are to lie, in pixels.
+        seed: of the hashes.
+    """
+
+    units: Units
+    held: NDArray[np.bool_]
+    limits: NDArray[np.uint64]
+    radius: int
+    seed: int
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether anything is held out."""
+        return bool(self.held.any() or self.limits.any())
+
+    def held_out(self, pixels: LabelledPixels) -> NDArray[np.bool_]:
+        """Mask over pixels (n,) of those that are held out."""
+        if self.units.method == "random":
+            return np.asarray(pixel_hashes(pixels.rows, pixels.cols, self.seed) < self.limits[pixels.class_ids])
+        return np.asarray(self.held[self.units.numbers(pixels)])
+
+    def near(self, pixels: LabelledPixels) -> NDArray[np.bool_]:
+        """Mask over pixels (n,) of those whose square of the radius reaches into a block that is held out."""
+        if self.units.method != "blocks":
+            return np.zeros(len(pixels), dtype=bool)
+        # NOTE: a block is wider than such a square, whose corners so lie in all blocks that it touches
+        held = self.held.reshape(self.units.shape)
+        rows, cols = (
+            [np.clip((at + by) // self.units.side, 0, count - 1) for by in (-self.radius, self.radius)]
+            for at, count in zip((pixels.rows, pixels.cols), self.units.shape, strict=True)
+        )
+        return np.asarray(np.logical_or.reduce([held[row, col] for row in rows for col in cols]))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What draws are made from, and compared by.
+
+    Attributes:
+        units: what is held out together.
+        counts: int64 (units, classes), number of pixels.
+        sample: some of the pixels, at most so many of each class.
+    """
+
+    units: Units
+    counts: NDArray[np.int64]
+    sample: LabelledPixels
+
+    @classmethod
+    def of(cls, labels: Labels, *, method: str, radius: int, seed: int) -> Candidates:
+        """Those of labels; arguments as for `Units.of`."""
+        units = Units.of(labels, method, radius)
+        ids = np.array([c.id for c in labels.classes])
+        counts = np.zeros((math.prod(units.shape), len(ids)), dtype=np.int64)
+
+        def counted() -> Iterator[LabelledPixels]:
+            for pixels in labels.strips():
+                if len(counts):
+                    code = units.numbers(pixels) * len(ids) + np.searchsorted(ids, pixels.class_ids)
+                    first = code.min()
+                    numbers = np.bincount(code - first)
+                    counts.ravel()[first : first + len(numbers)] += numbers
+                yield pixels
+
+        sample = thin_per_class(counted(), most=max(SAMPLE_PIXELS // len(ids), 1), seed=seed)
+        assert sample is not None  # noqa: S101  (labels without a pixel are an error before)
+        return cls(units, counts, sample)
+
+    def draw(self, labels: Labels, *, share: float, radius: int, generator: np.random.Generator) -> Draw:
+        """Hold out a share of each class's pixels, as nearly as the units allow."""
+        seed = int(generator.integers(1 << 62))
+        limits = np.zeros(max(labels.totals) + 1, dtype=np.uint64)
+        if self.units.method == "random":
+            for class_id, total in labels.totals.items():
+                limits[class_id] = self._limit(class_id, total, share=share, seed=seed)
+        return Draw(self.units, choose_units(self.counts, share=share, generator=generator), limits, radius, seed)
+
+    def _limit(self, class_id: int, total: int, *, share: float, seed: int) -> int:
+        """Below which the hashes of a class's pixels lie that are held out."""
+        own = self.sample.select(self.sample.class_ids == class_id)
+        if len(own) < total:
+            return int(share * 2.0**64)
+        # all of a rare class's pixels are at hand: as many as are wanted, and one at least on each side
+        wanted = min(max(round(share * total), 1), total - 1)
+        return int(np.sort(pixel_hashes(own.rows, own.cols, seed))[wanted])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Both parts of some rows.
+
+    Attributes:
+        pixels: all labelled pixels of the rows.
+        test: mask (n,) of those that are held out.
+        apart: mask of the others that lie far enough from all that are held out.
+        train: mask of those of them that do not reach into a block that is held out either.
+    """
+
+    pixels: LabelledPixels
+    test: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
+    train: NDArray[np.bool_]
+
+
+def iter_parts(labels: Labels, draw: Draw) -> Iterator[tuple[int, int, Parts]]:
+    """First and last row (exclusive) of strips that cover the grid, with both parts there."""
+    height, width = labels.grid.shape
+    # NOTE: powers of two, so that strips and the blocks of rasters that are written fall together
+    rows = 1 << max((STRIP_PIXELS // width).bit_length() - 1, 0)
+    while rows < 2 * draw.radius:  # or most of what is read would be read again
+        rows *= 2
+    with labels.open() as read:
+        for start in range(0, height, rows):
+            stop = min(start + rows, height)
+            yield start, stop, _parts_of(read, draw, start, stop, shape=(height, width))
+
+
+def _parts_of(
+    read: Callable[[int, int], LabelledPixels], draw: Draw, start: int, stop: int, *, shape: tuple[int, int]
+) -> Parts:
+    halo = max(draw.radius - 1, 0)
+    top, bottom = max(start - halo, 0), min(stop + halo, shape[0])
+    around = read(top, bottom)
+    held = draw.held_out(around)
+    inner = slice(*np.searchsorted(around.rows, (start, stop)).tolist())
+    pixels, test = around.select(inner), held[inner]
+    apart = ~test
+    if halo and held.any() and len(pixels):
+        near = np.zeros((bottom - top, shape[1]), dtype=np.uint8)
+        near[around.rows[held] - top, around.cols[held]] = 1
+        near = maximum_filter(near, size=2 * halo + 1, mode="constant")
+        apart &= near[pixels.rows - top, pixels.cols] == 0
+    return Parts(pixels, test, apart, apart & ~draw.near(pixels))
+
+
+def count_parts(labels: Labels, draw: Draw) -> tuple[dict[int, int], dict[int, int], set[int]]:
+    """Count both parts of all labels.
+
+    Returns:
+        training and test pixels by class id, and the classes that would have none to train on if all were left out that
+        reach into a block that is held out: of them, those that lie far enough from test pixels are trained on.
+    """
+    size = max(labels.totals) + 1
+    counts = np.zeros((3, size), dtype=np.int64)
+    for _, _, parts in iter_parts(labels, draw):
+        for row, mask in enumerate((parts.test, parts.apart, parts.train)):
+            counts[row] += np.bincount(parts.pixels.class_ids[mask], minlength=size)
+    test, apart, train = counts
+    rescued = {c.id for c in labels.classes if not train[c.id]}
+    trained = {c.id: int(apart[c.id] if c.id in rescued else train[c.id]) for c in labels.classes}
+    return trained, {c.id: int(test[c.id]) for c in labels.classes}, rescued

@@ -1,0 +1,181 @@
+"""The one file that a trained model is: safetensors weights, and everything needed to use them as JSON metadata.
+
+Nothing in it is ever unpickled or executed: the architecture is rebuilt from its configuration by our own class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from s2fin import S2Fin, S2FinConfig
+from s2fin_cli import __version__
+from s2fin_cli.core.errors import ModelFileError
+from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
+from s2fin_cli.model.info import ModelInfo
+from s2fin_cli.model.stac import model_item
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s2fin_cli.geo.grid import Grid
+
+logger = logging.getLogger(__name__)
+
+#: Key of the JSON text in the file's metadata, and the version of what stands in it.
+METADATA_KEY = "s2fin"
+#: Key in that text of the checksum of all else in it and of the weights: a wrong bit could change a map unnoticed.
+CHECKSUM_KEY = "sha256"
+#: Key in that text of the model's STAC item.
+ITEM_KEY = "stac_item"
+FORMAT_VERSION = 4
+#: The first format whose networks are those of today.
+OLDEST_FORMAT = 4
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of the software that makes a model."""
+    return {"s2fin": __version__, "torch": torch.__version__}
+
+
+def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float], dict[str, Any] | None]:
+    """WKT, resolution and footprint of a grid, as a model keeps them."""
+    return (None if grid.crs is None else grid.crs.to_wkt()), grid.res, grid.footprint()
+
+
+def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
+    """Write a model file. The caller sees to it that it appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    values = {"format": FORMAT_VERSION, **info.to_dict()}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    values[ITEM_KEY] = model_item(info, parameters=parameters, digest=_checksum(values, weights))
+    # NOTE: one key of metadata, as safetensors writes several in no fixed order.
+    description = json.dumps({**values, CHECKSUM_KEY: _checksum(values, weights)})
+    dst_path.write_bytes(save(weights, metadata={METADATA_KEY: description}))
+
+
+def _checksum(values: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(values, allow_nan=False, sort_keys=True).encode())
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def find_model(given: str | os.PathLike[str] | None) -> Path:
+    """The model to use: the one given, else `model.s2fin` here, else the one `$S2FIN_MODEL` names.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    if given is not None:
+        return Path(given)
+    if (default := Path(DEFAULT_MODEL)).exists():
+        logger.info("model: %s, found in the current directory", default)
+        return default
+    if named := os.environ.get(MODEL_VARIABLE):
+        logger.info("model: %s, named by $%s", named, MODEL_VARIABLE)
+        return Path(named)
+    raise ModelFileError(
+        f"no model: there is no {DEFAULT_MODEL} in {Path.cwd()} and ${MODEL_VARIABLE} is not set; "
+        "train one with s2fin train, or name one with -m"
+    )
+
+
+def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
+    """Read what a model file says about its model, without its weights.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    return _read_description(src_path)[0]
+
+
+def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the STAC item that a model file carries.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    return dict(_read_description(src_path)[1][ITEM_KEY])
+
+
+def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict[str, Any]]:
+    """What a model file says about its model, and the JSON values that it is made of."""
+    if not os.path.isfile(src_path):
+        raise ModelFileError(f"there is no model file {src_path}; check the path")
+    try:
+        with safe_open(src_path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{src_path} is not a model file or is damaged ({error}); train again, or copy it again"
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise ModelFileError(f"{src_path} holds safetensors weights, but not of an s2fin model; train one with s2fin")
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        if values["format"] > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, and this "
+                f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
+            )
+        if values["format"] < OLDEST_FORMAT:
+            raise ModelFileError(
+                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, whose "
+                "network this version no longer has; train again"
+            )
+        if not isinstance(values[ITEM_KEY], dict):
+            raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")
+        return ModelInfo.from_dict(values), values
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
+
+
+def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
+    """Read a model: its network, in evaluation mode on the CPU, and its description.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign or of a later format.
+    """
+    info = read_info(src_path)
+    try:
+        with safe_open(src_path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            values = json.loads(file.metadata()[METADATA_KEY])
+        if values.pop(CHECKSUM_KEY, None) != _checksum(values, weights):
+            raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
+        network = S2Fin(S2FinConfig.from_dict(info.architecture))
+        _check_shapes(weights, network.state_dict())
+        network.load_state_dict(weights)
+    except ModelFileError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
+    if any((tensor <= 0).any() for name, tensor in weights.items() if name.endswith("std")):
+        raise ModelFileError(f"{src_path} is damaged: it holds deviations that are not above 0; train again")
+    return network.eval(), info
+
+
+def _check_shapes(weights: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Raise a ValueError that names the first difference only; torch lists them all."""
+    for name in sorted(weights.keys() | wanted.keys()):
+        given, own = (tuple(part[name].shape) if name in part else "nothing" for part in (weights, wanted))
+        if given != own:
+            raise ValueError(f"{name} is {given} in the file and {own} in the network")

@@ -1,0 +1,107 @@
+"""What a model says about itself beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from s2fin import S2FinConfig
+from s2fin_cli.core.classes import LandCoverClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class BandSet:
+    """The bands of one modality that a model was trained on.
+
+    Attributes:
+        modality: "hsi", "msi", "lidar", "dsm" or "sar".
+        count: data bands in the training raster.
+        indexes: 1-based numbers, among the data bands, of those in use.
+        dtype: the training raster's data type.
+        band_names: descriptions of the bands in use, empty where there is none.
+        wavelengths: centre wavelengths in nm of the bands in use, or None.
+        mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
+        scales, offsets: declared for the bands in use; the values are what was stored times the scale, plus the offset.
+            None in a model of format 1, which was trained on stored values.
+        colors: what colour the bands in use are marked as, empty where it is none, or None in a model of format 1.
+    """
+
+    modality: str
+    count: int
+    indexes: tuple[int, ...]
+    dtype: str
+    band_names: tuple[str, ...]
+    wavelengths: tuple[float, ...] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    scales: tuple[float, ...] | None = None
+    offsets: tuple[float, ...] | None = None
+    colors: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `dataclasses.asdict` and JSON made of it."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything about a model but its weights.
+
+    Attributes:
+        architecture: configuration of the network, as `S2FinConfig.to_dict` gives it.
+        bands: the modalities it was trained on, the passive image first.
+        classes: its classes, in the order of the logits.
+        training: how it was trained and validated, plain JSON values.
+        crs: WKT of the training grid's CRS, or None.
+        res: pixel width and height of the training grid in CRS units.
+        footprint: outline of the training grid, GeoJSON in longitude and latitude, or None where it has no CRS.
+        versions: of s2fin and torch.
+    """
+
+    architecture: dict[str, Any]
+    bands: tuple[BandSet, ...]
+    classes: tuple[LandCoverClass, ...]
+    training: dict[str, Any]
+    crs: str | None
+    res: tuple[float, float]
+    footprint: dict[str, Any] | None
+    versions: dict[str, str]
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of the window that is classified."""
+        return int(self.architecture["patch_size"])
+
+    @property
+    def input_size(self) -> int:
+        """Pixels a side of what the network looks at around a pixel."""
+        return S2FinConfig.from_dict(self.architecture).input_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError: something is missing or unknown.
+        """
+        return cls(
+            architecture=dict(values["architecture"]),
+            bands=tuple(BandSet.from_dict(bands) for bands in values["bands"]),
+            classes=tuple(LandCoverClass(c["id"], c["name"], tuple(c["color"])) for c in values["classes"]),
+            training=dict(values["training"]),
+            crs=values["crs"],
+            res=(values["res"][0], values["res"][1]),
+            footprint=values["footprint"],
+            versions=dict(values["versions"]),
+        )

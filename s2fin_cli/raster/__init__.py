@@ -1,0 +1,1 @@
+"""Rasters: reading, writing, class maps, pictures, and what headers say."""

@@ -1,0 +1,1 @@
+"""The stack: the passive image's grid, and every modality readable on it by window."""

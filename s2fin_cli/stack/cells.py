@@ -1,0 +1,208 @@
+"""Samples: cells of a stack around pixels of interest.
+
+Labelled pixels lie side by side in polygons, and pixels to learn from without a label lie anywhere. Both are kept as
+cells, squares aligned to the raster with a margin for the windows around their pixels: what neighbours share is read,
+kept and computed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.windows import Window
+
+from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.stack.stack import OpenStack, Stack, Tile
+    from s2fin_cli.vector.area import Area
+
+#: Pixels a side of a cell, without its margin.
+CELL_SIZE = 8
+#: Cells that are read at a time: bounds memory.
+CELLS_TO_READ = 64
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of both images, and the pixels of interest in them.
+
+    Attributes:
+        image: float32 (cells, bands, side, side) of the passive image, side = `CELL_SIZE` + 2 margin; NaN where there
+            is no data, mirrored within the margin beyond the raster's edge.
+        aux: likewise of the second image, or None.
+        index: int64 (n,), the cell that each pixel lies in.
+        rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
+    """
+
+    image: NDArray[np.float32]
+    aux: NDArray[np.float32] | None
+    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def select(self, which: NDArray[np.int64]) -> Cells:
+        """The same cells with some of the pixels."""
+        return replace(self, index=self.index[which], rows=self.rows[which], cols=self.cols[which])
+
+
+def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell, for each of (n,) pixels, whether it is of interest and every band of every modality has data there."""
+    result = np.empty(len(rows), dtype=bool)
+    with stack.open() as opened:
+        for positions, window in iter_blocks(rows, cols):
+            valid = opened.read(window).valid
+            result[positions] = valid[rows[positions] - window.row_off, cols[positions] - window.col_off]
+    return result
+
+
+class ValidPixels:
+    """Says of pixels of ascending rows whether they have data, as `have_data` does; each block is read once.
+
+    Args:
+        opened: the open stack.
+    """
+
+    def __init__(self, opened: OpenStack) -> None:
+        self._opened, self._number = opened, -1
+        height, width = opened.grid.shape
+        self._valid = np.zeros((min(BLOCK_SIZE, height), width), dtype=bool)
+        self._is_read = np.zeros(-(-width // BLOCK_SIZE), dtype=bool)
+
+    def of(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mask over (n,) pixels in row-major order."""
+        result = np.empty(len(rows), dtype=bool)
+        numbers = np.unique(rows // BLOCK_SIZE)
+        bounds = np.searchsorted(rows, [numbers * BLOCK_SIZE, (numbers + 1) * BLOCK_SIZE])
+        for number, (start, end) in zip(numbers.tolist(), bounds.T.tolist(), strict=True):
+            at = cols[start:end]
+            self._read(number, at)
+            result[start:end] = self._valid[rows[start:end] - number * BLOCK_SIZE, at]
+        return result
+
+    def _read(self, number: int, cols: NDArray[np.int64]) -> None:
+        """Read those blocks of a row of blocks that columns lie in, where they are not read yet."""
+        if number != self._number:
+            self._number, self._is_read[:] = number, False
+        height, width = self._opened.grid.shape
+        top = number * BLOCK_SIZE
+        wanted = np.bincount(cols // BLOCK_SIZE, minlength=len(self._is_read)) > 0
+        for block in np.flatnonzero(wanted & ~self._is_read).tolist():
+            left = block * BLOCK_SIZE
+            window = Window(left, top, min(BLOCK_SIZE, width - left), min(BLOCK_SIZE, height - top))
+            self._valid[: window.height, left : left + window.width] = self._opened.read(window).valid
+            self._is_read[block] = True
+
+
+def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
+    """Read the cells that pixels lie in.
+
+    Args:
+        stack: the stack.
+        rows: (n,) of the pixels in the raster.
+        cols: (n,) likewise.
+        margin: pixels to add to a cell on each side.
+    """
+    unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    tops, lefts = unique // (1 << 32) * CELL_SIZE, unique % (1 << 32) * CELL_SIZE
+    side = CELL_SIZE + 2 * margin
+    bands = [len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux)]
+    image = np.empty((len(unique), bands[0], side, side), np.float32)
+    aux = np.empty((len(unique), bands[1], side, side), np.float32) if stack.aux else None
+    with stack.open() as opened:
+        for positions, window in iter_blocks(tops, lefts):
+            tile, offsets = _read_whole_cells(opened, window, margin), (window.row_off, window.col_off)
+            for position in positions:
+                row, col = tops[position] - offsets[0], lefts[position] - offsets[1]
+                image[position] = tile.image[:, row : row + side, col : col + side]
+                if aux is not None and tile.aux is not None:
+                    aux[position] = tile.aux[:, row : row + side, col : col + side]
+    return Cells(image, aux, index.astype(np.int64), rows - tops[index], cols - lefts[index])
+
+
+def iter_cells(
+    stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int
+) -> Iterator[tuple[NDArray[np.int64], Cells]]:
+    """Read the cells that (n,) pixels lie in, some at a time, each time with the positions of the pixels in them."""
+    _, cell = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    order = np.argsort(cell, kind="stable")
+    firsts = np.arange(CELLS_TO_READ, cell.max(initial=0) + 1, CELLS_TO_READ)
+    for part in np.split(order, np.searchsorted(cell[order], firsts)):
+        yield part, read_cells(stack, rows[part], cols[part], margin=margin)
+
+
+def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:
+    """How many cells (n,) pixels lie in."""
+    return len(np.unique(_cell_numbers(rows, cols)))
+
+
+def _cell_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray((rows // CELL_SIZE) * (1 << 32) + cols // CELL_SIZE)
+
+
+def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
+    """Read the cells whose upper left pixels span a window; no data where a cell lies beyond the raster's edge."""
+    height, width = (
+        min(start + size - 1 + CELL_SIZE, limit) - start
+        for start, size, limit in (
+            (origins.row_off, origins.height, opened.grid.height),
+            (origins.col_off, origins.width, opened.grid.width),
+        )
+    )
+    tile = opened.read(Window(origins.col_off, origins.row_off, width, height), halo=margin)
+    missing = (origins.height - 1 + CELL_SIZE - height, origins.width - 1 + CELL_SIZE - width)
+    padding = ((0, 0), (0, missing[0]), (0, missing[1]))
+    parts = (None if part is None else np.pad(part, padding, constant_values=np.nan) for part in (tile.image, tile.aux))
+    image, aux = parts
+    assert image is not None  # noqa: S101  (a tile has an image)
+    return replace(tile, image=image, aux=aux)
+
+
+def scatter_pixels(
+    shape: tuple[int, int], *, cells: int, pixels: int, generator: np.random.Generator, area: Area | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of pixels that lie at random in cells that lie at random in a raster.
+
+    Args:
+        shape: (height, width) of the raster.
+        area: only cells that it touches are taken.
+        cells: how many cells at most.
+        pixels: how many pixels in all, as nearly as whole cells allow; each at most once.
+        generator: source of chance.
+    """
+    grid = [-(-side // CELL_SIZE) for side in shape]
+    candidates = np.arange(grid[0] * grid[1]) if area is None else np.flatnonzero(area.touched(CELL_SIZE))
+    chosen = candidates[generator.choice(len(candidates), min(cells, len(candidates)), replace=False)]
+    each = min(-(-pixels // len(chosen)), CELL_SIZE**2)
+    places = generator.permuted(np.tile(np.arange(CELL_SIZE**2), (len(chosen), 1)), axis=1)[:, :each]
+    rows = (chosen // grid[1])[:, None] * CELL_SIZE + places // CELL_SIZE
+    cols = (chosen % grid[1])[:, None] * CELL_SIZE + places % CELL_SIZE
+    inside = (rows < shape[0]) & (cols < shape[1])
+    return rows[inside].astype(np.int64), cols[inside].astype(np.int64)
+
+
+def whole_cells(
+    rows: NDArray[np.int64], cols: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of all pixels of a raster (height, width) in the cells that (n,) pixels lie in."""
+    unique = np.unique(_cell_numbers(rows, cols))
+    inner = np.arange(CELL_SIZE**2)
+    all_rows = ((unique // (1 << 32) * CELL_SIZE)[:, None] + inner // CELL_SIZE).ravel()
+    all_cols = ((unique % (1 << 32) * CELL_SIZE)[:, None] + inner % CELL_SIZE).ravel()
+    inside = (all_rows < shape[0]) & (all_cols < shape[1])
+    return all_rows[inside], all_cols[inside]
+
+
+def thin_out(rows: NDArray[np.int64], cols: NDArray[np.int64], *, cells: int) -> NDArray[np.bool_]:
+    """Mask over (n,) pixels of those in at most so many of their cells, evenly spread over the raster."""
+    unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
+    return np.asarray(index % -(-len(unique) // cells) == 0)

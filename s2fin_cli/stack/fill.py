@@ -1,0 +1,185 @@
+"""Values that stand for no data although the files do not say so."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.enums import Resampling
+from rasterio.windows import Window
+
+from s2fin_cli.stack.statistics import FEW_VALUES, sample_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.stack.stack import Layer, Stack
+
+#: Least share of the border's and of all pixels that have the value.
+BORDER_SHARE, SHARE = 0.05, 0.01
+#: Least share of a band's pixels that hold a void's value, and least number of the other values that it lies far from.
+VOID_SHARE, FEWEST_OTHERS = 0.01, 16
+#: An image of no more values than this is read at once, which is quicker than border by border.
+READ_AT_ONCE = FEW_VALUES
+#: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
+#: which has to be decoded as a whole.
+PIECE, PIECES = 128, 3
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What fills a border.
+
+    Attributes:
+        value: what all bands hold there.
+        share: of the image's pixels that hold it in all bands.
+        is_declared_otherwise: whether the files say in another way where there is no data.
+    """
+
+    value: float
+    share: float
+    is_declared_otherwise: bool = False
+
+
+@dataclass(frozen=True)
+class Void:
+    """A value that may stand for no data.
+
+    Attributes:
+        value: as it is stored.
+        share: of the pixels that hold it, at most, in one of the bands.
+        numbers: of the bands.
+        others: least and greatest of the other values of these bands.
+    """
+
+    value: float
+    share: float
+    numbers: tuple[int, ...]
+    others: tuple[float, float]
+
+
+def find_voids(stack: Stack) -> list[tuple[Layer, Void]]:
+    """Values that many pixels of a band hold and that lie far from all others, as -9999 does among heights.
+
+    A value is looked for at both ends of each band's values, what is no data left out. It fills at least `VOID_SHARE`
+    of the pixels, and is farther from the next value than the other values are from each other.
+    """
+    pixels = sample_pixels(_as_stored(stack), values=FEW_VALUES, few_tiles=True)
+    found = []
+    for layer, bands in stack.slices():
+        voids: dict[float, list[Void]] = {}
+        for number, values in zip(layer.numbers, pixels[:, bands].T, strict=True):
+            void = _void_of(values[np.isfinite(values)], number)
+            if void is not None:
+                voids.setdefault(void.value, []).append(void)
+        found += [(layer, _joined(parts)) for parts in voids.values()]
+    return found
+
+
+def _void_of(values: NDArray[np.float32], number: int) -> Void | None:
+    """The void's value among the values (n,) of a band."""
+    distinct, counts = np.unique(values.astype(np.float64), return_counts=True)
+    if len(distinct) <= FEWEST_OTHERS:
+        return None
+    for end, others in ((0, distinct[1:]), (-1, distinct[:-1])):
+        share = float(counts[end] / len(values))
+        if share >= VOID_SHARE and np.abs(others - distinct[end]).min() > others[-1] - others[0]:
+            return Void(float(distinct[end]), share, (number,), (float(others[0]), float(others[-1])))
+    return None
+
+
+def _joined(parts: list[Void]) -> Void:
+    """The void of several bands."""
+    numbers = tuple(number for part in parts for number in part.numbers)
+    lows, highs = zip(*(part.others for part in parts), strict=True)
+    return Void(parts[0].value, max(part.share for part in parts), numbers, (min(lows), max(highs)))
+
+
+def _as_stored(stack: Stack) -> Stack:
+    """The stack with values as they are stored, unmixed by resampling: nodata values are among them."""
+    image, *aux = (replace(layer, as_stored=True) for layer in stack.layers)
+    return replace(stack, image=image, aux=tuple(aux), resampling=Resampling.nearest)
+
+
+def find_fill(stack: Stack) -> Fill | None:
+    """The value that all bands of the passive image have where there is no image, or None.
+
+    Only images of two bands or more without a mask are looked at. The value fills at least `BORDER_SHARE` of
+    the border's and `SHARE` of all pixels, and it is 0 or one that no other value lies beyond.
+    """
+    stack = _as_stored(stack)
+    layer = stack.image
+    if len(layer.numbers) < 2 or any(info.alpha_indexes for info in layer.rasters):
+        return None
+    border = _border_pixels(stack)
+    has_data = np.isfinite(border).all(axis=1)
+    value, share = _most_common(border[has_data])
+    if share * has_data.mean() < BORDER_SHARE:
+        return None
+    is_declared = not has_data.all() or any(info.nodata is not None for info in layer.rasters)
+    pixels = sample_pixels(stack, values=FEW_VALUES)[:, : len(layer.numbers)]
+    share = float((pixels == value).all(axis=1).mean())
+    if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
+        return None
+    return Fill(value, share, is_declared)
+
+
+def _border_pixels(stack: Stack) -> NDArray[np.float32]:
+    """Pixels (n, bands) of the passive image along its border."""
+    height, width = stack.grid.shape
+    windows = list(_border((height, width)))
+    if height * width * len(stack.image.numbers) > READ_AT_ONCE:
+        parts = stack.read_scattered(windows, lambda tile: tile.image)
+    else:
+        with stack.open() as opened:
+            image = opened.image.read(opened.grid.window)
+        parts = [image[:, *window.toslices()] for window in windows]
+    masks = [_is_border(window, (height, width)) for window in windows]
+    return np.concatenate([part[:, mask].T for part, mask in zip(parts, masks, strict=True)])
+
+
+def _border(shape: tuple[int, int]) -> Iterator[Window]:
+    """Windows along the border: its corners, and pieces between them.
+
+    All of it would have all blocks along the border decoded, and of a raster in strips all there are.
+    """
+    height, width = shape
+    for row, col in itertools.product(_pieces(height), _pieces(width)):
+        piece = Window(col, row, min(PIECE, width), min(PIECE, height))
+        rows, cols = np.nonzero(_is_border(piece, shape))
+        if len(rows):
+            (top, bottom), (left, right) = ((int(at.min()), int(at.max()) + 1) for at in (rows, cols))
+            yield Window(col + left, row + top, right - left, bottom - top)
+
+
+def _is_border(window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Mask (height, width) of a window's pixels that lie on the border of a raster of a shape."""
+    rows, cols = (
+        np.isin(np.arange(start, start + length), (0, size - 1))
+        for start, length, size in zip(
+            (window.row_off, window.col_off), (window.height, window.width), shape, strict=True
+        )
+    )
+    return np.asarray(rows[:, None] | cols)
+
+
+def _pieces(length: int) -> list[int]:
+    """Where the pieces of a row or column begin: all but the last at a multiple of their length, as blocks do."""
+    last = length - min(PIECE, length)
+    starts = np.linspace(0, last, min(PIECES, -(-length // PIECE)))
+    return [round(start / PIECE) * PIECE for start in starts[:-1]] + [last]
+
+
+def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:
+    """The value that most of those pixels have whose bands agree, and their share of all."""
+    if not len(pixels):
+        return 0.0, 0.0
+    alike = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]
+    if not len(alike):
+        return 0.0, 0.0
+    values, counts = np.unique(alike, return_counts=True)
+    return float(values[counts.argmax()]), float(counts.max() / len(pixels))

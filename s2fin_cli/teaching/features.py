@@ -1,0 +1,154 @@
+"""What the teacher knows of a pixel: the values of both images there, and how they lie around it at several scales.
+
+Both images are told by the same kinds of features at the same scales, so that neither is a footnote to the other. Of an
+image with many bands the surroundings are told by its components: otherwise its hundreds of features would drown those
+of a second image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from s2fin.afcm import local_statistics
+from s2fin_cli.stack.cells import CELL_SIZE, iter_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from s2fin import S2Fin
+    from s2fin_cli.stack.cells import Cells
+    from s2fin_cli.stack.stack import Stack
+
+#: Sides of the squares around a pixel that are summarised, and how far they reach.
+SCALES = (3, 7, 15, 31)
+MARGIN = max(SCALES) // 2
+#: Bands of an image whose surroundings are told band by band; of more, the components are.
+FEW_BANDS = 16
+#: Scales at which the shape of spectra is told; of many bands at the first one alone.
+SHAPE_SCALES = (3, 15)
+#: Cells whose features are computed at a time: bounds memory.
+CELLS_AT_ONCE = 16
+#: Deviation of a standardised spectrum below which it has no shape but noise.
+FLATTEST = 1e-3
+
+#: float32 (n, features) by what they are: "bands", "components" and "shape" of the image and "aux", the second image's
+#: bands, alone for the pixel's own values, and with "mean" or "deviation" (which the shape has none of) and a scale for
+#: its surroundings, e.g. "bands mean 7"; "position" is row and column.
+Features = dict[str, "NDArray[np.float32]"]
+
+
+def pixel_features(network: S2Fin, cells: Cells) -> Features:
+    """Features of the pixels of cells.
+
+    Bands are the standardised ones of the passive image, and components its own; those of the second image, "aux", are
+    there if it is. The shape is the standard normal variate of the passive image's bands, or of their means.
+
+    Args:
+        network: what standardises values and knows the components.
+        cells: cells with a margin of `MARGIN` pixels at least.
+    """
+    return merged([(pixels, _features_of(network, cells, chosen, place)) for chosen, pixels, place in _groups(cells)])
+
+
+def features_at(network: S2Fin, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Features:
+    """Features of pixels (n,) of a stack, however many cells they lie in; with their positions.
+
+    Args:
+        network: what standardises values and knows the components.
+        stack: the stack.
+        rows: of the pixels in the raster.
+        cols: likewise.
+    """
+    read = [(part, pixel_features(network, cells)) for part, cells in iter_cells(stack, rows, cols, margin=MARGIN)]
+    return merged(read) | {"position": positions(rows, cols)}
+
+
+def merged(parts: Sequence[tuple[NDArray[np.int64], Features]]) -> Features:
+    """Features of all pixels, of parts of them and the positions (n,) of these."""
+    back = np.argsort(np.concatenate([positions for positions, _ in parts]))
+    return {name: np.concatenate([part[name] for _, part in parts])[back] for name in parts[0][1]}
+
+
+def positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows and columns of n pixels as (n, 2)."""
+    return np.stack([rows, cols], axis=1).astype(np.float32)
+
+
+def _groups(cells: Cells) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
+    """Cells, some at a time, the pixels (n,) that lie in them, and their places (3, n) there."""
+    order = np.argsort(cells.index, kind="stable")
+    starts = np.arange(0, len(cells.image), CELLS_AT_ONCE)
+    groups = np.split(order, np.searchsorted(cells.index[order], starts[1:]))
+    for start, group in zip(starts.tolist(), groups, strict=True):
+        place = np.stack([cells.index[group] - start, cells.rows[group], cells.cols[group]])
+        yield slice(start, start + CELLS_AT_ONCE), group, torch.from_numpy(place)
+
+
+def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
+    """Standardised bands and components (cells, side, side, C) of cells, and the bands of a second image, "aux"."""
+    device = network.image_mean.device
+    image = torch.from_numpy(cells.image[chosen]).to(device)
+    x, a = network.standardize(image, None if cells.aux is None else torch.from_numpy(cells.aux[chosen]).to(device))
+    maps = {"bands": x[:, : network.cfg.in_channels], "components": x[:, network.cfg.in_channels :]}
+    if cells.aux is not None:
+        maps["aux"] = a
+    return {name: part.permute(0, 2, 3, 1).contiguous() for name, part in maps.items()}
+
+
+@torch.inference_mode()
+def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> Features:
+    maps, place = _maps(network, cells, chosen), place.to(network.image_mean.device)
+    features = {}
+    for name, part in maps.items():
+        features.update(_summaries(name, part, place))
+    few_bands = maps["bands"].shape[3] <= FEW_BANDS
+    for scale in SHAPE_SCALES if few_bands else SHAPE_SCALES[:1]:
+        around = _around(maps["bands"], place, scale)[0]
+        features[f"shape mean {scale}"] = standard_normal_variate(around)
+    features["shape"] = standard_normal_variate(features["bands"])
+    return {name: values.cpu().numpy() for name, values in features.items()}
+
+
+def _summaries(name: str, maps: Tensor, place: Tensor) -> dict[str, Tensor]:
+    """Features of one kind of maps (cells, side, side, C) at places (3, n): cell, row and column."""
+    cell, row, col = place
+    margin = (maps.shape[1] - CELL_SIZE) // 2
+    found = {name: maps[cell, row + margin, col + margin]}
+    if name == "bands" and maps.shape[3] > FEW_BANDS:
+        return found
+    for scale in SCALES:
+        for kind, values in zip(("mean", "deviation"), _around(maps, place, scale), strict=True):
+            found[f"{name} {kind} {scale}"] = values
+    return found
+
+
+def _around(maps: Tensor, place: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (n, C) of maps (cells, side, side, C) over squares around places (3, n)."""
+    cell, row, col = place
+    border = (maps.shape[1] - CELL_SIZE) // 2 - scale // 2
+    inner = maps[:, border : maps.shape[1] - border, border : maps.shape[2] - border]
+    mean, deviation = (part[cell, row, col] for part in local_statistics(inner, scale))
+    return mean, deviation
+
+
+def standard_normal_variate(spectra: Tensor) -> Tensor:
+    """Each pixel's spectrum without its own mean over the bands, divided by its own deviation: its shape.
+
+    Gain and offset of a spectrum, by slope, shade or haze, change from place to place more than its shape. Formula:
+    Barnes et al. (1989), "Standard normal variate transformation and de-trending of near-infrared diffuse reflectance
+    spectra", Applied Spectroscopy 43(5); of standardised bands here, so that none outweighs the others.
+
+    Args:
+        spectra: (n, bands); a deviation below `FLATTEST` counts as that.
+
+    Returns:
+        a tensor of the same shape; of a single band all 0.
+    """
+    deviation, mean = torch.std_mean(spectra, dim=1, keepdim=True, correction=0)
+    return (spectra - mean) / deviation.clamp_min(FLATTEST)

@@ -1,0 +1,1 @@
+"""Features: reading, coverages of polygons, writing."""

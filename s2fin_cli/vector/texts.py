@@ -1,0 +1,29 @@
+"""Texts in the fields of features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from s2fin_cli.core.classes import plain_name
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+def plain_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The features with texts as they look, so that "Road" and "Road " are one class."""
+    frame = frame.copy()
+    for name in frame.columns.drop(frame.geometry.name):
+        if is_text(frame[name]):
+            plain = {value: plain_name(value) for value in frame[name].dropna().unique()}
+            frame[name] = frame[name].map(plain, na_action="ignore")
+    return frame
+
+
+def is_text(values: pd.Series) -> bool:
+    """Whether a field holds text, missing values aside."""
+    return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty") and not (
+        pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
+    )

@@ -1,0 +1,69 @@
+"""Why a vector file cannot be read, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s2fin_cli.core.snapshots import readable
+
+#: What files hold that did not come over as they should: how they begin, in lower case, and what to say of them.
+_HELD_INSTEAD = (
+    (b"version https://git-lfs", "holds a pointer of Git LFS and not the file itself; get it with: git lfs pull"),
+    (b"<!doctype html", "holds a web page and no data (often one that asks for a login); download it anew"),
+    (b"<html", "holds a web page and no data (often one that asks for a login); download it anew"),
+)
+#: What GDAL says, and what to say instead.
+_REASONS = (
+    (
+        "SHAPE_RESTORE_SHX",
+        "cannot be read without its file {stem}.shx; copy it too, or make it anew with: "
+        "ogrinfo --config SHAPE_RESTORE_SHX YES {path}",
+    ),
+    (
+        "database is locked",
+        "is locked by another program; save and close the file there (e.g. in QGIS), then run this again",
+    ),
+    ("database disk image is malformed", "is a GeoPackage that is damaged or was cut off; copy or download it anew"),
+)
+
+
+def what_is_wrong(cause: Exception, src_path: str | Path, wanted: str) -> str:
+    """Why a file cannot be read and what to do, as the rest of a sentence that begins with its name.
+
+    Args:
+        cause: what reading it raised.
+        src_path: the file.
+        wanted: what it may be.
+    """
+    path = Path(src_path)
+    if isinstance(cause, UnicodeDecodeError):
+        return _wrong_encoding(cause, path)
+    if (held := _held_instead(path)) is not None:
+        return held
+    reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
+    for part, words in _REASONS:
+        if part in reason:
+            return words.format(stem=path.stem, path=src_path)
+    reason = reason.replace(str(readable(src_path)), str(src_path))
+    return f"is not {wanted} that GDAL can read ({reason}); check the name and format"
+
+
+def _wrong_encoding(cause: UnicodeDecodeError, path: Path) -> str:
+    byte = f"the byte 0x{cause.object[cause.start]:02X}"
+    if path.suffix.lower() in (".mif", ".tab"):
+        return (
+            f"holds text with {byte}, which is not in the encoding that its line Charset declares; write the right "
+            'one there, such as Charset "WindowsLatin1", "WindowsCyrillic" or "UTF-8"'
+        )
+    return f"holds text that is not in the encoding that it should be in ({byte} is not UTF-8); save it as UTF-8"
+
+
+def _held_instead(path: Path) -> str | None:
+    """What a file holds that is no data; None where that is not known."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not head:
+        return "is empty (0 bytes); copy or download it anew"
+    return next((words for begin, words in _HELD_INSTEAD if head.lstrip().lower().startswith(begin)), None)

@@ -1,0 +1,1 @@
+"""One module a command: options in, files and a result out. Nothing here prints."""

@@ -1,0 +1,82 @@
+"""An image warped onto the grid of another, as training and classification see it, in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.geo.windows import clip, iter_tiles
+from s2fin_cli.raster.classmap import check_raster_path, create_image
+from s2fin_cli.stack.stack import coregister, stack_of
+from s2fin_cli.workflows.members import input_files
+
+if TYPE_CHECKING:
+    from s2fin_cli.core.options import AlignOptions
+    from s2fin_cli.stack.coregistration import Displacement
+
+TILE_SIZE = 512
+
+
+@dataclass(frozen=True)
+class AlignResult:
+    """What alignment gave.
+
+    Attributes:
+        output: path of the aligned image.
+        displacement: how far it lay off, if that was asked for.
+        valid: share of its pixels that have data in all bands.
+    """
+
+    output: Path
+    displacement: Displacement | None
+    valid: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        found = None if self.displacement is None else self.displacement.to_dict()
+        return {"output": str(self.output), "valid": self.valid, "displacement": found}
+
+
+def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
+    """Warp an image onto the grid of another and write it, float32 with NaN where there is no data.
+
+    Args:
+        options: the options.
+        progress: told how far it is.
+
+    Raises:
+        S2finError: something is wrong with the inputs, options or output; nothing is written.
+    """
+    dst_path = Path(options.output)
+    check_raster_path(dst_path)
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
+    stack = stack_of(replace(options, coregister="off"))
+    if len(stack.aux) != 1:
+        raise UsageError(f"one image is aligned at a time, and {len(stack.aux)} were given beside --like; give one")
+    found = None
+    if options.coregister == "shift":
+        stack, (found,) = coregister(stack)
+    layer, grid, extent = stack.aux[0], stack.grid.crop(stack.extent), stack.extent
+    windows = list(iter_tiles(grid.shape, (TILE_SIZE, TILE_SIZE), offset=(extent.row_off, extent.col_off)))
+    valid = 0
+    with (
+        staged([dst_path], overwrite=options.overwrite) as (tmp_path,),
+        stack.open() as opened,
+        create_image(tmp_path, grid, layer.band_names, wavelengths=layer.wavelengths) as writer,
+    ):
+        for done, window in enumerate(windows, start=1):
+            tile = opened.read(window)
+            values = tile.aux
+            assert values is not None  # noqa: S101  there is one modality
+            if tile.inside is not None:
+                values[:, ~tile.inside] = np.nan
+            valid += int(np.isfinite(values).all(axis=0).sum())
+            writer.write(values, clip(window, extent)[0])
+            progress("aligning", done, len(windows))
+    return AlignResult(dst_path, found, valid / (grid.height * grid.width))

@@ -1,0 +1,77 @@
+"""The use case of the demonstration: the example scene from labels to an assessed map and a picture of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.core.errors import InputError, OutputError
+from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.core.options import ClassifyOptions, TrainOptions
+from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
+from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.evaluate import evaluate
+from s2fin_cli.workflows.train import train
+
+if TYPE_CHECKING:
+    from s2fin_cli.assess.metrics import Accuracy
+
+#: Bands of the example's image that make a natural-colour picture.
+RGB_INDEXES = (3, 2, 1)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demonstration gave: its files by what they are, and the map's accuracy."""
+
+    paths: dict[str, Path]
+    accuracy: Accuracy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        return {**{name: str(path) for name, path in self.paths.items()}, "accuracy": self.accuracy.to_dict()}
+
+
+def example_folder() -> Path:
+    """The folder of the example scene: in the installed package, or in the source tree.
+
+    Raises:
+        InputError: it is in neither.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "examples" / "olinda", package.parent / "examples" / "olinda"):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"the example scene is missing from {package}; install s2fin again")
+
+
+def run_demo(output: str, *, overwrite: bool = False, progress: Progress = silent) -> DemoResult:
+    """Train on the example, classify it, assess the map and draw it.
+
+    Args:
+        output: folder for the results, made if missing.
+        overwrite: whether results may already be there.
+        progress: told how far it is.
+
+    Raises:
+        S2finError: the results cannot be written.
+    """
+    example, folder = example_folder(), Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    names = {"model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "picture": "map.png"}
+    paths = {kind: folder / name for kind, name in names.items()}
+    check_outputs(list(paths.values()), overwrite=overwrite)
+    msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
+    train(TrainOptions(msi=msi, dsm=dsm, labels=labels, output=paths["model"], overwrite=overwrite), progress=progress)
+    classify(
+        ClassifyOptions(msi=msi, dsm=dsm, model=paths["model"], output=paths["map"], overwrite=overwrite),
+        progress=progress,
+    )
+    with staged([paths["picture"]], overwrite=overwrite) as (tmp_path,):
+        write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), map_panel(paths["map"])])
+    return DemoResult(paths, evaluate(paths["map"], example / "validation.shp"))

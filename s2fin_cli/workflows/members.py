@@ -1,0 +1,86 @@
+"""The files that inputs consist of, none of which an output may replace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyogrio.errors
+import pyogrio.raw
+
+from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.files import companions
+from s2fin_cli.core.names import followed, is_dataset_name, vector_name
+from s2fin_cli.core.virtual import local_file, sources_of
+from s2fin_cli.raster.read import open_raster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s2fin_cli.core.options import StrPath
+
+#: Suffixes of files that consist of themselves, and that some driver of GDAL would read from end to end.
+_PLAIN = (".csv", ".tsv", ".txt", ".xyz", ".geojson", ".s2fin", ".mat")
+
+
+def input_files(inputs: Iterable[StrPath | None]) -> dict[str, str]:
+    """The files that inputs consist of, each with the input that it belongs to.
+
+    Besides the inputs themselves these are the sources of virtual datasets, what GDAL lists of a raster (headers,
+    masks, overviews, world files), the containers and archives that names of GDAL's own are about, the targets of
+    links, and the files of a folder. Nothing but headers is read, and what is missing has no files.
+
+    Args:
+        inputs: paths and names of GDAL's own; None stands for an input that was not given.
+    """
+    found: dict[str, str] = {}
+    for given in dict.fromkeys(str(path) for path in inputs if path is not None):
+        found.setdefault(given, given)
+        for path in _parts(given):
+            found.setdefault(path, given)
+    return found
+
+
+def _parts(given: str) -> list[str]:
+    """The files that one input consists of."""
+    if is_dataset_name(given):
+        main = local_file(given)
+        parts = _listed(given)
+    else:
+        main = followed(given)
+        parts = [] if main.lower().endswith(_PLAIN) or os.path.isdir(main) else _listed(given)
+    if main is None:
+        return parts
+    if os.path.isdir(main):
+        return [main, *(entry.path for entry in os.scandir(main) if entry.is_file())]
+    beside = [str(path) for path in companions(Path(main))]
+    named = [local_file(source.path) or source.path for source in sources_of(main)]
+    return [main, *beside, *parts, *named]
+
+
+def _listed(given: str) -> list[str]:
+    """What GDAL lists of a raster, as files of this machine."""
+    try:
+        with open_raster(given) as src:
+            files = list(src.files)
+            if src.driver == "GTI":
+                files += _tiles(given)
+    except (S2finError, OSError):  # which is for whoever reads it to tell
+        return []
+    return [path for name in files if (path := local_file(name)) is not None]
+
+
+def _tiles(given: str) -> list[str]:
+    """The rasters that an index of tiles names, which GDAL does not list."""
+    main = local_file(given) or given
+    indexes = [main, *(source.path for source in sources_of(main))]
+    found: list[str] = []
+    for index in indexes:
+        with contextlib.suppress(pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError):
+            with vector_name(index) as name:
+                fields = pyogrio.raw.read(name, columns=["location"], read_geometry=False)[3]
+            found += [str(place) for column in fields for place in column if place]
+    # NOTE: GDAL looks for them in the current folder, later versions beside the index too.
+    return [os.path.join(folder, place) for place in found for folder in ("", os.path.dirname(main))]

@@ -1,0 +1,447 @@
+"""The command line, in this process: messages, exit codes, streams, project file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from click.testing import Result
+from numpy.typing import NDArray
+
+import s2fin_cli
+from s2fin_cli.cli.main import cli, main
+from s2fin_cli.core.options import ClassifyOptions, TrainOptions
+from s2fin_cli.inference.engine import Engine
+from s2fin_cli.training import loop as training
+from tests.scenes import CRS_CODE, SHAPE, TRANSFORM, Run, Scene, make_heights, make_image, read_tif, write_tif
+
+QUICK = ("--patch-size", 5, "--epochs", 1, "--batch-size", 8, "--device", "cpu", "--no-refit")
+
+
+def failed(result: Result, *, code: int = 1) -> str:
+    """The one message of a failed command."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.lower().startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    return errors[0]
+
+
+def succeeded(result: Result) -> Result:
+    assert result.exit_code == 0, result.output
+    return result
+
+
+# ---- what commands print ---------------------------------------------------------------------------------------------
+
+
+def test_version_and_help(run: Run) -> None:
+    assert succeeded(run("--version")).stdout == f"s2fin, version {s2fin_cli.__version__}\n"
+    text = succeeded(run("-h")).stdout
+    for name in cli.commands:
+        assert name in text
+        assert "--verbose" in succeeded(run(name, "--help")).stdout
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> None:
+    trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK))
+    assert trained.stdout == ""
+    assert "OA " in trained.stderr
+    assert "model: model.s2fin" in trained.stderr
+    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif"))
+    assert mapped.stdout == ""
+    assert "model: model.s2fin, found in the current directory" in mapped.stderr
+    assert "forest" in mapped.stderr
+    written = {"map.tif", "map.tif.aux.xml", "map.qml", "map.gpkg"}
+    assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", *written}
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: Scene) -> None:
+    trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 2))
+    for epoch in (1, 2):
+        assert re.search(rf"^training: {epoch} of 2  loss \d\.\d{{3}}$", trained.stderr, re.MULTILINE)
+    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--tile-size", 16, "--stride", 1))
+    told = re.findall(r"^classifying: (\d+) of (\d+)$", mapped.stderr, re.MULTILINE)
+    assert len(told) == 10
+    assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before(run: Run, scene: Scene) -> None:
+    arguments = ("train", *scene.arguments, "--labels", scene.labels, *QUICK[:-1])
+    heading = "accuracy on the pixels held out"
+    assert f"{heading}, before the final training on all labels:" in succeeded(run(*arguments)).stderr
+    assert f"{heading}:" in succeeded(run(*arguments, "--no-refit", "--overwrite")).stderr
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_json_and_quiet(run: Run, scene: Scene) -> None:
+    trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--json", "-q"))
+    assert trained.stderr == ""
+    answer = json.loads(trained.stdout)
+    assert answer["model"] == "model.s2fin"
+    assert [c["name"] for c in answer["classes"]] == ["forest", "meadow", "water"]
+    assert 0 <= answer["training"]["validation"]["overall_accuracy"] <= 1
+    mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--json"))
+    answer = json.loads(mapped.stdout)
+    assert (answer["map"], answer["polygons"], answer["confidence"]) == ("map.tif", "map.gpkg", None)
+    assert sum(c["pixels"] for c in answer["classes"]) == SHAPE[0] * SHAPE[1]
+    quiet = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "-q", "--overwrite"))
+    assert quiet.output == ""
+    inspected = succeeded(run("inspect", "model.s2fin", "--json", "-q"))
+    assert json.loads(inspected.stdout)["kind"] == "model"
+    assert inspected.stderr == ""
+    assessed = succeeded(run("evaluate", "--map", "map.tif", "--reference", scene.labels, "--json", "-q"))
+    assert json.loads(assessed.stdout)["n"] == 15 * 16
+    assert assessed.stderr == ""
+
+
+def test_quiet_and_verbose_exclude_each_other(run: Run, scene: Scene) -> None:
+    assert "-q and -v exclude each other" in failed(run("inspect", scene.hsi, "-q", "-v"), code=2)
+
+
+def test_a_traceback_with_verbose_only(run: Run) -> None:
+    arguments = ("inspect", "none.tif")
+    assert "Traceback" not in run(*arguments).stderr
+    verbose = run(*arguments, "-v")
+    assert verbose.exit_code == 1
+    assert "Traceback" in verbose.stderr
+    assert "RasterError" in verbose.stderr
+    assert verbose.stdout == ""
+
+
+def test_a_defect_is_told_as_one(run: Run, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("s2fin_cli.workflows.inspect.describe", fail)
+    text = failed(run("inspect", scene.hsi))
+    assert "unexpected ZeroDivisionError: by zero; run it again with -v to see where" in text
+    verbose = run("inspect", scene.hsi, "-v")
+    assert verbose.exit_code == 1
+    assert "Traceback" in verbose.stderr
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_an_interrupt_before_the_first_epoch_leaves_nothing(
+    run: Run, scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(_: training._Run) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Run, "train_epoch", interrupted)
+    result = run("train", *scene.arguments, "--labels", scene.labels, *QUICK)
+    assert result.exit_code == 1
+    assert "interrupted before it was done" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_request_to_end_leaves_nothing(
+    scene: Scene, model: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object) -> None:
+        assert any(in_folder.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)  # the signal comes now
+
+    monkeypatch.setattr(Engine, "predict", terminate)
+    monkeypatch.setattr("sys.argv", ["s2fin", "classify", *scene.arguments, "-m", str(model), "-o", "map.tif", "-q"])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not list(in_folder.iterdir())
+
+
+# ---- wrong usage: exit code 2 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--patch-size", "4"], "patch_size is 4; it must be odd, 5 to 21"),
+        (["--patch-size", "23"], "patch_size is 23"),
+        (["--epochs", "0"], "epochs is 0; it must be"),
+        (["--epochs", "many"], "'many' is not a valid integer"),
+        (["--learning-rate", "0"], "learning_rate is 0.0"),
+        (["--learning-rate", "nan"], "learning_rate is nan"),
+        (["--validation", "1"], "validation is 1.0"),
+        (["--split", "rows"], "'rows' is not one of"),
+        (["--device", "abacus"], "'abacus' is not one of"),
+        (["--epoch", "3"], "No such option"),
+    ],
+)
+def test_wrong_values_of_options(run: Run, scene: Scene, arguments: list[str], message: str) -> None:
+    result = run("train", *scene.arguments, "--labels", scene.labels, *arguments)
+    assert message in failed(result, code=2)
+
+
+def test_missing_options(run: Run, scene: Scene, tmp_path: Path) -> None:
+    assert "no passive image was given; name it with --hsi or --msi" in failed(
+        run("train", "--lidar", scene.lidar, "--labels", scene.labels), code=2
+    )
+    assert "Missing option '--labels'" in failed(run("train", *scene.arguments), code=2)
+    assert "Missing option '-o'" in failed(run("classify", *scene.arguments), code=2)
+    assert "No such command 'clasify'" in failed(run("clasify"), code=2)
+    assert "stride is 2; it must be odd, at least 1" in failed(
+        run("classify", *scene.arguments, "-o", "m.tif", "--stride", 2), code=2
+    )
+    assert "tile_size is 8" in failed(run("classify", *scene.arguments, "-o", "m.tif", "--tile-size", 8), code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_model_anywhere(run: Run, scene: Scene) -> None:
+    text = failed(run("classify", *scene.arguments, "-o", "map.tif"))
+    assert "no model: there is no model.s2fin in" in text
+    assert "$S2FIN_MODEL is not set" in text
+
+
+def test_the_environment_names_the_model(run: Run, scene: Scene, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2FIN_MODEL", str(model))
+    result = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--no-vector"))
+    assert "named by $S2FIN_MODEL" in result.stderr
+    Path("model.s2fin").write_bytes(b"damaged")
+    assert "model.s2fin is not a model file" in failed(run("classify", *scene.arguments, "-o", "other.tif"))
+    succeeded(run("classify", *scene.arguments, "-o", "other.tif", "-m", model, "--no-vector"))
+
+
+# ---- inputs that do not go together: exit code 1 ---------------------------------------------------------------------
+
+
+def test_images_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> None:
+    image, heights = make_image(scene.truth), make_heights(scene.truth)
+    text_file = tmp_path / "text.tif"
+    text_file.write_text("no raster", encoding="utf-8")
+    no_crs = write_tif(tmp_path / "no_crs.tif", heights, crs=None)
+    far = write_tif(tmp_path / "far.tif", heights, transform=Affine.translation(90_000, 0) * TRANSFORM)
+    rotated = write_tif(tmp_path / "rotated.tif", image, transform=TRANSFORM * Affine.rotation(10))
+    empty = write_tif(tmp_path / "empty.tif", np.full(SHAPE, np.nan, np.float32))
+    cases: list[tuple[Any, Any, str]] = [
+        (scene.folder / "none.tif", scene.lidar, "none.tif does not exist"),
+        (scene.hsi, scene.folder / "none.tif", "none.tif does not exist"),
+        (text_file, scene.lidar, "is not a raster that GDAL can read"),
+        (scene.labels, scene.lidar, "labels.gpkg"),
+        (scene.hsi, tmp_path, "is a folder"),
+        (scene.hsi, no_crs, f"no_crs.tif has no CRS but --hsi {scene.hsi} has {CRS_CODE}"),
+        (scene.hsi, far, "does not overlap"),
+        (rotated, scene.lidar, "rotated grid"),
+        (scene.hsi, empty, "has no data where the image lies"),
+    ]
+    for hsi, lidar, message in cases:
+        result = run("train", "--hsi", hsi, "--lidar", lidar, "--labels", scene.labels, *QUICK)
+        assert message in failed(result)
+        assert not Path("model.s2fin").exists()
+
+
+def write_vector(path: Path, geometries: list[Any], names: list[str]) -> Path:
+    gpd.GeoDataFrame({"class": names}, geometry=geometries, crs=CRS_CODE).to_file(path)
+    return path
+
+
+def square(col: float, row: float, side: float = 6) -> shapely.Polygon:
+    """A square from a pixel on."""
+    (left, top), (right, bottom) = TRANSFORM * (col, row), TRANSFORM * (col + side, row + side)
+    return shapely.box(left, bottom, right, top)
+
+
+def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.gpkg"
+    gpd.GeoDataFrame({"class": []}, geometry=[], crs=CRS_CODE).to_file(empty, driver="GPKG")
+    outside = write_vector(tmp_path / "out.gpkg", [square(500, 0), square(520, 0)], ["a", "b"])
+    single = write_vector(tmp_path / "single.gpkg", [square(0, 0), square(20, 0)], ["a", "a"])
+    floats = write_tif(tmp_path / "floats.tif", (scene.truth + 0.25).astype(np.float32))
+    cases: list[tuple[Path, list[object], str]] = [
+        (tmp_path / "none.gpkg", [], "none.gpkg does not exist"),
+        (empty, [], "holds no features"),
+        (outside, [], "no labelled pixel lies in the image"),
+        (single, [], "all labels are of one class (a)"),
+        (floats, [], "class numbers must be whole numbers"),
+        (scene.labels, ["--label-field", "kind"], "has no field 'kind'; its fields are: class"),
+    ]
+    for labels, more, message in cases:
+        assert message in failed(run("train", *scene.arguments, "--labels", labels, *more, *QUICK))
+        assert not Path("model.s2fin").exists()
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Scene, tmp_path: Path) -> None:
+    point = square(30, 30, side=1)
+    labels = write_vector(
+        tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0), square(2, 42), point], ["a", "b", "b", "rare"]
+    )
+    result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
+    assert "warning: class 'rare' has only 1 labelled pixels" in result.stderr
+    assert "too few labels to validate these classes" in result.stderr
+    assert json.loads(result.stdout)["training"]["labelled_pixels"]["rare"] == 1
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, tmp_path: Path) -> None:
+    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0, 7)], ["a", "b"])
+    result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
+    assert "no class has labels enough to hold some out" in result.stderr
+    answer = json.loads(result.stdout)["training"]
+    assert (answer["validation"], answer["validation_pixels"]) == (None, 0)
+    assert answer["cross_validation"]["n"] == 98, "pixel by pixel, for want of other polygons"
+    assert succeeded(run("inspect", "model.s2fin")).stdout.count("held out") == 1
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_few_labels_are_not_held_out_and_the_figures_are_the_ensembles(run: Run, scene: Scene, tmp_path: Path) -> None:
+    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 4), square(44, 0, 4), square(20, 2)], ["a", "a", "b"])
+    arguments = ("train", *scene.arguments, "--labels", labels, *QUICK, "--overwrite")
+    result = succeeded(run(*arguments, "--json"))
+    assert "labels are too few to hold any out" in result.stderr
+    assert "accuracy of the ensemble that taught the network, by cross-validation on the labels:" in result.stderr
+    assert "on the pixels held out" not in result.stderr
+    assert "OA " in result.stderr
+    answer = json.loads(result.stdout)["training"]
+    assert (answer["validation"], answer["split"], answer["train_pixels"]) == (None, "none", 68)
+    assert 0 <= answer["cross_validation"]["overall_accuracy"] <= 1
+    assert succeeded(run(*arguments, "-q")).output == ""
+    assert "too few to hold any out" not in succeeded(run(*arguments, "--validation", 0)).stderr, "none were asked for"
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
+    image = make_image(scene.truth).astype(np.float32)
+    image[0, 10, 5:9] = np.nan
+    image[1, 11, 5] = np.inf
+    image[2, 9, 5] = -9
+    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=-9)
+    arguments = ("--hsi", hsi, "--lidar", scene.lidar, "--labels", scene.labels)
+    result = succeeded(run("train", *arguments, *QUICK))
+    assert "warning: 6 labelled pixels have no data in some image and are left out" in result.stderr
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_a_class_that_lies_in_nodata_is_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
+    heights: NDArray[np.float32] = make_heights(scene.truth)
+    heights[scene.truth == 3] = np.nan
+    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    arguments = ("--hsi", scene.hsi, "--lidar", lidar, "--labels", scene.labels)
+    result = succeeded(run("train", *arguments, *QUICK, "--json"))
+    assert "classes without a labelled pixel that has data are left out: water" in result.stderr
+    assert [c["name"] for c in json.loads(result.stdout)["classes"]] == ["forest", "meadow"]
+
+
+def test_labels_that_all_lie_in_nodata(run: Run, scene: Scene, tmp_path: Path) -> None:
+    heights: NDArray[np.float32] = make_heights(scene.truth)
+    labelled = np.zeros(SHAPE, bool)
+    for row in range(3):
+        for col in range(5):
+            labelled[20 * row + 6 : 20 * row + 14, 14 * col + 3 : 14 * col + 11] = True
+    heights[labelled] = np.nan
+    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    text = failed(run("train", "--hsi", scene.hsi, "--lidar", lidar, "--labels", scene.labels, *QUICK))
+    assert "no labelled pixel has data in all images" in text
+
+
+# ---- project file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_the_project_file_gives_inputs_and_options(run: Run, scene: Scene, tmp_path: Path) -> None:
+    Path("s2fin.toml").write_text(
+        f'hsi = "{scene.hsi}"\nlidar = "{scene.lidar}"\ndevice = "cpu"\n\n'
+        '[train]\npatch-size = 5\nepochs = 2\nbatch_size = 8\n\n[classify]\noutput = "map.tif"\nvector = false\n',
+        encoding="utf-8",
+    )
+    result = succeeded(run("train", "--labels", scene.labels, "--epochs", 1, "--json"))
+    training_answer = json.loads(result.stdout)["training"]
+    assert (training_answer["batch_size"], training_answer["epochs"]) == (8, 1), "the command line comes first"
+    succeeded(run("classify"))
+    assert (tmp_path / "map.tif").is_file()
+    assert not (tmp_path / "map.gpkg").exists()
+
+
+def test_mistakes_in_the_project_file(run: Run, scene: Scene) -> None:
+    project = Path("s2fin.toml")
+    for content, message in [
+        ("[train]\nepoch = 3\n", "unknown key 'epoch'; did you mean 'epochs'?"),
+        ("hsi =", "is not valid TOML"),
+        ("[train]\nepochs = 'many'\n", "epochs is 'many'; it must be a whole number"),
+        ("[train]\npatch_size = 4\n", "patch_size is 4"),
+    ]:
+        project.write_text(content, encoding="utf-8")
+        assert message in failed(run("train", *scene.arguments, "--labels", scene.labels), code=2)
+    project.unlink()
+    assert "cannot be read" in failed(run("--config", "none.toml", "inspect", scene.hsi), code=2)
+
+
+# ---- the command line and the Python API are one ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "options"), [("train", TrainOptions), ("classify", ClassifyOptions)])
+def test_defaults_are_the_same(name: str, options: Any) -> None:
+    required = {"train": {"labels": "x"}, "classify": {"output": "x"}}[name]
+    arguments = ["--hsi", "x", *(part for key, value in required.items() for part in (f"--{key}", value))]
+    given = cli.commands[name].make_context(name, arguments).params
+    nothing = {"msi": (), "lidar": (), "dsm": (), "sar": ()}  # an option that may come several times and did not
+    own = {key: value for key, value in given.items() if key not in ("as_json", "quiet", "verbose")}
+    assert own == {**vars(options(hsi=("x",), **required)), **nothing}
+
+
+def test_python_and_command_line_give_the_same_map(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+
+    def listen(stage: str, done: int, total: int, **figures: float) -> None:
+        stages.append(stage)
+
+    result = s2fin_cli.classify(
+        hsi=scene.hsi, lidar=str(scene.lidar), model=model, output=tmp_path / "api.tif", progress=listen
+    )
+    succeeded(run("classify", *scene.arguments, "-m", model, "-o", "cli.tif"))
+    assert np.array_equal(read_tif(result.outputs.map), read_tif(tmp_path / "cli.tif"))
+    assert (tmp_path / "api.tif").read_bytes() == (tmp_path / "cli.tif").read_bytes()
+    assert set(stages) == {"classifying", "polygons"}
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_python_and_command_line_give_the_same_model(run: Run, scene: Scene, tmp_path: Path) -> None:
+    s2fin_cli.train(
+        **scene.images, labels=scene.labels, output=tmp_path / "api.s2fin", patch_size=5, epochs=1, batch_size=8,
+        device="cpu", refit=False,
+    )  # fmt: skip
+    succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK))
+    assert Path("api.s2fin").read_bytes() == Path("model.s2fin").read_bytes()
+
+
+def test_mistakes_in_python_are_named(scene: Scene) -> None:
+    from s2fin_cli.core.errors import S2finError, UsageError
+
+    cases: list[tuple[Callable[..., object], dict[str, Any], str]] = [
+        (s2fin_cli.train, {"epoch": 3}, "unknown option 'epoch'; did you mean 'epochs'"),
+        (s2fin_cli.classify, {"tilesize": 64}, "did you mean 'tile_size'"),
+        (s2fin_cli.classify, {"zzz": 1}, "known are: hsi, msi"),
+        (s2fin_cli.train, {"hsi": "a.tif"}, "missing 1 required keyword-only argument: 'labels'"),
+        (s2fin_cli.train, {"labels": "a.shp"}, "no passive image"),
+        (s2fin_cli.train, {"hsi": "a.tif", "labels": "a.shp", "epochs": "3"}, "epochs is '3'"),
+    ]
+    for call, options, message in cases:
+        with pytest.raises(UsageError, match=message):
+            call(**options)
+    with pytest.raises(S2finError, match="does not exist"):
+        s2fin_cli.train(hsi=scene.folder / "none.tif", labels=scene.labels, output=scene.folder / "m.s2fin")
+
+
+@pytest.mark.parametrize("output", [".", ""])
+def test_a_map_without_a_name(run: Run, scene: Scene, model: Path, output: str) -> None:
+    assert "rasters are GeoTIFFs" in failed(run("classify", *scene.arguments, "-m", model, "-o", output), code=2)

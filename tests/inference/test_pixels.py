@@ -1,0 +1,82 @@
+"""Scattered pixels are told as a map of the whole scene tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from s2fin_cli.core.options import ClassifyOptions
+from s2fin_cli.inference.engine import Engine
+from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
+from s2fin_cli.model.file import read_model
+from s2fin_cli.stack.stack import Stack, build_stack
+from s2fin_cli.workflows.classify import classify
+from tests.scenes import SHAPE, read_tif
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tests.scenes import Scene
+
+#: The corners, both sides of the edges of cells, and pixels anywhere, one of them twice.
+CORNERS = [(0, 0), (0, SHAPE[1] - 1), (SHAPE[0] - 1, 0), (SHAPE[0] - 1, SHAPE[1] - 1)]
+EDGES = [(47, 47), (48, 47), (47, 48), (48, 48), (15, 16), (16, 15)]
+
+
+def scattered() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    generator = np.random.default_rng(0)
+    anywhere = generator.integers(SHAPE, size=(40, 2))
+    places = generator.permutation(np.concatenate([CORNERS, EDGES, anywhere, anywhere[:1]]))
+    return places[:, 0], places[:, 1]
+
+
+def stack_of(scene: Scene) -> Stack:
+    return build_stack({name: [str(path)] for name, path in scene.images.items()})
+
+
+@pytest.mark.parametrize("stride", [1, 3, None])
+def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path: Path, stride: int | None) -> None:
+    """In the order that they are given in, whatever cells they lie in."""
+    outputs: dict[str, Any] = {"output": tmp_path / "map.tif", "probabilities": tmp_path / "probs.tif", "vector": False}
+    classify(ClassifyOptions(**{**scene.images, **outputs, "model": model, "stride": stride, "device": "cpu"}))
+    expected = read_tif(tmp_path / "probs.tif")
+    rows, cols = scattered()
+    engine = Engine(read_model(model)[0], torch.device("cpu"), stride=stride)
+    found = predict_pixels(engine, stack_of(scene), rows, cols)
+    assert found.dtype == np.float32
+    assert found.shape == (len(rows), 3)
+    # windows that no pixel needs are left out of the batches, which the rounding tells
+    assert found == pytest.approx(expected[:, rows, cols].T, abs=1e-5)
+    assert expected[:, rows, cols].std(axis=1).min() > 0.1, "they are not all alike"
+
+
+def test_no_more_is_computed_than_they_need(scene: Scene, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tile that any of them lies in once, and there no pixel but theirs: the engine leaves out all other cells."""
+    engine = Engine(read_model(model)[0], torch.device("cpu"), stride=1)
+    computed: list[Tensor] = []
+    predict = engine.predict
+
+    def watch(image: Tensor, aux: Tensor | None, valid: Tensor) -> Tensor:
+        computed.append(valid)
+        return predict(image, aux, valid)
+
+    monkeypatch.setattr(engine, "predict", watch)
+    rows, cols = scattered()
+    predict_pixels(engine, stack_of(scene), rows, cols)
+    side = CELLS_A_SIDE * engine.cell_size
+    assert len(computed) == len(set(zip(rows // side, cols // side, strict=True)))
+    assert all(max(valid.shape) <= side for valid in computed)
+    assert sum(int(valid.sum()) for valid in computed) == len(set(zip(rows, cols, strict=True)))
+
+
+def test_a_single_pixel(scene: Scene, model: Path) -> None:
+    engine = Engine(read_model(model)[0], torch.device("cpu"))
+    probs = predict_pixels(engine, stack_of(scene), np.array([59]), np.array([69]))
+    assert probs.sum() == pytest.approx(1, abs=1e-5)
+    assert probs.argmax() + 1 == scene.truth[59, 69]
