@@ -1,13 +1,22 @@
-"""How long-running work tells how far it is, without knowing who listens."""
+"""How long-running work reports how far it is, and how it is asked to end early, without knowing by whom.
+
+Who runs a job gives it a `Progress` and a `Stop`. A job with nothing to keep wraps the one with the other once, by
+`stoppable`, and ends wherever it reports progress. A job that has something to keep catches `Stopped` there, and calls
+`Stop.check` at its own steps too.
+"""
+
+from __future__ import annotations
 
 from typing import Protocol
+
+from s2fin_cli.core.errors import S2finError
 
 
 class Progress(Protocol):
     """Called again and again while work goes on."""
 
     def __call__(self, stage: str, done: int, total: int, **figures: float) -> None:
-        """Tell that `done` of `total` steps of a stage are done.
+        """Report that `done` of `total` steps of a stage are done.
 
         Args:
             stage: what is being done, e.g. "training".
@@ -19,3 +28,54 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int, **figures: float) -> None:
     """A listener that shows nothing."""
+
+
+class Stopped(S2finError):  # noqa: N818  (no mistake of anyone, like StopIteration)
+    """A job ended early because it was asked to, and left nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before it was done; nothing half-written is left")
+
+
+class Stop:
+    """A request to end a job early, made in any thread or signal handler and honoured at the job's next step.
+
+    Attributes:
+        has_result: set by the job once it has a result worth keeping. Until then a signal may end the process at once;
+            from then on the job must be left to end by itself.
+    """
+
+    def __init__(self) -> None:
+        self.has_result = False
+        self._is_set = False
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the job is to end."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Ask the job to end."""
+        self._is_set = True
+
+    def check(self) -> None:
+        """Return if the job is to go on.
+
+        Raises:
+            Stopped: it is to end.
+        """
+        if self._is_set:
+            raise Stopped
+
+
+def stoppable(progress: Progress, stop: Stop) -> Progress:
+    """A listener that passes on what it hears, and raises `Stopped` once the job is to end.
+
+    A step is reported before the job ends, so that what was done is shown.
+    """
+
+    def report(stage: str, done: int, total: int, **figures: float) -> None:
+        progress(stage, done, total, **figures)
+        stop.check()
+
+    return report

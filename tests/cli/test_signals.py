@@ -6,8 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+from s2fin_cli.cli.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # main() with the commands replaced by one that sends the signal to its own process
 CODE = """
@@ -33,3 +39,57 @@ def test_a_request_to_end_cleans_up_unless_it_is_ignored(name: str, before: str,
     result = subprocess.run([sys.executable, "-c", CODE, name, before], capture_output=True, text=True, check=False)
     assert result.stdout == output
     assert result.returncode == (0 if before == "ignored" else 128 + getattr(signal, name))
+
+
+class EndedError(Exception):
+    """What the handler of before does."""
+
+
+@pytest.fixture
+def asked() -> Iterator[Callable[[], None]]:
+    """Sends SIGTERM to this process, where without a stop token it raises `EndedError`."""
+
+    def end(*_: object) -> None:
+        raise EndedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    yield lambda: signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is end, "it is put back"
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_job_with_nothing_to_keep_is_ended_at_once(asked: Callable[[], None]) -> None:
+    with stop_on_signals() as stop:
+        with pytest.raises(EndedError):
+            asked()
+        assert not stop.is_set
+
+
+def test_a_job_with_a_result_ends_by_itself_and_at_once_when_asked_twice(asked: Callable[[], None]) -> None:
+    with stop_on_signals() as stop:
+        stop.has_result = True
+        asked()
+        assert stop.is_set
+        with pytest.raises(EndedError):
+            asked()
+
+
+def test_ctrl_c_asks_too() -> None:
+    with stop_on_signals() as stop:
+        stop.has_result = True
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            stop.has_result = True
+            signal.raise_signal(signal.SIGTERM)
+        assert not stop.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,41 @@
+"""Signals as requests to end a job that has something to keep."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.progress import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+#: Ctrl-C, a batch system's request to end, and a terminal that is closed; Windows does not have the last one.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A stop token that signals set; afterwards they do what they did before.
+
+    They do that at once, as if this were not here, where the job has nothing to keep or was already asked to end: so a
+    second Ctrl-C always ends it. A signal that is ignored stays so. To be called in the main thread.
+    """
+    stop = Stop()
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set or not stop.has_result:
+            before[signal.Signals(number)](number, frame)
+        stop.set()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

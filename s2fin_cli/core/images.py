@@ -1,0 +1,34 @@
+"""The images of one place: the passive one, and a second one where there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Images(NamedTuple, Generic[T]):
+    """What there is of the passive image and, where there is one, of the second image.
+
+    It is generic over what is kept of an image: a numpy array, a torch tensor, a path. Being a tuple of two, it can be
+    passed on as two arguments: `network.standardize(*images)`.
+
+    Attributes:
+        image: of the passive image.
+        aux: of the second image, or None where there is none.
+    """
+
+    image: T
+    aux: T | None = None
+
+    def map(self, function: Callable[[T], U]) -> Images[U]:
+        """Apply a function to each image that there is."""
+        return Images(function(self.image), None if self.aux is None else function(self.aux))
+
+    def parts(self) -> list[T]:
+        """The images that there are, the passive one first."""
+        return [self.image] if self.aux is None else [self.image, self.aux]
