@@ -9,5 +9,6 @@ This package needs torch and the standard library, nothing else.
 
 from s2fin.config import S2FinConfig
 from s2fin.network import S2Fin, StemMaps
+from s2fin.standardizer import Standardizer
 
-__all__ = ["S2Fin", "S2FinConfig", "StemMaps"]
+__all__ = ["S2Fin", "S2FinConfig", "Standardizer", "StemMaps"]

@@ -24,17 +24,12 @@ from s2fin.hfset import HFSET
 from s2fin.pointwise import Linear
 from s2fin.scan import SelectiveScan
 from s2fin.ssaf import SSAF
+from s2fin.standardizer import Floats, Standardizer, checked_statistic
 
 #: Pixels of a tile whose tokens are refined at a time: bounds memory, and keeps the work within a CPU's cache.
 TOKEN_CHUNK = 512
 #: Likewise on other devices, where small pieces of work would leave most of the device idle.
 DEVICE_TOKEN_CHUNK = 1 << 14
-
-Floats = Sequence[float] | Tensor
-
-#: A standardised value beyond this is no measurement but an undeclared nodata value (-3.4e38, 1e30), and would spoil
-#: all windows that it lies in.
-MAX_SCALED = 1e6
 
 
 class StageMaps(NamedTuple):
@@ -343,6 +338,13 @@ class S2Fin(nn.Module):
         told = components if self.cfg.aux_from_image else torch.cat([components, a], dim=1)
         return context_of(told.permute(0, 2, 3, 1), self.cfg.context_scales)
 
+    @property
+    def standardizer(self) -> Standardizer:
+        """What standardises raw values, with the statistics that are set."""
+        alone = self.cfg.aux_from_image
+        second = (None, None) if alone else (self.aux_mean, self.aux_std)
+        return Standardizer(self.image_mean, self.image_std, self.components, *second)
+
     def standardize(self, image: Tensor, aux: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scale raw values (B, C, H, W) of both images to mean 0 and deviation 1; what is not finite becomes 0.
 
@@ -352,21 +354,7 @@ class S2Fin(nn.Module):
         Raises:
             ValueError: the number of bands is not the network's, or `aux` is missing, or there where it must not be.
         """
-        cfg = self.cfg
-        _check_bands("image", image, cfg.in_channels)
-        x = _scaled(image, self.image_mean, self.image_std)
-        # components of many bands are small differences of large sums, which half precision would lose
-        with torch.autocast(x.device.type, enabled=False):
-            components = torch.tensordot(self.components, x, dims=([1], [1])).transpose(0, 1)
-        x = torch.cat([x, components], dim=1)
-        if cfg.aux_from_image:
-            if aux is not None:
-                raise ValueError("this network derives its second image from the first: aux must be None")
-            return x, components
-        if aux is None:
-            raise ValueError("this network needs a second image, got None")
-        _check_bands("aux", aux, cfg.aux_channels)
-        return x, _scaled(aux, self.aux_mean, self.aux_std)
+        return self.standardizer(image, aux)
 
     def stem(self, x: Tensor, a: Tensor, context: Tensor, *, border: int = 0, stride: int = 1) -> StemMaps:
         """Give each pixel's tokens and features, of near parts (B, C, h + 2, w + 2) of standardised images.
@@ -482,19 +470,8 @@ class S2Fin(nn.Module):
             raise ValueError("two images need aux_mean and aux_std, and one image needs neither")
         for name, value in given.items():
             if value is not None:
-                getattr(self, name).copy_(self._checked(name, value))
-
-    def _checked(self, name: str, value: Floats | Sequence[Sequence[float]]) -> Tensor:
-        """A statistic in the shape and type of its buffer."""
-        buffer: Tensor = getattr(self, name)
-        tensor = torch.as_tensor(value, dtype=torch.float64).to(buffer)
-        if tensor.shape != buffer.shape[: tensor.ndim] or tensor.numel() != buffer.numel():
-            raise ValueError(f"{name} must have shape {tuple(buffer.squeeze().shape)}, got {tuple(tensor.shape)}")
-        if not tensor.isfinite().all() or (name.endswith("std") and (tensor < 0).any()):
-            raise ValueError(f"{name} must be finite, and a deviation not negative, got {tensor.tolist()}")
-        if name.endswith("std"):
-            tensor = torch.where(tensor == 0, torch.ones_like(tensor), tensor)
-        return tensor.view_as(buffer)
+                buffer = getattr(self, name)
+                buffer.copy_(checked_statistic(name, value, like=buffer))
 
     def tokens(self, x: Tensor, *, stride: int = 1) -> Tensor:
         """Give the tokens (B, h, w, N, d) of a standardised image (B, C + components, h + 2, w + 2).
@@ -581,15 +558,3 @@ def _picked(maps: Tensor, positions: Tensor) -> Tensor:
 def _planes(maps: Tensor, shape: tuple[int, int]) -> Tensor:
     """(B, H * W, C) to (B, C, H, W), a view in channels-last memory."""
     return maps.view(maps.shape[0], *shape, maps.shape[2]).permute(0, 3, 1, 2)
-
-
-def _scaled(values: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    # the difference is taken in the wider of both number formats (float64 rasters), the result is the network's
-    scaled = ((values - mean) / std).to(mean.dtype)
-    # written so that NaN, which compares to nothing, counts as missing too
-    return torch.where(scaled.abs() < MAX_SCALED, scaled, torch.zeros_like(scaled))
-
-
-def _check_bands(name: str, values: Tensor, bands: int) -> None:
-    if values.ndim != 4 or values.shape[1] != bands:
-        raise ValueError(f"{name} must be (B, {bands}, H, W), got {tuple(values.shape)}")
