@@ -12,7 +12,8 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.labels.labels import LabelRules, read_labels
-from s2fin_cli.stack.stack import Stack, stack_of
+from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics, sample_pixels
 
 if TYPE_CHECKING:

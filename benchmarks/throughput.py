@@ -42,7 +42,8 @@ from s2fin_cli.inference.engine import Engine
 from s2fin_cli.model.file import read_model
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.raster.classmap import RasterWriter
-from s2fin_cli.stack.stack import OpenStack, Stack, stack_of
+from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.stack.stack import OpenStack, Stack
 from s2fin_cli.teaching import ensemble as teacher
 from s2fin_cli.workflows import classify as pipeline
 from s2fin_cli.workflows import train as learn_pipeline

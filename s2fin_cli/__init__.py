@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.version import __version__
+
 if TYPE_CHECKING:
     from s2fin_cli.workflows.classify import ClassifyResult
     from s2fin_cli.workflows.train import TrainResult
 
-__version__ = "0.1.0"
-__all__ = ["classify", "train"]
+__all__ = ["__version__", "classify", "train"]
 
 # NOTE: threads that spin while they wait make torch many times slower as soon as another process wants a core, and
 # threads that do not spin at all make it a third slower when none does; so they spin for a short time. Both are read

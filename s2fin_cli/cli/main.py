@@ -14,7 +14,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from s2fin_cli import __version__
 from s2fin_cli.cli.commands.align import align
 from s2fin_cli.cli.commands.classify import classify
 from s2fin_cli.cli.commands.convert import convert
@@ -27,6 +26,7 @@ from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, read_defaults
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
+from s2fin_cli.core.version import __version__
 
 logger = logging.getLogger("s2fin_cli")
 

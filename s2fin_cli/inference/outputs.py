@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import rasterio
 import torch
 
-from s2fin_cli import __version__
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.files import companions
+from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.stac import MEDIA_TYPES, Written, class_objects, map_item
 from s2fin_cli.raster.classmap import check_raster_path

@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli import __version__
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
+from s2fin_cli.core.version import __version__
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.model.stac import model_item
 

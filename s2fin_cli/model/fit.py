@@ -12,7 +12,7 @@ import numpy as np
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.raster.read import describe_scaling
 from s2fin_cli.raster.spectra import are_same_wavelengths, match_wavelengths
-from s2fin_cli.stack.stack import HEIGHT_MODALITIES
+from s2fin_cli.stack.layer import HEIGHT_MODALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.model.info import BandSet, ModelInfo
-    from s2fin_cli.stack.stack import Layer, Stack
+    from s2fin_cli.stack.layer import Layer
+    from s2fin_cli.stack.stack import Stack
 
 logger = logging.getLogger(__name__)
 

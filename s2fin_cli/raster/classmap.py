@@ -22,10 +22,10 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from s2fin_cli import __version__
 from s2fin_cli.core.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError, UsageError, quoted
 from s2fin_cli.core.names import plain_name
+from s2fin_cli.core.version import __version__
 from s2fin_cli.geo.vrt import as_vrt
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.raster.read import environment, is_nodata, open_raster, without_georeferencing_warning

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.errors import GeoreferencingError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.stack.stack import OpenStack
+    from s2fin_cli.stack.layer import Layer
+    from s2fin_cli.stack.stack import OpenStack, Stack
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,46 @@ class Displacement:
 def _plain(value: float) -> float | None:
     """JSON has no NaN."""
     return value if np.isfinite(value) else None
+
+
+def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
+    """Find how far each other modality lies off the passive image, and shift those for which that is certain.
+
+    Returns:
+        the stack, and what was found, one entry a modality.
+
+    Raises:
+        UsageError: scikit-image is not installed.
+        GeoreferencingError: the images have no CRS, so that none can be warped.
+    """
+    check_installed()
+    if stack.aux and stack.grid.crs is None:
+        raise GeoreferencingError(
+            f"{stack.image.describe()} has no CRS, so no image can be shifted onto it; assign one first"
+        )
+    layers, found = [], []
+    for layer in stack.aux:
+        alone = replace(stack, aux=(layer,), area=None)
+        displacement = find_displacement(lambda *shift, alone=alone: alone.shifted(*shift).open())
+        layers.append(
+            replace(layer, shift=(displacement.cols, displacement.rows)) if displacement.is_certain else layer
+        )
+        found.append(displacement)
+        _tell_of_displacement(layer, displacement)
+    return replace(stack, aux=tuple(layers)), found
+
+
+def _tell_of_displacement(layer: Layer, found: Displacement) -> None:
+    share, windows = 100 * found.confidence, len(found.agrees)
+    if found.is_certain:
+        logger.info(
+            "%s: shifted by %+.2f columns and %+.2f rows, as %.0f %% of %d windows agree; the edges' correlation goes "
+            "from %.2f to %.2f",
+            layer.describe(), -found.cols, -found.rows, share, windows, found.before, found.after,
+        )  # fmt: skip
+    else:
+        level = logging.INFO if found.fits else logging.WARNING
+        logger.log(level, "%s: not shifted, as %s", layer.describe(), found.doubt)
 
 
 def check_installed() -> None:

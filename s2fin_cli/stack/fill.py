@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.stack.stack import Layer, Stack
+    from s2fin_cli.stack.layer import Layer
+    from s2fin_cli.stack.stack import Stack
 
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01

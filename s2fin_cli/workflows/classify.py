@@ -41,7 +41,8 @@ from s2fin_cli.raster.classmap import (
 )
 from s2fin_cli.raster.read import MOST_CACHE
 from s2fin_cli.raster.styles import raster_style
-from s2fin_cli.stack.stack import Stack, stack_of
+from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.vector.write import check_vector_crs, write_polygons
 from s2fin_cli.workflows.members import input_files

@@ -20,7 +20,8 @@ from s2fin_cli.model.stac import model_item_beside
 from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.raster.read import describe_scaling, read_info
 from s2fin_cli.stack.fill import find_fill, find_voids
-from s2fin_cli.stack.stack import Layer, Stack
+from s2fin_cli.stack.layer import Layer
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics, sample_pixels
 from s2fin_cli.workflows.members import input_files
 

@@ -27,6 +27,7 @@ from s2fin_cli.labels.thinning import thin_per_class
 from s2fin_cli.model.file import current_versions, training_grid, write_model
 from s2fin_cli.model.info import BandSet, ModelInfo
 from s2fin_cli.raster.spectra import implausible_bands
+from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.cells import (
     CELL_SIZE,
     ValidPixels,
@@ -38,7 +39,6 @@ from s2fin_cli.stack.cells import (
     thin_out,
     whole_cells,
 )
-from s2fin_cli.stack.stack import stack_of
 from s2fin_cli.stack.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
 from s2fin_cli.teaching.ensemble import Ensemble, choose_members, cross_validate, teach
 from s2fin_cli.teaching.features import FEW_BANDS, MARGIN, features_at, merged, pixel_features, positions
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.core.options import TrainOptions
-    from s2fin_cli.stack.stack import Layer, Stack
+    from s2fin_cli.stack.layer import Layer
+    from s2fin_cli.stack.stack import Stack
     from s2fin_cli.teaching.ensemble import Trust
     from s2fin_cli.teaching.features import Features
 

@@ -13,7 +13,7 @@ from protocols import BLOCK_SIDE, BUFFER, draw
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.labels.labels import LabelledPixels
-from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.stack.assembly import build_stack
 from scenes import SCENES, LoadedScene, Scene, load
 
 if TYPE_CHECKING:

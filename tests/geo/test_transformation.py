@@ -22,7 +22,7 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.transformation import bounds_on, kernel_scale, share_covered
 from s2fin_cli.labels.labels import read_labels
 from s2fin_cli.raster.read import open_on_grid
-from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.write import check_vector_crs
 

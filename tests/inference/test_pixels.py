@@ -12,7 +12,8 @@ from s2fin_cli.core.options import ClassifyOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
 from s2fin_cli.model.file import read_model
-from s2fin_cli.stack.stack import Stack, build_stack
+from s2fin_cli.stack.assembly import build_stack
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.workflows.classify import classify
 from tests.scenes import SHAPE, read_tif
 

@@ -15,7 +15,7 @@ from s2fin_cli.core.errors import LabelError, ModelFileError, UsageError
 from s2fin_cli.model.file import read_info
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.model.info import ModelInfo
-from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.stack.assembly import build_stack
 from tests.scenes import make_image, read_tif, tiny_options, write_tif
 
 if TYPE_CHECKING:

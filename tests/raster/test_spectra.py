@@ -17,7 +17,7 @@ from rasterio.shutil import copy
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.raster.read import read_info
 from s2fin_cli.raster.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
-from s2fin_cli.stack.stack import Layer
+from s2fin_cli.stack.layer import Layer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import (
     CELL_SIZE,
     Cells,
@@ -18,7 +19,7 @@ from s2fin_cli.stack.cells import (
     thin_out,
     whole_cells,
 )
-from s2fin_cli.stack.stack import Stack, build_stack
+from s2fin_cli.stack.stack import Stack
 from tests.scenes import Scene, write_tif
 
 

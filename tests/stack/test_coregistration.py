@@ -11,7 +11,9 @@ from affine import Affine
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, UsageError
-from s2fin_cli.stack.stack import Stack, build_stack, coregister
+from s2fin_cli.stack.assembly import build_stack
+from s2fin_cli.stack.coregistration import coregister
+from s2fin_cli.stack.stack import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path

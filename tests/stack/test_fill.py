@@ -19,8 +19,8 @@ from rasterio.windows import Window
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.stack import fill as fill_module
+from s2fin_cli.stack.assembly import build_stack, stack_of
 from s2fin_cli.stack.fill import find_fill, find_voids
-from s2fin_cli.stack.stack import build_stack, stack_of
 
 if TYPE_CHECKING:
     from pathlib import Path

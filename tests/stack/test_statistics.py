@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import s2fin_cli.stack.statistics as module
-from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.statistics import band_statistics, noise_adjusted_components, sample_pixels
 
 if TYPE_CHECKING:

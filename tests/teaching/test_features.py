@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.stack import cells as samples
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import Cells, count_cells, read_cells
-from s2fin_cli.stack.stack import Stack, build_stack
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.teaching import features
 from s2fin_cli.teaching.ensemble import choose_members
 from s2fin_cli.teaching.features import (

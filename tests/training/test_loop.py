@@ -15,8 +15,8 @@ from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.model.file import read_model
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import CELL_SIZE, Cells, read_cells
-from s2fin_cli.stack.stack import build_stack
 from s2fin_cli.training import loop as training
 from s2fin_cli.training.loop import (
     LABEL_WEIGHT,

@@ -17,7 +17,7 @@ from rasterio.enums import ColorInterp
 
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.raster.read import without_georeferencing_warning
-from s2fin_cli.stack.stack import stack_of
+from s2fin_cli.stack.assembly import stack_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from affine import Affine
 
 import s2fin_cli
 from s2fin_cli.raster.read import read_info
-from s2fin_cli.stack.stack import build_stack
+from s2fin_cli.stack.assembly import build_stack
 from tests.scenes import SHAPE, TRANSFORM, make_heights, read_tif, tiny_options, write_tif
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from s2fin_cli.inference.prior import read_prior
 from s2fin_cli.inference.smoothing import guide_of, smooth_all
 from s2fin_cli.model.file import read_info, read_model
 from s2fin_cli.raster.classmap import read_class_names
-from s2fin_cli.stack.stack import stack_of
+from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult, classify
 from s2fin_cli.workflows.train import train
 from tests.scenes import (

@@ -15,8 +15,8 @@ from s2fin_cli.core.options import SplitOptions, TrainOptions
 from s2fin_cli.labels.labels import LabelledPixels, open_labels
 from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 from s2fin_cli.labels.unit_splits import Candidates, iter_parts
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import ValidPixels, have_data
-from s2fin_cli.stack.stack import build_stack
 from s2fin_cli.workflows.evaluate import evaluate
 from s2fin_cli.workflows.split import split
 from s2fin_cli.workflows.train import _with_data

@@ -22,8 +22,9 @@ from s2fin_cli.core.options import ClassifyOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
 from s2fin_cli.model.file import read_info, read_model
+from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import CELL_SIZE
-from s2fin_cli.stack.stack import Stack, build_stack
+from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import (
     FEW_TILES,
     MAX_TILES,

@@ -1,0 +1,237 @@
+"""Builds a stack from options, and checks that its rasters go together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rasterio.enums import Resampling
+
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, quoted
+from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.transformation import (
+    Placed,
+    bounds_on,
+    check_transformable,
+    check_without_crs,
+    share_covered,
+    tell_of_accuracy,
+)
+from s2fin_cli.raster.read import RasterInfo, check_placed, describe_scaling, read_info
+from s2fin_cli.stack.coregistration import coregister
+from s2fin_cli.stack.fill import Fill, find_fill, find_voids
+from s2fin_cli.stack.layer import Layer
+from s2fin_cli.stack.stack import Stack
+from s2fin_cli.vector.area import read_area
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2fin_cli.core.options import InputOptions
+
+logger = logging.getLogger(__name__)
+
+#: The modalities in the order in which they are stacked; the first one given of the first two is the passive image.
+MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
+PASSIVE_MODALITIES = MODALITIES[:2]
+#: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
+MOST_OF_IT = 0.99
+
+
+def build_stack(
+    src_paths: Mapping[str, Sequence[str]],
+    *,
+    choice: Mapping[str, Sequence[int]] | None = None,
+    resampling: Resampling | None = None,
+    passive_option: str | None = None,
+) -> Stack:
+    """Put the given rasters into a stack and check that they go together.
+
+    Args:
+        src_paths: paths by modality, see `MODALITIES`.
+        choice: numbers of the bands to use by modality, counted through its rasters; all bands of others are used.
+        resampling: method of the warp, None for the default by resolution.
+        passive_option: that the passive image was given with, where it is not named like its modality.
+
+    Raises:
+        RasterError: no passive image, a raster that cannot be read, or a band that is not there.
+        GeoreferencingError: grids, CRS or extents that do not go together.
+    """
+    given = {modality: src_paths[modality] for modality in MODALITIES if src_paths.get(modality)}
+    if not any(modality in given for modality in PASSIVE_MODALITIES):
+        raise RasterError("no passive image was given; name it with --hsi or --msi")
+    layers = [
+        _choose(Layer.of(modality, [_read_info(path) for path in paths]), (choice or {}).get(modality))
+        for modality, paths in given.items()
+    ]
+    layers[0] = replace(layers[0], option=passive_option)
+    for layer in layers:
+        if layer.is_in_feet:
+            logger.info("%s: its heights are declared in feet and are read in metres", layer.describe())
+    image, *aux = layers
+    reference = image.finest
+    _check_passive(reference, image.describe_file(reference))
+    for layer in layers:
+        for info in layer.rasters:
+            if info is not reference:
+                names = image.describe_file(reference), layer.describe_file(info)
+                _check_together(reference, info, names=names)
+    return Stack(image, tuple(aux), resampling)
+
+
+def stack_of(options: InputOptions) -> Stack:
+    """The stack that options describe.
+
+    Raises:
+        RasterError, GeoreferencingError: as `build_stack`.
+        AreaError: as `read_area`.
+        UsageError: as `coregister`.
+    """
+    resampling = None if options.resampling is None else Resampling[options.resampling]
+    stack = build_stack(
+        options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
+    )
+    _check_resampling(stack)
+    stack, fill = _with_nodata(stack, options.nodata_values)
+    _warn_of_voids(stack, except_for=fill)
+    aoi = None if options.aoi is None else str(options.aoi)
+    stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
+    return coregister(stack)[0] if options.coregister == "shift" else stack
+
+
+def _check_resampling(stack: Stack) -> None:
+    """Refuse a resampling of stored values that is another one of the values that they stand for."""
+    for layer in stack.aux:
+        scales, offsets = layer.scaling
+        name = None if stack.resampling is None else stack.resampling.name
+        if (name == "rms" and (offsets != 0).any()) or (name in ("q1", "q3") and (scales < 0).any()):
+            raise UsageError(
+                f"--resampling {name} cannot be taken for {layer.describe()}, whose values are declared with "
+                f"{describe_scaling(scales, offsets)}; take another method, or write the values out first: "
+                "gdal_translate -unscale -ot Float32"
+            )
+
+
+def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> tuple[Stack, Fill | None]:
+    """The stack with the nodata values that were given or found, and what fills the passive image's border."""
+    image, fill = stack.image, None
+    # NOTE: to s2fin align the passive image is only a grid
+    if image.modality in given or image.option is not None:
+        image = replace(image, fill=given.get(image.modality))
+    elif (fill := find_fill(stack)) is not None:
+        _warn_of_fill(image, fill)
+        image = replace(image, fill=None if fill.is_declared_otherwise else fill.value)
+    aux = tuple(replace(layer, nodata=given.get(layer.modality)) for layer in stack.aux)
+    return replace(stack, image=image, aux=aux), fill
+
+
+def _warn_of_voids(stack: Stack, *, except_for: Fill | None) -> None:
+    """Warn of values that look like voids, except for what the passive image's border is known to be filled with."""
+    for layer, void in find_voids(stack):
+        if layer.modality == stack.image.modality and except_for is not None and void.value == except_for.value:
+            continue
+        logger.warning(
+            "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
+            "nodata value; if these pixels have no data, give --nodata %s:%g",
+            layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
+            layer.modality, void.value,
+        )  # fmt: skip
+
+
+def _warn_of_fill(image: Layer, fill: Fill) -> None:
+    """Say what is made of a value that fills the passive image's border."""
+    share = f"{100 * fill.share:.1f} % of the pixels"
+    found = f"{image.describe()}: {share} hold {fill.value:g} in all bands, on the border too"
+    if fill.is_declared_otherwise:
+        logger.warning(
+            "%s, although the file says otherwise what has no data; if these pixels have none either, give "
+            "--nodata %s:%g", found, image.modality, fill.value,
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "%s, and no nodata value is declared; they are taken for no data (--nodata none keeps them)", found
+        )
+
+
+def _read_info(src_path: str) -> RasterInfo:
+    info = read_info(src_path)
+    for index in info.alpha_indexes:
+        logger.warning(
+            "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
+            "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, quoted(src_path),
+        )  # fmt: skip
+    for doubt in info.doubts:
+        logger.warning("%s", doubt)
+    for index in info.alpha_data_indexes:
+        logger.warning(
+            "band %d of %s is marked as alpha and is used as data, as it holds too many values for a mask; to leave it "
+            "out, choose the others with -b", index, src_path,
+        )  # fmt: skip
+    return info
+
+
+def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:
+    """The layer with the bands that the user chose, or all of them."""
+    if numbers is None:
+        return layer
+    missing = [number for number in numbers if number > layer.count]
+    if missing:
+        raise RasterError(
+            f"band {missing[0]} of {layer.describe()} was asked for, and there are {layer.count}; give others with -b"
+        )
+    return replace(layer, numbers=tuple(numbers), is_chosen=True)
+
+
+def _check_passive(info: RasterInfo, name: str) -> None:
+    check_placed(info, name)
+    grid = info.grid
+    if grid.is_rotated:
+        a, b, _, d, e, _ = grid.transform[:6]
+        raise GeoreferencingError(
+            f"{name} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}); "
+            "make it north-up first with: gdalwarp -r near IN.tif OUT.tif"
+        )
+    if grid.crs is None:
+        logger.warning("%s has no CRS; the map will have none either", name)
+
+
+def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:
+    """Refuse what cannot be co-registered; warn of what can be in part only.
+
+    Args:
+        image: the raster whose grid is the map's.
+        other: another one.
+        names: both, for messages.
+    """
+    image_name, other_name = names
+    check_placed(other, other_name)
+    grid, own = image.grid, other.grid
+    if (grid.crs is None) != (own.crs is None):
+        parts = [(image_name, image), (other_name, other)]
+        (with_crs, first), (without, second) = parts if own.crs is None else parts[::-1]
+        raise GeoreferencingError(
+            f"{without} has no CRS but {with_crs} has {crs_name(first.grid.crs)}; "
+            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {quoted(second.src_path)}"
+        )
+    if grid.crs is None:
+        check_without_crs(grid, own, names=(image_name, other_name))
+        return
+    placed = Placed(other_name, other.src_path, own.crs)
+    check_transformable(placed, Placed(image_name, image.src_path, grid.crs))
+    covered = share_covered(grid, own)
+    if covered == 0:
+        left, bottom, right, top = bounds_on(own, grid)
+        target = grid.bounds
+        raise GeoreferencingError(
+            f"{other_name} does not overlap {image_name}: in {crs_name(grid.crs)} it covers "
+            f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}, and the image "
+            f"x {target.left:.10g} to {target.right:.10g}, y {target.bottom:.10g} to {target.top:.10g}"
+        )
+    if covered < 1:
+        logger.log(
+            logging.WARNING if covered < MOST_OF_IT else logging.INFO,
+            "%s covers %.1f %% of %s; the rest of the map will have no data",
+            other_name, 100 * covered, image_name,
+        )  # fmt: skip
+    tell_of_accuracy(placed, grid)
