@@ -181,7 +181,7 @@ class Trained:
             tile = opened.read(stack.grid.window, halo=engine.margin)
         wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
         wanted[pixels.rows, pixels.cols] = True
-        image, aux = (None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux))
+        image, aux = (None if part is None else torch.from_numpy(part) for part in tile.images)
         assert image is not None
         inner = slice(engine.margin, -engine.margin)
         if smooth:

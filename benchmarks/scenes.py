@@ -145,13 +145,15 @@ def load(scene: Scene) -> LoadedScene:
         tile = opened.read(Window(0, 0, width, height))
     labels = read_labels(scene.folder / scene.labels, stack.grid, LabelRules(scene.label_field))
     labels = labels.select(tile.valid[labels.rows, labels.cols])
-    values = tile.image if tile.aux is None else np.concatenate([tile.image, tile.aux])
+    values = np.concatenate(tile.images.parts())
     fixed = None
     if scene.fixed is not None:
         # NOTE: a published split may hold other pixels than the scene's labels, and number the classes otherwise.
         train, test = (read_labels(scene.folder / name, stack.grid) for name in scene.fixed)
         fixed = train, test
-    return LoadedScene(scene, scene.paths, stack, np.nan_to_num(values, copy=False), len(tile.image), labels, fixed)
+    return LoadedScene(
+        scene, scene.paths, stack, np.nan_to_num(values, copy=False), len(tile.images.image), labels, fixed
+    )
 
 
 def _without_empty_bands(stack: Stack) -> Stack:

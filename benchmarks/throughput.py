@@ -163,8 +163,8 @@ def read_tile(scene: SyntheticScene, model: Path, *, side: int) -> Tile:
     stack = fit_stack(info, stack_of(InputOptions.from_kwargs(scene.images)))
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, side, side), halo=network.input_size // 2)
-    assert tile.aux is not None
-    return Tile(torch.from_numpy(tile.image), torch.from_numpy(tile.aux), side)
+    assert tile.images.aux is not None
+    return Tile(torch.from_numpy(tile.images.image), torch.from_numpy(tile.images.aux), side)
 
 
 def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: bool) -> dict[str, Any]:

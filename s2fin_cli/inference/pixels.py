@@ -41,8 +41,6 @@ def predict_pixels(
             tile = opened.read(window, halo=engine.margin)
             wanted = torch.zeros(window.height, window.width, dtype=torch.bool)
             wanted[rows[part] - top, cols[part] - left] = True
-            image, aux = (None if values is None else torch.from_numpy(values) for values in (tile.image, tile.aux))
-            assert image is not None  # noqa: S101  (a tile has an image)
-            told = engine.predict(image, aux, wanted)
+            told = engine.predict(*tile.images.map(torch.from_numpy), wanted)
             probs[part] = told[:, rows[part] - top, cols[part] - left].T.numpy()
     return probs

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
+from s2fin_cli.core.images import Images
 from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks
 
 if TYPE_CHECKING:
@@ -118,14 +119,14 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
     bands = [len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux)]
     image = np.empty((len(unique), bands[0], side, side), np.float32)
     aux = np.empty((len(unique), bands[1], side, side), np.float32) if stack.aux else None
+    images = Images(image, aux)
     with stack.open() as opened:
         for positions, window in iter_blocks(tops, lefts):
             tile, offsets = _read_whole_cells(opened, window, margin), (window.row_off, window.col_off)
             for position in positions:
                 row, col = tops[position] - offsets[0], lefts[position] - offsets[1]
-                image[position] = tile.image[:, row : row + side, col : col + side]
-                if aux is not None and tile.aux is not None:
-                    aux[position] = tile.aux[:, row : row + side, col : col + side]
+                for cells, values in zip(images.parts(), tile.images.parts(), strict=True):
+                    cells[position] = values[:, row : row + side, col : col + side]
     return Cells(image, aux, index.astype(np.int64), rows - tops[index], cols - lefts[index])
 
 
@@ -161,10 +162,7 @@ def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
     tile = opened.read(Window(origins.col_off, origins.row_off, width, height), halo=margin)
     missing = (origins.height - 1 + CELL_SIZE - height, origins.width - 1 + CELL_SIZE - width)
     padding = ((0, 0), (0, missing[0]), (0, missing[1]))
-    parts = (None if part is None else np.pad(part, padding, constant_values=np.nan) for part in (tile.image, tile.aux))
-    image, aux = parts
-    assert image is not None  # noqa: S101  (a tile has an image)
-    return replace(tile, image=image, aux=aux)
+    return replace(tile, images=tile.images.map(lambda part: np.pad(part, padding, constant_values=np.nan)))
 
 
 def scatter_pixels(

@@ -242,11 +242,11 @@ def _mean(correlations: list[float]) -> float:
 def _edges(opened: OpenStack) -> Iterator[tuple[Window, NDArray[np.float64], NDArray[np.float64]]]:
     """Windows spread over the scene, with the edges of both images in them."""
     for window in _spread(opened.grid.shape):
-        tile = opened.read(window)
-        if tile.aux is None or not _enough(tile.image) or not _enough(tile.aux):
+        first, second = opened.read(window).images
+        if second is None or not _enough(first) or not _enough(second):
             continue
-        image, image_isotropy = _edge_strength(tile.image)
-        aux, aux_isotropy = _edge_strength(tile.aux)
+        image, image_isotropy = _edge_strength(first)
+        aux, aux_isotropy = _edge_strength(second)
         if min(image_isotropy, aux_isotropy) >= LEAST_ISOTROPY:
             yield window, image, aux
 

@@ -134,7 +134,7 @@ def _border_pixels(stack: Stack) -> NDArray[np.float32]:
     height, width = stack.grid.shape
     windows = list(_border((height, width)))
     if height * width * len(stack.image.numbers) > READ_AT_ONCE:
-        parts = stack.read_scattered(windows, lambda tile: tile.image)
+        parts = stack.read_scattered(windows, lambda tile: tile.images.image)
     else:
         with stack.open() as opened:
             image = opened.image.read(opened.grid.window)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from rasterio.windows import Window
 
+from s2fin_cli.core.images import Images
 from s2fin_cli.raster.read import (
     LEAST_CACHE,
     MOST_CACHE,
@@ -47,20 +48,19 @@ class Tile:
     """Values of all modalities in one window.
 
     Attributes:
-        image: passive image, float32 (bands, height, width), NaN where it has no data.
-        aux: second image likewise, all its modalities' bands stacked, or None where there is none.
+        images: float32 (bands, height, width), NaN where there is no data; the second image has the bands of all other
+            modalities.
         inside: mask (height, width) of the area of interest, or None where all is of interest.
     """
 
-    image: NDArray[np.float32]
-    aux: NDArray[np.float32] | None
+    images: Images[NDArray[np.float32]]
     inside: NDArray[np.bool_] | None = None
 
     @property
     def has_data(self) -> NDArray[np.bool_]:
         """Mask (height, width), True where every band of every modality has data."""
-        parts = [self.image] if self.aux is None else [self.image, self.aux]
-        return np.asarray(np.logical_and.reduce([np.isfinite(part).all(axis=0) for part in parts]))
+        has_data = [np.isfinite(part).all(axis=0) for part in self.images.parts()]
+        return np.asarray(np.logical_and.reduce(has_data))
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -230,7 +230,7 @@ class OpenStack:
         inner, padding = _clip(window, halo, self.grid)
         parts = [_mirrored(reader.read(inner), padding) for reader in (self.image, *self.aux)]
         inside = None if self.area is None else np.pad(self.area.mask(inner), padding[1:])
-        return Tile(parts[0], np.concatenate(parts[1:]) if parts[1:] else None, inside)
+        return Tile(Images(parts[0], np.concatenate(parts[1:]) if parts[1:] else None), inside)
 
 
 def _mirrored(values: NDArray[np.float32], padding: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:

@@ -76,8 +76,7 @@ def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, few_tiles: bool = F
     step = -(-pixels // wanted) | 1 if pixels > wanted else 1
 
     def some_of(tile: Tile) -> NDArray[np.float32]:
-        parts = [tile.image] if tile.aux is None else [tile.image, tile.aux]
-        some = np.concatenate([part.reshape(len(part), -1)[:, ::step] for part in parts]).T
+        some = np.concatenate([part.reshape(len(part), -1)[:, ::step] for part in tile.images.parts()]).T
         # NOTE: pixel by pixel in memory, as sums over the pixels, and with them a model, depend on the order
         return np.ascontiguousarray(some if tile.inside is None else some[tile.inside.ravel()[::step]])
 

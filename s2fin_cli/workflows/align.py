@@ -73,7 +73,7 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     ):
         for done, window in enumerate(windows, start=1):
             tile = opened.read(window)
-            values = tile.aux
+            values = tile.images.aux
             assert values is not None  # noqa: S101  there is one modality
             if tile.inside is not None:
                 values[:, ~tile.inside] = np.nan

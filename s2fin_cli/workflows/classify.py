@@ -393,12 +393,9 @@ def _loaded(opened: OpenStack, engine: Engine, windows: list[Window]) -> Iterato
 
 
 def _load(engine: Engine, tile: Tile) -> _Loaded:
-    image, aux, inside = (
-        None if part is None else torch.from_numpy(part) for part in (tile.image, tile.aux, tile.inside)
-    )
-    assert image is not None  # noqa: S101  there is one in every tile
-    has_data = torch.from_numpy(tile.has_data)
-    return _Loaded(engine.put(image), None if aux is None else engine.put(aux), has_data, inside)
+    image, aux = tile.images.map(lambda part: engine.put(torch.from_numpy(part)))
+    inside = None if tile.inside is None else torch.from_numpy(tile.inside)
+    return _Loaded(image, aux, torch.from_numpy(tile.has_data), inside)
 
 
 def _predict(engine: Engine, tile: _Loaded, *, smooth: bool) -> _Predicted:

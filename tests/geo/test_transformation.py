@@ -122,9 +122,9 @@ def test_images_of_one_engineering_crs_go_together(tmp_path: Path) -> None:
     stack = build_stack(paths)
     with stack.open() as opened:
         tile = opened.read(stack.grid.window)
-    assert np.array_equal(tile.image[0], fine)
-    assert tile.aux is not None
-    assert tile.aux[0, 1, 1] == pytest.approx((9 * 0 + 3 * 1 + 3 * 4 + 5) / 16), "bilinear, between four pixels"
+    assert np.array_equal(tile.images.image[0], fine)
+    assert tile.images.aux is not None
+    assert tile.images.aux[0, 1, 1] == pytest.approx((9 * 0 + 3 * 1 + 3 * 4 + 5) / 16), "bilinear, between four pixels"
     assert kernel_scale(Grid(LOCAL, PLACED * Affine.scale(2), (3, 4)), stack.grid) == {"XSCALE": 2, "YSCALE": 2}
     assert stack.grid.footprint() is None
 

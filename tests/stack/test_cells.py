@@ -30,7 +30,7 @@ def stack_of(**images: Path) -> Stack:
 def whole(stack: Stack, *, halo: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     with stack.open() as opened:
         tile = opened.read(stack.grid.window, halo=halo)
-    return tile.image, tile.aux
+    return tile.images
 
 
 def around(

@@ -90,10 +90,10 @@ def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path, write_raster: 
     assert found.confidence > 0.9
     with stack.open() as opened:
         tile = opened.read(Window(20, 20, 60, 60))
-    assert tile.aux is not None
+    assert tile.images.aux is not None
     # moved by whole pixels but for hundredths, so the values are those of the image but for what those mix
-    assert np.median(np.abs(tile.aux + 3 * tile.image)) < 0.1
-    assert np.corrcoef(tile.aux.ravel(), tile.image.ravel())[0, 1] < -0.98
+    assert np.median(np.abs(tile.images.aux + 3 * tile.images.image)) < 0.1
+    assert np.corrcoef(tile.images.aux.ravel(), tile.images.image.ravel())[0, 1] < -0.98
 
 
 def test_noise_is_no_evidence(tmp_path: Path, write_raster: WriteRaster) -> None:

@@ -159,7 +159,7 @@ def test_filled_pixels_have_no_data(tmp_path: Path, write_raster: WriteRaster) -
         with stack.open() as opened:
             tile = opened.read(stack.grid.window)
         assert np.array_equal(~tile.valid, expected)
-        assert np.array_equal(tile.image[:, ~expected], values[:, ~expected].astype("float32"))
+        assert np.array_equal(tile.images.image[:, ~expected], values[:, ~expected].astype("float32"))
 
 
 def test_the_bands_of_several_files_are_looked_at_together(tmp_path: Path, write_raster: WriteRaster) -> None:
@@ -230,7 +230,7 @@ def test_the_nodata_value_of_a_second_image_can_be_given(
     dsm = write_raster(tmp_path / "dsm.tif", values, transform=transform, nodata=declared)
     stack = stack_of(InputOptions(msi=msi, dsm=dsm, nodata="dsm:-9999", resampling="nearest"))
     with stack.open() as opened:
-        aux = opened.read(stack.grid.window).aux
+        aux = opened.read(stack.grid.window).images.aux
     assert aux is not None
     void = (values == -9999) | (False if declared is None else values == declared)
     inside = np.s_[:, 1:-1, 1:-1]
@@ -255,7 +255,7 @@ def test_a_border_is_found_in_stored_values(tmp_path: Path, write_raster: WriteR
     stack = stack_of(options(path))
     assert stack.image.fill == 255
     with stack.open() as opened:
-        values = opened.read(stack.grid.window).image
+        values = opened.read(stack.grid.window).images.image
     stored = image().astype(np.float64)
     scale = 1e-4 * (np.arange(len(stored)) + 1)[:, None, None]
     expected = np.where((stored == stack.image.fill).all(axis=0), np.nan, stored * scale - 0.1)
@@ -291,6 +291,6 @@ def test_a_nodata_value_can_be_given_for_virtual_rasters_of_any_kind(
     read: list[Any] = []
     for path in (dsm, vrt):
         with stack_of(InputOptions(msi=msi, dsm=path, nodata="dsm:-9999", resampling="bilinear")).open() as opened:
-            read.append(opened.read(Window(0, 0, 50, 40)).aux)
+            read.append(opened.read(Window(0, 0, 50, 40)).images.aux)
     assert np.nanmin(read[0]) > 0
     assert np.array_equal(read[0], read[1], equal_nan=True)

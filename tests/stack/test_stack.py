@@ -48,7 +48,7 @@ def stack_of(**src_paths: Path) -> Stack:
 def read(stack: Stack, window: Window | None = None, *, halo: int = 0) -> tuple[NDArray[Any], NDArray[Any] | None]:
     with stack.open() as opened:
         tile = opened.read(stack.grid.window if window is None else window, halo=halo)
-    return tile.image, tile.aux
+    return tile.images
 
 
 def test_scattered_windows_come_in_their_order(tmp_path: Path, write_raster: WriteRaster) -> None:
@@ -57,9 +57,9 @@ def test_scattered_windows_come_in_their_order(tmp_path: Path, write_raster: Wri
     windows = [Window(col, row, 7, 5) for row in range(0, 59, 5) for col in (50, 0, 20)]
     tiles = stack_of(hsi=image, lidar=lidar).read_scattered(windows, lambda tile: tile)
     for window, tile in zip(windows, tiles, strict=True):
-        assert np.array_equal(tile.image, values[:, *window.toslices()])
-        assert tile.aux is not None
-        assert np.array_equal(tile.aux, heights[:, *window.toslices()])
+        assert np.array_equal(tile.images.image, values[:, *window.toslices()])
+        assert tile.images.aux is not None
+        assert np.array_equal(tile.images.aux, heights[:, *window.toslices()])
 
 
 def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path, write_raster: WriteRaster) -> None:

@@ -841,9 +841,9 @@ def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
     assert (logits - patch_by_patch(network, exact)).abs().max() < 1e-4
     with stack.open() as opened:
         tile = opened.read(stack.grid.window, halo=margin)
-    aux = None if tile.aux is None else torch.from_numpy(tile.aux)
+    aux = None if tile.images.aux is None else torch.from_numpy(tile.images.aux)
     valid = torch.ones(60, 70, dtype=torch.bool)
-    probs = Engine(network, torch.device("cpu"), stride=1).predict(torch.from_numpy(tile.image), aux, valid)
+    probs = Engine(network, torch.device("cpu"), stride=1).predict(torch.from_numpy(tile.images.image), aux, valid)
     assert probs.std() > 0.01
     assert (logits.softmax(dim=1) - probs[:, rows, cols].T).abs().max() < 1e-5
 

@@ -212,7 +212,7 @@ def test_a_stack_reads_what_the_files_hold(first: File, second: File, seed: int)
         stack = stack_of(InputOptions(msi=msi, dsm=dsm, nodata="none", resampling="nearest"))
         with stack.open() as opened:
             tile = opened.read(stack.grid.window)
-    assert np.array_equal(tile.image, image.astype(np.float32), equal_nan=True)
+    assert np.array_equal(tile.images.image, image.astype(np.float32), equal_nan=True)
     expected, sure = nearest(aux, second.grid[0], transform)
-    assert tile.aux is not None
-    assert np.array_equal(tile.aux[:, sure], expected[:, sure].astype(np.float32), equal_nan=True)
+    assert tile.images.aux is not None
+    assert np.array_equal(tile.images.aux[:, sure], expected[:, sure].astype(np.float32), equal_nan=True)

@@ -39,7 +39,7 @@ def test_an_aligned_image_is_what_the_stack_reads(run: Run, scene: Scene, tmp_pa
     assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
     with build_stack({"hsi": [str(scene.hsi)], "lidar": [str(finer)]}).open() as opened:
-        expected = opened.read(opened.grid.window).aux
+        expected = opened.read(opened.grid.window).images.aux
     assert expected is not None
     assert np.array_equal(read_tif(tmp_path / "a.tif"), expected, equal_nan=True)
     assert answer["valid"] == np.isfinite(expected).mean()

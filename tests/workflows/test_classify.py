@@ -205,8 +205,8 @@ def test_smoothing_takes_speckle_and_leaves_no_data(scene: Scene, model: Path, t
     stack = stack_of(InputOptions(hsi=str(hsi), lidar=str(scene.lidar)))
     with stack.open() as opened:
         tile = opened.read(stack.grid.window)
-    assert tile.aux is not None
-    guide = guide_of(network, torch.from_numpy(tile.image), torch.from_numpy(tile.aux))
+    assert tile.images.aux is not None
+    guide = guide_of(network, torch.from_numpy(tile.images.image), torch.from_numpy(tile.images.aux))
     expected = smooth_all(torch.from_numpy(np.nan_to_num(plain)), guide, torch.from_numpy(valid)).numpy()
     assert np.array_equal(np.where(valid, expected, np.nan), smoothed, equal_nan=True)
     assert not np.array_equal(plain, smoothed, equal_nan=True)
