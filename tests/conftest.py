@@ -6,33 +6,27 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
-import numpy as np
 import pytest
-import rasterio
 import torch
-from affine import Affine
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
-from rasterio.enums import ColorInterp
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.cli import parameters as cli_options
 from s2fin_cli.cli.main import cli
 from s2fin_cli.model.file import read_model, write_model
-from s2fin_cli.raster.read import without_georeferencing_warning
 from s2fin_cli.teaching import ensemble as teacher
 from s2fin_cli.training import loop as training
 from s2fin_cli.workflows.train import TrainResult
 from s2fin_cli.workflows.train import train as run_train
+from tests import files
 from tests.scenes import Run, Scene, tiny_options, write_scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from numpy.typing import NDArray
 
 # Machines that are shared pause now and then, which says nothing about the code; and CI must not depend on chance.
 settings.register_profile(
@@ -52,78 +46,17 @@ def logging_as_before() -> Iterator[None]:
     cli_options._console = None
 
 
-class WriteRaster(Protocol):
-    """Writes a small GeoTIFF, by default north-up pixels of 10 m in a UTM zone, and gives its path back."""
-
-    def __call__(
-        self,
-        path: Path,
-        values: NDArray[Any],
-        *,
-        crs: str | None = "EPSG:32632",
-        transform: Affine | None = None,
-        nodata: float | None = None,
-        mask: NDArray[np.bool_] | None = None,
-        alpha: NDArray[np.bool_] | None = None,
-        gcps: Sequence[Any] | None = None,
-    ) -> Path: ...
-
-
-class WriteVector(Protocol):
-    """Writes features with their fields to a vector file and gives its path back."""
-
-    def __call__(
-        self, path: Path, geometries: Sequence[Any], *, crs: str | None = "EPSG:32632", **fields: Sequence[Any]
-    ) -> Path: ...
+WriteRaster = WriteVector = Any  # until no test asks for the two fixtures below
 
 
 @pytest.fixture(scope="session")
-def write_raster() -> WriteRaster:
-    def write(
-        path: Path,
-        values: NDArray[Any],
-        *,
-        crs: str | None = "EPSG:32632",
-        transform: Affine | None = None,
-        nodata: float | None = None,
-        mask: NDArray[np.bool_] | None = None,
-        alpha: NDArray[np.bool_] | None = None,
-        gcps: Sequence[Any] | None = None,
-    ) -> Path:
-        bands = values if values.ndim == 3 else values[None]
-        if alpha is not None:
-            bands = np.concatenate([bands, (alpha[None] * np.iinfo(bands.dtype).max).astype(bands.dtype)])
-        if transform is None:
-            transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
-        placed = {"gcps": gcps} if gcps else {"transform": transform}
-        count, height, width = bands.shape
-        with (
-            without_georeferencing_warning(),
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            rasterio.open(
-                path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
-                nodata=nodata, crs=crs, photometric="minisblack", **placed,
-            ) as dst,
-        ):  # fmt: skip
-            if alpha is not None:
-                dst.colorinterp = [*[ColorInterp.gray] * (count - 1), ColorInterp.alpha]
-            dst.write(bands)
-            if mask is not None:
-                dst.write_mask(mask)
-        return path
-
-    return write
+def write_raster() -> Any:
+    return files.write_raster
 
 
 @pytest.fixture(scope="session")
-def write_vector() -> WriteVector:
-    def write(
-        path: Path, geometries: Sequence[Any], *, crs: str | None = "EPSG:32632", **fields: Sequence[Any]
-    ) -> Path:
-        gpd.GeoDataFrame(fields, geometry=list(geometries), crs=crs).to_file(path)
-        return path
-
-    return write
+def write_vector() -> Any:
+    return files.write_vector
 
 
 @pytest.fixture(scope="session")

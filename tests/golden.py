@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 import s2fin_cli
 from s2fin_cli.core.options import TrainOptions
 from s2fin_cli.training import METHOD_VERSION
-from tests.scenes import read_tif, write_tif
+from tests.files import read_raster, write_raster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ def write_inputs(folder: Path) -> dict[str, Path]:
         labels.flat[chosen] = number + 1
     height = heights[truth] + rng.normal(scale=1.5, size=(SIDE, SIDE))
     return {
-        "hsi": write_tif(folder / "image.tif", image.astype(np.float32)),
-        "dsm": write_tif(folder / "heights.tif", height.astype(np.float32)),
-        "labels": write_tif(folder / "labels.tif", labels, nodata=0),
+        "hsi": write_raster(folder / "image.tif", image.astype(np.float32)),
+        "dsm": write_raster(folder / "heights.tif", height.astype(np.float32)),
+        "labels": write_raster(folder / "labels.tif", labels, nodata=0),
     }
 
 
@@ -72,7 +72,7 @@ def compute() -> dict[str, Any]:
         del inputs["labels"]
         written = {"output": folder / "map.tif", "probabilities": probabilities, "vector": False}
         s2fin_cli.classify(**inputs, **written, model=model, device="cpu")
-        values: NDArray[np.float32] = read_tif(probabilities)
+        values: NDArray[np.float32] = read_raster(probabilities)
     sides = BLOCKS, SIDE // BLOCKS
     means = values.reshape(CLASSES, *sides, *sides).mean(axis=(2, 4), dtype=np.float64)
     return {

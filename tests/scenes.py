@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,15 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import rasterio
 import shapely
 from affine import Affine
 from click.testing import Result
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from s2fin_cli.core.options import TrainOptions
+from tests.files import CRS_CODE, TRANSFORM, write_raster
 
-CRS_CODE = "EPSG:32632"
 SHAPE = (60, 70)
-TRANSFORM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 #: Class number by patch of the map, 20 x 14 pixels each, and the classes' names, spectra and heights.
 LAYOUT = np.array([[1, 2, 3, 1, 2], [3, 1, 2, 3, 1], [2, 3, 1, 2, 3]])
 NAMES = {1: "forest", 2: "meadow", 3: "water"}
@@ -48,34 +44,6 @@ class Scene:
     @property
     def arguments(self) -> list[str]:
         return ["--hsi", str(self.hsi), "--lidar", str(self.lidar)]
-
-
-def write_tif(
-    path: Path,
-    values: NDArray[Any],
-    *,
-    transform: Affine = TRANSFORM,
-    crs: str | None = CRS_CODE,
-    nodata: float | None = None,
-) -> Path:
-    bands = values if values.ndim == 3 else values[None]
-    count, height, width = bands.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(
-            path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
-            crs=None if crs is None else CRS.from_string(crs), transform=transform, nodata=nodata,
-        ) as dst:  # fmt: skip
-            dst.write(bands)
-    return path
-
-
-def read_tif(path: Path) -> NDArray[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path) as src:
-            values: NDArray[Any] = src.read()
-    return values
 
 
 def make_truth() -> NDArray[np.int64]:
@@ -110,10 +78,10 @@ def write_scene(folder: Path) -> Scene:
     """Write an image of 5 bands, heights on a shifted grid of pixels twice as wide, and polygons."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = make_truth()
-    hsi = write_tif(folder / "hsi.tif", make_image(truth))
+    hsi = write_raster(folder / "hsi.tif", make_image(truth))
     padded = np.pad(truth, ((6, 6), (6, 6)), mode="edge")
     heights = make_heights(padded[::2, ::2])
-    lidar = write_tif(
+    lidar = write_raster(
         folder / "lidar.tif", heights, transform=TRANSFORM * Affine.translation(-6.3, -5.6) * Affine.scale(2)
     )
     return Scene(folder, hsi, lidar, write_labels(folder / "labels.gpkg"), truth)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from rasterio.transform import from_origin
 
 from made_heights import HEIGHTS, NOISE, write_scene
 from scenes import SCENES, load, read_scene
+from tests.files import write_raster
 
 SIDE, CLASSES = 90, 6
 
@@ -21,10 +20,8 @@ def folder(tmp_path: Path) -> Path:
     rows, cols = np.indices((SIDE, SIDE))
     classes = np.where((rows + cols) % 3 == 0, cols // 5 % CLASSES + 1, 0).astype(np.uint8)
     image = np.random.default_rng(0).normal(100, 1, (2, SIDE, SIDE)).astype(np.float32)
-    placed = {"width": SIDE, "height": SIDE, "crs": "EPSG:32633", "transform": from_origin(5e5, 5e6, 10, 10)}
     for name, values in (("image.tif", image), ("labels.tif", classes[None])):
-        with rasterio.open(tmp_path / name, "w", "GTiff", count=len(values), dtype=values.dtype, **placed) as dst:
-            dst.write(values)
+        write_raster(tmp_path / name, values)
     (tmp_path / "scene.toml").write_text('labels = "labels.tif"\nimages = {msi = "image.tif"}\n')
     return tmp_path
 

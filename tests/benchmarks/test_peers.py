@@ -10,13 +10,13 @@ import pytest
 
 import peers
 from scenes import Scene, load
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 CLASSES = 6
 
@@ -73,9 +73,7 @@ def test_squares_around_a_pixel_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("image_bands", "features"), [(2, 27), (peers.MANY_BANDS + 4, 21 + 8 * 11)])
-def test_the_ensemble_sees_both_images_at_four_scales(
-    tmp_path: Path, write_raster: WriteRaster, image_bands: int, features: int
-) -> None:
+def test_the_ensemble_sees_both_images_at_four_scales(tmp_path: Path, image_bands: int, features: int) -> None:
     rng = np.random.default_rng(1)
     bands = rng.normal(100, 1, (image_bands, 60, 60)).astype(np.float32)
     labels = np.zeros((60, 60), np.uint8)

@@ -15,13 +15,13 @@ from s2fin_cli.core.options import InputOptions
 from s2fin_cli.labels.labels import LabelledPixels
 from s2fin_cli.stack.assembly import build_stack
 from scenes import SCENES, LoadedScene, Scene, load
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 SHAPE = (110, 90)  # no whole number of blocks
 SEEDS = st.integers(0, 2**32 - 1)
@@ -29,7 +29,7 @@ COUNTS = st.integers(1, 40)
 
 
 @pytest.fixture(scope="module")
-def made_scene(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster) -> LoadedScene:
+def made_scene(tmp_path_factory: pytest.TempPathFactory) -> LoadedScene:
     """Stripes of three classes with gaps between, and a rare fourth class."""
     path = write_raster(tmp_path_factory.mktemp("scene") / "msi.tif", np.ones((2, *SHAPE), np.float32))
     rows, cols = np.nonzero(np.random.default_rng(3).random(SHAPE) < 0.4)

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
 
 import accuracy
 from peers import PEERS
@@ -20,6 +19,7 @@ from records import Run, read_records
 from s2fin_cli.training.loop import Outcome, TrainingSet
 from s2fin_cli.workflows import train as pipeline
 from scenes import SCENES, load, read_scene
+from tests.files import write_raster
 
 DESCRIPTION = 'labels = "labels.tif"\nimages = {msi = "image.tif"}\n'
 SIDE = 100
@@ -32,10 +32,8 @@ def folder(tmp_path: Path) -> Path:
     bands = np.random.default_rng(0).normal(100.0 * classes, 1, (2, SIDE, SIDE)).astype(np.float32)
     folder = tmp_path / "own"
     folder.mkdir()
-    placed = {"width": SIDE, "height": SIDE, "crs": "EPSG:32633", "transform": from_origin(5e5, 5e6, 10, 10)}
     for name, values in (("image.tif", bands), ("labels.tif", classes[None])):
-        with rasterio.open(folder / name, "w", "GTiff", count=len(values), dtype=values.dtype, **placed) as dst:
-            dst.write(values)
+        write_raster(folder / name, values)
     (folder / "scene.toml").write_text(DESCRIPTION)
     return folder
 

@@ -24,7 +24,8 @@ from s2fin_cli.cli.main import cli, main
 from s2fin_cli.core.options import ClassifyOptions, TrainOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.training import loop as training
-from tests.scenes import CRS_CODE, SHAPE, TRANSFORM, Run, Scene, make_heights, make_image, read_tif, write_tif
+from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster, write_vector
+from tests.scenes import SHAPE, Run, Scene, make_heights, make_image
 
 QUICK = ("--patch-size", 5, "--epochs", 1, "--batch-size", 8, "--device", "cpu", "--no-refit")
 
@@ -229,10 +230,10 @@ def test_images_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
     image, heights = make_image(scene.truth), make_heights(scene.truth)
     text_file = tmp_path / "text.tif"
     text_file.write_text("no raster", encoding="utf-8")
-    no_crs = write_tif(tmp_path / "no_crs.tif", heights, crs=None)
-    far = write_tif(tmp_path / "far.tif", heights, transform=Affine.translation(90_000, 0) * TRANSFORM)
-    rotated = write_tif(tmp_path / "rotated.tif", image, transform=TRANSFORM * Affine.rotation(10))
-    empty = write_tif(tmp_path / "empty.tif", np.full(SHAPE, np.nan, np.float32))
+    no_crs = write_raster(tmp_path / "no_crs.tif", heights, crs=None)
+    far = write_raster(tmp_path / "far.tif", heights, transform=Affine.translation(90_000, 0) * TRANSFORM)
+    rotated = write_raster(tmp_path / "rotated.tif", image, transform=TRANSFORM * Affine.rotation(10))
+    empty = write_raster(tmp_path / "empty.tif", np.full(SHAPE, np.nan, np.float32))
     cases: list[tuple[Any, Any, str]] = [
         (scene.folder / "none.tif", scene.lidar, "none.tif does not exist"),
         (scene.hsi, scene.folder / "none.tif", "none.tif does not exist"),
@@ -250,9 +251,8 @@ def test_images_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
         assert not Path("model.s2fin").exists()
 
 
-def write_vector(path: Path, geometries: list[Any], names: list[str]) -> Path:
-    gpd.GeoDataFrame({"class": names}, geometry=geometries, crs=CRS_CODE).to_file(path)
-    return path
+def write_labels(path: Path, geometries: list[Any], names: list[str]) -> Path:
+    return write_vector(path, geometries, **{"class": names})
 
 
 def square(col: float, row: float, side: float = 6) -> shapely.Polygon:
@@ -264,9 +264,9 @@ def square(col: float, row: float, side: float = 6) -> shapely.Polygon:
 def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> None:
     empty = tmp_path / "empty.gpkg"
     gpd.GeoDataFrame({"class": []}, geometry=[], crs=CRS_CODE).to_file(empty, driver="GPKG")
-    outside = write_vector(tmp_path / "out.gpkg", [square(500, 0), square(520, 0)], ["a", "b"])
-    single = write_vector(tmp_path / "single.gpkg", [square(0, 0), square(20, 0)], ["a", "a"])
-    floats = write_tif(tmp_path / "floats.tif", (scene.truth + 0.25).astype(np.float32))
+    outside = write_labels(tmp_path / "out.gpkg", [square(500, 0), square(520, 0)], ["a", "b"])
+    single = write_labels(tmp_path / "single.gpkg", [square(0, 0), square(20, 0)], ["a", "a"])
+    floats = write_raster(tmp_path / "floats.tif", (scene.truth + 0.25).astype(np.float32))
     cases: list[tuple[Path, list[object], str]] = [
         (tmp_path / "none.gpkg", [], "none.gpkg does not exist"),
         (empty, [], "holds no features"),
@@ -283,7 +283,7 @@ def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
 @pytest.mark.usefixtures("short_epochs")
 def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Scene, tmp_path: Path) -> None:
     point = square(30, 30, side=1)
-    labels = write_vector(
+    labels = write_labels(
         tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0), square(2, 42), point], ["a", "b", "b", "rare"]
     )
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
@@ -294,7 +294,7 @@ def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Sc
 
 @pytest.mark.usefixtures("short_epochs")
 def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, tmp_path: Path) -> None:
-    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0, 7)], ["a", "b"])
+    labels = write_labels(tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0, 7)], ["a", "b"])
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
     assert "no class has labels enough to hold some out" in result.stderr
     answer = json.loads(result.stdout)["training"]
@@ -305,7 +305,7 @@ def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, 
 
 @pytest.mark.usefixtures("short_epochs")
 def test_few_labels_are_not_held_out_and_the_figures_are_the_ensembles(run: Run, scene: Scene, tmp_path: Path) -> None:
-    labels = write_vector(tmp_path / "l.gpkg", [square(0, 0, 4), square(44, 0, 4), square(20, 2)], ["a", "a", "b"])
+    labels = write_labels(tmp_path / "l.gpkg", [square(0, 0, 4), square(44, 0, 4), square(20, 2)], ["a", "a", "b"])
     arguments = ("train", *scene.arguments, "--labels", labels, *QUICK, "--overwrite")
     result = succeeded(run(*arguments, "--json"))
     assert "labels are too few to hold any out" in result.stderr
@@ -325,7 +325,7 @@ def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path
     image[0, 10, 5:9] = np.nan
     image[1, 11, 5] = np.inf
     image[2, 9, 5] = -9
-    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=-9)
+    hsi = write_raster(tmp_path / "hsi.tif", image, nodata=-9)
     arguments = ("--hsi", hsi, "--lidar", scene.lidar, "--labels", scene.labels)
     result = succeeded(run("train", *arguments, *QUICK))
     assert "warning: 6 labelled pixels have no data in some image and are left out" in result.stderr
@@ -335,7 +335,7 @@ def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path
 def test_a_class_that_lies_in_nodata_is_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
     heights: NDArray[np.float32] = make_heights(scene.truth)
     heights[scene.truth == 3] = np.nan
-    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    lidar = write_raster(tmp_path / "lidar.tif", heights)
     arguments = ("--hsi", scene.hsi, "--lidar", lidar, "--labels", scene.labels)
     result = succeeded(run("train", *arguments, *QUICK, "--json"))
     assert "classes without a labelled pixel that has data are left out: water" in result.stderr
@@ -349,7 +349,7 @@ def test_labels_that_all_lie_in_nodata(run: Run, scene: Scene, tmp_path: Path) -
         for col in range(5):
             labelled[20 * row + 6 : 20 * row + 14, 14 * col + 3 : 14 * col + 11] = True
     heights[labelled] = np.nan
-    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    lidar = write_raster(tmp_path / "lidar.tif", heights)
     text = failed(run("train", "--hsi", scene.hsi, "--lidar", lidar, "--labels", scene.labels, *QUICK))
     assert "no labelled pixel has data in all images" in text
 
@@ -409,7 +409,7 @@ def test_python_and_command_line_give_the_same_map(run: Run, scene: Scene, model
         hsi=scene.hsi, lidar=str(scene.lidar), model=model, output=tmp_path / "api.tif", progress=listen
     )
     succeeded(run("classify", *scene.arguments, "-m", model, "-o", "cli.tif"))
-    assert np.array_equal(read_tif(result.outputs.map), read_tif(tmp_path / "cli.tif"))
+    assert np.array_equal(read_raster(result.outputs.map), read_raster(tmp_path / "cli.tif"))
     assert (tmp_path / "api.tif").read_bytes() == (tmp_path / "cli.tif").read_bytes()
     assert set(stages) == {"classifying", "polygons"}
 

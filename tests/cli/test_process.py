@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from s2fin_cli.model.file import read_model
-from tests.scenes import Scene, write_tif
+from tests.files import write_raster
+from tests.scenes import Scene
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -56,7 +57,7 @@ def test_module_entry(process: Process, scene: Scene) -> None:
 def test_names_that_the_terminal_cannot_show(process: Process, environment: dict[str, str], in_folder: Path) -> None:
     environment["PYTHONIOENCODING"] = "latin-1"
     labels = in_folder / "labels.tif"
-    write_tif(labels, np.ones((8, 8), np.uint8))
+    write_raster(labels, np.ones((8, 8), np.uint8))
     sidecar = (
         "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category/><Category>\u68ee</Category></CategoryNames>"
     )

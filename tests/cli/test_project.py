@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -15,9 +15,7 @@ from shapely import box
 from s2fin_cli.cli.main import cli
 from s2fin_cli.cli.project import read_defaults
 from s2fin_cli.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from tests.conftest import WriteRaster, WriteVector
+from tests.files import write_raster, write_vector
 
 
 def defaults(folder: Path, text: str) -> dict[str, dict[str, Any]]:
@@ -114,9 +112,7 @@ def test_every_key_is_an_option(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def scene(
-    tmp_path: Path, write_raster: WriteRaster, write_vector: WriteVector, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a map, references in two fields, and a project file; the current folder is another one."""
     folder = tmp_path / "scene"
     folder.mkdir()

@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -23,12 +22,10 @@ from s2fin_cli.core.names import followed, gdal_name, is_dataset_name, plain_nam
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import RasterFormat, create_class_map, read_class_names
 from s2fin_cli.raster.picture import map_panel, write_picture
-from s2fin_cli.raster.read import open_on_grid, open_raster, read_info, without_georeferencing_warning
+from s2fin_cli.raster.read import open_on_grid, open_raster, read_info
 from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features
-
-if TYPE_CHECKING:
-    from tests.conftest import WriteRaster, WriteVector
+from tests.files import write_raster, write_vector
 
 #: What shells, archives, protocols, drivers, XML and patterns make something of.
 ODD = (
@@ -107,9 +104,7 @@ def test_a_parquet_file_of_any_name_is_written(base: Path) -> None:
             assert len(gpd.read_parquet(file)) == 2
 
 
-def test_a_virtual_vector_of_an_odd_name_finds_its_neighbours(
-    tmp_path: Path, write_vector: WriteVector, write_raster: WriteRaster
-) -> None:
+def test_a_virtual_vector_of_an_odd_name_finds_its_neighbours(tmp_path: Path) -> None:
     write_vector(tmp_path / "boxes.gpkg", BOXES, name=["forest", "water"])
     text = (
         '<OGRVRTDataSource><OGRVRTLayer name="boxes"><SrcDataSource relativeToVRT="1">boxes.gpkg</SrcDataSource>'
@@ -128,7 +123,7 @@ def test_a_file_of_an_odd_name_that_is_damaged_is_called_by_it(tmp_path: Path) -
 
 
 def test_a_geopackage_in_a_deep_folder_is_read_by_a_relative_name(
-    tmp_path: Path, write_vector: WriteVector, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / ("d" * 200) / ("e" * 200) / ("f" * 100)
     folder.mkdir(parents=True)
@@ -150,7 +145,7 @@ def test_reading_gml_leaves_no_schema_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "f\udcff"])
-def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, write_raster: WriteRaster, folder: str) -> None:
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, folder: str) -> None:
     try:
         (tmp_path / folder).mkdir(exist_ok=True)
         path = tmp_path / folder / "a\udcff.tif"
@@ -166,15 +161,13 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, write_raster: WriteR
     assert everything_in(tmp_path) == before
 
 
-def test_a_name_that_is_gdals_text_of_a_raster_is_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_name_that_is_gdals_text_of_a_raster_is_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", VALUES).rename(tmp_path / "<VRTDataset>.tif")
     with pytest.raises(RasterError, match="takes for the text of a virtual raster; rename it first"):
         read_info(str(path))
 
 
-def test_the_text_of_a_virtual_raster_is_no_path(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_text_of_a_virtual_raster_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_raster(tmp_path / "a.tif", VALUES)
     rasterio.shutil.copy("a.tif", "a.vrt", driver="VRT")
@@ -199,7 +192,7 @@ def test_a_file_with_a_colon_is_a_path_where_it_is_there(tmp_path: Path, monkeyp
 # ---- links -----------------------------------------------------------------------------------------------------------
 
 
-def write_masked(path: Path, write_raster: WriteRaster) -> tuple[Path, np.ndarray]:
+def write_masked(path: Path) -> tuple[Path, np.ndarray]:
     """A raster whose mask lies beside it, and where that has data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_raster(path, np.ones((20, 30), dtype="uint8"))
@@ -218,10 +211,8 @@ def valid_pixels(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["absolute", "relative", "chain", "folder", "other name"])
-def test_the_mask_beside_a_links_target_counts(
-    tmp_path: Path, write_raster: WriteRaster, kind: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    path, valid = write_masked(tmp_path / "store" / "scene.tif", write_raster)
+def test_the_mask_beside_a_links_target_counts(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    path, valid = write_masked(tmp_path / "store" / "scene.tif")
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / ("other.tif" if kind == "other name" else "scene.tif")
     if kind == "folder":
@@ -238,9 +229,9 @@ def test_the_mask_beside_a_links_target_counts(
 
 
 def test_of_links_to_links_the_last_place_with_sidecars_counts(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, valid = write_masked(tmp_path / "middle" / "a.tif", write_raster)
+    path, valid = write_masked(tmp_path / "middle" / "a.tif")
     (tmp_path / "store").mkdir()
     path.rename(tmp_path / "store" / "0123")
     path.symlink_to(Path("..") / "store" / "0123")
@@ -250,19 +241,17 @@ def test_of_links_to_links_the_last_place_with_sidecars_counts(
     assert not caplog.records
 
 
-def test_what_lies_beside_the_link_alone_counts(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_what_lies_beside_the_link_alone_counts(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
-    path, valid = write_masked(tmp_path / "a.tif", write_raster)
+    path, valid = write_masked(tmp_path / "a.tif")
     path.rename(tmp_path / "store" / "0123")
     path.symlink_to(tmp_path / "store" / "0123")
     assert followed(str(path)) == str(path)
     assert np.array_equal(valid_pixels(path), valid)
 
 
-def test_a_link_whose_sidecars_are_links_is_opened_as_it_is(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
-    path, valid = write_masked(tmp_path / "store" / "a.tif", write_raster)
+def test_a_link_whose_sidecars_are_links_is_opened_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, valid = write_masked(tmp_path / "store" / "a.tif")
     for name in ("a.tif", "a.tif.msk"):
         (tmp_path / name).symlink_to(path.with_name(name))
     assert followed(str(tmp_path / "a.tif")) == str(tmp_path / "a.tif")
@@ -270,10 +259,8 @@ def test_a_link_whose_sidecars_are_links_is_opened_as_it_is(
     assert not caplog.records
 
 
-def test_the_targets_sidecars_win_and_the_links_are_named(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
-    path, valid = write_masked(tmp_path / "store" / "a.tif", write_raster)
+def test_the_targets_sidecars_win_and_the_links_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, valid = write_masked(tmp_path / "store" / "a.tif")
     link, other = tmp_path / "a.tif", tmp_path / "a.tif.msk"
     link.symlink_to(path)
     shutil.copy(path.with_name("a.tif.msk"), other)
@@ -288,20 +275,17 @@ def test_the_targets_sidecars_win_and_the_links_are_named(
 def test_a_header_and_a_world_file_beside_the_target_are_found(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     values = np.arange(600, dtype="int16").reshape(1, 20, 30)
-    profile = {"height": 20, "width": 30, "count": 1, "dtype": "int16", "transform": GRID.transform, "crs": GRID.crs}
-    with rasterio.open(tmp_path / "store" / "a.dat", "w", driver="ENVI", **profile) as dst:
-        dst.write(values)
+    write_raster(tmp_path / "store" / "a.dat", values, driver="ENVI", crs=GRID.crs, transform=GRID.transform)
     (tmp_path / "a.dat").symlink_to(tmp_path / "store" / "a.dat")
     with open_raster(tmp_path / "a.dat") as src:
         assert np.array_equal(src.read(), values)
-    with without_georeferencing_warning():
-        rasterio.open(tmp_path / "store" / "b.tif", "w", height=20, width=30, count=1, dtype="int16").close()
+    write_raster(tmp_path / "store" / "b.tif", values, crs=None, transform=None)
     (tmp_path / "store" / "b.TFW").write_text("10\n0\n0\n-10\n500005\n4999995\n")
     (tmp_path / "b.tif").symlink_to(tmp_path / "store" / "b.tif")
     assert read_info(tmp_path / "b.tif").grid.transform == GRID.transform
 
 
-def test_a_shapefile_is_read_through_a_link_to_its_shp_alone(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_a_shapefile_is_read_through_a_link_to_its_shp_alone(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     write_vector(tmp_path / "store" / "boxes.shp", BOXES, name=["forest", "water"])
     (tmp_path / "store").rename(tmp_path / "store!")
@@ -311,8 +295,8 @@ def test_a_shapefile_is_read_through_a_link_to_its_shp_alone(tmp_path: Path, wri
     assert found.crs == "EPSG:32632"
 
 
-def test_errors_call_a_raster_by_the_name_of_the_link(tmp_path: Path, write_raster: WriteRaster) -> None:
-    path, _ = write_masked(tmp_path / "store" / "a.tif", write_raster)
+def test_errors_call_a_raster_by_the_name_of_the_link(tmp_path: Path) -> None:
+    path, _ = write_masked(tmp_path / "store" / "a.tif")
     path.write_bytes(path.read_bytes()[:-100])
     (tmp_path / "mine.tif").symlink_to(path)
     assert followed(str(tmp_path / "mine.tif")) == str(path)

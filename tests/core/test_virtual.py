@@ -5,23 +5,19 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from rasterio.vrt import WarpedVRT
 
 from s2fin_cli.core.errors import AreaError, RasterError
 from s2fin_cli.core.virtual import local_file, sources_of
 from s2fin_cli.raster.read import open_on_grid, open_raster, read_info
 from s2fin_cli.vector.read import read_features
-
-if TYPE_CHECKING:
-    from tests.conftest import WriteRaster
+from tests.files import write_raster
 
 VALUES = np.arange(600, dtype="uint16").reshape(20, 30)
 
@@ -46,7 +42,7 @@ def paths_of(path: Path) -> list[str]:
     return [source.path for source in sources_of(path)]
 
 
-def test_sources_of_nested_and_warped_rasters_are_found(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_sources_of_nested_and_warped_rasters_are_found(tmp_path: Path) -> None:
     a, b = (write_raster(tmp_path / "data" / f"{name}.tif", VALUES) for name in "ab" if make(tmp_path / "data"))
     inner = virtual(tmp_path / "inner" / "inner.vrt", "../data/a.tif", "missing.tif")
     outer = virtual(tmp_path / "outer.vrt", "inner/inner.vrt", "data/b.tif")
@@ -70,7 +66,7 @@ def test_a_raster_that_is_made_of_itself_ends(tmp_path: Path) -> None:
     assert len(paths_of(path)) == 2
 
 
-def test_a_missing_source_is_named_before_anything_is_read(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_missing_source_is_named_before_anything_is_read(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", VALUES)
     path = virtual(tmp_path / "a.vrt", "a.tif", "b.tif", "c.tif")
     message = (
@@ -88,7 +84,7 @@ def test_a_missing_source_is_named_before_anything_is_read(tmp_path: Path, write
         read_info(linked)
 
 
-def test_a_source_that_is_no_raster_is_named(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_source_that_is_no_raster_is_named(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", VALUES)
     (tmp_path / "b.tif").write_bytes(b"not a raster")
     path = virtual(tmp_path / "a.vrt", "a.tif", "b.tif")
@@ -96,7 +92,7 @@ def test_a_source_that_is_no_raster_is_named(tmp_path: Path, write_raster: Write
         read_info(path)
 
 
-def test_a_source_that_goes_while_it_is_read_is_named(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_source_that_goes_while_it_is_read_is_named(tmp_path: Path) -> None:
     source = write_raster(tmp_path / "a.tif", VALUES)
     path = virtual(tmp_path / "a.vrt", "a.tif")
     info = read_info(path)
@@ -116,14 +112,10 @@ def test_a_source_that_goes_while_it_is_read_is_named(tmp_path: Path, write_rast
     ],
     ids=["its end", "a block in the middle"],
 )
-def test_a_source_that_lost_its_end_is_named(
-    tmp_path: Path, write_raster: WriteRaster, cut: bool, message: str
-) -> None:
+def test_a_source_that_lost_its_end_is_named(tmp_path: Path, cut: bool, message: str) -> None:
     write_raster(tmp_path / "a.tif", VALUES)
     noise = np.random.default_rng(0).integers(0, 9999, (1, 20, 30)).astype("uint16")
-    profile = {"height": 20, "width": 30, "count": 1, "dtype": "uint16", "compress": "deflate", "blockysize": 2}
-    with rasterio.open(tmp_path / "b.tif", "w", transform=Affine.translation(5, 5), **profile) as dst:
-        dst.write(noise)
+    write_raster(tmp_path / "b.tif", noise, compress="deflate", blockysize=2)
     whole = (tmp_path / "b.tif").read_bytes()
     half = len(whole) // 2
     path = virtual(tmp_path / "a.vrt", "a.tif", "b.tif")
@@ -133,7 +125,7 @@ def test_a_source_that_lost_its_end_is_named(
         reader.read(info.grid.window)
 
 
-def test_sources_of_gdals_own_names_are_looked_up(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_sources_of_gdals_own_names_are_looked_up(tmp_path: Path) -> None:
     import zipfile
 
     write_raster(tmp_path / "a.tif", VALUES)
@@ -159,7 +151,7 @@ def test_subdatasets_are_relative_to_the_virtual_raster(tmp_path: Path) -> None:
         read_info(virtual(tmp_path / "data" / "b.vrt", 'HDF5:"x.h5"://b'))
 
 
-def test_thousands_of_sources_are_looked_for_in_no_time(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_thousands_of_sources_are_looked_for_in_no_time(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", VALUES)
     names = [f"t{number}.tif" for number in range(3000)]
     for name in names:

@@ -25,6 +25,7 @@ from s2fin_cli.raster.read import open_on_grid
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.write import check_vector_crs
+from tests.files import write_raster, write_vector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +47,7 @@ def surface(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def write(path: Path, crs: CRS | None, transform: Affine, values: NDArray[Any], *, nodata: float | None = None) -> str:
-    height, width = values.shape
-    profile = {"count": 1, "height": height, "width": width, "dtype": values.dtype, "nodata": nodata}
-    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, **profile) as dst:
-        dst.write(values, 1)
-    return str(path)
+    return str(write_raster(path, values, crs=crs, transform=transform, nodata=nodata))
 
 
 def write_degrees(
@@ -374,9 +371,7 @@ def test_bounds_across_the_meridian() -> None:
 
 
 def write_classes(path: Path, geometries: list[Any], crs: str | CRS) -> Path:
-    frame = geopandas.GeoDataFrame({"class": range(1, len(geometries) + 1)}, geometry=geometries, crs=crs)
-    frame.to_file(path)
-    return path
+    return write_vector(path, geometries, crs=crs, **{"class": range(1, len(geometries) + 1)})
 
 
 def test_labels_and_areas_are_moved_to_the_image_by_full_turns(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from s2fin_cli.model.file import read_model
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.workflows.classify import classify
-from tests.scenes import SHAPE, read_tif
+from tests.files import read_raster
+from tests.scenes import SHAPE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path
     """In the order that they are given in, whatever cells they lie in."""
     outputs: dict[str, Any] = {"output": tmp_path / "map.tif", "probabilities": tmp_path / "probs.tif", "vector": False}
     classify(ClassifyOptions(**{**scene.images, **outputs, "model": model, "stride": stride, "device": "cpu"}))
-    expected = read_tif(tmp_path / "probs.tif")
+    expected = read_raster(tmp_path / "probs.tif")
     rows, cols = scattered()
     engine = Engine(read_model(model)[0], torch.device("cpu"), stride=stride)
     found = predict_pixels(engine, stack_of(scene), rows, cols)

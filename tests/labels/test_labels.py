@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
-import rasterio
 import shapely
 from affine import Affine
 from hypothesis import given
@@ -36,13 +35,13 @@ from s2fin_cli.labels.labels import (
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.read import read_info
 from s2fin_cli.vector.texts import is_text
+from tests.files import write_raster, write_vector
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster, WriteVector
 
 LEFT, TOP = 500_000, 5_000_000
 GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, LEFT, 0, -10, TOP), (40, 50))
@@ -66,7 +65,7 @@ def pixels(labels: LabelledPixels) -> set[tuple[int, int, int]]:
     return set(zip(labels.rows.tolist(), labels.cols.tolist(), labels.class_ids.tolist(), strict=True))
 
 
-def test_polygons(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_polygons(tmp_path: Path) -> None:
     shapes = [at(30, 30), at(0, 0), MultiPolygon([at(10, 10, 1, 1), at(20, 10, 1, 1)])]
     path = write_vector(tmp_path / "gt.gpkg", shapes, label=["water", "forest", "water"])
     labels = read_labels(path, GRID)
@@ -82,7 +81,7 @@ def test_polygons(tmp_path: Path, write_vector: WriteVector) -> None:
     assert labels.select(labels.class_ids == 2).counts() == {1: 0, 2: 8}
 
 
-def test_points(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_points(tmp_path: Path) -> None:
     shapes = [
         point(0.1, 0.9),
         MultiPoint([point(5.5, 5.5), point(6.5, 5.5), point(99, 5)]),
@@ -109,7 +108,6 @@ def test_points(tmp_path: Path, write_vector: WriteVector) -> None:
 @pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson"])
 def test_kinds_of_classes(
     tmp_path: Path,
-    write_vector: WriteVector,
     suffix: str,
     values: list[Any],
     names: dict[int, str],
@@ -121,7 +119,7 @@ def test_kinds_of_classes(
     assert labels.ids_are_given == (values[1] != "a")
 
 
-def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path) -> None:
     path = write_vector(
         tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[12, 5, 12], kind=["sea", "sand", "sea"]
     )
@@ -181,7 +179,7 @@ def test_a_usual_name_comes_before_others() -> None:
     assert class_field(frame(clase=["a", "b", "a"], autor=["x", "y", "y"]), "gt.shp", label_field=None) == "clase"
 
 
-def test_blanks_around_names_make_no_other_class(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_blanks_around_names_make_no_other_class(tmp_path: Path) -> None:
     shapes = [at(0, 0), at(9, 0), at(19, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, code=[1, 2, 2], kind=["Road", "Road ", "Road"])
     assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
@@ -189,14 +187,12 @@ def test_blanks_around_names_make_no_other_class(tmp_path: Path, write_vector: W
     assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["Road", "Sea"]
 
 
-def test_alphabetical_order_does_not_part_capitals(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_alphabetical_order_does_not_part_capitals(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(3 * i, 0) for i in range(4)], land=["b", "C", "a", "A"])
     assert [c.name for c in read_labels(path, GRID).classes] == ["A", "a", "b", "C"]
 
 
-def test_names_that_differ_in_case_alone_are_told_of(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_names_that_differ_in_case_alone_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shapes = [at(0, 0), at(9, 9), at(19, 19)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forest", "water", "Forest"])
     assert counts(read_labels(path, GRID)) == {"Forest": 6, "forest": 6, "water": 6}
@@ -208,7 +204,7 @@ def test_text_with_missing_values_is_text() -> None:
     assert not is_text(pd.Series([1, None], dtype=object))
 
 
-def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path) -> None:
     path = write_vector(
         tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[1, 2, 2], kind=["sea", "sea", "sand"]
     )
@@ -262,15 +258,13 @@ def test_an_unclear_field(fields: dict[str, list[Any]], label_field: str | None,
         class_field(frame(**fields), "gt.shp", label_field=label_field)
 
 
-def test_no_field_at_all(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_no_field_at_all(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0)])
     with pytest.raises(LabelError, match="has no attribute fields; add a text field"):
         read_labels(path, GRID)
 
 
-def test_features_without_a_class_or_a_geometry_are_left_out(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_features_without_a_class_or_a_geometry_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shapes = [at(0, 0), at(9, 0), at(19, 0), None, Polygon(), at(29, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", None, " ", "a", "b", "b"])
     with caplog.at_level(logging.WARNING):
@@ -280,12 +274,12 @@ def test_features_without_a_class_or_a_geometry_are_left_out(
     assert "2 features whose 'land' is empty are left out" in caplog.text
 
 
-def test_numbers_with_gaps(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_numbers_with_gaps(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[3.0, None, 8.0])
     assert counts(read_labels(path, GRID)) == {"3": 6, "8": 6}
 
 
-def test_a_field_that_is_empty_throughout(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_a_field_that_is_empty_throughout(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0)], land=["", " "])
     with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
         read_labels(path, GRID, LabelRules("land"))
@@ -330,13 +324,13 @@ def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
         read_labels(path, GRID)
 
 
-def test_mixtures_are_refused(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_mixtures_are_refused(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.geojson", [at(0, 0), point(3, 3)], land=["a", "b"])
     with pytest.raises(LabelError, match="holds Point, Polygon; give a layer of polygons, of lines or of points alone"):
         read_labels(path, GRID)
 
 
-def test_lines_hold_the_pixels_whose_centres_are_near(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_lines_hold_the_pixels_whose_centres_are_near(tmp_path: Path) -> None:
     """A road along the middle of a row and one along the edge between two."""
     lines = [
         LineString([(LEFT + 5, TOP - 35), (LEFT + 45, TOP - 35)]),
@@ -354,7 +348,7 @@ def test_lines_hold_the_pixels_whose_centres_are_near(tmp_path: Path, write_vect
     assert {row for row, _, class_id in pixels(wide) if class_id == 2} == {9, 10, 11}
 
 
-def test_points_with_a_buffer_are_circles(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_points_with_a_buffer_are_circles(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [point(5.5, 5.5), point(20.5, 20.5)], land=["a", "b"])
     labels = read_labels(path, GRID, LabelRules(buffer=11.0))
     cross = {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6)}
@@ -366,7 +360,7 @@ def test_points_with_a_buffer_are_circles(tmp_path: Path, write_vector: WriteVec
 
 @pytest.mark.parametrize(("rule", "columns"), [("first", {4, 5}), ("last", {2, 3, 4, 5})])
 def test_a_rule_for_pixels_that_different_classes_claim(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture, rule: str, columns: set[int]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rule: str, columns: set[int]
 ) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0, 4, 1), at(2, 0, 4, 1)], land=["a", "b"])
     labels = read_labels(path, GRID, LabelRules(on_conflict=rule))
@@ -384,9 +378,7 @@ def write_table(path: Path, text: str) -> tuple[LandCoverClass, ...]:
     return read_class_table(path)
 
 
-def test_a_class_table_numbers_names_and_colours(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_class_table_numbers_names_and_colours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = write_table(
         tmp_path / "t.csv", '\ufeffid,Name,color\n30, Forêt ,#1e6e32\n10,"Water, deep",\n20,Road,#010203\n'
     )
@@ -407,9 +399,7 @@ def test_a_class_table_numbers_names_and_colours(
         read_labels(path, GRID, LabelRules(classes=write_table(tmp_path / "x.csv", "id;name\n1;x\n")))
 
 
-def test_a_class_table_names_the_numbers_of_a_raster(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_class_table_names_the_numbers_of_a_raster(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values = np.zeros((40, 50), np.uint8)
     values[0, :3], values[1, :4], values[2, :5] = 1, 2, 3
     path = write_raster(tmp_path / "gt.tif", values)
@@ -457,7 +447,7 @@ def test_a_map_of_ours_as_labels_has_its_names(tmp_path: Path) -> None:
     assert counts(read_labels(tmp_path / "map.tif", GRID)) == {"sea": 1995, "reef": 5}
 
 
-def test_labels_outside_name_both_extents(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_labels_outside_name_both_extents(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(60, 0), at(70, 0)], land=["a", "b"])
     with pytest.raises(
         LabelError, match=r"the labels cover x 500600 to 500730, y 4999980 to 5000000, .*500000 to 500500"
@@ -465,7 +455,7 @@ def test_labels_outside_name_both_extents(tmp_path: Path, write_vector: WriteVec
         read_labels(path, GRID)
 
 
-def test_labels_partly_outside(tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture) -> None:
+def test_labels_partly_outside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shapes = [at(-2, -1, 4, 4), at(48, 38, 100, 100), at(60, 0), at(80, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "b", "c"])
     with caplog.at_level(logging.WARNING):
@@ -475,7 +465,7 @@ def test_labels_partly_outside(tmp_path: Path, write_vector: WriteVector, caplog
     assert "classes without a pixel in the image: c" in caplog.text
 
 
-def test_labels_in_another_crs(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_labels_in_another_crs(tmp_path: Path) -> None:
     to_degrees = Transformer.from_crs(32632, 4326, always_xy=True)
     corners = np.array(at(3.2, 4.3, 5, 6).exterior.coords)
     shapes = [Polygon(np.column_stack(to_degrees.transform(*corners.T)))]
@@ -484,14 +474,14 @@ def test_labels_in_another_crs(tmp_path: Path, write_vector: WriteVector) -> Non
     assert pixels(labels) == {(r, c, 1) for r in range(4, 10) for c in range(3, 8)}
 
 
-def test_labels_that_no_transformation_reaches(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_labels_that_no_transformation_reaches(tmp_path: Path) -> None:
     local = Grid(CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), GRID.transform, GRID.shape)
     path = write_vector(tmp_path / "gt.geojson", [box(9, 45, 10, 46)], crs="EPSG:4326", land=["a"])
     with pytest.raises(GeoreferencingError, match=r"gt\.geojson has EPSG:4326 and the image has .*'site grid'"):
         read_labels(path, local)
 
 
-def test_labels_without_crs(tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture) -> None:
+def test_labels_without_crs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "gt.shp"
     with pytest.warns(UserWarning, match="'crs' was not provided"):
         write_vector(path, [at(0, 0)], crs=None, land=["a"])
@@ -505,9 +495,7 @@ def test_labels_without_crs(tmp_path: Path, write_vector: WriteVector, caplog: p
         read_labels(with_crs, bare)
 
 
-def test_pixels_that_different_classes_claim_are_left_out(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_pixels_that_different_classes_claim_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shapes = [at(0, 0, 4, 1), at(2, 0, 4, 1), at(1, 0, 1, 1)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "a"])
     labels = read_labels(path, GRID)
@@ -518,9 +506,7 @@ def test_pixels_that_different_classes_claim_are_left_out(
         read_labels(path, GRID)
 
 
-def test_a_polygon_without_a_pixel_centre(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_polygon_without_a_pixel_centre(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(5.6, 5.6, 0.3, 0.3)], land=["a", "a"])
     assert counts(read_labels(path, GRID)) == {"a": 6}
     assert "1 of 2 features hold no pixel" in caplog.text
@@ -592,7 +578,6 @@ TWICE = Polygon(
 )
 def test_no_part_of_an_invalid_polygon_is_lost(
     tmp_path: Path,
-    write_vector: WriteVector,
     caplog: pytest.LogCaptureFixture,
     case: tuple[Any, list[Polygon] | None],
 ) -> None:
@@ -614,9 +599,7 @@ def test_no_part_of_an_invalid_polygon_is_lost(
     assert change in caplog.text
 
 
-def test_collections_give_their_polygons(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_collections_give_their_polygons(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pure = GeometryCollection([at(0, 0), GeometryCollection([at(9, 0)])])
     mixed = GeometryCollection([at(20, 20), LineString([(LEFT, TOP), (LEFT + 50, TOP)])])
     path = write_vector(tmp_path / "gt.gpkg", [pure, mixed, at(30, 30)], land=["a", "b", "b"])
@@ -625,16 +608,14 @@ def test_collections_give_their_polygons(
     assert "the collections of feature 2 (FID) hold lines or points too, which are left out" in caplog.text
 
 
-def test_a_polygon_without_area_is_named(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_polygon_without_area_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     flat = Polygon([(LEFT, TOP), (LEFT + 50, TOP - 50), (LEFT, TOP)])
     path = write_vector(tmp_path / "gt.gpkg", [flat, at(9, 9)], land=["a", "b"])
     assert counts(read_labels(path, GRID)) == {"b": 6}
     assert "feature 1 (FID): without any area; skipped" in caplog.text
 
 
-def test_a_south_up_grid_gives_the_flipped_result(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_a_south_up_grid_gives_the_flipped_result(tmp_path: Path) -> None:
     shapes = [at(0.2, 0.3, 5, 7), at(20, 31.4, 9.1, 30)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b"])
     flipped = {(39 - row, col, class_id) for row, col, class_id in pixels(read_labels(path, GRID))}
@@ -651,7 +632,7 @@ def label_raster() -> NDArray[Any]:
     return values
 
 
-def test_a_label_raster(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_label_raster(tmp_path: Path) -> None:
     labels = read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
     assert labels.kind == "raster"
     assert labels.ids_are_given
@@ -660,9 +641,7 @@ def test_a_label_raster(tmp_path: Path, write_raster: WriteRaster) -> None:
     assert pixels(labels) == {(r, c, 4) for r in (3, 4, 5) for c in (7, 8)} | {(20, 30, 200)}
 
 
-def test_a_raster_has_neither_fields_nor_a_buffer(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_raster_has_neither_fields_nor_a_buffer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
     assert counts(read_labels(path, GRID, LabelRules("land"))) == {"4": 6, "200": 1}
     assert "is a raster and has no fields; the field 'land' is left aside" in caplog.text
@@ -670,7 +649,7 @@ def test_a_raster_has_neither_fields_nor_a_buffer(
         read_labels(path, GRID, LabelRules(buffer=5))
 
 
-def test_a_label_raster_with_its_own_nodata(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_label_raster_with_its_own_nodata(tmp_path: Path) -> None:
     values = np.full((40, 50), -1, dtype="int16")
     values[0, :3] = 0
     values[1, :4] = 9
@@ -678,7 +657,7 @@ def test_a_label_raster_with_its_own_nodata(tmp_path: Path, write_raster: WriteR
     assert counts(labels) == {"0": 3, "9": 4}
 
 
-def test_a_label_raster_on_another_grid(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_label_raster_on_another_grid(tmp_path: Path) -> None:
     finer = np.repeat(np.repeat(label_raster(), 2, axis=0), 2, axis=1)
     path = write_raster(tmp_path / "fine.tif", finer, transform=GRID.transform @ Affine.scale(0.5))
     assert pixels(read_labels(path, GRID)) == pixels(
@@ -693,7 +672,7 @@ def test_a_label_raster_on_another_grid(tmp_path: Path, write_raster: WriteRaste
     assert counts(read_labels(small, GRID)) == {"7": 6}
 
 
-def test_what_a_label_raster_tells(tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_label_raster_tells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
         read_labels(write_raster(tmp_path / "nd.tif", label_raster(), nodata=200), GRID)
@@ -701,9 +680,7 @@ def test_what_a_label_raster_tells(tmp_path: Path, write_raster: WriteRaster, ca
     assert "labels: 200 means unlabelled in" in caplog.text
 
 
-def test_a_label_raster_read_in_strips(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_label_raster_read_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
     whole = read_labels(path, GRID)
     for module in ("labels", "rasters"):
@@ -724,7 +701,7 @@ def small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s2fin_cli.labels.burning.BAND_ROWS", 3)
 
 
-def write_blobs(path: Path, write_vector: WriteVector) -> Path:
+def write_blobs(path: Path) -> Path:
     """Oblique polygons that overlap, small and large ones, in three classes."""
     generator = np.random.default_rng(3)
     centres, sizes = generator.uniform((0, 0), (50, 40), (40, 2)), generator.choice([2.0, 9.0], 40)
@@ -733,13 +710,11 @@ def write_blobs(path: Path, write_vector: WriteVector) -> Path:
 
 
 @pytest.fixture(params=["polygons", "points", "buffered", "bytes", "integers"])
-def any_labels(
-    tmp_path: Path, write_vector: WriteVector, write_raster: WriteRaster, request: pytest.FixtureRequest
-) -> Path:
+def any_labels(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Labels of each kind; features of different classes claim the same pixels."""
     generator = np.random.default_rng(7)
     if request.param == "polygons":
-        return write_blobs(tmp_path / "polygons.gpkg", write_vector)
+        return write_blobs(tmp_path / "polygons.gpkg")
     if request.param in ("bytes", "integers"):
         values = generator.integers(0, 4, (40, 50)).astype("uint8" if request.param == "bytes" else "int32")
         return write_raster(tmp_path / "gt.tif", values)
@@ -780,7 +755,7 @@ def test_labels_in_strips_are_those_that_are_read_at_once(
             assert np.array_equal(rows.class_ids, expected.class_ids)
 
 
-def test_few_labels_are_held_and_more_are_not(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_few_labels_are_held_and_more_are_not(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
     labels = open_labels(path, GRID, most=7)
     assert labels.whole is not None
@@ -792,7 +767,7 @@ def test_few_labels_are_held_and_more_are_not(tmp_path: Path, write_raster: Writ
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("void", "nodata"), [(0, None), (np.nan, None), (np.nan, np.nan), (-9999, -9999)])
 def test_whole_numbers_in_floating_point_are_classes(
-    tmp_path: Path, write_raster: WriteRaster, dtype: str, void: float, nodata: float | None
+    tmp_path: Path, dtype: str, void: float, nodata: float | None
 ) -> None:
     values = np.where(label_raster() == 0, void, label_raster().astype(dtype)).astype(dtype)
     labels = read_labels(write_raster(tmp_path / "gt.tif", values, nodata=nodata), GRID)
@@ -800,13 +775,13 @@ def test_whole_numbers_in_floating_point_are_classes(
     assert pixels(labels) == {(r, c, 4) for r in (3, 4, 5) for c in (7, 8)} | {(20, 30, 200)}
 
 
-def test_an_undeclared_void_in_floating_point_is_no_class(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_an_undeclared_void_in_floating_point_is_no_class(tmp_path: Path) -> None:
     values = np.where(label_raster() == 0, -9999, label_raster().astype("float32"))
     with pytest.raises(LabelError, match=r"class -9999 cannot stand in a map; .*gdal_edit\.py -a_nodata -9999"):
         read_labels(write_raster(tmp_path / "gt.tif", values), GRID)
 
 
-def test_label_rasters_of_the_wrong_kind(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_label_rasters_of_the_wrong_kind(tmp_path: Path) -> None:
     bands = write_raster(tmp_path / "bands.tif", np.stack([label_raster()] * 3))
     with pytest.raises(LabelError, match=r"bands\.tif holds 3 bands; give a raster with one band of class numbers"):
         read_labels(bands, GRID)
@@ -815,9 +790,7 @@ def test_label_rasters_of_the_wrong_kind(tmp_path: Path, write_raster: WriteRast
         read_labels(waves, GRID)
 
 
-def test_a_label_raster_without_crs(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_label_raster_without_crs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bare = Grid(None, GRID.transform, GRID.shape)
     elsewhere = GRID.transform @ Affine.translation(7, 0)
     path = write_raster(tmp_path / "gt.tif", label_raster(), crs=None, transform=elsewhere)
@@ -829,7 +802,7 @@ def test_a_label_raster_without_crs(
     assert "fit.tif has no CRS either; it is taken to match the image pixel by pixel" in caplog.text
 
 
-def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_label_rasters_that_cannot_be_used(tmp_path: Path) -> None:
     shares = write_raster(tmp_path / "share.tif", np.where(label_raster() == 200, 0.5, 1).astype("float32"))
     with pytest.raises(
         LabelError, match=r"share\.tif holds 0\.5 at row 20, column 30 of the image; class numbers must be whole .*rint"
@@ -852,7 +825,7 @@ def test_label_rasters_that_cannot_be_used(tmp_path: Path, write_raster: WriteRa
 
 
 @pytest.mark.parametrize("class_id", [-1, 65536, 10**9, 3e20])
-def test_class_numbers_that_no_map_can_hold(tmp_path: Path, write_vector: WriteVector, class_id: float) -> None:
+def test_class_numbers_that_no_map_can_hold(tmp_path: Path, class_id: float) -> None:
     path = write_vector(tmp_path / "gt.geojson", [at(0, 0), at(9, 0)], code=[float(class_id), 1.0])
     with pytest.raises(LabelError, match="cannot stand in a map; number classes from 0 to 65535"):
         read_labels(path, GRID)
@@ -948,9 +921,7 @@ def label_values() -> NDArray[np.uint8]:
     return values
 
 
-def test_a_mask_says_what_is_unlabelled_and_0_is_a_class_then(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_mask_says_what_is_unlabelled_and_0_is_a_class_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="s2fin_cli")
     mask = np.ones(GRID.shape, bool)
     mask[5:15] = False
@@ -964,7 +935,7 @@ def test_a_mask_says_what_is_unlabelled_and_0_is_a_class_then(
 
 
 def test_labels_finer_than_the_image_give_the_class_that_most_of_a_pixel_has(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="s2fin_cli")
     values = np.kron(label_values(), np.ones((5, 5), np.uint8))
@@ -986,9 +957,7 @@ def commonest(values: NDArray[np.int64], pixel: tuple[int, int]) -> set[int]:
 
 @pytest.mark.parametrize("nodata", [None, 0, 9, -9999.0])
 @pytest.mark.parametrize("mark", [None, "mask", "alpha", "nan"])
-def test_unlabelled_pixels_of_finer_labels_count(
-    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, mark: str | None
-) -> None:
+def test_unlabelled_pixels_of_finer_labels_count(tmp_path: Path, nodata: float | None, mark: str | None) -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(1, 4, (160, 200))
     values = np.where(rng.random(classes.shape) < 0.4, 0 if nodata is None else nodata, classes)
@@ -1011,7 +980,7 @@ def test_unlabelled_pixels_of_finer_labels_count(
     assert all(found[pixel] in commonest(expected, pixel) for pixel in np.ndindex(GRID.shape))
 
 
-def test_a_declared_0_gives_finer_labels_the_same_pixels(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_declared_0_gives_finer_labels_the_same_pixels(tmp_path: Path) -> None:
     values = np.zeros((160, 200), np.uint8)
     values[1::8, 2::8] = 1  # one of 16
     values[40:81, 40:83], values[100:141, 99:140] = 1, 2
@@ -1024,7 +993,7 @@ def test_a_declared_0_gives_finer_labels_the_same_pixels(tmp_path: Path, write_r
     assert pixels(plain) == pixels(declared)
 
 
-def test_finer_labels_fill_no_pixel_that_they_hardly_reach(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_finer_labels_fill_no_pixel_that_they_hardly_reach(tmp_path: Path) -> None:
     values = np.ones((42, 41), np.uint8)  # 10 pixels and a half, 10 and a quarter
     for nodata in (None, 0):
         path = write_raster(tmp_path / "a.tif", values, transform=GRID.transform @ Affine.scale(0.25), nodata=nodata)
@@ -1032,9 +1001,7 @@ def test_finer_labels_fill_no_pixel_that_they_hardly_reach(tmp_path: Path, write
         assert labels.cols.max() == 9
 
 
-def test_the_highest_number_that_fills_labels_is_warned_of(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_highest_number_that_fills_labels_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values = np.where(label_values() > 0, label_values(), 255).astype(np.uint8)
     few = read_labels(write_raster(tmp_path / "a.tif", values, transform=GRID.transform), GRID)
     share = 100 * few.counts()[255] / len(few)
@@ -1048,16 +1015,12 @@ def test_the_highest_number_that_fills_labels_is_warned_of(
 
 
 def test_labels_that_jpeg_has_changed_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    height, width = GRID.shape
-    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "compress": "jpeg"}
-    with rasterio.open(path, "w", **profile, crs=GRID.crs, transform=GRID.transform) as dst:
-        dst.write(label_values(), 1)
+    path = write_raster(tmp_path / "a.tif", label_values(), transform=GRID.transform, compress="jpeg")
     with pytest.raises(LabelError, match="compressed by JPEG, which changes class numbers"):
         read_labels(path, GRID)
 
 
-def test_metres_that_are_called_degrees_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_metres_that_are_called_degrees_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", label_values(), crs="EPSG:4326", transform=GRID.transform)
     with pytest.raises(GeoreferencingError, match=r"is said to be in degrees, but covers x .*gdal_edit\.py -a_srs"):
         read_labels(path, GRID)

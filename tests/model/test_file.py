@@ -25,7 +25,8 @@ from s2fin_cli.model import file as modelfile
 from s2fin_cli.model.file import find_model, read_info, read_model, write_model
 from s2fin_cli.workflows.classify import classify
 from s2fin_cli.workflows.train import TrainResult
-from tests.scenes import SHAPE, TRANSFORM, Scene, make_heights, make_image, read_tif, tiny_options, write_tif
+from tests.files import TRANSFORM, read_raster, write_raster
+from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options
 
 
 def parts(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -255,7 +256,7 @@ def refused(tmp_path: Path, model: Path, **images: Path) -> str:
 
 @pytest.mark.usefixtures("never_computes")
 def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
-    fewer = write_tif(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
+    fewer = write_raster(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
     text = refused(tmp_path, model, hsi=fewer, lidar=scene.lidar)
     assert "trained on 5 bands of --hsi (uint16)" in text
     assert "has 4 (uint16), and neither wavelengths nor names tell which are the same" in text
@@ -278,7 +279,7 @@ def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path)
 
 @pytest.mark.usefixtures("never_computes")
 def test_values_in_another_unit_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
-    reflectance = write_tif(tmp_path / "reflectance.tif", make_image(scene.truth).astype(np.float32) / 10_000)
+    reflectance = write_raster(tmp_path / "reflectance.tif", make_image(scene.truth).astype(np.float32) / 10_000)
     text = refused(tmp_path, model, hsi=reflectance, lidar=scene.lidar)
     assert "(float32) has values of about 0.01" in text
     assert "trained on uint16 values" in text
@@ -288,7 +289,7 @@ def test_values_in_another_unit_are_refused(scene: Scene, model: Path, tmp_path:
 def test_values_that_may_be_in_another_unit_are_told_of(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    darker = write_tif(tmp_path / "darker.tif", make_image(scene.truth) // 10)
+    darker = write_raster(tmp_path / "darker.tif", make_image(scene.truth) // 10)
     options: dict[str, Any] = {"lidar": scene.lidar, "model": model, "vector": False}
     classify(ClassifyOptions(hsi=darker, output=tmp_path / "map.tif", **options))
     assert "--hsi" in caplog.text
@@ -301,7 +302,7 @@ def test_values_that_may_be_in_another_unit_are_told_of(
 def test_heights_of_another_place_are_only_warned_of(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    higher = write_tif(tmp_path / "higher.tif", make_heights(scene.truth) + 2000)
+    higher = write_raster(tmp_path / "higher.tif", make_heights(scene.truth) + 2000)
     classify(ClassifyOptions(hsi=scene.hsi, lidar=higher, model=model, output=tmp_path / "map.tif", vector=False))
     assert "are both in the same unit?" in caplog.text
     assert (tmp_path / "map.tif").is_file()
@@ -310,19 +311,19 @@ def test_heights_of_another_place_are_only_warned_of(
 def test_another_resolution_is_only_warned_of(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    coarser = write_tif(
+    coarser = write_raster(
         tmp_path / "coarser.tif", make_image(scene.truth)[:, ::2, ::2], transform=TRANSFORM * Affine.scale(2)
     )
     options = ClassifyOptions(hsi=coarser, lidar=scene.lidar, model=model, output=tmp_path / "map.tif", vector=False)
     classify(options)
     assert "trained on pixels of 10 x 10 and these have 20 x 20" in caplog.text
-    assert read_tif(tmp_path / "map.tif").shape[1:] == (SHAPE[0] // 2, SHAPE[1] // 2)
+    assert read_raster(tmp_path / "map.tif").shape[1:] == (SHAPE[0] // 2, SHAPE[1] // 2)
 
 
 def test_empty_bands_are_left_out_of_the_model(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values = make_image(scene.truth).astype(np.float32)
     values[1], values[3] = np.nan, 7.0
-    hsi = write_tif(tmp_path / "gaps.tif", values)
+    hsi = write_raster(tmp_path / "gaps.tif", values)
     info = s2fin_cli.train(
         **{**dataclasses.asdict(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, batch_size=8)), "hsi": hsi}
     ).info

@@ -16,7 +16,8 @@ from s2fin_cli.model.file import read_info
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.stack.assembly import build_stack
-from tests.scenes import make_image, read_tif, tiny_options, write_tif
+from tests.files import read_raster, write_raster
+from tests.scenes import make_image, tiny_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ PLACES = (443.0, 560.0, 665.0, 842.0, 1610.0)
 
 def write_bands(path: Path, values: NDArray[Any], *, places: Sequence[float] = (), names: Sequence[str] = ()) -> Path:
     """A GeoTIFF whose bands have wavelengths in nm or names."""
-    write_tif(path, values)
+    write_raster(path, values)
     with rasterio.open(path, "r+") as dst:
         for index, place in enumerate(places, start=1):
             dst.update_tags(index, wavelength=str(place), wavelength_units="nm")
@@ -49,7 +50,7 @@ def trained_on(scene: Scene, folder: Path, hsi: Path | list[Path], **options: An
 def classified(scene: Scene, folder: Path, hsi: Path | list[Path], name: str, **options: Any) -> NDArray[Any]:
     output = folder / f"map_{name}.tif"
     s2fin_cli.classify(hsi=hsi, lidar=scene.lidar, model=folder / "m.s2fin", output=output, vector=False, **options)
-    return read_tif(output)
+    return read_raster(output)
 
 
 @pytest.mark.usefixtures("few_trees")
@@ -157,7 +158,7 @@ def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
         assert np.array_equal(classified(scene, tmp_path, other, f"other{name}"), expected)
         assert message in caplog.text
     with pytest.raises(ModelFileError) as caught:
-        classified(scene, tmp_path, write_tif(tmp_path / "four.tif", values[:4]), "map")
+        classified(scene, tmp_path, write_raster(tmp_path / "four.tif", values[:4]), "map")
     assert [row.split() for row in str(caught.value).splitlines()[1:]] == [
         ["model", "image"], ["1:", "blue", "1"], ["2:", "green", "2"], ["3:", "red", "3"], ["4:", "nir", "4"],
         ["5:", "swir"],
@@ -167,12 +168,12 @@ def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
 @pytest.mark.usefixtures("few_trees")
 def test_chosen_bands_are_the_models(scene: Scene, tmp_path: Path) -> None:
     values = make_image(scene.truth)
-    hsi = write_tif(tmp_path / "hsi.tif", np.concatenate([values, values[:1] * 0 + 9]))
+    hsi = write_raster(tmp_path / "hsi.tif", np.concatenate([values, values[:1] * 0 + 9]))
     info = trained_on(scene, tmp_path, hsi, bidx=["1..3,5"])
     assert (info.bands[0].count, info.bands[0].indexes) == (6, (1, 2, 3, 5))
     expected = classified(scene, tmp_path, hsi, "same")
     # the model knows them; another file's are chosen again
-    other = write_tif(tmp_path / "other.tif", values[[4, 2, 1, 0]])
+    other = write_raster(tmp_path / "other.tif", values[[4, 2, 1, 0]])
     assert np.array_equal(classified(scene, tmp_path, other, "other", bidx="4,3,2,1"), expected)
     with pytest.raises(
         ModelFileError, match=r"6 bands of --hsi \(uint16\), 4 of them in use, and .* has 4 \(uint16\),"
@@ -229,13 +230,13 @@ def test_the_same_values_stored_in_another_way_give_the_same_map(
     (tmp_path / "m.s2fin").write_bytes(model.read_bytes())
     values = make_image(scene.truth)
     expected = classified(scene, tmp_path, scene.hsi, "plain")
-    shifted = declare(write_tif(tmp_path / "shifted.tif", values + 1000), scale=1, offset=-1000)
+    shifted = declare(write_raster(tmp_path / "shifted.tif", values + 1000), scale=1, offset=-1000)
     assert np.array_equal(classified(scene, tmp_path, shifted, "shifted"), expected)
-    halves = declare(write_tif(tmp_path / "halves.tif", values * 2), scale=0.5, offset=0)
+    halves = declare(write_raster(tmp_path / "halves.tif", values * 2), scale=0.5, offset=0)
     assert np.array_equal(classified(scene, tmp_path, halves, "halves"), expected)
-    decimetres = (read_tif(scene.lidar) * 10).astype(np.float32)
+    decimetres = (read_raster(scene.lidar) * 10).astype(np.float32)
     with rasterio.open(scene.lidar) as src:
-        lidar = write_tif(tmp_path / "dm.tif", decimetres, transform=src.transform)
+        lidar = write_raster(tmp_path / "dm.tif", decimetres, transform=src.transform)
     s2fin_cli.classify(
         hsi=scene.hsi,
         lidar=declare(lidar, scale=0.1, offset=0),
@@ -243,7 +244,7 @@ def test_the_same_values_stored_in_another_way_give_the_same_map(
         output=tmp_path / "dm_map.tif",
         vector=False,
     )
-    assert (read_tif(tmp_path / "dm_map.tif") == expected).mean() > 0.999  # tenths are rounded once more
+    assert (read_raster(tmp_path / "dm_map.tif") == expected).mean() > 0.999  # tenths are rounded once more
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
@@ -251,7 +252,7 @@ def test_values_of_another_unit_are_refused_with_what_both_files_declare(
     scene: Scene, tmp_path: Path, short_epochs: None
 ) -> None:
     values = make_image(scene.truth)
-    reflectance = declare(write_tif(tmp_path / "r.tif", values), scale=1e-4, offset=-0.1)
+    reflectance = declare(write_raster(tmp_path / "r.tif", values), scale=1e-4, offset=-0.1)
     info = trained_on(scene, tmp_path, reflectance)
     assert (info.bands[0].scales, info.bands[0].offsets) == ((1e-4,) * 5, (-0.1,) * 5)
     assert info.bands[0].low[0] == pytest.approx(np.percentile(values[0], 2) * 1e-4 - 0.1, rel=0.02)
@@ -276,7 +277,7 @@ def test_resampling_of_stored_values_that_means_another_thing_is_refused(
     scene: Scene, model: Path, tmp_path: Path
 ) -> None:
     with rasterio.open(scene.lidar) as src:
-        lidar = write_tif(tmp_path / "l.tif", src.read(), transform=src.transform)
+        lidar = write_raster(tmp_path / "l.tif", src.read(), transform=src.transform)
     declare(lidar, scale=-1, offset=5)
     for method in ("rms", "q1"):
         with pytest.raises(
@@ -293,13 +294,15 @@ def test_heights_declared_in_feet_are_those_in_metres(
     expected = classified(scene, tmp_path, scene.hsi, "metres")
     for unit, metres in (("ft", 0.3048), ("US survey foot", 1200 / 3937)):
         with rasterio.open(scene.lidar) as src:
-            lidar = write_tif(tmp_path / "feet.tif", (src.read() / metres).astype(np.float32), transform=src.transform)
+            lidar = write_raster(
+                tmp_path / "feet.tif", (src.read() / metres).astype(np.float32), transform=src.transform
+            )
         with rasterio.open(lidar, "r+") as dst:
             dst.units = [unit]
         s2fin_cli.classify(
             hsi=scene.hsi, lidar=lidar, model=model, output=tmp_path / "feet_map.tif", vector=False, overwrite=True
         )
-        assert (read_tif(tmp_path / "feet_map.tif") == expected).mean() > 0.999
+        assert (read_raster(tmp_path / "feet_map.tif") == expected).mean() > 0.999
         assert "its heights are declared in feet and are read in metres" in caplog.text
         caplog.clear()
 
@@ -311,7 +314,7 @@ def test_single_bands_of_another_magnitude_are_warned_of(
     for name, value in (("zero", 0), ("huge", 60000)):
         values = make_image(scene.truth)
         values[3] = value
-        classified(scene, tmp_path, write_tif(tmp_path / f"{name}.tif", values), name)
+        classified(scene, tmp_path, write_raster(tmp_path / f"{name}.tif", values), name)
         assert f"band 4 has values up to about {value:.4g}, where the model was trained on" in caplog.text
         assert "band 3" not in caplog.text
         caplog.clear()

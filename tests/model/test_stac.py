@@ -27,6 +27,7 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.model.file import read_item, read_model
 from s2fin_cli.model.stac import Written, class_objects, href, map_item, model_item
 from s2fin_cli.raster.read import read_info as read_raster_info
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from tests.scenes import Run, Scene
@@ -206,9 +207,8 @@ def _written(path: Path) -> Written:
     ],
 )
 def test_when_an_image_was_taken(tmp_path: Path, namespace: str, key: str, text: str, taken: datetime | None) -> None:
-    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 1, "dtype": "uint8", "crs": "EPSG:32632"}
-    with rasterio.open(tmp_path / "a.tif", "w", transform=Affine(10, 0, 0, 0, -10, 0), **profile) as dst:
-        dst.write(np.ones((1, 8, 8), np.uint8))
+    write_raster(tmp_path / "a.tif", np.ones((8, 8), np.uint8))
+    with rasterio.open(tmp_path / "a.tif", "r+") as dst:
         dst.update_tags(ns=namespace, **{key: text})
     assert read_raster_info(tmp_path / "a.tif").acquired == taken
 

@@ -36,13 +36,13 @@ from s2fin_cli.raster.classmap import (
     sieved,
 )
 from s2fin_cli.raster.read import open_on_grid, read_info, without_georeferencing_warning
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 5_000_000), (300, 520))
 NAMES = {1: "water", 2: "Wald & Wiese <alt>", 5: "Ödland “中文” 'x' \"y\"", 9: "two words"}
@@ -109,7 +109,7 @@ def test_names_survive_a_translation_by_gdal(tmp_path: Path) -> None:
     assert {class_id: name for class_id, name in enumerate(names) if name} == NAMES
 
 
-def test_names_are_read_back(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_names_are_read_back(tmp_path: Path) -> None:
     write(tmp_path / "map.tif", NAMES)
     assert read_class_names(tmp_path / "map.tif") == NAMES
     (tmp_path / "map.tif.aux.xml").unlink()
@@ -127,10 +127,7 @@ def test_names_are_read_back(tmp_path: Path, write_raster: WriteRaster) -> None:
 
 
 def test_names_in_an_envi_header(tmp_path: Path) -> None:
-    path = tmp_path / "classes.img"
-    profile = {"width": 5, "height": 4, "count": 1, "dtype": "uint8", "crs": GRID.crs, "transform": GRID.transform}
-    with rasterio.open(path, "w", driver="ENVI", **profile) as dst:
-        dst.write(np.ones((1, 4, 5), "uint8"))
+    path = write_raster(tmp_path / "classes.img", np.ones((4, 5), "uint8"), driver="ENVI")
     header = path.with_suffix(".hdr")
     header.write_text(
         header.read_text().replace("ENVI Standard", "ENVI Classification")
@@ -151,7 +148,6 @@ def test_names_in_an_envi_header(tmp_path: Path) -> None:
 )
 def test_names_in_a_raster_attribute_table(
     tmp_path: Path,
-    write_raster: WriteRaster,
     columns: list[tuple[str, int, int]],
     rows: list[tuple[Any, ...]],
     found: dict[int, str],
@@ -232,7 +228,7 @@ def test_bands_of_floats(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"p.tif"}
 
 
-def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_an_input_that_breaks_off_is_no_failure_to_write(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "input.tif", np.random.default_rng(0).random((1, *GRID.shape)))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with (
@@ -521,7 +517,7 @@ def test_a_cut_map_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_nodata_of_a_class_map_is_what_gdal_takes_for_it(
-    tmp_path: Path, write_raster: WriteRaster, held_as: tuple[str, float | None, float], has_mask: bool
+    tmp_path: Path, held_as: tuple[str, float | None, float], has_mask: bool
 ) -> None:
     dtype, declared, held = held_as
     values = np.random.default_rng(0).integers(1, 4, (20, 30)).astype(dtype)

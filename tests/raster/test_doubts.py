@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -12,35 +12,23 @@ from rasterio.enums import ColorInterp
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
 from s2fin_cli.raster.read import check_placed, read_info, without_georeferencing_warning
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import WriteRaster
 
 VALUES = np.random.default_rng(0).integers(1, 200, (3, 40, 50)).astype("uint8")
 GREYS = {number: (number, number, number, 255) for number in range(256)}
 
 
-def write(path: Path, values: Any, **profile: Any) -> Path:
-    count, height, width = values.shape
-    placed = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)}
-    size = {"count": count, "height": height, "width": width, "dtype": values.dtype}
-    with (
-        without_georeferencing_warning(),
-        rasterio.open(path, "w", **{"driver": "GTiff", **size, **placed, **profile}) as dst,
-    ):
-        dst.write(values)
-    return path
-
-
-def test_an_ordinary_raster_gives_no_doubt(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_an_ordinary_raster_gives_no_doubt(tmp_path: Path) -> None:
     assert read_info(write_raster(tmp_path / "a.tif", VALUES, nodata=0)).doubts == ()
 
 
 def test_a_tiff_of_several_images_names_the_others(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", VALUES[:1])
-    write(path, VALUES[1:2], append_subdataset=True)
+    path = write_raster(tmp_path / "a.tif", VALUES[:1])
+    write_raster(path, VALUES[1:2], append_subdataset=True)
     (doubt,) = read_info(path).doubts
     assert "holds 2 images, and the first is read" in doubt
     assert f"GTIFF_DIR:2:{path}" in doubt
@@ -48,7 +36,7 @@ def test_a_tiff_of_several_images_names_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_grey", [True, False])
 def test_places_in_a_colour_table_are_no_colours(tmp_path: Path, *, is_grey: bool) -> None:
-    path = write(tmp_path / "a.tif", VALUES[:1], photometric="palette")
+    path = write_raster(tmp_path / "a.tif", VALUES[:1], photometric="palette")
     with rasterio.open(path, "r+") as dst:
         dst.write_colormap(1, GREYS if is_grey else {**GREYS, 7: (255, 0, 0, 255)})
     assert read_info(path).colors == ("",)
@@ -56,11 +44,11 @@ def test_places_in_a_colour_table_are_no_colours(tmp_path: Path, *, is_grey: boo
 
 
 def test_nodata_that_jpeg_changes(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", VALUES, compress="jpeg", nodata=0, photometric="rgb")
+    path = write_raster(tmp_path / "a.tif", VALUES, compress="jpeg", nodata=0, photometric="rgb")
     (doubt,) = read_info(path).doubts
     assert "is compressed by JPEG and declares the nodata value 0" in doubt
     assert read_info(path).colors == ("red", "green", "blue")
-    with_mask = write(tmp_path / "b.tif", VALUES, compress="jpeg")
+    with_mask = write_raster(tmp_path / "b.tif", VALUES, compress="jpeg")
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(with_mask, "r+") as dst:
         dst.write_mask(VALUES[0] > 50)
     assert read_info(with_mask).doubts == ()
@@ -68,7 +56,7 @@ def test_nodata_that_jpeg_changes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
 def test_an_envi_file_that_is_cut_off_is_refused(tmp_path: Path, interleave: str) -> None:
-    path = write(tmp_path / "a.img", VALUES, driver="ENVI", interleave=interleave)
+    path = write_raster(tmp_path / "a.img", VALUES, driver="ENVI", interleave=interleave)
     whole = path.read_bytes()
     assert read_info(path).count == 3
     path.write_bytes(whole[:-1])
@@ -80,7 +68,7 @@ def test_an_envi_file_that_is_cut_off_is_refused(tmp_path: Path, interleave: str
 
 def test_geolocation_arrays_alone_are_refused_with_the_command(tmp_path: Path) -> None:
     path = tmp_path / "a.vrt"
-    source = write(tmp_path / "a.tif", VALUES[:1], crs=None, transform=None)
+    source = write_raster(tmp_path / "a.tif", VALUES[:1], crs=None, transform=None)
     path.write_text(
         '<VRTDataset rasterXSize="50" rasterYSize="40"><Metadata domain="GEOLOCATION"><MDI key="X_BAND">1</MDI>'
         f'<MDI key="X_DATASET">{source}</MDI></Metadata><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
@@ -92,7 +80,7 @@ def test_geolocation_arrays_alone_are_refused_with_the_command(tmp_path: Path) -
 
 
 def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", VALUES, crs=None, transform=None)
+    path = write_raster(tmp_path / "a.tif", VALUES, crs=None, transform=None)
     names = "LINE_OFF SAMP_OFF LAT_OFF LONG_OFF HEIGHT_OFF LINE_SCALE SAMP_SCALE LAT_SCALE LONG_SCALE HEIGHT_SCALE"
     lists = ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF")
     with without_georeferencing_warning(), rasterio.open(path, "r+") as dst:
@@ -130,7 +118,7 @@ def test_what_netcdf_says_of_missing_values_and_gdal_does_not(
 
 
 def test_marks_of_colour_are_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", VALUES, photometric="minisblack")
+    path = write_raster(tmp_path / "a.tif", VALUES, photometric="minisblack")
     with rasterio.open(path, "r+") as dst:
         dst.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.gray]
     assert read_info(path).colors == ("blue", "green", "")

@@ -31,11 +31,11 @@ from s2fin_cli.raster.read import (
     open_on_grid,
     read_info,
 )
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 GRID = Grid(CRS.from_epsg(32632), CORNER, (40, 50))
@@ -55,7 +55,7 @@ def random_values(dtype: str, shape: tuple[int, ...] = (1, 40, 50)) -> NDArray[A
     return np.random.default_rng(0).integers(1, 200, shape).astype(dtype)
 
 
-def test_what_a_raster_says_about_itself(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_what_a_raster_says_about_itself(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint16", (3, 40, 50)), nodata=0, alpha=~HOLE)
     with rasterio.open(path, "r+") as dst:
         dst.set_band_description(2, "red")
@@ -69,7 +69,7 @@ def test_what_a_raster_says_about_itself(tmp_path: Path, write_raster: WriteRast
     assert not info.has_gcps
 
 
-def test_wavelengths_of_gdals_own_kind(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_wavelengths_of_gdals_own_kind(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint8", (2, 40, 50)))
     assert read_info(path).wavelengths is None
     with rasterio.open(path, "r+") as dst:
@@ -93,7 +93,7 @@ def test_names_of_gdals_own(src_path: str, expected: bool) -> None:
     assert is_dataset_name(src_path) == expected
 
 
-def test_pixels_without_a_size_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_pixels_without_a_size_are_refused(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", random_values("uint8"))
     path = tmp_path / "flat.vrt"
     rasterio.shutil.copy(tmp_path / "a.tif", path, driver="VRT")
@@ -122,23 +122,16 @@ def test_a_text_file_is_no_raster(tmp_path: Path) -> None:
         read_info(tmp_path / "notes.tif")
 
 
-def test_complex_values_are_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_complex_values_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "slc.tif", np.ones((1, 4, 5), dtype=np.complex64))
     with pytest.raises(RasterError, match=r"complex values \(complex64\); convert it to amplitude"):
         read_info(path)
 
 
-def test_a_container_of_subdatasets_lists_them(tmp_path: Path, write_raster: WriteRaster) -> None:
-    path = tmp_path / "many.tif"
-    write_raster(path, random_values("uint8"))
-    with rasterio.open(path, "r") as src:
-        profile = src.profile
-    with rasterio.open(path, "w", **{**profile, "driver": "GPKG", "crs": "EPSG:3857"}, RASTER_TABLE="one") as dst:
-        dst.write(random_values("uint8"))
-    with rasterio.open(
-        path, "w", **{**profile, "driver": "GPKG", "crs": "EPSG:3857"}, RASTER_TABLE="two", APPEND_SUBDATASET="YES"
-    ) as dst:
-        dst.write(random_values("uint8"))
+def test_a_container_of_subdatasets_lists_them(tmp_path: Path) -> None:
+    path, values = tmp_path / "many.gpkg", random_values("uint8")
+    write_raster(path, values, driver="GPKG", crs="EPSG:3857", RASTER_TABLE="one")
+    write_raster(path, values, driver="GPKG", crs="EPSG:3857", RASTER_TABLE="two", APPEND_SUBDATASET="YES")
     with pytest.raises(RasterError, match=r"holds no bands of its own.*\n.*:one\n.*:two"):
         read_info(path)
 
@@ -151,9 +144,7 @@ def test_a_container_of_subdatasets_lists_them(tmp_path: Path, write_raster: Wri
         *itertools.product(["alpha"], ["uint8", "uint16"]),
     ],
 )
-def test_pixels_without_data_are_nan(
-    tmp_path: Path, write_raster: WriteRaster, transform: Affine, dtype: str, kind: str
-) -> None:
+def test_pixels_without_data_are_nan(tmp_path: Path, transform: Affine, dtype: str, kind: str) -> None:
     values = random_values(dtype)
     path = tmp_path / "a.tif"
     if kind == "nodata":
@@ -171,15 +162,8 @@ def test_pixels_without_data_are_nan(
 
 
 def write_with_alpha(path: Path, values: NDArray[Any], alpha: NDArray[Any], **profile: Any) -> Path:
-    bands = np.concatenate([values, alpha[None].astype(values.dtype)])
-    count, height, width = bands.shape
-    with rasterio.open(
-        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype, crs=GRID.crs,
-        photometric="minisblack", **profile,
-    ) as dst:  # fmt: skip
-        dst.colorinterp = [*[ColorInterp.gray] * (count - 1), ColorInterp.alpha]
-        dst.write(bands)
-    assert read_info(path).alpha_indexes == (count,)
+    write_raster(path, values, alpha=alpha.astype(values.dtype), **profile)
+    assert read_info(path).alpha_indexes == (len(values) + 1,)
     return path
 
 
@@ -215,7 +199,6 @@ def test_nodata_and_a_mask_both_count(  # noqa: PLR0917
     bands: int,
     dtype: str,
     nodata: float | None,
-    write_raster: WriteRaster,
 ) -> None:
     values = random_values(dtype, (bands, 40, 50))
     values[:, 30:35, 30:35] = np.nan if nodata is None else nodata
@@ -237,9 +220,7 @@ def test_nodata_and_a_mask_both_count(  # noqa: PLR0917
 
 @pytest.mark.parametrize("transform", [CORNER, SHIFTED], ids=["same grid", "warped"])
 @pytest.mark.parametrize("rounded", [-3.4e38, -3.4028235e38, -9999.0004])
-def test_a_rounded_nodata_value_is_found_as_gdal_finds_it(
-    tmp_path: Path, write_raster: WriteRaster, transform: Affine, rounded: float
-) -> None:
+def test_a_rounded_nodata_value_is_found_as_gdal_finds_it(tmp_path: Path, transform: Affine, rounded: float) -> None:
     hole = -3.4028235e38 if rounded < -1e38 else -9999
     values = np.where(HOLE, hole, random_values("float32")).astype("float32")
     path = write_raster(tmp_path / "a.tif", values, nodata=rounded, transform=transform)
@@ -252,7 +233,7 @@ def test_a_rounded_nodata_value_is_found_as_gdal_finds_it(
 
 
 @pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
-def test_each_band_has_its_own_nodata_value(tmp_path: Path, write_raster: WriteRaster, resampling: Resampling) -> None:
+def test_each_band_has_its_own_nodata_value(tmp_path: Path, resampling: Resampling) -> None:
     values = random_values("float32", (3, 40, 50))
     values[0, HOLE], values[1, 25:30], values[2, :5] = -9999, 0, np.nan
     alone = [
@@ -270,9 +251,7 @@ def test_each_band_has_its_own_nodata_value(tmp_path: Path, write_raster: WriteR
             assert np.array_equal(reader.read(grid.window), expected[[2, 0]], equal_nan=True)
 
 
-def test_bands_of_a_warped_virtual_raster_have_their_own_nodata_values(
-    tmp_path: Path, write_raster: WriteRaster
-) -> None:
+def test_bands_of_a_warped_virtual_raster_have_their_own_nodata_values(tmp_path: Path) -> None:
     values = random_values("float32", (2, 40, 50))
     values[0, HOLE] = -9999
     path = write_raster(tmp_path / "a.tif", values, transform=SHIFTED)
@@ -304,7 +283,7 @@ def vrt_of(bands: list[tuple[Path, str, float | None]]) -> str:
     )
 
 
-def test_bands_of_different_data_types_are_read_together(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_bands_of_different_data_types_are_read_together(tmp_path: Path) -> None:
     dtypes = {"uint8": "Byte", "float32": "Float32", "int16": "Int16"}
     alone = [write_raster(tmp_path / f"{name}.tif", random_values(name), transform=SHIFTED) for name in dtypes]
     mixed = tmp_path / "mixed.vrt"
@@ -321,17 +300,12 @@ def test_an_alpha_band_that_holds_data_is_data(tmp_path: Path, transform: Affine
     """GDAL calls the fourth band of red, green, blue and near infrared alpha."""
     values = random_values(dtype, (4, 40, 50))
     values[3, :3] = 0  # which is data here, as in water
-    path = tmp_path / "rgbn.tif"
-    profile = {"count": 4, "height": 40, "width": 50, "dtype": dtype, "crs": GRID.crs, "transform": transform}
-    with rasterio.open(path, "w", driver="GTiff", photometric="rgb", **profile) as dst:
+    path = write_raster(tmp_path / "rgbn.tif", values, transform=transform, photometric="rgb")
+    with rasterio.open(path, "r+") as dst:
         dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-        dst.write(values)
     info = read_info(path)
     assert (info.indexes, info.alpha_indexes, info.alpha_data_indexes) == ((1, 2, 3, 4), (), (4,))
-    plain = tmp_path / "plain.tif"
-    with rasterio.open(plain, "w", driver="GTiff", photometric="minisblack", **profile) as dst:
-        dst.colorinterp = [ColorInterp.gray] * 4
-        dst.write(values)
+    plain = write_raster(tmp_path / "plain.tif", values, transform=transform)
     assert np.array_equal(read(path, GRID), read(plain, GRID), equal_nan=True)
     assert (read(path, info.grid)[3, :3] == 0).all()
 
@@ -344,7 +318,7 @@ def test_an_alpha_band_with_soft_edges_is_a_mask(tmp_path: Path, opaque: int) ->
     assert np.array_equal(np.isnan(read(path, GRID)[0]), alpha == 0)
 
 
-def test_declared_scales_and_offsets(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_declared_scales_and_offsets(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint16", (2, 40, 50)))
     assert (read_info(path).scales, read_info(path).offsets) == ((1, 1), (0, 0))
     with rasterio.open(path, "r+") as dst:
@@ -359,9 +333,7 @@ def test_declared_scales_and_offsets(tmp_path: Path, write_raster: WriteRaster) 
 
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999])
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_are_never_data(
-    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, odd: float
-) -> None:
+def test_nan_and_infinity_are_never_data(tmp_path: Path, nodata: float | None, odd: float) -> None:
     values = np.where(HOLE, odd, random_values("float32")).astype("float32")
     path = write_raster(tmp_path / "a.tif", values, nodata=nodata)
     result = read(path, GRID)
@@ -369,7 +341,7 @@ def test_nan_and_infinity_are_never_data(
     assert np.array_equal(result[0][~HOLE], values[0][~HOLE])
 
 
-def test_values_beyond_float32_are_no_data(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_values_beyond_float32_are_no_data(tmp_path: Path) -> None:
     values = np.where(HOLE, -1.7976931348623157e308, random_values("float64"))
     for transform in (CORNER, SHIFTED):
         for nodata in (None, -1.7976931348623157e308):
@@ -381,9 +353,7 @@ def test_values_beyond_float32_are_no_data(tmp_path: Path, write_raster: WriteRa
 
 @pytest.mark.parametrize("nodata", [-9999.0, None], ids=["declared", "NaN"])
 @pytest.mark.parametrize("resampling", [Resampling.nearest, Resampling.bilinear, Resampling.average])
-def test_a_hole_in_one_band_is_no_hole_in_another(
-    tmp_path: Path, write_raster: WriteRaster, nodata: float | None, resampling: Resampling
-) -> None:
+def test_a_hole_in_one_band_is_no_hole_in_another(tmp_path: Path, nodata: float | None, resampling: Resampling) -> None:
     values = random_values("float32", (2, 40, 50))
     values[0][HOLE] = np.nan if nodata is None else nodata
     path = write_raster(tmp_path / "a.tif", values, transform=SHIFTED, nodata=nodata)
@@ -395,7 +365,7 @@ def test_a_hole_in_one_band_is_no_hole_in_another(
     assert np.nanmax(first) <= 200
 
 
-def test_undeclared_integers_outside_the_raster_are_nan(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_undeclared_integers_outside_the_raster_are_nan(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint8"), transform=CORNER @ Affine.translation(10, 5))
     result = read(path, GRID)[0]
     assert np.isnan(result[:5]).all()
@@ -410,7 +380,7 @@ def smooth_values(dtype: str, shape: tuple[int, int]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("resampling", [1, 2, 3, 4, 5, Resampling.med, Resampling.rms])
-def test_a_warp_agrees_with_rasterio(tmp_path: Path, write_raster: WriteRaster, resampling: int, dtype: str) -> None:
+def test_a_warp_agrees_with_rasterio(tmp_path: Path, resampling: int, dtype: str) -> None:
     values = smooth_values(dtype, (400, 420))
     path = write_raster(tmp_path / "a.tif", values, crs="EPSG:4326", transform=DEGREES)
     result = read(path, WIDE_GRID, resampling=Resampling(resampling))
@@ -426,7 +396,7 @@ def test_a_warp_agrees_with_rasterio(tmp_path: Path, write_raster: WriteRaster, 
     assert np.nanmean(np.abs(result - expected)) < 0.1
 
 
-def test_the_nearest_pixel_is_the_nearest(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_the_nearest_pixel_is_the_nearest(tmp_path: Path) -> None:
     values = random_values("uint16", (1, 400, 420))
     path = write_raster(tmp_path / "a.tif", values, crs="EPSG:4326", transform=DEGREES)
     result = read(path, WIDE_GRID, resampling=Resampling.nearest)[0]
@@ -448,7 +418,7 @@ windows = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def warped(tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster) -> dict[Resampling, Any]:
+def warped(tmp_path_factory: pytest.TempPathFactory) -> dict[Resampling, Any]:
     """A path and, by method, what the whole grid reads from it."""
     values = random_values("float32", (1, 400, 420))
     values[0, 100:130, 200:220] = np.nan
@@ -467,7 +437,7 @@ def test_values_do_not_depend_on_the_window(
     np.testing.assert_allclose(part[0], whole[0][window.toslices()], rtol=1e-5)
 
 
-def test_south_up_rasters_and_grids(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_south_up_rasters_and_grids(tmp_path: Path) -> None:
     south_up = Grid(GRID.crs, Affine(10, 0, 500_000, 0, 10, 4_999_600), (40, 50))
     values = random_values("uint8")
     path = write_raster(tmp_path / "a.tif", values)
@@ -477,7 +447,7 @@ def test_south_up_rasters_and_grids(tmp_path: Path, write_raster: WriteRaster) -
     assert np.array_equal(read(path, GRID)[0], values[0])
 
 
-def test_average_for_much_finer_rasters_only(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_average_for_much_finer_rasters_only(tmp_path: Path) -> None:
     fine = write_raster(
         tmp_path / "fine.tif", random_values("uint8", (1, 80, 100)), transform=CORNER @ Affine.scale(0.5)
     )
@@ -492,13 +462,13 @@ def test_average_for_much_finer_rasters_only(tmp_path: Path, write_raster: Write
     assert height == pytest.approx(11.1, abs=0.05)
 
 
-def test_no_warp_without_a_crs(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_no_warp_without_a_crs(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("uint8"), crs=None)
     with pytest.raises(GeoreferencingError, match=r"a\.tif cannot be warped: 50 x 40 px .*no CRS.* onto .*EPSG:32632"):
         read(path, GRID)
 
 
-def test_a_broken_file_is_named(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values("float64"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(RasterError, match=r"a\.tif"):
@@ -559,9 +529,7 @@ server.serve_forever()
 @pytest.mark.parametrize(
     "name", ["/vsicurl/http://127.0.0.1:{}/bucket/a.tif", "/vsis3/bucket/a.tif", "s3://bucket/a.tif"]
 )
-def test_a_raster_over_http_is_read_as_from_a_file(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_raster_over_http_is_read_as_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """From a server on this machine, as the suite needs no network, in a process of its own, as GDAL keeps the GIL."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "10")
@@ -590,7 +558,7 @@ def test_a_raster_over_http_is_read_as_from_a_file(
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "int32", "float64"])
-def test_a_nodata_value_is_found_in_every_data_type(tmp_path: Path, write_raster: WriteRaster, dtype: str) -> None:
+def test_a_nodata_value_is_found_in_every_data_type(tmp_path: Path, dtype: str) -> None:
     """Those that float32 holds exactly are compared here, the others by GDAL."""
     values = np.arange(1, 2 * 20 * 30 + 1).reshape(2, 20, 30).astype(dtype)
     nodata = 7 if dtype != "float32" else -3.4028234663852886e38
@@ -607,12 +575,7 @@ def test_a_nodata_value_is_found_in_every_data_type(tmp_path: Path, write_raster
 
 def test_jpeg_2000_is_read(tmp_path: Path) -> None:
     values = np.add.outer(np.arange(3) * 500, np.add.outer(np.arange(80) * 7, np.arange(60) * 11)).astype("uint16")
-    lossless = {"driver": "JP2OpenJPEG", "quality": "100", "reversible": "yes"}
-    with rasterio.open(
-        tmp_path / "a.jp2", "w", count=3, height=80, width=60, dtype="uint16", crs="EPSG:32633",
-        transform=Affine(10, 0, 400_000, 0, -10, 5_000_000), **lossless,
-    ) as dst:  # fmt: skip
-        dst.write(values)
+    write_raster(tmp_path / "a.jp2", values, crs="EPSG:32633", driver="JP2OpenJPEG", quality="100", reversible="yes")
     info = read_info(tmp_path / "a.jp2")
     assert (info.driver, info.count, info.grid.shape) == ("JP2OpenJPEG", 3, (80, 60))
     assert info.grid.crs == "EPSG:32633"

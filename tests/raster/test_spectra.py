@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.shutil import copy
@@ -18,20 +17,18 @@ from s2fin_cli.core.errors import RasterError
 from s2fin_cli.raster.read import read_info
 from s2fin_cli.raster.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
 from s2fin_cli.stack.layer import Layer
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import WriteRaster
 
 PLACES = (450.5, 550.0, 1400.0, 2100.0)
 
 
 def write_envi(path: Path, *lines: str, bands: int = 4) -> Path:
     values = np.random.default_rng(0).random((bands, 5, 6)).astype("float32")
-    profile = {"driver": "ENVI", "count": bands, "height": 5, "width": 6, "dtype": "float32", "crs": "EPSG:32633"}
-    with rasterio.open(path, "w", **profile, transform=Affine(1, 0, 0, 0, -1, 10)) as dst:
-        dst.write(values)
+    write_raster(path, values, driver="ENVI")
     header = path.with_suffix(".hdr")
     header.write_text(header.read_text() + "\n".join(lines) + "\n")
     return path
@@ -70,16 +67,14 @@ def test_wavelengths_in_micrometres_and_without_a_unit(tmp_path: Path) -> None:
         (["B1", "B2", "B11", "B12"], None),
     ],
 )
-def test_descriptions_tell_wavelengths(
-    tmp_path: Path, write_raster: WriteRaster, names: list[str], found: tuple[float, ...] | None
-) -> None:
+def test_descriptions_tell_wavelengths(tmp_path: Path, names: list[str], found: tuple[float, ...] | None) -> None:
     path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
     with rasterio.open(path, "r+") as dst:
         dst.descriptions = names
     assert read_info(path).wavelengths == found
 
 
-def test_tags_tell_wavelengths(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_tags_tell_wavelengths(tmp_path: Path) -> None:
     by_band, imagery, listed = (
         write_raster(tmp_path / f"{name}.tif", np.ones((2, 3, 3), np.float32)) for name in ("a", "b", "c")
     )
@@ -103,7 +98,7 @@ def test_a_header_that_makes_no_sense_tells_nothing(tmp_path: Path, line: str) -
     assert info.bad_indexes == ()
 
 
-def test_wavelengths_of_some_bands(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_wavelengths_of_some_bands(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.ones((3, 4, 4), np.float32))
     with rasterio.open(path, "r+") as dst:
         dst.update_tags(3, wavelength="665", wavelength_units="nm")
@@ -148,7 +143,7 @@ def test_numbers_of_a_unit_that_is_no_wavelengths_count_for_nothing(tmp_path: Pa
     ],
 )
 def test_decimal_commas_and_other_units_in_descriptions(
-    tmp_path: Path, write_raster: WriteRaster, names: list[str], found: tuple[float | None, ...]
+    tmp_path: Path, names: list[str], found: tuple[float | None, ...]
 ) -> None:
     path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
     with rasterio.open(path, "r+") as dst:
@@ -259,7 +254,7 @@ def test_the_same_wavelengths_in_any_order_are_found(places: list[float], chance
     assert [order[position] for position in found if position is not None] == list(range(len(places)))
 
 
-def test_zipped_rasters_and_subdatasets_are_read(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_zipped_rasters_and_subdatasets_are_read(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path, "a.tif")
     assert read_info(f"/vsizip/{tmp_path}/b.zip/a.tif").count == 2

@@ -20,7 +20,8 @@ from s2fin_cli.stack.cells import (
     whole_cells,
 )
 from s2fin_cli.stack.stack import Stack
-from tests.scenes import Scene, write_tif
+from tests.files import write_raster
+from tests.scenes import Scene
 
 
 def stack_of(**images: Path) -> Stack:
@@ -83,7 +84,7 @@ def test_neighbourhoods_are_those_of_the_whole_image(scene: Scene, margin: int) 
 def test_rasters_smaller_than_a_cell_and_its_margin(tmp_path: Path, shape: tuple[int, int], margin: int) -> None:
     values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     rows, cols = (places.ravel() for places in np.indices(shape))
-    check_neighbourhoods(stack_of(msi=write_tif(tmp_path / "small.tif", values)), rows, cols, margin=margin)
+    check_neighbourhoods(stack_of(msi=write_raster(tmp_path / "small.tif", values)), rows, cols, margin=margin)
 
 
 def test_no_data_is_nan_in_a_neighbourhood_and_mirrored_as_well(tmp_path: Path) -> None:
@@ -93,7 +94,8 @@ def test_no_data_is_nan_in_a_neighbourhood_and_mirrored_as_well(tmp_path: Path) 
     heights = generator.normal(size=(40, 40)).astype(np.float32)
     heights[5:7, 30] = -9
     stack = stack_of(
-        hsi=write_tif(tmp_path / "a.tif", values, nodata=-9), dsm=write_tif(tmp_path / "b.tif", heights, nodata=-9)
+        hsi=write_raster(tmp_path / "a.tif", values, nodata=-9),
+        dsm=write_raster(tmp_path / "b.tif", heights, nodata=-9),
     )
     rows, cols = (places.ravel() for places in np.indices((40, 40)))
     cells = check_neighbourhoods(stack, rows, cols, margin=5)
@@ -103,7 +105,7 @@ def test_no_data_is_nan_in_a_neighbourhood_and_mirrored_as_well(tmp_path: Path) 
 
 
 def test_beyond_the_margin_of_a_cut_cell_there_is_no_data(tmp_path: Path) -> None:
-    stack = stack_of(msi=write_tif(tmp_path / "cut.tif", np.ones((18, 20), np.float32)))
+    stack = stack_of(msi=write_raster(tmp_path / "cut.tif", np.ones((18, 20), np.float32)))
     cells = read_cells(stack, np.array([17]), np.array([19]), margin=3)
     there = np.isfinite(cells.image[0, 0])
     assert there[: 2 + 6, : 4 + 6].all(), "two rows and four columns of the raster, and the margin around them"
@@ -112,7 +114,7 @@ def test_beyond_the_margin_of_a_cut_cell_there_is_no_data(tmp_path: Path) -> Non
 
 def test_cells_of_a_raster_over_many_blocks_keep_the_pixels_order(tmp_path: Path) -> None:
     values = np.arange(300 * 700, dtype=np.float32).reshape(300, 700)
-    stack = stack_of(msi=write_tif(tmp_path / "big.tif", values))
+    stack = stack_of(msi=write_raster(tmp_path / "big.tif", values))
     generator = np.random.default_rng(0)
     rows, cols = generator.integers(300, size=200), generator.integers(700, size=200)
     rows[:4], cols[:4] = (0, 0, 299, 299), (0, 699, 0, 699)
@@ -145,7 +147,8 @@ def test_have_data_asks_every_band_of_every_modality(tmp_path: Path) -> None:
     heights = np.ones((6, 6), np.float32)
     heights[3, 3] = -9
     stack = stack_of(
-        hsi=write_tif(tmp_path / "a.tif", values, nodata=-9), dsm=write_tif(tmp_path / "b.tif", heights, nodata=-9)
+        hsi=write_raster(tmp_path / "a.tif", values, nodata=-9),
+        dsm=write_raster(tmp_path / "b.tif", heights, nodata=-9),
     )
     diagonal = np.arange(6)
     assert have_data(stack, diagonal, diagonal).tolist() == [False, False, False, False, True, True]

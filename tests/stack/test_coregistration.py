@@ -14,13 +14,13 @@ from s2fin_cli.core.errors import GeoreferencingError, UsageError
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.stack.stack import Stack
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 TRUTHS = [(0.37, -0.61), (-2.3, 1.75)]
 
@@ -35,11 +35,8 @@ def read_displaced(src_path: Path, dst_path: Path, cols: float, rows: float) -> 
         bands = src.read().astype("float32")
         low, high = np.nanmin(bands), np.nanmax(bands)
         values = 1 / (0.3 + (bands[1 : len(bands) : 2].mean(axis=0) - low) / (high - low))
-        profile = {"driver": "GTiff", "height": src.height, "width": src.width, "crs": src.crs}
         transform = src.transform * Affine.translation(cols, rows)
-    with rasterio.open(dst_path, "w", count=1, dtype="float32", transform=transform, **profile) as dst:
-        dst.write(values[None])
-    return dst_path
+    return write_raster(dst_path, values.astype("float32"), crs=src.crs, transform=transform)
 
 
 @pytest.mark.parametrize(("cols", "rows"), TRUTHS)
@@ -80,7 +77,7 @@ def textured(height: int = 150, width: int = 180, *, seed: int = 0) -> NDArray[A
     return np.kron(coarse, np.ones((6, 6)))[:height, :width].astype("float32")
 
 
-def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path) -> None:
     values = textured()
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
     image = write_raster(tmp_path / "image.tif", values, transform=transform)
@@ -96,7 +93,7 @@ def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path, write_raster: 
     assert np.corrcoef(tile.images.aux.ravel(), tile.images.image.ravel())[0, 1] < -0.98
 
 
-def test_noise_is_no_evidence(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_noise_is_no_evidence(tmp_path: Path) -> None:
     image = write_raster(tmp_path / "image.tif", textured(seed=1))
     other = write_raster(tmp_path / "other.tif", textured(seed=2))
     _, (found,) = coregister(stack_of(image, other))
@@ -104,7 +101,7 @@ def test_noise_is_no_evidence(tmp_path: Path, write_raster: WriteRaster) -> None
     assert found.to_dict()["is_certain"] is False
 
 
-def test_edges_that_run_one_way_are_no_evidence(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_edges_that_run_one_way_are_no_evidence(tmp_path: Path) -> None:
     stripes = np.repeat(textured(1, 180)[:, :], 150, axis=0)
     image = write_raster(tmp_path / "image.tif", stripes)
     other = write_raster(tmp_path / "other.tif", np.roll(stripes, 2, axis=1))
@@ -112,7 +109,7 @@ def test_edges_that_run_one_way_are_no_evidence(tmp_path: Path, write_raster: Wr
     assert not found.is_certain
 
 
-def test_flat_tiny_and_empty_images_give_none(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_flat_tiny_and_empty_images_give_none(tmp_path: Path) -> None:
     for name, image, other in (
         ("flat", np.ones((60, 60), np.float32), textured(60, 60)),
         ("tiny", textured(9, 9), textured(9, 9)),
@@ -124,9 +121,7 @@ def test_flat_tiny_and_empty_images_give_none(tmp_path: Path, write_raster: Writ
         assert found.to_dict()["edge_similarity"] == {"before": None, "after": None}
 
 
-def test_images_without_crs_and_a_missing_library(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_without_crs_and_a_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image, other = (write_raster(tmp_path / f"{i}.tif", textured(), crs=None) for i in range(2))
     with pytest.raises(GeoreferencingError, match="has no CRS, so no image can be shifted onto it"):
         coregister(stack_of(image, other))

@@ -21,6 +21,7 @@ from s2fin_cli.core.options import InputOptions
 from s2fin_cli.stack import fill as fill_module
 from s2fin_cli.stack.assembly import build_stack, stack_of
 from s2fin_cli.stack.fill import find_fill, find_voids
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.stack.fill import Fill
-    from tests.conftest import WriteRaster
 
 SHAPE = (80, 100)
 #: A wedge at the lower left, as a swath leaves it, of a tenth of the image.
@@ -65,7 +65,7 @@ def fill_of(path: Path) -> Fill | None:
     ],
 )
 def test_what_fills_the_border_is_found_and_told(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture, dtype: str, fill: float
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, fill: float
 ) -> None:
     path = write_raster(tmp_path / "a.tif", image(dtype, fill=fill))
     found = fill_of(path)
@@ -103,12 +103,12 @@ def corner(side: int) -> NDArray[np.bool_]:
     ],
     ids=["none", "inside", "small", "even", "one band", "other bands", "constant"],
 )
-def test_what_may_be_data_is_not(tmp_path: Path, write_raster: WriteRaster, values: NDArray[Any]) -> None:
+def test_what_may_be_data_is_not(tmp_path: Path, values: NDArray[Any]) -> None:
     assert fill_of(write_raster(tmp_path / "a.tif", values)) is None
 
 
 def test_what_fills_a_border_beside_what_a_file_declares_stays_data_with_a_warning(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     declared = write_raster(tmp_path / "a.tif", image(), nodata=0)
     values = image("float32", fill=np.nan)
@@ -131,9 +131,7 @@ def options(path: Path, **more: Any) -> InputOptions:
 
 
 @pytest.mark.parametrize("where", [np.s_[:200, 250:450], np.s_[-200:, 250:450], np.s_[250:, :60], np.s_[:500, -60:]])
-def test_a_border_is_looked_at_in_places_all_around(
-    tmp_path: Path, write_raster: WriteRaster, where: tuple[slice, slice]
-) -> None:
+def test_a_border_is_looked_at_in_places_all_around(tmp_path: Path, where: tuple[slice, slice]) -> None:
     values = np.random.default_rng(0).integers(20, 200, (3, 700, 600)).astype("uint8")
     values[:, *where] = 255
     found = fill_of(write_raster(tmp_path / "a.tif", values))
@@ -150,7 +148,7 @@ def test_pieces_of_a_border_hold_its_corners_and_nothing_else(shape: tuple[int, 
     assert looked_at[[0, 0, -1, -1], [0, -1, 0, -1]].all()
 
 
-def test_filled_pixels_have_no_data(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_filled_pixels_have_no_data(tmp_path: Path) -> None:
     values = image()
     values[0, 0, 0] = values[1, 0, 1] = 255  # a single bright band is data
     path = write_raster(tmp_path / "a.tif", values)
@@ -162,13 +160,13 @@ def test_filled_pixels_have_no_data(tmp_path: Path, write_raster: WriteRaster) -
         assert np.array_equal(tile.images.image[:, ~expected], values[:, ~expected].astype("float32"))
 
 
-def test_the_bands_of_several_files_are_looked_at_together(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_the_bands_of_several_files_are_looked_at_together(tmp_path: Path) -> None:
     paths = [str(write_raster(tmp_path / f"{i}.tif", band[None])) for i, band in enumerate(image())]
     assert stack_of(InputOptions(msi=paths)).image.fill == 255
     assert stack_of(InputOptions(msi=paths, nodata=0)).image.fill == 0
 
 
-def test_it_does_not_depend_on_the_area_of_interest(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_it_does_not_depend_on_the_area_of_interest(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", image())
     left, bottom, right, top = build_stack({"msi": [str(path)]}).grid.bounds
     away = (left + 0.8 * (right - left), bottom + 0.5 * (top - bottom), right, top)
@@ -193,9 +191,7 @@ def heights(void: float, share: float = 0.2) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("void", [-9999, -32768, 9999, -3.4028235e38, 1e20])
-def test_voids_of_a_second_image_are_warned_of(
-    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture, void: float
-) -> None:
+def test_voids_of_a_second_image_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture, void: float) -> None:
     msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
     dsm = write_raster(tmp_path / "dsm.tif", heights(void))
     assert voids_of(msi, dsm) == [("dsm", float(np.float32(void)), (1,))]
@@ -211,16 +207,14 @@ def test_voids_of_a_second_image_are_warned_of(
     [heights(60), heights(-9999, share=0.005), np.where(heights(0) > 90, 255, 0), heights(0) * 0 + 7],
     ids=["among the others", "few", "two values", "one value"],
 )
-def test_what_is_no_void(tmp_path: Path, write_raster: WriteRaster, values: NDArray[Any]) -> None:
+def test_what_is_no_void(tmp_path: Path, values: NDArray[Any]) -> None:
     msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
     assert not voids_of(msi, write_raster(tmp_path / "dsm.tif", values.astype(np.float32)))
 
 
 @pytest.mark.parametrize("declared", [None, 0.0])
 @pytest.mark.parametrize("shift", [0, 0.3])
-def test_the_nodata_value_of_a_second_image_can_be_given(
-    tmp_path: Path, write_raster: WriteRaster, shift: float, declared: float | None
-) -> None:
+def test_the_nodata_value_of_a_second_image_can_be_given(tmp_path: Path, shift: float, declared: float | None) -> None:
     """It counts beside a declared one, band by band, and is kept out of the warp."""
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(shift, shift)
     values = np.stack([heights(-9999), heights(50, share=0.1)])
@@ -239,7 +233,7 @@ def test_the_nodata_value_of_a_second_image_can_be_given(
     assert np.nanmax(np.where(np.isnan(aux), 0, np.abs(aux - values))[inside]) == 0
 
 
-def test_a_nodata_value_is_of_an_image_that_is_given(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_nodata_value_is_of_an_image_that_is_given(tmp_path: Path) -> None:
     msi = write_raster(tmp_path / "msi.tif", image())
     for nodata, message in {"sar:0": "no --sar was given", "msi:0,1": "it must be a number"}.items():
         with pytest.raises(UsageError, match=message):
@@ -248,7 +242,7 @@ def test_a_nodata_value_is_of_an_image_that_is_given(tmp_path: Path, write_raste
         options(msi, nodata=["0", "msi:1"])
 
 
-def test_a_border_is_found_in_stored_values(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_border_is_found_in_stored_values(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", image())
     with rasterio.open(path, "r+") as dst:
         dst.scales, dst.offsets = [1e-4 * (band + 1) for band in range(dst.count)], [-0.1] * dst.count
@@ -263,9 +257,7 @@ def test_a_border_is_found_in_stored_values(tmp_path: Path, write_raster: WriteR
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "average"])
-def test_voids_are_warned_of_whatever_resampling_would_make_of_them(
-    tmp_path: Path, write_raster: WriteRaster, resampling: str
-) -> None:
+def test_voids_are_warned_of_whatever_resampling_would_make_of_them(tmp_path: Path, resampling: str) -> None:
     msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(0.3, 0.4)
     values = heights(100, share=0)
@@ -275,9 +267,7 @@ def test_voids_are_warned_of_whatever_resampling_would_make_of_them(
 
 
 @pytest.mark.parametrize("kind", ["complex sources", "warped"])
-def test_a_nodata_value_can_be_given_for_virtual_rasters_of_any_kind(
-    tmp_path: Path, write_raster: WriteRaster, kind: str
-) -> None:
+def test_a_nodata_value_can_be_given_for_virtual_rasters_of_any_kind(tmp_path: Path, kind: str) -> None:
     msi = write_raster(tmp_path / "msi.tif", image()[:, :40, :50])
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) * Affine.translation(0.3, 0.4)
     dsm = write_raster(tmp_path / "dsm.tif", heights(-9999), transform=transform)

@@ -21,13 +21,13 @@ from s2fin_cli.core.errors import GeoreferencingError, RasterError
 from s2fin_cli.raster.read import LEAST_CACHE
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.conftest import WriteRaster
 
 CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
@@ -37,7 +37,7 @@ def random_values(bands: int, height: int = 40, width: int = 50) -> NDArray[Any]
 
 
 @pytest.fixture
-def image(tmp_path: Path, write_raster: WriteRaster) -> Path:
+def image(tmp_path: Path) -> Path:
     return write_raster(tmp_path / "image.tif", random_values(3))
 
 
@@ -51,7 +51,7 @@ def read(stack: Stack, window: Window | None = None, *, halo: int = 0) -> tuple[
     return tile.images
 
 
-def test_scattered_windows_come_in_their_order(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_scattered_windows_come_in_their_order(tmp_path: Path) -> None:
     values, heights = random_values(3, 64, 64), random_values(1, 64, 64)
     image, lidar = write_raster(tmp_path / "a.tif", values), write_raster(tmp_path / "b.tif", heights)
     windows = [Window(col, row, 7, 5) for row in range(0, 59, 5) for col in (50, 0, 20)]
@@ -62,7 +62,7 @@ def test_scattered_windows_come_in_their_order(tmp_path: Path, write_raster: Wri
         assert np.array_equal(tile.images.aux, heights[:, *window.toslices()])
 
 
-def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values(3, 256, 256))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
@@ -86,9 +86,7 @@ def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path
         assert replace(stack, image=replace(stack.image, rasters=(large,)))._cache(rows, 256 << 20) == expected
 
 
-def test_the_second_image_comes_onto_the_passive_images_grid(
-    tmp_path: Path, write_raster: WriteRaster, image: Path
-) -> None:
+def test_the_second_image_comes_onto_the_passive_images_grid(tmp_path: Path, image: Path) -> None:
     fine = random_values(1, 80, 100)
     lidar = write_raster(tmp_path / "lidar.tif", fine, transform=CORNER @ Affine.scale(0.5))
     values, aux = read(stack_of(hsi=image, lidar=lidar))
@@ -97,7 +95,7 @@ def test_the_second_image_comes_onto_the_passive_images_grid(
     np.testing.assert_allclose(aux[0], fine[0].reshape(40, 2, 50, 2).mean(axis=(1, 3)), rtol=1e-5)
 
 
-def test_modalities_are_in_a_fixed_order(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_modalities_are_in_a_fixed_order(tmp_path: Path) -> None:
     paths = {
         name: write_raster(tmp_path / f"{name}.tif", np.full((1, 4, 5), number, dtype="float32"))
         for number, name in enumerate(("hsi", "msi", "lidar", "dsm", "sar"))
@@ -113,7 +111,7 @@ def test_modalities_are_in_a_fixed_order(tmp_path: Path, write_raster: WriteRast
     assert stack_of(msi=paths["msi"]).aux == ()
 
 
-def test_a_pixel_is_valid_where_every_band_of_every_image_has_data(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_pixel_is_valid_where_every_band_of_every_image_has_data(tmp_path: Path) -> None:
     values, heights = random_values(3), random_values(1)
     values[1, 0, 0] = np.nan
     heights[0, 5, 6] = -9999
@@ -127,9 +125,7 @@ def test_a_pixel_is_valid_where_every_band_of_every_image_has_data(tmp_path: Pat
 
 
 @pytest.fixture(scope="module")
-def stacks(
-    tmp_path_factory: pytest.TempPathFactory, write_raster: WriteRaster
-) -> dict[tuple[int, int], tuple[Stack, NDArray[Any], NDArray[Any]]]:
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], tuple[Stack, NDArray[Any], NDArray[Any]]]:
     """Stacks by shape, one-pixel strips too, with all that they hold."""
     folder = tmp_path_factory.mktemp("stacks")
     result = {}
@@ -165,7 +161,7 @@ def test_what_is_read_does_not_depend_on_the_window(
         np.testing.assert_allclose(part, mirrored[:, rows, cols], rtol=1e-5)
 
 
-def test_a_south_up_image_keeps_its_grid(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_south_up_image_keeps_its_grid(tmp_path: Path) -> None:
     south_up = Affine(10, 0, 500_000, 0, 10, 4_999_600)
     image = write_raster(tmp_path / "a.tif", random_values(2)[:, ::-1], transform=south_up)
     stack = stack_of(msi=image, sar=write_raster(tmp_path / "b.tif", random_values(1)))
@@ -176,7 +172,7 @@ def test_a_south_up_image_keeps_its_grid(tmp_path: Path, write_raster: WriteRast
     assert np.array_equal(aux[:, ::-1], random_values(1))
 
 
-def test_the_method_of_the_warp_can_be_chosen(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
+def test_the_method_of_the_warp_can_be_chosen(tmp_path: Path, image: Path) -> None:
     ids = np.random.default_rng(0).integers(0, 2, (1, 80, 100)).astype("uint8") * 100
     lidar = write_raster(tmp_path / "lidar.tif", ids, transform=CORNER @ Affine.scale(0.5))
     stack = build_stack({"hsi": [str(image)], "lidar": [str(lidar)]}, resampling=Resampling.nearest)
@@ -189,13 +185,13 @@ def test_no_passive_image(image: Path) -> None:
         stack_of(sar=image)
 
 
-def test_a_rotated_image_is_refused_with_a_remedy(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_rotated_image_is_refused_with_a_remedy(tmp_path: Path) -> None:
     rotated = write_raster(tmp_path / "a.tif", random_values(1), transform=CORNER @ Affine.rotation(30))
     with pytest.raises(GeoreferencingError, match=r"--hsi .*a\.tif has a rotated grid \(a=8\.66.*gdalwarp"):
         stack_of(hsi=rotated)
 
 
-def test_a_rotated_second_image_is_warped(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
+def test_a_rotated_second_image_is_warped(tmp_path: Path, image: Path) -> None:
     rotated = CORNER @ Affine.translation(-20, 10) @ Affine.rotation(-20)
     rows, cols = np.indices((90, 90)) + 0.5
     _, ys = rotated @ (cols, rows)
@@ -211,9 +207,7 @@ def test_a_rotated_second_image_is_warped(tmp_path: Path, write_raster: WriteRas
 
 
 @pytest.mark.parametrize("role", ["hsi", "sar"])
-def test_ground_control_points_alone_are_refused(
-    tmp_path: Path, write_raster: WriteRaster, image: Path, role: str
-) -> None:
+def test_ground_control_points_alone_are_refused(tmp_path: Path, image: Path, role: str) -> None:
     corners = [(0, 0), (0, 50), (40, 0), (40, 50)]
     gcps = [GroundControlPoint(r, c, 500_000 + 10 * c, 5_000_000 - 10 * r) for r, c in corners]
     path = write_raster(tmp_path / "raw.tif", random_values(1), gcps=gcps)
@@ -221,7 +215,7 @@ def test_ground_control_points_alone_are_refused(
         stack_of(**{"msi": image, role: path})
 
 
-def test_only_one_has_a_crs(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
+def test_only_one_has_a_crs(tmp_path: Path, image: Path) -> None:
     bare = write_raster(tmp_path / "bare.tif", random_values(1), crs=None)
     with pytest.raises(GeoreferencingError, match=r"--sar .*bare\.tif has no CRS but --hsi .* has EPSG:32632.*-a_srs"):
         stack_of(hsi=image, sar=bare)
@@ -229,7 +223,7 @@ def test_only_one_has_a_crs(tmp_path: Path, write_raster: WriteRaster, image: Pa
         stack_of(hsi=bare, sar=image)
 
 
-def test_no_crs_at_all(tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_crs_at_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = write_raster(tmp_path / "a.tif", random_values(2), crs=None, transform=Affine.identity())
     second = write_raster(tmp_path / "b.tif", random_values(1), crs=None, transform=Affine.identity())
     with caplog.at_level(logging.WARNING):
@@ -241,28 +235,28 @@ def test_no_crs_at_all(tmp_path: Path, write_raster: WriteRaster, caplog: pytest
     assert np.array_equal(np.asarray(aux), random_values(1)[:, 4:10, 3:8])
 
 
-def test_no_crs_and_one_transform(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_no_crs_and_one_transform(tmp_path: Path) -> None:
     first = write_raster(tmp_path / "a.tif", random_values(2), crs=None, transform=Affine.identity())
     second = write_raster(tmp_path / "b.tif", random_values(1), crs=None)
     _, aux = read(stack_of(hsi=first, lidar=second))
     assert np.array_equal(np.asarray(aux), random_values(1))
 
 
-def test_no_crs_and_other_sizes(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_no_crs_and_other_sizes(tmp_path: Path) -> None:
     first = write_raster(tmp_path / "a.tif", random_values(2), crs=None)
     second = write_raster(tmp_path / "b.tif", random_values(1, 41, 50), crs=None)
     with pytest.raises(GeoreferencingError, match=r"their sizes differ \(50 x 40 and 50 x 41 px\)"):
         stack_of(hsi=first, lidar=second)
 
 
-def test_no_crs_and_other_extents(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_no_crs_and_other_extents(tmp_path: Path) -> None:
     first = write_raster(tmp_path / "a.tif", random_values(2), crs=None)
     second = write_raster(tmp_path / "b.tif", random_values(1), crs=None, transform=CORNER @ Affine.translation(1, 0))
     with pytest.raises(GeoreferencingError, match=r"extents differ \(.*x 500000 to 500500.*x 500010 to 500510"):
         stack_of(hsi=first, lidar=second)
 
 
-def test_no_overlap_names_both_extents(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
+def test_no_overlap_names_both_extents(tmp_path: Path, image: Path) -> None:
     far = write_raster(tmp_path / "far.tif", random_values(1), transform=CORNER @ Affine.translation(1000, 0))
     with pytest.raises(
         GeoreferencingError,
@@ -271,16 +265,14 @@ def test_no_overlap_names_both_extents(tmp_path: Path, write_raster: WriteRaster
         stack_of(hsi=image, sar=far)
 
 
-def test_no_overlap_in_another_crs(tmp_path: Path, write_raster: WriteRaster, image: Path) -> None:
+def test_no_overlap_in_another_crs(tmp_path: Path, image: Path) -> None:
     swapped = Affine(1e-4, 0, 45.15, 0, -1e-4, 9.0)  # latitude where longitude belongs
     far = write_raster(tmp_path / "far.tif", random_values(1), crs="EPSG:4326", transform=swapped)
     with pytest.raises(GeoreferencingError, match="does not overlap"):
         stack_of(hsi=image, sar=far)
 
 
-def test_partial_overlap_is_told(
-    tmp_path: Path, write_raster: WriteRaster, image: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_partial_overlap_is_told(tmp_path: Path, image: Path, caplog: pytest.LogCaptureFixture) -> None:
     half = write_raster(tmp_path / "half.tif", random_values(1), transform=CORNER @ Affine.translation(25, 0))
     with caplog.at_level(logging.WARNING):
         stack = stack_of(hsi=image, sar=half)
@@ -306,14 +298,10 @@ def test_real_scenes_go_together(real_scenes: Path) -> None:
 def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_mask: bool
 ) -> None:
-    path = tmp_path / "rgbn.tif"
     values = np.random.default_rng(0).integers(1, 200, (4, 40, 50)).astype("uint8")
     if is_mask:
         values[3] = np.where(values[3] > 30, 255, 0)
-    with rasterio.open(
-        path, "w", driver="GTiff", count=4, height=40, width=50, dtype="uint8", crs="EPSG:32632", transform=CORNER
-    ) as dst:
-        dst.write(values)
+    path = write_raster(tmp_path / "rgbn.tif", values, transform=CORNER, photometric=None)
     stack = stack_of(msi=path)
     read(stack)
     expected = (
@@ -327,9 +315,7 @@ def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
     assert [record.getMessage() for record in caplog.records] == [expected]
 
 
-def test_the_files_of_a_modality_are_read_as_one_image_on_the_finest_grid(
-    tmp_path: Path, write_raster: WriteRaster
-) -> None:
+def test_the_files_of_a_modality_are_read_as_one_image_on_the_finest_grid(tmp_path: Path) -> None:
     """Names with spaces and commas, another resolution, several bands in one of them."""
     coarse = random_values(1, 20, 25)
     first = write_raster(tmp_path / "2018, B01 (60 m).tif", coarse, transform=CORNER @ Affine.scale(2))
@@ -351,7 +337,7 @@ def test_the_files_of_a_modality_are_read_as_one_image_on_the_finest_grid(
     np.testing.assert_allclose(part, values[:, 5:18, 7:18], rtol=1e-6)
 
 
-def test_files_of_a_modality_must_go_together(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_files_of_a_modality_must_go_together(tmp_path: Path) -> None:
     first = write_raster(tmp_path / "b1.tif", random_values(1))
     elsewhere = write_raster(tmp_path / "b2.tif", random_values(1), transform=CORNER @ Affine.translation(500, 0))
     bare = write_raster(tmp_path / "b3.tif", random_values(1), crs=None)

@@ -10,6 +10,7 @@ import pytest
 import s2fin_cli.stack.statistics as module
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.statistics import band_statistics, noise_adjusted_components, sample_pixels
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.stack.statistics import BandStatistics
-    from tests.conftest import WriteRaster
 
 
-def test_a_small_raster_is_sampled_whole(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_small_raster_is_sampled_whole(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 300, 270)).astype("float32")
     heights = np.random.default_rng(1).random((1, 300, 270)).astype("float32")
     stack = build_stack(
@@ -35,9 +35,7 @@ def test_a_small_raster_is_sampled_whole(tmp_path: Path, write_raster: WriteRast
     assert np.array_equal(sample[np.lexsort(sample.T)], whole[np.lexsort(whole.T)])
 
 
-def test_a_large_raster_is_sampled_evenly(
-    tmp_path: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_raster_is_sampled_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PIXELS", 2000)
     monkeypatch.setattr(module, "MAX_TILES", 4)
     rows, cols = np.indices((700, 600))

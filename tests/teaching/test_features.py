@@ -26,7 +26,7 @@ from s2fin_cli.teaching.features import (
     positions,
     standard_normal_variate,
 )
-from tests.scenes import write_tif
+from tests.files import write_raster
 
 SHAPE = (53, 90)
 MEAN, STD = np.array([100.0, 50.0, 7.0]), np.array([20.0, 10.0, 0.0])
@@ -71,8 +71,8 @@ def heights() -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def stack(image: NDArray[np.float32], heights: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Stack:
     folder = tmp_path_factory.mktemp("features")
-    write_tif(folder / "a.tif", image)
-    write_tif(folder / "b.tif", heights)
+    write_raster(folder / "a.tif", image)
+    write_raster(folder / "b.tif", heights)
     return build_stack({"hsi": [str(folder / "a.tif")], "dsm": [str(folder / "b.tif")]})
 
 
@@ -145,7 +145,7 @@ def test_the_surroundings_of_many_bands_are_told_by_their_components(tmp_path: P
     mean, std, _ = of_bands(bands)
     values = np.random.default_rng(0).normal(mean[:, None, None], std[:, None, None], size=(bands, 20, 30))
     image = values.astype(np.float32)
-    stack = build_stack({"hsi": [str(write_tif(tmp_path / "a.tif", image))]})
+    stack = build_stack({"hsi": [str(write_raster(tmp_path / "a.tif", image))]})
     rows, cols = np.indices((20, 30)).reshape(2, -1)
     found = pixel_features(make_network(alone=True, bands=bands), read_cells(stack, rows, cols, margin=MARGIN))
     assert ("bands mean 3" in found) == (bands <= FEW_BANDS)
@@ -210,9 +210,9 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(
     tmp_path: Path, *, alone: bool, bands: int
 ) -> None:
     values = np.random.default_rng(0).normal(size=(bands, 9, 9)).astype(np.float32)
-    files = {"hsi": [str(write_tif(tmp_path / "a.tif", values))]}
+    files = {"hsi": [str(write_raster(tmp_path / "a.tif", values))]}
     if not alone:
-        files["dsm"] = [str(write_tif(tmp_path / "b.tif", values[:1]))]
+        files["dsm"] = [str(write_raster(tmp_path / "b.tif", values[:1]))]
     places = np.arange(5)
     found = features_at(make_network(alone=alone, bands=bands), build_stack(files), places, places)
     members = choose_members(found, dense=True)
@@ -222,7 +222,7 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(
 
 
 def test_a_scene_of_one_pixel(tmp_path: Path) -> None:
-    path = write_tif(tmp_path / "pixel.tif", np.array([120.0, 40.0, 7.0], np.float32).reshape(3, 1, 1))
+    path = write_raster(tmp_path / "pixel.tif", np.array([120.0, 40.0, 7.0], np.float32).reshape(3, 1, 1))
     network = make_network(alone=True)
     zero = np.zeros(1, np.int64)
     stack = build_stack({"msi": [str(path)]})

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from s2fin_cli.core.errors import AreaError, GeoreferencingError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.vector.area import Area, read_area
+from tests.files import CRS_CODE, write_vector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +45,8 @@ def whole_mask(area: Area | None) -> NDArray[np.bool_]:
     return result
 
 
-def write_polygons(path: Path, *geometries: Any, crs: str | None = "EPSG:32632") -> Path:
-    gpd.GeoDataFrame(geometry=list(geometries), crs=crs).to_file(path)
-    return path
+def write_polygons(path: Path, *geometries: Any, crs: str | None = CRS_CODE) -> Path:
+    return write_vector(path, geometries, crs=crs)
 
 
 def test_no_area_is_all() -> None:

@@ -25,17 +25,15 @@ from s2fin_cli.core.errors import AreaError, InputError, LabelError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.labels import LabelRules, read_labels
 from s2fin_cli.raster.classmap import create_class_map
-from s2fin_cli.raster.read import without_georeferencing_warning
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features, write_polygons
 from s2fin_cli.workflows.evaluate import evaluate
+from tests.files import write_raster, write_vector
 from tests.rectangles import ALL, GRID, LEFT, TOP, at, counts
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.conftest import WriteRaster, WriteVector
 
 
 def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
@@ -52,11 +50,7 @@ KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document>
 
 def write_envi(path: Path, count: int = 1) -> None:
     """An ENVI image of a few bytes, whose header lies beside every file of the same name."""
-    with (
-        without_georeferencing_warning(),
-        rasterio.open(path, "w", driver="ENVI", width=4, height=3, count=count, dtype="uint8") as dst,
-    ):
-        dst.write(np.ones((count, 3, 4), dtype=np.uint8))
+    write_raster(path, np.ones((count, 3, 4), np.uint8), driver="ENVI", crs=None, transform=None)
 
 
 @pytest.mark.parametrize("bands", [1, 7])
@@ -86,7 +80,7 @@ def test_an_incomplete_shapefile_beside_a_header_is_refused(tmp_path: Path) -> N
         read_labels(tmp_path / "site.shp", GRID)
 
 
-def test_rasters_stay_rasters(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_rasters_stay_rasters(tmp_path: Path) -> None:
     values = np.kron(np.array([[1, 2]], dtype="uint8"), np.ones((40, 25), dtype="uint8"))
     tif = write_raster(tmp_path / "gt.tif", values)
     for name, driver in (("gt.img", "ENVI"), ("gt.bil", "EHdr"), ("raster.gpkg", "GPKG"), ("gt.png", "PNG")):
@@ -113,11 +107,7 @@ def test_a_virtual_vector_file_is_one(tmp_path: Path) -> None:
 
 def add_tiles(path: Path) -> None:
     values = np.full((1, *GRID.shape), 5, dtype=np.uint16)  # GDAL makes three bands of bytes
-    with rasterio.open(
-        path, "w", driver="GPKG", width=GRID.width, height=GRID.height, count=1, dtype="uint16", crs=GRID.crs,
-        transform=GRID.transform, APPEND_SUBDATASET="YES", RASTER_TABLE="tiles",
-    ) as dst:  # fmt: skip
-        dst.write(values)
+    write_raster(path, values, driver="GPKG", transform=GRID.transform, APPEND_SUBDATASET="YES", RASTER_TABLE="tiles")
 
 
 def test_a_container_of_features_and_a_raster(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -368,9 +358,7 @@ def test_parquet_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("name", "crs"), [("gt.geojson", None), ("gt.gpkg", "EPSG:4258"), ("gt.shp", "EPSG:4326")])
-def test_coordinates_that_are_no_degrees_are_refused(
-    tmp_path: Path, write_vector: WriteVector, name: str, crs: str | None
-) -> None:
+def test_coordinates_that_are_no_degrees_are_refused(tmp_path: Path, name: str, crs: str | None) -> None:
     path = tmp_path / name
     if crs is None:
         write_vector(path, [at(0, 0)], crs="EPSG:4326", land=["a"])
@@ -386,7 +374,7 @@ def test_coordinates_that_are_no_degrees_are_refused(
         read_area(GRID, src_path=path)
 
 
-def test_longitudes_up_to_360_are_degrees(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_longitudes_up_to_360_are_degrees(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [box(369 - 9.5, -90, 360, 90)], crs="EPSG:4326", land=["a"])
     assert len(read_features(path, error=LabelError)) == 1
 
@@ -420,7 +408,7 @@ def test_a_broken_ring_is_named_and_closed(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_features_with_coordinates_that_are_no_numbers_are_skipped(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     holed = Polygon([(LEFT, TOP), (np.inf, TOP - 40), (LEFT + 60, TOP)])
     path = write_vector(tmp_path / "gt.gpkg", [holed, at(9, 9)], land=["a", "b"])
@@ -466,7 +454,7 @@ def test_a_surface_covers_what_it_does_from_above(
     assert "not valid" not in caplog.text
 
 
-def test_heights_that_are_no_numbers_do_no_harm(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_heights_that_are_no_numbers_do_no_harm(tmp_path: Path) -> None:
     degrees = gpd.GeoSeries([at(0, 0), at(9, 9)], crs=GRID.crs).to_crs(4326)
     high = [shapely.Polygon([(x, y, np.nan) for x, y in shape.exterior.coords]) for shape in degrees]
     path = write_vector(tmp_path / "gt.gpkg", high, land=["a", "b"], crs="EPSG:4326")
@@ -476,9 +464,7 @@ def test_heights_that_are_no_numbers_do_no_harm(tmp_path: Path, write_vector: Wr
     assert counts(read_labels(path, GRID)) == {"a": 1, "b": 1}
 
 
-def test_coordinates_beyond_everything_are_named(
-    tmp_path: Path, write_vector: WriteVector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_coordinates_beyond_everything_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spike = Polygon([(LEFT, TOP), (1e308, TOP - 40), (LEFT + 60, TOP)])
     path = write_vector(tmp_path / "gt.gpkg", [spike, at(9, 9), spike], land=["a", "b", "b"])
     assert counts(read_labels(path, GRID)) == {"b": 6}
@@ -486,7 +472,7 @@ def test_coordinates_beyond_everything_are_named(
     assert "classes of the features that are skipped for their geometry: a (1), b (1)" in caplog.text
 
 
-def test_the_feature_that_is_of_another_kind_is_named(tmp_path: Path, write_vector: WriteVector) -> None:
+def test_the_feature_that_is_of_another_kind_is_named(tmp_path: Path) -> None:
     shapes = [at(0, 0), at(5, 0), at(9, 9).centroid]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "c"])
     for read in (lambda: read_labels(path, GRID), lambda: read_area(GRID, src_path=path)):

@@ -18,6 +18,7 @@ from rasterio.enums import ColorInterp
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.raster.read import without_georeferencing_warning
 from s2fin_cli.stack.assembly import stack_of
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,15 +97,6 @@ files = st.builds(
 )
 
 
-def write_band(path: Path, values: list[NDArray[Any]], band: Band, **profile: Any) -> None:
-    height, width = values[0].shape
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(values), height=height, width=width, dtype=band.dtype,
-        nodata=band.nodata, photometric="minisblack", **profile,
-    ) as dst:  # fmt: skip
-        dst.write(np.stack(values))
-
-
 def write_file(
     folder: Path, name: str, file: File, shape: tuple[int, int], seed: int, **profile: Any
 ) -> tuple[Path, Any]:
@@ -120,13 +112,13 @@ def write_file(
     expected = []
     for number, band in enumerate(file.bands):
         alone = folder / f"{name}_{number}.tif"
-        write_band(alone, [band.values], band, **profile)
+        write_raster(alone, band.values, nodata=band.nodata, **profile)
         with rasterio.open(alone) as src:
             values, valid = src.read(1).astype(np.float64), src.read_masks(1) > 0
         expected.append(np.where(valid & np.isfinite(values), values * band.scale + band.offset, np.nan))
     if file.is_mixed:
         return write_vrt(folder, name, file, shape, **profile), np.stack(expected)
-    return write_tif(folder, name, file, expected, generator, **profile), np.stack(expected)
+    return write_one_type(folder, name, file, expected, generator, **profile), np.stack(expected)
 
 
 def write_vrt(folder: Path, name: str, file: File, shape: tuple[int, int], **profile: Any) -> Path:
@@ -146,7 +138,7 @@ def write_vrt(folder: Path, name: str, file: File, shape: tuple[int, int], **pro
     return path
 
 
-def write_tif(
+def write_one_type(
     folder: Path, name: str, file: File, expected: list[Any], generator: np.random.Generator, **profile: Any
 ) -> Path:
     """Bands of one type, with a mask or an alpha band, which is added to what is expected."""
@@ -164,7 +156,7 @@ def write_tif(
         is_nodata = np.zeros(shape, bool) if first.nodata is None else data == STORED.get(first.nodata, first.nodata)
         expected.append(np.where(is_nodata, np.nan, data * 2.0 + 1.0))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        write_band(path, values, first, **profile)
+        write_raster(path, np.stack(values), nodata=first.nodata, **profile)
         with rasterio.open(path, "r+") as dst:
             dst.scales, dst.offsets = zip(*scales, strict=True)
             if is_alpha:

@@ -13,7 +13,8 @@ from affine import Affine
 import s2fin_cli
 from s2fin_cli.raster.read import read_info
 from s2fin_cli.stack.assembly import build_stack
-from tests.scenes import SHAPE, TRANSFORM, make_heights, read_tif, tiny_options, write_tif
+from tests.files import TRANSFORM, read_raster, write_raster
+from tests.scenes import SHAPE, make_heights, tiny_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +28,11 @@ OFF = (2.4, -1.3)
 def off(scene: Scene, tmp_path: Path) -> Path:
     """The scene's heights, whose georeferencing is off."""
     transform = TRANSFORM * Affine.translation(*OFF)
-    return write_tif(tmp_path / "off.tif", make_heights(scene.truth), transform=transform)
+    return write_raster(tmp_path / "off.tif", make_heights(scene.truth), transform=transform)
 
 
 def test_an_aligned_image_is_what_the_stack_reads(run: Run, scene: Scene, tmp_path: Path) -> None:
-    finer = write_tif(
+    finer = write_raster(
         tmp_path / "finer.tif", np.kron(make_heights(scene.truth), np.ones((3, 3), np.float32)),
         transform=TRANSFORM * Affine.translation(0.4, 0.2) * Affine.scale(1 / 3),
     )  # fmt: skip
@@ -41,7 +42,7 @@ def test_an_aligned_image_is_what_the_stack_reads(run: Run, scene: Scene, tmp_pa
     with build_stack({"hsi": [str(scene.hsi)], "lidar": [str(finer)]}).open() as opened:
         expected = opened.read(opened.grid.window).images.aux
     assert expected is not None
-    assert np.array_equal(read_tif(tmp_path / "a.tif"), expected, equal_nan=True)
+    assert np.array_equal(read_raster(tmp_path / "a.tif"), expected, equal_nan=True)
     assert answer["valid"] == np.isfinite(expected).mean()
     assert answer["displacement"] is None
     with rasterio.open(tmp_path / "a.tif") as dst, rasterio.open(scene.hsi) as src:
@@ -64,7 +65,7 @@ def test_a_displacement_is_found_told_and_mended(run: Run, scene: Scene, off: Pa
     assert found["edge_similarity"]["after"] > found["edge_similarity"]["before"] + 0.2
     assert {"row", "col", "cols", "rows", "agrees"} == found["windows"][0].keys()
     inner = (slice(5, -5), slice(5, -5))
-    mended, truth = read_tif(tmp_path / "a.tif")[0][inner], make_heights(scene.truth)[inner]
+    mended, truth = read_raster(tmp_path / "a.tif")[0][inner], make_heights(scene.truth)[inner]
     assert np.median(np.abs(mended - truth)) < 1.0
     assert np.corrcoef(mended.ravel(), truth.ravel())[0, 1] > 0.95
 
@@ -81,7 +82,7 @@ def test_training_and_classification_do_the_same(
         )
     assert caplog.text.count("off.tif: shifted by -2.") == 2
     # the columns that the moved heights lack have no class
-    values = read_tif(result.outputs.map)[0]
+    values = read_raster(result.outputs.map)[0]
     assert values.shape == SHAPE
     assert (values[10:-10, 5:-5] > 0).all()
 
@@ -89,14 +90,14 @@ def test_training_and_classification_do_the_same(
 def test_what_is_known_of_its_bands_goes_with_an_image(run: Run, scene: Scene, tmp_path: Path) -> None:
     """Bands are chosen of the image that is aligned; the other may have fewer."""
     bands = np.stack([make_heights(scene.truth) + index for index in range(7)])
-    sar = write_tif(tmp_path / "sar.tif", bands)
+    sar = write_raster(tmp_path / "sar.tif", bands)
     with rasterio.open(sar, "r+") as dst:
         dst.set_band_description(6, "VH")
         for index in dst.indexes:
             dst.update_tags(index, wavelength=str(100 * index), wavelength_units="nm")
     result = run("align", "--like", scene.hsi, "--sar", sar, "-b", "6,7", "-o", "a.tif")
     assert result.exit_code == 0, result.stderr
-    assert np.array_equal(read_tif(tmp_path / "a.tif"), bands[5:])
+    assert np.array_equal(read_raster(tmp_path / "a.tif"), bands[5:])
     info = read_info(tmp_path / "a.tif")
     assert (info.band_names, info.wavelengths) == (("VH", ""), (600.0, 700.0))
     answer = run("align", "--like", scene.hsi, "--sar", sar, "-b", "sar:8", "-o", "b.tif")
@@ -104,8 +105,8 @@ def test_what_is_known_of_its_bands_goes_with_an_image(run: Run, scene: Scene, t
 
 
 def test_why_an_image_is_not_shifted(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
-    far = write_tif(tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(7, 0))
-    fits = write_tif(tmp_path / "fits.tif", make_heights(scene.truth))
+    far = write_raster(tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(7, 0))
+    fits = write_raster(tmp_path / "fits.tif", make_heights(scene.truth))
     for path, message in ((far, "say more than 4 pixels, which is too far to be sure"), (fits, "")):
         result = run("align", "--like", scene.hsi, "--lidar", path, "-o", f"a{path.stem}.tif", "--coregister", "shift")
         assert result.exit_code == 0, result.stderr
@@ -115,14 +116,14 @@ def test_why_an_image_is_not_shifted(run: Run, scene: Scene, off: Path, tmp_path
 
 
 def test_an_image_without_edges_is_left_where_it_is(run: Run, scene: Scene, tmp_path: Path) -> None:
-    flat = write_tif(tmp_path / "flat.tif", np.ones((1, *SHAPE), np.float32))
+    flat = write_raster(tmp_path / "flat.tif", np.ones((1, *SHAPE), np.float32))
     result = run("align", "--like", scene.hsi, "--lidar", flat, "-o", "a.tif", "--coregister", "shift")
     assert result.exit_code == 0, result.stderr
     assert "not shifted, as no window has edges in it and in the image" in result.stderr
 
 
 def test_what_cannot_be_aligned(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
-    elsewhere = write_tif(
+    elsewhere = write_raster(
         tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(500, 0)
     )
     given = ("align", "--like", scene.hsi)

@@ -13,7 +13,8 @@ import shapely
 import s2fin_cli
 from s2fin_cli.core.errors import LabelError
 from s2fin_cli.workflows import train as pipeline
-from tests.scenes import CRS_CODE, SHAPE, TRANSFORM, make_image, read_tif, tiny_options, write_tif
+from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
+from tests.scenes import SHAPE, make_image, tiny_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,12 +59,12 @@ def test_the_map_inside_is_that_of_the_whole(
     wanted = inside(*SHAPES)
     rows, cols = np.nonzero(wanted)
     window = (slice(None), slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1))
-    expected = np.where(wanted, read_tif(whole.outputs.map), 0)[window]
-    assert np.array_equal(read_tif(part.outputs.map), expected)
+    expected = np.where(wanted, read_raster(whole.outputs.map), 0)[window]
+    assert np.array_equal(read_raster(part.outputs.map), expected)
     # windows without a pixel inside are left out of the batches, which the rounding tells
     np.testing.assert_allclose(
-        read_tif(part.outputs.probabilities),
-        np.where(wanted, read_tif(whole.outputs.probabilities), np.nan)[window],
+        read_raster(part.outputs.probabilities),
+        np.where(wanted, read_raster(whole.outputs.probabilities), np.nan)[window],
         atol=1e-6,
     )
     assert sum(part.pixels.values()) == wanted.sum()
@@ -121,7 +122,7 @@ def test_training_sees_exactly_the_pixels_inside(
     monkeypatch.setattr(pipeline, "_with_scene", spy_cells)
     bands = []
     for name, image in (("clean", values), ("spoilt", spoilt)):
-        hsi = write_tif(tmp_path / f"{name}.tif", image)
+        hsi = write_raster(tmp_path / f"{name}.tif", image)
         given = {**options, "hsi": hsi, "bounds": area.bounds, "output": tmp_path / f"{name}.s2fin"}
         bands.append(s2fin_cli.train(**given).info.bands[0])
     assert seen

@@ -13,7 +13,7 @@ import scipy.io
 
 from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.raster.read import read_info
-from tests.scenes import read_tif
+from tests.files import read_raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ def test_one_command_converts_a_scene(run: Run, in_folder: Path, name: str) -> N
     assert (passive.grid.shape, len(passive.indexes)) == (SHAPE, bands)
     assert (passive.wavelengths is not None) == Path("wavelengths.txt").exists()
     assert read_info(f"{second}.tif").grid.shape == SHAPE
-    train, test = read_tif(Path("train.tif")), read_tif(Path("test.tif"))
+    train, test = read_raster(Path("train.tif")), read_raster(Path("test.tif"))
     assert set(np.unique(train)) == set(np.unique(test)) == set(range(classes + 1))
     assert not ((train > 0) & (test > 0)).any()
     assert read_class_names("train.tif") == names_in(Path("classes.csv"))
@@ -103,7 +103,7 @@ def test_a_run_is_reproduced(run: Run, in_folder: Path) -> None:
     for command in (("convert",), ("train", "--epochs", "2"), ("classify",), ("evaluate", "-o", "report.csv")):
         result = run(*command)
         assert result.exit_code == 0, result.stderr
-    right = read_tif(Path("map.tif")) == class_stripes(15)
+    right = read_raster(Path("map.tif")) == class_stripes(15)
     assert right.mean() > 0.8
     assert Path("report.csv").stat().st_size > 0
 
@@ -113,7 +113,7 @@ def test_muufl_is_split_by_blocks(run: Run, in_folder: Path) -> None:
     for command in (("convert",), ("split", "--distance", "2")):
         result = run(*command)
         assert result.exit_code == 0, result.stderr
-    (labels,) = read_tif(Path("labels.tif"))
+    (labels,) = read_raster(Path("labels.tif"))
     assert not labels[0].any()  # -1 there
     assert np.array_equal(labels[1:], class_stripes(11)[1:])
     assert len(read_info("lidar.tif").indexes) == 2

@@ -27,17 +27,8 @@ from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult, classify
 from s2fin_cli.workflows.train import train
-from tests.scenes import (
-    SHAPE,
-    TRANSFORM,
-    Scene,
-    make_heights,
-    make_image,
-    read_tif,
-    tiny_options,
-    write_scene,
-    write_tif,
-)
+from tests.files import TRANSFORM, read_raster, write_raster
+from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_scene
 
 
 def run_classify(scene: Scene, model: Path, output: Path, /, **changes: Any) -> ClassifyResult:
@@ -90,11 +81,11 @@ def test_colours_names_and_tags(result: ClassifyResult, trained: Any) -> None:
 def test_probabilities_confidence_and_map_agree(result: ClassifyResult) -> None:
     assert result.outputs.probabilities is not None
     assert result.outputs.confidence is not None
-    probs, confidence = read_tif(result.outputs.probabilities), read_tif(result.outputs.confidence)
+    probs, confidence = read_raster(result.outputs.probabilities), read_raster(result.outputs.confidence)
     assert probs.shape == (3, *SHAPE)
     assert probs.dtype == confidence.dtype == np.float32
     assert np.allclose(probs.sum(axis=0), 1, atol=1e-5)
-    assert np.array_equal(probs.argmax(axis=0) + 1, read_tif(result.outputs.map)[0])
+    assert np.array_equal(probs.argmax(axis=0) + 1, read_raster(result.outputs.map)[0])
     assert np.array_equal(probs.max(axis=0), confidence[0])
     with rasterio.open(result.outputs.probabilities) as dst:
         assert dst.descriptions == ("forest", "meadow", "water")
@@ -105,7 +96,7 @@ def test_probabilities_confidence_and_map_agree(result: ClassifyResult) -> None:
 def test_scaled_probabilities(scene: Scene, model: Path, tmp_path: Path, fmt: str) -> None:
     image = make_image(scene.truth)
     image[:, 5:9, 30:40] = 65535
-    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
+    hsi = write_raster(tmp_path / "hsi.tif", image, nodata=65535)
     paths = {name: tmp_path / f"{name}.tif" for name in ("confidence", "probabilities")}
     plain = {name: tmp_path / f"plain_{name}.tif" for name in paths}
     run_classify(scene, model, tmp_path / "plain.tif", hsi=hsi, **plain)
@@ -114,7 +105,7 @@ def test_scaled_probabilities(scene: Scene, model: Path, tmp_path: Path, fmt: st
         with rasterio.open(path) as dst:
             assert (set(dst.dtypes), dst.nodata, set(dst.scales), set(dst.offsets)) == ({"uint8"}, 255, {0.004}, {0.0})
             values = dst.read(masked=True) * 0.004
-        wanted = np.ma.masked_invalid(read_tif(plain[name]))
+        wanted = np.ma.masked_invalid(read_raster(plain[name]))
         assert np.array_equal(values.mask, wanted.mask)
         assert values.mask.any()
         assert np.abs(values - wanted).max() <= 0.002 + 1e-6
@@ -131,7 +122,7 @@ def test_scaled_is_of_probabilities(scene: Scene, model: Path, tmp_path: Path) -
 def check_polygons(outputs: Any, transform: Affine) -> gpd.GeoDataFrame:
     """Polygons tile the map exactly and say what the rasters say."""
     frame = gpd.read_file(outputs.polygons, layer="landcover")
-    class_map = read_tif(outputs.map)[0]
+    class_map = read_raster(outputs.map)[0]
     geometries = frame.geometry.to_numpy()
     assert shapely.coverage_is_valid(geometries)
     cell = abs(transform.a * transform.e)
@@ -151,7 +142,7 @@ def test_polygons(result: ClassifyResult, scene: Scene) -> None:
         assert frame.crs == src.crs.to_wkt()
     assert dict(zip(frame["class_id"], frame["class_name"], strict=True)) == {1: "forest", 2: "meadow", 3: "water"}
     assert result.outputs.confidence is not None
-    confidence = read_tif(result.outputs.confidence)[0]
+    confidence = read_raster(result.outputs.confidence)[0]
     for geometry, mean in zip(frame.geometry, frame["confidence"], strict=True):
         inside = rasterio.features.geometry_mask([geometry], SHAPE, TRANSFORM, invert=True)
         assert mean == pytest.approx(confidence[inside].mean(), abs=1e-5)
@@ -183,20 +174,20 @@ def test_no_output_depends_on_the_tile_size(
     )
     for other in others:
         for name in ("map", "confidence", "probabilities"):
-            assert np.array_equal(read_tif(getattr(other, name)), read_tif(getattr(one, name)))
+            assert np.array_equal(read_raster(getattr(other, name)), read_raster(getattr(one, name)))
         assert read_polygons(one).equals(read_polygons(other))
 
 
 def test_smoothing_takes_speckle_and_leaves_no_data(scene: Scene, model: Path, tmp_path: Path) -> None:
     image = make_image(scene.truth)
     image[:, 5:9, 30:40] = 65535
-    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
+    hsi = write_raster(tmp_path / "hsi.tif", image, nodata=65535)
     probs = []
     for smooth in (False, True):
         paths = {"probabilities": tmp_path / f"p{smooth}.tif", "hsi": hsi, "smooth": smooth}
         outputs = run_classify(scene, model, tmp_path / f"{smooth}.tif", **paths).outputs
         check_polygons(outputs, TRANSFORM)
-        probs.append(read_tif(tmp_path / f"p{smooth}.tif"))
+        probs.append(read_raster(tmp_path / f"p{smooth}.tif"))
     plain, smoothed = probs
     assert np.array_equal(np.isnan(plain), np.isnan(smoothed))
     np.testing.assert_allclose(np.nansum(smoothed, axis=0)[~np.isnan(plain[0])], 1, atol=1e-5)
@@ -220,11 +211,11 @@ def test_probabilities_lean_to_the_prior(result: ClassifyResult, scene: Scene, m
     ).outputs
     assert result.outputs.probabilities is not None
     assert outputs.probabilities is not None
-    plain, leant = read_tif(result.outputs.probabilities), read_tif(outputs.probabilities)
+    plain, leant = read_raster(result.outputs.probabilities), read_raster(outputs.probabilities)
     shares = np.array([0.64, 0.04, *[0.32 / len(others)] * len(others)])
     expected = plain * np.sqrt(shares)[:, None, None]  # half strength
     np.testing.assert_allclose(leant, expected / expected.sum(axis=0), atol=1e-5)
-    assert np.array_equal(read_tif(outputs.map)[0] == 0, np.isnan(leant[0]))
+    assert np.array_equal(read_raster(outputs.map)[0] == 0, np.isnan(leant[0]))
     with rasterio.open(outputs.map) as src, rasterio.open(result.outputs.map) as usual:
         assert src.tags()["S2FIN_PRIOR"] == ", ".join(prior)
         assert "S2FIN_PRIOR" not in usual.tags()
@@ -236,13 +227,13 @@ def test_an_even_prior_changes_nothing_and_a_class_of_none_is_never_told(
     first, *others = read_info(model).classes
     even = [f"{c.name}={100 / (1 + len(others)):.1f}" for c in (first, *others)]  # 33.3 thrice: rounded
     outputs = run_classify(scene, model, tmp_path / "even.tif", prior=even, vector=False).outputs
-    assert np.array_equal(read_tif(outputs.map), read_tif(result.outputs.map))
+    assert np.array_equal(read_raster(outputs.map), read_raster(result.outputs.map))
     probs = tmp_path / "probs.tif"
     how: dict[str, Any] = {"prior": f"{first.name}=0%", "probabilities": probs, "scaled": True, "smooth": True}
     without = run_classify(scene, model, tmp_path / "without.tif", **how, precision="bfloat16", vector=False)
     assert without.pixels[first.id] == 0
     assert sum(without.pixels.values()) == sum(result.pixels.values())
-    stored = read_tif(probs)
+    stored = read_raster(probs)
     assert set(np.unique(stored[0])) <= {0, 255}
     assert (np.abs(stored[1:].astype(int).sum(axis=0)[stored[0] == 0] - 250) <= 1).all()
 
@@ -291,8 +282,8 @@ def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
             scene, model, tmp_path / f"{stride}.tif", stride=stride, confidence=tmp_path / f"c{stride}.tif"
         ).outputs
         assert outputs.confidence is not None
-        assert (read_tif(outputs.map)[0] == scene.truth).mean() > 0.95
-        maps[stride] = read_tif(outputs.confidence)
+        assert (read_raster(outputs.map)[0] == scene.truth).mean() > 0.95
+        maps[stride] = read_raster(outputs.confidence)
     largest = strides[-1]
     assert [stride for stride in strides if np.array_equal(maps[None], maps[stride])] == [largest], "the default"
     with pytest.raises(UsageError, match=f"--stride is 7, and the model was trained for at most {largest}"):
@@ -304,9 +295,9 @@ def test_half_precision_gives_nearly_the_same_map(
 ) -> None:
     paths = {name: tmp_path / f"{name}.tif" for name in ("confidence", "probabilities")}
     half = run_classify(scene, model, tmp_path / "map.tif", precision="bfloat16", **paths)
-    assert (read_tif(half.outputs.map) == read_tif(result.outputs.map)).mean() > 0.99
+    assert (read_raster(half.outputs.map) == read_raster(result.outputs.map)).mean() > 0.99
     assert result.outputs.probabilities is not None
-    difference = np.abs(read_tif(paths["probabilities"]) - read_tif(result.outputs.probabilities))
+    difference = np.abs(read_raster(paths["probabilities"]) - read_raster(result.outputs.probabilities))
     assert 0 < difference.mean() < 0.01  # it is another precision, and a small step
 
 
@@ -319,7 +310,7 @@ def test_outputs_in_other_formats(scene: Scene, model: Path, tmp_path: Path, res
         with rasterio.open(tmp_path / name) as src:
             assert src.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             assert src.compression == rasterio.enums.Compression.lzw
-    assert np.array_equal(read_tif(other.outputs.map), read_tif(result.outputs.map))
+    assert np.array_equal(read_raster(other.outputs.map), read_raster(result.outputs.map))
     frame = gpd.read_file(tmp_path / "areas.shp")
     assert frame.area.sum() == pytest.approx(read_polygons(result.outputs).area.sum())
     expected = {
@@ -341,9 +332,9 @@ def test_generalised_polygons_and_the_whole_raster(
     monkeypatch.setattr("tests.scenes.make_truth", lambda: stairs)
     scene = write_scene(tmp_path / "scene")
     result = run_classify(scene, model, tmp_path / "whole.tif")
-    assert (read_tif(result.outputs.map)[0] == stairs).mean() > 0.9
+    assert (read_raster(result.outputs.map)[0] == stairs).mean() > 0.9
     general = run_classify(scene, model, tmp_path / "map.tif", mmu=mmu, simplify=3 * TRANSFORM.a)
-    assert np.array_equal(read_tif(general.outputs.map), read_tif(result.outputs.map))
+    assert np.array_equal(read_raster(general.outputs.map), read_raster(result.outputs.map))
     frame, full = read_polygons(general.outputs), read_polygons(result.outputs)
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
     assert frame.area.sum() == pytest.approx(full.area.sum()) == pytest.approx(cell * sum(result.pixels.values()))
@@ -378,19 +369,19 @@ def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tm
     heights[20, 20] = np.inf
     expected = np.zeros(SHAPE, dtype=bool)
     expected[5:9, 30:40] = expected[59, 69] = expected[40:, :3] = expected[20, 20] = True
-    hsi = write_tif(tmp_path / "hsi.tif", image, nodata=65535)
-    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    hsi = write_raster(tmp_path / "hsi.tif", image, nodata=65535)
+    lidar = write_raster(tmp_path / "lidar.tif", heights)
     folder = tmp_path / "out"
     folder.mkdir()
     result = run_classify(
         scene, model, folder / "map.tif", hsi=hsi, lidar=lidar, tile_size=16, stride=1,
         confidence=folder / "c.tif", probabilities=folder / "p.tif",
     )  # fmt: skip
-    assert np.array_equal(read_tif(result.outputs.map)[0] == 0, expected)
+    assert np.array_equal(read_raster(result.outputs.map)[0] == 0, expected)
     for path in (result.outputs.confidence, result.outputs.probabilities):
         assert path is not None
-        assert np.array_equal(np.isnan(read_tif(path)).all(axis=0), expected)
-        assert np.array_equal(np.isnan(read_tif(path)).any(axis=0), expected)
+        assert np.array_equal(np.isnan(read_raster(path)).all(axis=0), expected)
+        assert np.array_equal(np.isnan(read_raster(path)).any(axis=0), expected)
     assert result.nodata_pixels == expected.sum()
     check_polygons(result.outputs, TRANSFORM)
 
@@ -398,11 +389,13 @@ def test_nodata_is_exactly_where_an_image_has_none(scene: Scene, model: Path, tm
 def test_a_border_that_is_not_declared_has_no_data_either(scene: Scene, model: Path, tmp_path: Path) -> None:
     image = make_image(scene.truth)
     image[:, :, :9] = 65535
-    hsi = write_tif(tmp_path / "hsi.tif", image)
+    hsi = write_raster(tmp_path / "hsi.tif", image)
     found = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
-    assert np.array_equal(read_tif(found.outputs.map)[0] == 0, np.arange(SHAPE[1])[None].repeat(SHAPE[0], 0) < 9)
-    declared = run_classify(scene, model, tmp_path / "b.tif", hsi=write_tif(tmp_path / "b_.tif", image, nodata=65535))
-    assert np.array_equal(read_tif(found.outputs.map), read_tif(declared.outputs.map))
+    assert np.array_equal(read_raster(found.outputs.map)[0] == 0, np.arange(SHAPE[1])[None].repeat(SHAPE[0], 0) < 9)
+    declared = run_classify(
+        scene, model, tmp_path / "b.tif", hsi=write_raster(tmp_path / "b_.tif", image, nodata=65535)
+    )
+    assert np.array_equal(read_raster(found.outputs.map), read_raster(declared.outputs.map))
     with pytest.raises(ModelFileError, match=r"values of about 100 to 6\.554e\+04"):  # as data they are strange
         run_classify(scene, model, tmp_path / "c.tif", hsi=hsi, nodata="none")
 
@@ -410,9 +403,9 @@ def test_a_border_that_is_not_declared_has_no_data_either(scene: Scene, model: P
 def test_where_the_second_image_does_not_reach_there_is_no_data(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene)[:, :40])
+    lidar = write_raster(tmp_path / "lidar.tif", heights_on_grid(scene)[:, :40])
     result = run_classify(scene, model, tmp_path / "map.tif", lidar=lidar)
-    class_map = read_tif(result.outputs.map)[0]
+    class_map = read_raster(result.outputs.map)[0]
     assert (class_map[:, :40] > 0).all()
     assert (class_map[:, 40:] == 0).all()
     assert "covers 57.1 % of" in caplog.text
@@ -422,7 +415,7 @@ def test_a_scene_without_any_data_is_refused(scene: Scene, model: Path, tmp_path
     empty, part = np.zeros((5, *SHAPE), np.uint16), make_image(scene.truth)
     part[2] = 0
     for values, bands in ((empty, r"1\.\.5"), (part, "3")):
-        hsi = write_tif(tmp_path / "hsi.tif", values, nodata=0)
+        hsi = write_raster(tmp_path / "hsi.tif", values, nodata=0)
         with pytest.raises(
             RasterError, match=rf"no pixel has data in all images \(--hsi .* has none in bands {bands}\)"
         ):
@@ -435,7 +428,7 @@ def test_an_area_without_data_leaves_the_old_map(scene: Scene, model: Path, tmp_
     before = result.outputs.map.read_bytes()
     values = make_image(scene.truth)
     values[:, :20] = 0
-    hsi = write_tif(tmp_path / "hsi.tif", values, nodata=0)
+    hsi = write_raster(tmp_path / "hsi.tif", values, nodata=0)
     bounds = (500_000, 4_999_900, 500_700, 5_000_000)
     with pytest.raises(RasterError, match="no pixel has data in all images inside the area of interest"):
         run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, bounds=bounds, overwrite=True)
@@ -445,23 +438,23 @@ def test_an_area_without_data_leaves_the_old_map(scene: Scene, model: Path, tmp_
 def test_south_up_input(result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path) -> None:
     """An image whose first row is the southern one gives the same map, first row south."""
     flipped = TRANSFORM * Affine.translation(0, SHAPE[0]) * Affine.scale(1, -1)
-    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, ::-1], transform=flipped)
+    hsi = write_raster(tmp_path / "hsi.tif", make_image(scene.truth)[:, ::-1], transform=flipped)
     upside_down = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
     with rasterio.open(upside_down.outputs.map) as dst:
         assert dst.transform == flipped
         class_map = dst.read(1)
-    north_up = read_tif(result.outputs.map)[0]
+    north_up = read_raster(result.outputs.map)[0]
     assert (class_map[::-1] == north_up).mean() > 0.97, "patches are upside down, so that single pixels may differ"
     check_polygons(upside_down.outputs, flipped)
 
 
 def test_a_pair_without_crs(scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     nowhere = Affine.identity()
-    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth), crs=None, transform=nowhere)
-    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene), crs=None, transform=nowhere)
+    hsi = write_raster(tmp_path / "hsi.tif", make_image(scene.truth), crs=None, transform=nowhere)
+    lidar = write_raster(tmp_path / "lidar.tif", heights_on_grid(scene), crs=None, transform=nowhere)
     result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, lidar=lidar)
     assert "has no CRS" in caplog.text
-    assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.95
+    assert (read_raster(result.outputs.map)[0] == scene.truth).mean() > 0.95
     frame = read_polygons(result.outputs)
     assert frame.area.sum() == SHAPE[0] * SHAPE[1]
 
@@ -469,10 +462,10 @@ def test_a_pair_without_crs(scene: Scene, model: Path, tmp_path: Path, caplog: p
 @pytest.mark.parametrize("shape", [(1, 70), (60, 1), (1, 1), (3, 2), (17, 33)])
 def test_small_and_narrow_rasters(scene: Scene, model: Path, tmp_path: Path, shape: tuple[int, int]) -> None:
     window = (slice(0, shape[0]), slice(0, shape[1]))
-    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
-    lidar = write_tif(tmp_path / "lidar.tif", heights_on_grid(scene)[window])
+    hsi = write_raster(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
+    lidar = write_raster(tmp_path / "lidar.tif", heights_on_grid(scene)[window])
     result = run_classify(scene, model, tmp_path / "map.tif", hsi=hsi, lidar=lidar)
-    class_map = read_tif(result.outputs.map)[0]
+    class_map = read_raster(result.outputs.map)[0]
     assert class_map.shape == shape
     assert (class_map == scene.truth[window]).mean() >= 0.8
     check_polygons(result.outputs, TRANSFORM)
@@ -485,14 +478,14 @@ def test_one_image_alone(scene: Scene, tmp_path: Path, caplog: pytest.LogCapture
     assert "its 5 spectral components serve as the second image" in caplog.text
     assert [bands.modality for bands in trained.info.bands] == ["msi"]
     result = classify(ClassifyOptions(msi=scene.hsi, model=trained.model, output=tmp_path / "map.tif"))
-    assert (read_tif(result.outputs.map)[0] == scene.truth).mean() > 0.9
+    assert (read_raster(result.outputs.map)[0] == scene.truth).mean() > 0.9
 
 
 # ---- class numbers ---------------------------------------------------------------------------------------------------
 
 
 def train_on_raster(scene: Scene, tmp_path: Path, values: NDArray[Any], *, nodata: float | None) -> Path:
-    labels = write_tif(tmp_path / "labels.tif", values, nodata=nodata)
+    labels = write_raster(tmp_path / "labels.tif", values, nodata=nodata)
     return train(tiny_options(scene, tmp_path / "raster.s2fin", epochs=1, batch_size=16, labels=labels)).model
 
 
@@ -655,8 +648,8 @@ def test_a_map_made_on_cuda_is_the_one_made_on_the_cpu(
             scene, model, tmp_path / f"{name}.tif", probabilities=tmp_path / f"{name}_p.tif", vector=False,
             **{"device": "cpu" if name == "cpu" else "cuda", **how, **options},
         )  # fmt: skip
-        maps.append(read_tif(tmp_path / f"{name}.tif"))
-        probs.append(read_tif(tmp_path / f"{name}_p.tif"))
+        maps.append(read_raster(tmp_path / f"{name}.tif"))
+        probs.append(read_raster(tmp_path / f"{name}_p.tif"))
     for there, found in zip(probs[1:], maps[1:], strict=True):
         assert np.array_equal(np.isnan(there), np.isnan(probs[0]))
         assert np.nanmax(np.abs(there - probs[0])) < (0.1 if "precision" in how else 5e-3)

@@ -19,7 +19,8 @@ from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.workflows.evaluate import evaluate, evaluate_stratified
-from tests.scenes import CRS_CODE, TRANSFORM, Run, write_tif
+from tests.files import CRS_CODE, TRANSFORM, write_raster
+from tests.scenes import Run
 
 NAMES = {1: "Bare soil", 4: "Forest", 7: "Water"}
 REFERENCE = np.array([[1, 1, 1, 4, 4], [4, 4, 4, 7, 7], [7, 7, 7, 7, 1]])
@@ -75,7 +76,7 @@ def test_names_decide_although_their_alphabetical_numbers_are_others(tmp_path: P
 
 def test_a_reference_of_some_classes(tmp_path: Path) -> None:
     values = np.where(REFERENCE == 4, 0, REFERENCE)
-    raster = write_tif(tmp_path / "reference.tif", values.astype(np.uint8), nodata=0)
+    raster = write_raster(tmp_path / "reference.tif", values.astype(np.uint8), nodata=0)
     accuracy = evaluate(write_map(tmp_path / "map.tif"), raster)
     assert accuracy.class_ids == (1, 4, 7), "forest occurs in the map there"
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 0, 0], [1, 0, 4]]
@@ -89,8 +90,8 @@ def test_an_integer_reference(tmp_path: Path) -> None:
 
 
 def test_a_foreign_map_without_names(tmp_path: Path) -> None:
-    foreign = write_tif(tmp_path / "foreign.tif", MAPPED.astype(np.int16), nodata=0)
-    accuracy = evaluate(foreign, write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    foreign = write_raster(tmp_path / "foreign.tif", MAPPED.astype(np.int16), nodata=0)
+    accuracy = evaluate(foreign, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
     assert accuracy.class_names == ("1", "4", "7")
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     with pytest.raises(LabelError, match=r"holds classes that the map does not know: .*numbers without names only"):
@@ -98,18 +99,18 @@ def test_a_foreign_map_without_names(tmp_path: Path) -> None:
 
 
 def test_a_map_that_has_none_of_the_classes_is_refused(tmp_path: Path) -> None:
-    reference = write_tif(tmp_path / "reference.tif", np.where(REFERENCE == 7, 7, 0).astype(np.uint8), nodata=0)
+    reference = write_raster(tmp_path / "reference.tif", np.where(REFERENCE == 7, 7, 0).astype(np.uint8), nodata=0)
     wrong = np.where(REFERENCE == 7, 4, MAPPED)
-    heights = write_tif(tmp_path / "heights.tif", (wrong + 100).astype(np.int16))
+    heights = write_raster(tmp_path / "heights.tif", (wrong + 100).astype(np.int16))
     with pytest.raises(LabelError, match=r"has none of the classes of .*values such as 104; give a class map"):
         evaluate(heights, reference)
     row = np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0)
-    only = write_tif(tmp_path / "only.tif", row.astype(np.uint8), nodata=0)
+    only = write_raster(tmp_path / "only.tif", row.astype(np.uint8), nodata=0)
     for all_wrong in (
-        write_tif(tmp_path / "elsewhere.tif", np.where(np.indices(wrong.shape)[0] == 1, wrong, 7).astype(np.int16)),
+        write_raster(tmp_path / "elsewhere.tif", np.where(np.indices(wrong.shape)[0] == 1, wrong, 7).astype(np.int16)),
         write_map(tmp_path / "named.tif", np.where(wrong == 7, 1, wrong)),
     ):
-        only = write_tif(
+        only = write_raster(
             tmp_path / "only.tif", np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0).astype(np.uint8), nodata=0
         )
         assert evaluate(all_wrong, only).overall_accuracy == 0, (
@@ -118,7 +119,7 @@ def test_a_map_that_has_none_of_the_classes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_foreign_map_with_category_names(tmp_path: Path) -> None:
-    foreign = write_tif(tmp_path / "foreign.tif", MAPPED.astype(np.uint8), nodata=0)
+    foreign = write_raster(tmp_path / "foreign.tif", MAPPED.astype(np.uint8), nodata=0)
     root = ET.Element("PAMDataset")
     categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
     for class_id in range(8):
@@ -134,7 +135,7 @@ def test_unknown_classes_are_named(tmp_path: Path) -> None:
     with pytest.raises(LabelError) as caught:
         evaluate(write_map(tmp_path / "map.tif"), points)
     assert "the map does not know: marsh; the map has Bare soil (1), Forest (4), Water (7)" in str(caught.value)
-    raster = write_tif(tmp_path / "reference.tif", np.where(REFERENCE == 4, 9, REFERENCE).astype(np.uint8))
+    raster = write_raster(tmp_path / "reference.tif", np.where(REFERENCE == 4, 9, REFERENCE).astype(np.uint8))
     with pytest.raises(LabelError, match="does not know: 9;"):
         evaluate(write_map(tmp_path / "map.tif"), raster)
 
@@ -159,13 +160,13 @@ def test_a_match_by_number_against_the_names_is_told(tmp_path: Path, caplog: pyt
     told = f"{reference}: the map has no class Marsh, Lake; all are matched by number"
     assert caplog.messages == [told]
     caplog.clear()
-    evaluate(map_path, write_tif(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
+    evaluate(map_path, write_raster(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
     assert not caplog.messages, "numbers alone contradict no name"
 
 
 def test_a_name_of_gdals_own_keeps_its_slashes(tmp_path: Path) -> None:
     write_map(tmp_path / "map.tif")
-    reference = write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8))
+    reference = write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8))
     assert evaluate(f"vrt://{tmp_path / 'map.tif'}", reference).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
 
 
@@ -175,9 +176,9 @@ def test_what_is_no_class_map(tmp_path: Path) -> None:
     with pytest.raises(
         RasterError, match=r"floats\.tif holds 4\.25 at row 1, column 2; class numbers must be whole .*rint"
     ):
-        evaluate(write_tif(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
+        evaluate(write_raster(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
     with pytest.raises(RasterError, match="it has 2 bands of uint8"):
-        evaluate(write_tif(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
+        evaluate(write_raster(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
 
 
 def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
     truth, mapped = (generator.integers(1, 4, size=(600, 530)) for _ in range(2))
     names = {1: "a", 2: "b", 3: "c"}
     accuracy = evaluate(
-        write_map(tmp_path / "map.tif", mapped, names), write_tif(tmp_path / "truth.tif", truth.astype(np.uint8))
+        write_map(tmp_path / "map.tif", mapped, names), write_raster(tmp_path / "truth.tif", truth.astype(np.uint8))
     )
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
 
@@ -201,7 +202,7 @@ def test_a_reference_of_many_pixels_is_compared_strip_by_strip(
     )
     map_path = write_map(tmp_path / "map.tif", mapped, {1: "a", 2: "b", 3: "c"})
     if kind == "raster":
-        reference = write_tif(tmp_path / "truth.tif", truth.astype(np.uint8))
+        reference = write_raster(tmp_path / "truth.tif", truth.astype(np.uint8))
     else:
         cells = [(row, col) for row in range(0, 40, 4) for col in range(0, 48, 4)]
         boxes = [shapely.box(*(TRANSFORM * (col, row + 4)), *(TRANSFORM * (col + 4, row))) for row, col in cells]
@@ -221,7 +222,7 @@ def test_a_value_without_a_name_is_a_class_and_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, with_names: bool
 ) -> None:
     values = np.where((MAPPED == 4) & (np.arange(5) < 3), 9, MAPPED).astype(np.uint8)
-    map_path = write_tif(tmp_path / "map.tif", values, nodata=0)
+    map_path = write_raster(tmp_path / "map.tif", values, nodata=0)
     if with_names:
         root = ET.Element("PAMDataset")
         categories = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
@@ -252,8 +253,8 @@ def test_a_number_without_a_name_is_matched_where_the_map_holds_it(tmp_path: Pat
 @pytest.mark.parametrize("nodata", [0, np.nan, None])
 def test_a_map_of_whole_numbers_in_floating_point(tmp_path: Path, dtype: Any, nodata: float | None) -> None:
     values = np.where(MAPPED == 0, np.nan if nodata is None else nodata, MAPPED)
-    map_path = write_tif(tmp_path / "map.tif", values.astype(dtype), nodata=nodata)
-    reference = write_tif(tmp_path / "reference.tif", REFERENCE.astype(dtype))
+    map_path = write_raster(tmp_path / "map.tif", values.astype(dtype), nodata=nodata)
+    reference = write_raster(tmp_path / "reference.tif", REFERENCE.astype(dtype))
     accuracy = evaluate(map_path, reference)
     assert accuracy.class_ids == (1, 4, 7)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
@@ -263,10 +264,10 @@ def test_a_map_of_whole_numbers_in_floating_point(tmp_path: Path, dtype: Any, no
 
 
 def test_masked_pixels_of_a_map_have_no_class(tmp_path: Path) -> None:
-    map_path = write_tif(tmp_path / "map.tif", np.where(MAPPED == 0, 4, MAPPED).astype(np.uint8))
+    map_path = write_raster(tmp_path / "map.tif", np.where(MAPPED == 0, 4, MAPPED).astype(np.uint8))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(map_path, "r+") as dst:
         dst.write_mask(MAPPED != 0)
-    accuracy = evaluate(map_path, write_tif(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    accuracy = evaluate(map_path, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
     assert accuracy.class_ids == (1, 4, 7)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     assert accuracy.unmapped.tolist() == [0, 0, 1]
@@ -278,14 +279,14 @@ def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
         RasterError, match=r"at row 2, column 3, which is no class number; .*-a_nodata -3\.39999\d+e\+38"
     ):
-        evaluate(write_tif(tmp_path / "map.tif", values), points)
+        evaluate(write_raster(tmp_path / "map.tif", values), points)
 
 
 def test_a_reference_class_that_means_no_data_in_the_map_is_refused(tmp_path: Path) -> None:
     codes = np.where(REFERENCE == 1, 0, REFERENCE).ravel().tolist()
     with pytest.raises(LabelError, match=r"holds class 0, which means no data in .*map\.tif; .*-unsetnodata"):
         evaluate(
-            write_tif(tmp_path / "map.tif", MAPPED.astype(np.uint8), nodata=0),
+            write_raster(tmp_path / "map.tif", MAPPED.astype(np.uint8), nodata=0),
             write_points(tmp_path / "p.gpkg", code=codes),
         )
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenes import Scene, make_image, read_tif, write_tif
+from tests.files import read_raster, write_raster
+from tests.scenes import Scene, make_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Script = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,7 +52,7 @@ def add_scene(scene: Scene, folder: Path) -> Path:
 def test_batch_goes_on_after_a_bad_scene(script: Script, scene: Scene, model: Path, in_folder: Path) -> None:
     scenes = in_folder / "all scenes"
     add_scene(scene, scenes / "north side")
-    write_tif(add_scene(scene, scenes / "bad") / "hsi.tif", make_image(scene.truth)[:3])
+    write_raster(add_scene(scene, scenes / "bad") / "hsi.tif", make_image(scene.truth)[:3])
     add_scene(scene, scenes / "zenith")
     done = script("sh", EXAMPLES / "batch.sh", scenes, "my maps", model)
     assert done.returncode == 1
@@ -68,7 +69,7 @@ def test_batch_goes_on_after_a_bad_scene(script: Script, scene: Scene, model: Pa
     assert names == {
         f"{name}.{suffix}" for name in ("north side", "zenith") for suffix in ("tif", "tif.aux.xml", "qml", "gpkg")
     }
-    first, second = (read_tif(in_folder / "my maps" / f"{name}.tif") for name in ("north side", "zenith"))
+    first, second = (read_raster(in_folder / "my maps" / f"{name}.tif") for name in ("north side", "zenith"))
     assert np.array_equal(first, second)
 
 

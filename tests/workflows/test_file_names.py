@@ -16,7 +16,8 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from tests.scenes import NAMES, Run, Scene, read_tif
+from tests.files import read_raster
+from tests.scenes import NAMES, Run, Scene
 
 #: Names, in which format polygons and points are called by them, and whether a folder is, and not the files.
 ODD = [
@@ -172,7 +173,7 @@ def test_a_mask_beside_a_links_target_is_no_data_in_the_map(
     assert result.exit_code == 0, result.output
     with rasterio.open("map.tif") as src:
         nodata = src.nodata
-    assert np.array_equal(read_tif(Path("map.tif"))[0] != nodata, valid)
+    assert np.array_equal(read_raster(Path("map.tif"))[0] != nodata, valid)
 
 
 def test_a_missing_source_is_named_before_any_work(

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from rasterio.enums import ColorInterp
 from rich.console import Console
 
 from s2fin_cli.core.errors import ModelFileError, RasterError
 from s2fin_cli.workflows.inspect import describe, print_description
-from tests.scenes import TRANSFORM, Run, Scene, write_tif
+from tests.files import TRANSFORM, write_raster
+from tests.scenes import Run, Scene
 
 
 def test_a_raster(run: Run, scene: Scene) -> None:
@@ -34,7 +34,7 @@ def test_missing_values_and_odd_nodata_are_valid_json(run: Run, tmp_path: Path) 
     values = np.ones((3, 8, 8), np.float32)
     values[0, :4], values[1] = np.nan, np.nan
     for nodata in (np.nan, np.inf, -np.inf, -9999.0):
-        path = write_tif(tmp_path / "gaps.tif", values, nodata=nodata)
+        path = write_raster(tmp_path / "gaps.tif", values, nodata=nodata)
         answer = json.loads(run("inspect", path, "--json").stdout, parse_constant=pytest.fail)
         assert [band["valid"] for band in answer["bands"]] == [0.5, 0.0, 1.0]
         assert [band["mean"] for band in answer["bands"]] == [1.0, None, 1.0]
@@ -45,10 +45,10 @@ def test_missing_values_and_odd_nodata_are_valid_json(run: Run, tmp_path: Path) 
 def test_a_border_that_is_not_declared_is_shown(run: Run, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(10, 200, (2, 40, 40)).astype("uint8")
     values[:, :, :8] = 0
-    path = write_tif(tmp_path / "a.tif", values)
+    path = write_raster(tmp_path / "a.tif", values)
     assert json.loads(run("inspect", path, "--json").stdout)["border_fill"] == 0
     assert "none declared, but 0 fills the border in all bands" in run("inspect", path).stdout
-    declared = write_tif(tmp_path / "b.tif", values, nodata=0)
+    declared = write_raster(tmp_path / "b.tif", values, nodata=0)
     assert json.loads(run("inspect", declared, "--json").stdout)["border_fill"] is None
 
 
@@ -56,12 +56,8 @@ def test_voids_scales_and_masks_are_shown(run: Run, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(500, 900, (2, 30, 40)).astype("int16")
     values[0, :9] = -9999
     values[1] = np.where(values[1] > 600, 255, 0)
-    with rasterio.open(
-        tmp_path / "a.tif", "w", driver="GTiff", width=40, height=30, count=2, dtype="int16", crs="EPSG:32632",
-        transform=TRANSFORM, photometric="minisblack",
-    ) as dst:  # fmt: skip
-        dst.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
-        dst.write(values)
+    write_raster(tmp_path / "a.tif", values[:1], alpha=values[1])
+    with rasterio.open(tmp_path / "a.tif", "r+") as dst:
         dst.scales, dst.offsets = (0.1, 1), (-5, 0)
     shown = " ".join(run("inspect", tmp_path / "a.tif").stdout.split())
     assert "-9999, far from all other values, fills" in shown

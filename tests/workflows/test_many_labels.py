@@ -20,7 +20,7 @@ from s2fin_cli.stack.cells import ValidPixels, have_data
 from s2fin_cli.workflows.evaluate import evaluate
 from s2fin_cli.workflows.split import split
 from s2fin_cli.workflows.train import _with_data
-from tests.scenes import write_tif
+from tests.files import write_raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_hashes_of_pixels_are_spread_evenly() -> None:
 def test_valid_pixels_are_those_that_have_data(tmp_path: Path) -> None:
     generator = np.random.default_rng(4)
     values = generator.choice([0, 7], (600, 300), p=[0.3, 0.7]).astype(np.uint8)
-    path = write_tif(tmp_path / "image.tif", values, nodata=0)
+    path = write_raster(tmp_path / "image.tif", values, nodata=0)
     stack = build_stack({"msi": [str(path)]})
     places = np.sort(generator.choice(values.size, 20_000, replace=False))
     rows, cols = places // 300, places % 300
@@ -88,7 +88,7 @@ def write_scene(folder: Path, shape: tuple[int, int]) -> tuple[Path, Path]:
     labels = (1 + (rows // 40 + cols // 30) % 3).astype(np.uint8)
     labels[5:8, shape[1] - 4 :] = 9
     image = np.where(cols < 20, 0, labels * 20).astype(np.uint8)
-    return write_tif(folder / "image.tif", image, nodata=0), write_tif(folder / "labels.tif", labels)
+    return write_raster(folder / "image.tif", image, nodata=0), write_raster(folder / "labels.tif", labels)
 
 
 def test_training_thins_many_labels_and_counts_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

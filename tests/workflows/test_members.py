@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -13,17 +12,13 @@ import pytest
 import rasterio
 import rasterio.shutil
 import shapely
-from affine import Affine
 from rasterio.vrt import WarpedVRT
 
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.files import check_outputs, protected, staged
-from s2fin_cli.raster.read import without_georeferencing_warning
 from s2fin_cli.workflows.members import input_files
 from tests.core.test_virtual import virtual
-
-if TYPE_CHECKING:
-    from tests.conftest import WriteRaster, WriteVector
+from tests.files import write_raster, write_vector
 
 VALUES = np.ones((20, 30), dtype="uint16")
 BOX = shapely.box(500_000, 4_999_900, 500_100, 5_000_000)
@@ -47,7 +42,7 @@ def refuses(output: str | Path, *inputs: str | Path) -> str:
     return str(caught.value)
 
 
-def test_sources_of_virtual_rasters_stay(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_sources_of_virtual_rasters_stay(tmp_path: Path) -> None:
     Path("data").mkdir()
     for name in ("data/a.tif", "b.tif", "c.tif"):
         write_raster(Path(name), VALUES)
@@ -65,7 +60,7 @@ def test_sources_of_virtual_rasters_stay(write_raster: WriteRaster, tmp_path: Pa
     check("c.tif", "outer.vrt", "warped.vrt", "data/a.tif")
 
 
-def test_what_lies_beside_a_raster_stays(write_raster: WriteRaster) -> None:
+def test_what_lies_beside_a_raster_stays() -> None:
     write_raster(Path("a.tiff"), VALUES)
     for name in ("a.tfw", "a.tiff.aux.xml", "a.tiff.msk", "a.tiff.ovr", "a.rpb", "a.IMD"):
         Path(name).write_text("<PAMDataset/>")
@@ -76,8 +71,7 @@ def test_what_lies_beside_a_raster_stays(write_raster: WriteRaster) -> None:
 
 
 def test_the_halves_of_an_envi_raster_stay() -> None:
-    profile = {"height": 20, "width": 30, "count": 1, "dtype": "uint16", "transform": Affine.scale(10, -10)}
-    rasterio.open("a.dat", "w", driver="ENVI", **profile).close()
+    write_raster(Path("a.dat"), VALUES, driver="ENVI")
     assert "it belongs to a.dat" in refuses("a.hdr", "a.dat")
     Path("a.qml").touch()
     assert "it belongs to a.dat" in refuses("a.qml", "a.dat")
@@ -86,7 +80,7 @@ def test_the_halves_of_an_envi_raster_stay() -> None:
     check_outputs([Path("a.tif"), Path("a.qml")], overwrite=True, inputs=input_files(["a.dat"]))
 
 
-def test_containers_and_archives_stay(write_raster: WriteRaster) -> None:
+def test_containers_and_archives_stay() -> None:
     with h5py.File("x.h5", "w") as file:
         file["bands/b"] = np.zeros((20, 30))
     write_raster(Path("a.tif"), VALUES)
@@ -102,7 +96,7 @@ def test_containers_and_archives_stay(write_raster: WriteRaster) -> None:
         check("b.tif", name)
 
 
-def test_links_to_an_input_are_the_input(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_links_to_an_input_are_the_input(tmp_path: Path) -> None:
     write_raster(Path("a.tif"), VALUES)
     virtual(Path("v.vrt"), "a.tif")
     (tmp_path / "elsewhere").mkdir()
@@ -117,7 +111,7 @@ def test_links_to_an_input_are_the_input(write_raster: WriteRaster, tmp_path: Pa
         assert "is an input, which would be lost" in refuses("a.tif", given)
 
 
-def test_parts_of_vector_files_stay(write_vector: WriteVector) -> None:
+def test_parts_of_vector_files_stay() -> None:
     write_vector(Path("a.shp"), [BOX], name=["x"])
     for name in ("a.dbf", "a.shx", "a.prj", "a.cpg"):
         assert "it belongs to a.shp" in refuses(name, "a.shp")
@@ -138,15 +132,13 @@ def test_parts_of_vector_files_stay(write_vector: WriteVector) -> None:
     check("shapes/map.tif", "shapes")
 
 
-def test_an_old_shapefile_may_be_replaced_beside_a_raster_of_its_name(
-    write_vector: WriteVector, write_raster: WriteRaster
-) -> None:
+def test_an_old_shapefile_may_be_replaced_beside_a_raster_of_its_name() -> None:
     write_raster(Path("a.tif"), VALUES)
     write_vector(Path("a.shp"), [BOX], name=["x"])
     check("a.shp", "a.tif")
 
 
-def test_a_shapefiles_parts_replace_no_part_of_an_input(write_vector: WriteVector) -> None:
+def test_a_shapefiles_parts_replace_no_part_of_an_input() -> None:
     write_vector(Path("a.shp"), [BOX], name=["x"])
     Path("a.shp").rename("a.SHP")
     grid = "ncols 2\nnrows 1\nxllcorner 0\nyllcorner 0\ncellsize 1\n1 2\n"
@@ -155,7 +147,7 @@ def test_a_shapefiles_parts_replace_no_part_of_an_input(write_vector: WriteVecto
     assert refuses("b.shp", "b.asc").startswith("b.prj belongs to the input b.asc and would be lost with b.shp")
 
 
-def test_the_tiles_of_an_index_stay(write_raster: WriteRaster, write_vector: WriteVector) -> None:
+def test_the_tiles_of_an_index_stay() -> None:
     Path("data").mkdir()
     write_raster(Path("data/a.tif"), VALUES)
     write_vector(Path("index.gti.gpkg"), [BOX], location=["data/a.tif"])
@@ -251,8 +243,7 @@ def test_a_name_of_another_encoding_is_refused() -> None:
 
 
 def test_a_raster_without_georeferencing_is_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> None:
-    with without_georeferencing_warning():
-        rasterio.open("a.tif", "w", height=20, width=30, count=1, dtype="uint8").close()
+    write_raster(Path("a.tif"), VALUES, crs=None, transform=None)
     recwarn.clear()
     assert "a.tif" in input_files(["a.tif"])
     assert not recwarn.list

@@ -16,7 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 
 import s2fin_cli
 from s2fin_cli.vector.write import DRIVERS
-from tests.scenes import read_tif
+from tests.files import read_raster
 
 if TYPE_CHECKING:
     from s2fin_cli.workflows.classify import ClassifyResult
@@ -79,7 +79,7 @@ def test_ogrinfo_lists_the_polygons(scene: Scene, model: Path, tmp_path: Path, s
     )
     assert "ERROR" not in answer.stderr
     classes = Counter(line.split(" = ")[1] for line in answer.stdout.splitlines() if "class_id (Integer" in line)
-    expected = np.unique(read_tif(tmp_path / "map.tif"))
+    expected = np.unique(read_raster(tmp_path / "map.tif"))
     assert {int(class_id) for class_id in classes} == set(expected.tolist()) - {0}
     fields = ("class_name", "area_m2", "perim_m", "confidence", "conf_min")
     assert all(f"{name} (" in answer.stdout for name in fields)

@@ -19,7 +19,7 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.read import read_info
 from s2fin_cli.workflows.sample import allocate
-from tests.scenes import CRS_CODE, TRANSFORM, write_tif
+from tests.files import CRS_CODE, TRANSFORM, write_raster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,13 +124,13 @@ def test_from_map_to_sample_to_estimates(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_map_in_floating_point_gives_the_same_sample(run: Run, tmp_path: Path, dtype: str) -> None:
     values = make_map(tmp_path / "map.tif")
-    write_tif(tmp_path / "float.tif", np.where(values == 0, np.nan, values.astype(dtype)))
+    write_raster(tmp_path / "float.tif", np.where(values == 0, np.nan, values.astype(dtype)))
     for name in ("map", "float"):
         result = run("sample", "--map", f"{name}.tif", "-o", f"{name}.gpkg", "--size", 60, "--least", 5)
         assert result.exit_code == 0, result.stderr
     whole, floating = (gpd.read_file(tmp_path / f"{name}.gpkg") for name in ("map", "float"))
     assert floating.geometry.equals(whole.geometry)
-    write_tif(tmp_path / "broken.tif", np.where(values == 7, 7.5, values.astype(dtype)))
+    write_raster(tmp_path / "broken.tif", np.where(values == 7, 7.5, values.astype(dtype)))
     result = run("sample", "--map", "broken.tif", "-o", "broken.gpkg")
     assert result.exit_code == 1
     assert "holds 7.5 at row" in result.stderr

@@ -17,7 +17,7 @@ from s2fin_cli.core.options import SplitOptions
 from s2fin_cli.labels.labels import read_labels
 from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.raster.read import read_info, without_georeferencing_warning
-from tests.scenes import CRS_CODE, TRANSFORM, read_tif, write_tif
+from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def scene(tmp_path: Path) -> Path:
     gpd.GeoDataFrame({"land": land}, geometry=geometries, crs=CRS_CODE).to_crs("EPSG:4326").to_file(
         tmp_path / "gt.gpkg"
     )
-    write_tif(tmp_path / "image.tif", generator.random((2, *SHAPE)).astype("float32"))
+    write_raster(tmp_path / "image.tif", generator.random((2, *SHAPE)).astype("float32"))
     return tmp_path
 
 
@@ -74,7 +74,7 @@ def test_both_parts_lie_apart_and_hold_what_the_labels_did(
     run: Run, scene: Path, method: str, distance: int, number: str
 ) -> None:
     answer = run_split(run, "--method", method, "--distance", distance, "--share", 0.3)
-    train, test = (read_tif(scene / f"{name}.tif")[0] for name in ("train", "test"))
+    train, test = (read_raster(scene / f"{name}.tif")[0] for name in ("train", "test"))
     assert nearest(train, test) >= distance
     labels = read_labels(scene / "gt.gpkg", read_info(scene / "image.tif").grid)
     whole = np.zeros(SHAPE, np.uint8)
@@ -112,7 +112,7 @@ def test_the_parts_are_labels_with_names_and_colours(run: Run, scene: Path) -> N
         picture = src.read()
     panels = picture[:, :, : SHAPE[1]], picture[:, :, -SHAPE[1] :]
     for panel, name in zip(panels, ("train", "test"), strict=True):
-        values = read_tif(scene / f"{name}.tif")[0]
+        values = read_raster(scene / f"{name}.tif")[0]
         assert np.array_equal((panel == np.array([255, 0, 0])[:, None, None]).all(axis=0), values == 5)
         assert np.array_equal((panel == 255).all(axis=0), values == 0)
 
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_parts(run: Run, scene: Path) -> None:
     parts = []
     for seed in (0, 0, 1):
         run_split(run, "--seed", seed, "--overwrite")
-        parts.append(read_tif(scene / "test.tif"))
+        parts.append(read_raster(scene / "test.tif"))
     assert np.array_equal(parts[0], parts[1])
     assert not np.array_equal(parts[0], parts[2])
 

@@ -40,7 +40,8 @@ from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
 from s2fin_cli.training.loop import LABEL_SMOOTHING, Hyperparameters, Outcome, TrainingSet
 from s2fin_cli.workflows import train as pipeline
 from s2fin_cli.workflows.classify import classify
-from tests.scenes import SHAPE, Scene, make_heights, make_image, read_tif, tiny_options, write_labels, write_tif
+from tests.files import read_raster, write_raster
+from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_labels
 
 LARGE_SHAPES = [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)]
 
@@ -72,10 +73,8 @@ def test_a_few_sampled_tiles_lie_each_in_a_row_and_column_of_its_own(shape: tupl
 
 
 def test_the_sample_does_not_hold_whole_tiles(tmp_path: Path) -> None:
-    path = tmp_path / "large.tif"
-    profile = {"driver": "GTiff", "count": 8, "dtype": "uint8", "height": 2048, "width": 2048, "tiled": True}
-    with rasterio.open(path, "w", crs="EPSG:32633", transform=rasterio.Affine(10, 0, 0, 0, -10, 0), **profile) as dst:
-        dst.write(np.arange(2048, dtype=np.uint8)[None, None].repeat(8, 0).repeat(2048, 1))
+    values = np.arange(2048, dtype=np.uint8)[None, None].repeat(8, 0).repeat(2048, 1)
+    path = write_raster(tmp_path / "large.tif", values, tiled=True)
     stack = build_stack({"msi": [str(path)]})
     tracemalloc.start()
     pixels = sample_pixels(stack)
@@ -86,12 +85,9 @@ def test_the_sample_does_not_hold_whole_tiles(tmp_path: Path) -> None:
 
 
 def test_a_huge_undeclared_value_spoils_no_neighbour(scene: Scene, model: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged.tif"
-    with rasterio.open(scene.images["hsi"]) as src:
-        values, profile = src.read().astype("float32"), src.profile
+    values = read_raster(scene.hsi).astype("float32")
     values[:, 30, 30] = -3.4e38
-    with rasterio.open(damaged, "w", **{**profile, "dtype": "float32", "nodata": None}) as dst:
-        dst.write(values)
+    damaged = write_raster(tmp_path / "damaged.tif", values)
     options = {"output": tmp_path / "map.tif", "confidence": tmp_path / "c.tif", "vector": False, "model": model}
     classify(ClassifyOptions.from_kwargs({**scene.images, "hsi": damaged, **options, "device": "cpu"}))
     with rasterio.open(tmp_path / "c.tif") as src, rasterio.open(tmp_path / "map.tif") as class_map:
@@ -287,7 +283,7 @@ def numbered(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """The scene with one more band, which holds each pixel's number."""
     numbers = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint16).reshape(1, *SHAPE)
     path = tmp_path_factory.mktemp("numbered") / "hsi.tif"
-    return replace(scene, hsi=write_tif(path, np.concatenate([make_image(scene.truth), numbers])))
+    return replace(scene, hsi=write_raster(path, np.concatenate([make_image(scene.truth), numbers])))
 
 
 def labelled_numbers() -> set[int]:
@@ -465,7 +461,7 @@ def test_it_is_known_roughly_what_memory_a_cell_takes(
         return estimates[-1]
 
     monkeypatch.setattr(pipeline, "_cell_bytes", watch)
-    hsi = write_tif(tmp_path / "hsi.tif", np.resize(make_image(scene.truth), (bands, *SHAPE)))
+    hsi = write_raster(tmp_path / "hsi.tif", np.resize(make_image(scene.truth), (bands, *SHAPE)))
     lidar = None if alone else scene.lidar
     pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, lidar=lidar, validation=0))
     ((_, train, _),), ((asked, _),) = taught.runs, taught.lessons
@@ -481,7 +477,7 @@ def raster_labels(scene: Scene, path: Path, places: list[tuple[int, int]]) -> Pa
     values = np.zeros(scene.truth.shape, np.uint8)
     rows, cols = zip(*places, strict=True)
     values[rows, cols] = scene.truth[rows, cols]
-    return write_tif(path, values)
+    return write_raster(path, values)
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -528,7 +524,7 @@ def test_one_pixel_of_each_class(scene: Scene, tmp_path: Path, classes: int) -> 
     """Nothing can be said of how good the model is, but there is one."""
     values = np.zeros(SHAPE, np.uint8)
     values[30, 2 * np.arange(classes)] = np.arange(classes) + 1
-    labels = write_tif(tmp_path / "labels.tif", values)
+    labels = write_raster(tmp_path / "labels.tif", values)
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", labels=labels, epochs=1))
     assert result.teacher is None
     training = read_info(result.model).training
@@ -554,17 +550,17 @@ def test_labels_in_the_corners_of_the_raster(numbered: Scene, tmp_path: Path, ta
 def test_scenes_of_hardly_a_cell(scene: Scene, tmp_path: Path, shape: tuple[int, int], alone: bool) -> None:
     """From training to the map, with every pixel but the last column labelled as left or right."""
     window = (slice(0, shape[0]), slice(0, shape[1]))
-    hsi = write_tif(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
-    lidar = None if alone else write_tif(tmp_path / "lidar.tif", make_heights(scene.truth)[window])
+    hsi = write_raster(tmp_path / "hsi.tif", make_image(scene.truth)[:, *window])
+    lidar = None if alone else write_raster(tmp_path / "lidar.tif", make_heights(scene.truth)[window])
     values = np.ones(shape, np.uint8)
     values[:, shape[1] // 2 :] = 2
     values[:, -1] = 0
-    labels = write_tif(tmp_path / "labels.tif", values)
+    labels = write_raster(tmp_path / "labels.tif", values)
     images = {"hsi": hsi, "lidar": lidar}
     options = tiny_options(scene, tmp_path / "model.s2fin", **images, labels=labels, epochs=1, split="random")
     given = {**images, "model": pipeline.train(options).model, "output": tmp_path / "map.tif", "device": "cpu"}
     mapped = classify(ClassifyOptions.from_kwargs(given))
-    assert read_tif(mapped.outputs.map).shape == (1, *shape)
+    assert read_raster(mapped.outputs.map).shape == (1, *shape)
     assert set(mapped.pixels) == {1, 2}
     assert mapped.nodata_pixels == 0
 
@@ -576,7 +572,7 @@ def test_a_scene_with_hardly_any_data(scene: Scene, tmp_path: Path) -> None:
     places = [(10, 10), (25, 5)]
     rows, cols = zip(*places, strict=True)
     image[:, rows, cols] = make_image(scene.truth)[:, rows, cols]
-    hsi = write_tif(tmp_path / "hsi.tif", image)
+    hsi = write_raster(tmp_path / "hsi.tif", image)
     labels = raster_labels(scene, tmp_path / "labels.tif", places)
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, labels=labels))
     assert np.isfinite(result.outcome.loss)
@@ -589,7 +585,7 @@ def test_a_scene_none_of_whose_scattered_pixels_has_data(
 ) -> None:
     image = make_image(scene.truth).astype(np.float32)
     image[:, 0, 0] = np.nan
-    hsi = write_tif(tmp_path / "hsi.tif", image)
+    hsi = write_raster(tmp_path / "hsi.tif", image)
     monkeypatch.setattr(pipeline, "scatter_pixels", lambda shape, **_: (np.zeros(1, np.int64), np.zeros(1, np.int64)))
     result = pipeline.train(tiny_options(scene, tmp_path / "model.s2fin", hsi=hsi, epochs=1))
     assert result.accuracy is not None
@@ -599,6 +595,6 @@ def test_a_scene_none_of_whose_scattered_pixels_has_data(
 def test_where_there_is_no_data_nothing_is_taught(numbered: Scene, tmp_path: Path, taught: Taught) -> None:
     heights = make_heights(numbered.truth)
     heights[:, :30] = np.nan
-    lidar = write_tif(tmp_path / "lidar.tif", heights)
+    lidar = write_raster(tmp_path / "lidar.tif", heights)
     pipeline.train(tiny_options(numbered, tmp_path / "model.s2fin", lidar=lidar))
     assert (taught.numbers() % SHAPE[1] >= 30).all()
