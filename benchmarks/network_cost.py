@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from s2fin.network import StemMaps
+    from s2fin import StemMaps
 
 SIDE = 64
 WINDOWS = 1024

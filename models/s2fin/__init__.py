@@ -8,7 +8,8 @@ This package needs torch and the standard library, nothing else.
 """
 
 from s2fin.config import S2FinConfig
-from s2fin.network import S2Fin, StemMaps
+from s2fin.network import S2Fin
 from s2fin.standardizer import Standardizer
+from s2fin.stem import StemMaps
 
 __all__ = ["S2Fin", "S2FinConfig", "Standardizer", "StemMaps"]

@@ -118,6 +118,11 @@ class S2FinConfig:
         return self.components + (0 if self.aux_from_image else self.aux_channels)
 
     @property
+    def deep_size(self) -> int:
+        """Side of a window's maps at half the resolution."""
+        return self.patch_size // 2 + 1
+
+    @property
     def near_size(self) -> int:
         """Side of the part of a patch whose bands are looked at one by one."""
         return self.patch_size + 2 * HALO

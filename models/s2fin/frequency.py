@@ -100,12 +100,17 @@ class HighPass(nn.Module):
         super().__init__()
         self.temperature = temperature
         self.hard = hard
-        # channels start with thresholds spread over a range, so that together they see several scales
-        theta = torch.logit(torch.linspace(lowest, highest, channels))
+        self.range = (lowest, highest)
         if hard:
-            self.register_buffer("theta", theta)
+            self.register_buffer("theta", torch.empty(channels))
         else:
-            self.theta = nn.Parameter(theta)
+            self.theta = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Spread the channels' thresholds over the range, so that together they see several scales."""
+        self.theta.copy_(torch.logit(torch.linspace(*self.range, len(self.theta))))
 
     @property
     def threshold(self) -> Tensor:

@@ -42,9 +42,16 @@ class HFRM(nn.Module):
         self.spatial = spatial
         self.high_pass = HighPass(channels, temperature=temperature, hard=hard, lowest=0.1, highest=0.5)
         size = 1 if spatial else channels
-        self.kappa = nn.Parameter(torch.full((size,), 4.0))
-        self.delta = nn.Parameter(torch.zeros(size))
-        self.gamma = nn.Parameter(torch.full((2, channels), -1.5))  # softplus(-1.5) = 0.2: starts near the identity
+        self.kappa = nn.Parameter(torch.empty(size))
+        self.delta = nn.Parameter(torch.empty(size))
+        self.gamma = nn.Parameter(torch.empty(2, channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start near the identity: softplus(-1.5) = 0.2."""
+        nn.init.constant_(self.kappa, 4.0)
+        nn.init.zeros_(self.delta)
+        nn.init.constant_(self.gamma, -1.5)
 
     def forward(self, image: Tensor, aux: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Amplify two maps (B, H * W, C) over `shape` (H, W); both keep their shape."""

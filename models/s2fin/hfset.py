@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from s2fin.frequency import HighPass, full_precision, irdft, rdft
+from s2fin.initialisation import ResidualLinear
 from s2fin.pointwise import Linear
 from s2fin.selection import nth_largest
 
@@ -70,13 +71,13 @@ class HFSET(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.gain = SparseGain(width, num_tokens=num_tokens, heads=heads, topk=topk)
         self.high_pass = HighPass(width, temperature=temperature, hard=hard, lowest=0.15, highest=0.65)
-        self.out = Linear(width, width)
+        self.out = ResidualLinear(width, width)
         self.ffn = nn.Sequential(
             nn.LayerNorm(width),
             Linear(width, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
-            Linear(2 * width, width),
+            ResidualLinear(2 * width, width),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2fin.frequency import full_precision
+from s2fin.initialisation import ResidualLinear
 from s2fin.pointwise import Linear
 
 
@@ -54,14 +55,15 @@ class SelectiveScan(nn.Module):
         self.into = Linear(width, 2 * self.inner + 2 * state_size + 2 * heads)
         self.step_bias = nn.Parameter(torch.empty(2, heads))
         self.log_decay = nn.Parameter(torch.empty(2, heads))
-        self.skip = nn.Parameter(torch.ones(self.inner))
+        self.skip = nn.Parameter(torch.empty(self.inner))
         self.inner_norm = nn.LayerNorm(self.inner)
-        self.out = Linear(self.inner, width)
-        self.reset_decay()
+        self.out = ResidualLinear(self.inner, width)
+        self.reset_parameters()
 
     @torch.no_grad()
-    def reset_decay(self) -> None:
+    def reset_parameters(self) -> None:
         """Spread the memory of the heads from a few positions to the whole sequence."""
+        nn.init.ones_(self.skip)
         self.log_decay.zero_()
         # softplus(bias) is the decay a position: 0.5 forgets within two, 0.02 reaches over all of a short sequence
         steps = torch.logspace(-1.7, -0.3, self.heads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from s2fin.initialisation import ResidualLinear
 from s2fin.pointwise import Linear
 
 
@@ -25,7 +26,7 @@ class SSAF(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.channel_gate = Linear(width, 2 * channels)
         self.position_gate = nn.ModuleList(Linear(channels, 2, bias=m == 0) for m in range(2))
-        self.out = nn.ModuleList(Linear(channels, channels) for _ in range(2))
+        self.out = nn.ModuleList(ResidualLinear(channels, channels) for _ in range(2))
         self.to_tokens = Linear(2 * channels, width)
 
     def forward(self, tokens: Tensor, image: Tensor, aux: Tensor) -> tuple[Tensor, Tensor, Tensor]:

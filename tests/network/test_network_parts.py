@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from s2fin.afcm import AFCM, MOST_DEVIATIONS, SMALLEST, context_of, local_statistics
 from s2fin.config import S2FinConfig
+from s2fin.head import CentredPooling
 from s2fin.hfrm import HFRM, phase_cosine
 from s2fin.hfset import HFSET, SparseGain, sparse_softmax
-from s2fin.network import CentredPooling, ConvBlock, MapStem
 from s2fin.pointwise import Linear, apply_matrix
 from s2fin.scan import SelectiveScan, scan_kernel
 from s2fin.selection import nth_largest
 from s2fin.ssaf import SSAF
+from s2fin.stages import ConvBlock
+from s2fin.stem import MapStem
 
 
 def randn(*shape: int) -> Tensor:
