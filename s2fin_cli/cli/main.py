@@ -23,6 +23,7 @@ from s2fin_cli.cli.commands.inspect import inspect
 from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.train import train
+from s2fin_cli.cli.messages import with_flags
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, read_defaults
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
@@ -98,7 +99,8 @@ class _Boundary(click.Group):
             return super().invoke(ctx)
         except S2finError as error:
             _trace()
-            raise _Failure(str(error), error.exit_code) from error
+            command = self.commands.get(ctx.invoked_subcommand or "")
+            raise _Failure(with_flags(str(error), command.params if command else []), error.exit_code) from error
         except KeyboardInterrupt as error:
             raise _Failure("interrupted before it was done; nothing half-written is left", 1) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

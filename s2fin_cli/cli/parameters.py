@@ -1,33 +1,23 @@
-"""Options that commands share, and what they set up."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2fin_cli.cli.console import set_up_logging
 from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS
-from s2fin_cli.core.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from rich.console import Console
-
-    from s2fin_cli.core.progress import Progress
+    from collections.abc import Callable, Sequence
 
     Command = Callable[..., Any]
     FileType = click.ParamType[str]
 else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
-
-
-logger = logging.getLogger(__name__)
-
 
 #: The kinds of images and what their help says; an image in several files is given by its option several times.
 IMAGES = {
@@ -158,96 +148,8 @@ def verbosity_options(command: Command) -> Command:
     def wrapped(*args: Any, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
         if quiet and verbose:
             raise click.UsageError("-q and -v exclude each other")
-        set_up_logging(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+        level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+        set_up_logging(level, click.get_current_context().command.params)
         return command(*args, **kwargs)
 
     return wrapped
-
-
-class _ConsoleHandler(logging.Handler):
-    """Log records on stderr, above whatever progress is shown there."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from rich.text import Text
-
-        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
-        console().print(Text.assemble((prefix, style), record.getMessage()), soft_wrap=True)
-
-
-def set_up_logging(level: int) -> None:
-    """Show s2fin's own messages from a level on."""
-    own = logging.getLogger("s2fin_cli")
-    own.handlers = [_ConsoleHandler()]
-    own.setLevel(level)
-    own.propagate = False
-    logging.captureWarnings(level > logging.DEBUG)  # other libraries' warnings are for whoever asked for details
-
-
-def console() -> Console:
-    """The console on stderr; stdout is for data only."""
-    global _console  # noqa: PLW0603  one live display needs one console
-    from rich.console import Console
-
-    if _console is None or _console.file.closed:
-        _console = Console(stderr=True)
-    return _console
-
-
-_console: Console | None = None
-
-
-@contextlib.contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """Progress on stderr: bars on a terminal, else lines, and nothing with -q."""
-    if not logger.isEnabledFor(logging.INFO):
-        yield silent
-    elif console().is_terminal:
-        with _bars() as show:
-            yield show
-    else:
-        yield _lines()
-
-
-def _lines() -> Progress:
-    """A line for each step that has figures, and for each tenth of a stage without any."""
-    last: dict[str, object] = {}
-
-    def show(stage: str, done: int, total: int, **figures: float) -> None:
-        news = figures or done * 10 // total
-        if news and news != last.get(stage):
-            text = "".join(f"  {name} {value:.3f}" for name, value in figures.items())
-            logger.info("%s: %d of %d%s", stage, done, total, text)
-        last[stage] = news
-
-    return show
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Progress]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
-    )  # fmt: skip
-    bars = Bars(*columns, console=console())
-    tasks: dict[str, Any] = {}
-
-    def show(stage: str, done: int, total: int, **figures: float) -> None:
-        bars.start()  # only now, so that an error before the first step is not preceded by an empty line
-        if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=total, figures="")
-        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        bars.update(tasks[stage], completed=done, total=total, figures=text)
-
-    try:
-        yield show
-    finally:
-        bars.stop()
-
-
-def print_json(answer: object) -> None:
-    """Print an answer for a program on stdout, in ASCII: it does not depend on the terminal's encoding."""
-    click.echo(json.dumps(answer, indent=2))

@@ -85,7 +85,7 @@ class InputOptions:
         if self.resampling is not None:
             _check_choice("resampling", self.resampling, RESAMPLINGS)
         if not self.src_paths["hsi"] and not self.src_paths["msi"]:
-            raise UsageError("no passive image was given; name it with --hsi or --msi")
+            raise UsageError("no passive image was given; name it with `hsi` or `msi`")
         _make_tuples(self, "bidx")
         _ = self.band_choice, self.nodata_values  # which refuse what is wrong in them
         if self.bounds is not None:
@@ -121,7 +121,7 @@ class InputOptions:
             modality, _, numbers = text.rpartition(":")
             modality = modality or self._modality_of_bands
             if not self.src_paths.get(modality):
-                raise UsageError(f"bidx is {text!r}, and no --{modality} was given; name an image that is")
+                raise UsageError(f"`bidx` is {text!r}, but no `{modality}` was given; name an image that was")
             choice[modality] = (*choice.get(modality, ()), *_band_numbers(numbers, text))
         return choice
 
@@ -143,9 +143,9 @@ class InputOptions:
             modality, _, number = str(text).rpartition(":")
             modality = modality or self._modality_of_bands
             if not self.src_paths.get(modality):
-                raise UsageError(f"nodata is {text!r}, and no --{modality} was given; name an image that is")
+                raise UsageError(f"`nodata` is {text!r}, but no `{modality}` was given; name an image that was")
             if modality in values:
-                raise UsageError(f"nodata of --{modality} is given twice; give one, and declare others in the file")
+                raise UsageError(f"`nodata` of `{modality}` is given twice; give one, and declare others in the file")
             values[modality] = None if number == "none" else _nodata_value(number, text)
         return values
 
@@ -319,9 +319,9 @@ class ClassifyOptions(InputOptions):
             _check("simplify", self.simplify, _is_real(self.simplify) and self.simplify > 0, "above 0")
             _make_plain(self, float, "simplify")
         if self.scaled and self.confidence is None and self.probabilities is None:
-            raise UsageError("scaled is of confidence and probabilities, neither of which is to be written")
+            raise UsageError("`scaled` applies to `confidence` and `probabilities`, and neither is to be written")
         if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
-            raise UsageError("polygons, mmu and simplify are of the polygons, which are not to be written (no vector)")
+            raise UsageError("`polygons`, `mmu` and `simplify` apply to polygons, which `vector=False` turns off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -418,7 +418,7 @@ class ConvertOptions:
             _check("transform", self.transform, b == d == 0, "of a grid that is not rotated: a, 0, c, 0, e, f")
         elif self.crs is not None:
             raise UsageError(
-                f"crs is {self.crs!r} and no transform says where the pixels lie in it; give --transform too"
+                f"`crs` is {self.crs!r}, but nothing gives the position of the pixels in it; give `transform` too"
             )
 
 
@@ -523,4 +523,4 @@ def _make_plain(options: InputOptions, kind: type[int | float], *names: str) -> 
 
 def _check(name: str, value: object, is_right: bool, requirement: str) -> None:
     if not is_right:
-        raise UsageError(f"{name} is {value!r}; it must be {requirement}")
+        raise UsageError(f"`{name}` is {value!r}; it must be {requirement}")

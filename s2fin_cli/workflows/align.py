@@ -59,7 +59,7 @@ def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
     stack = stack_of(replace(options, coregister="off"))
     if len(stack.aux) != 1:
-        raise UsageError(f"one image is aligned at a time, and {len(stack.aux)} were given beside --like; give one")
+        raise UsageError(f"one image is aligned at a time, but {len(stack.aux)} were given besides `like`; give one")
     found = None
     if options.coregister == "shift":
         stack, (found,) = coregister(stack)

@@ -81,7 +81,7 @@ def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDAr
         return possible[options.variable]
     if len(possible) != 1:
         raise UsageError(
-            f"{options.src} holds {len(possible)} arrays that could be meant; name one with --variable:\n{listed}"
+            f"{options.src} holds {len(possible)} arrays that could be meant; choose one with `variable`:\n{listed}"
         )
     return next(iter(possible.values()))
 
@@ -106,7 +106,7 @@ def _crs(given: str | None) -> CRS | None:
     try:
         return CRS.from_user_input(given)
     except CRSError as error:
-        raise UsageError(f"crs is {given!r}, which is no CRS ({error}); give a code like EPSG:32615") from error
+        raise UsageError(f"`crs` is {given!r}, which is not a CRS ({error}); give a code like EPSG:32615") from error
 
 
 def _wavelengths(
@@ -123,7 +123,7 @@ def _wavelengths(
             found = [float(part) for part in path.read_text(encoding="utf-8").replace(",", " ").split()]
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"wavelengths is {name!r}, which is neither a variable of {options.src} nor a file of numbers ({error})"
+                f"`wavelengths` is {name!r}, neither a variable of {options.src} nor a file of numbers ({error})"
             ) from error
     if len(found) != bands or not all(place > 0 for place in found):
         raise UsageError(
@@ -147,7 +147,7 @@ def _write_labels(dst_path: Path, values: NDArray[Any], grid: Grid, options: Con
     classes = read_class_table(options.classes or "")
     if values.ndim != 2 or (values != np.round(values)).any():
         raise LabelError(
-            f"{options.src}: labels are whole numbers in two dimensions; name another array with --variable"
+            f"{options.src}: labels are whole numbers in two dimensions; choose another array with `variable`"
         )
     dtype, nodata = map_encoding([c.id for c in classes])
     known = np.isin(values, [c.id for c in classes])

@@ -204,5 +204,5 @@ def _match(labels: Labels, names: dict[int, str], mapped: set[int], reference: S
     has = ", ".join(f"{name} ({class_id})" for class_id, name in names.items()) or "numbers without names only"
     raise LabelError(
         f"{reference} holds classes that the map does not know: {', '.join(unknown)}; the map has {has}; "
-        "name the classes alike, or take another field with --label-field"
+        "use the same names in both, or choose another field with `label_field`"
     )

@@ -89,7 +89,7 @@ def split(options: SplitOptions) -> SplitResult:
             raise UsageError(f"{options.picture} cannot be written: a picture is a PNG; give a name that ends in .png")
     check_outputs(wanted, overwrite=options.overwrite, inputs=input_files([str(options.like), *options.label_inputs]))
     image = read_info(str(options.like))
-    check_placed(image, f"--like {options.like}")
+    check_placed(image, f"`like` {options.like}")
     grid = image.grid
     labels = open_labels(str(options.labels), grid, rules_of(options))
     parts = _Held(labels, *_part(labels.whole, options)) if labels.whole is not None else _choose(labels, options)
@@ -188,21 +188,21 @@ def _part(labels: LabelledPixels, options: SplitOptions) -> tuple[LabelledPixels
 
 def _untestable(options: SplitOptions) -> LabelError:
     return LabelError(
-        f"{options.labels}: every class lies in one polygon or block, so that none can be tested; take another "
-        "--method or a shorter --distance, or draw more labels elsewhere"
+        f"{options.labels}: every class is in a single polygon or block, so none can be tested; use another "
+        "`method` or a shorter `distance`, or draw more labels elsewhere"
     )
 
 
 def _too_near(options: SplitOptions, lost: list[str]) -> LabelError:
     return LabelError(
-        f"{options.labels}: all training labels of {', '.join(lost)} lie within {options.distance} pixels of test "
-        "labels, however they are parted; take a shorter --distance, a smaller --share or another --method"
+        f"{options.labels}: all training labels of {', '.join(lost)} are within {options.distance} pixels of test "
+        "labels in every split; use a shorter `distance`, a smaller `share` or another `method`"
     )
 
 
 def _tell_of_untested(names: list[str]) -> None:
     if names:
-        logger.warning("classes that lie in one place only are trained on and not tested: %s", ", ".join(names))
+        logger.warning("classes found in one place only are used for training and not tested: %s", ", ".join(names))
 
 
 def _try(

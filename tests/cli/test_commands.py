@@ -177,13 +177,13 @@ def test_a_request_to_end_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--patch-size", "4"], "patch_size is 4; it must be odd, 5 to 21"),
-        (["--patch-size", "23"], "patch_size is 23"),
-        (["--epochs", "0"], "epochs is 0; it must be"),
+        (["--patch-size", "4"], "--patch-size is 4; it must be odd, 5 to 21"),
+        (["--patch-size", "23"], "--patch-size is 23"),
+        (["--epochs", "0"], "--epochs is 0; it must be"),
         (["--epochs", "many"], "'many' is not a valid integer"),
-        (["--learning-rate", "0"], "learning_rate is 0.0"),
-        (["--learning-rate", "nan"], "learning_rate is nan"),
-        (["--validation", "1"], "validation is 1.0"),
+        (["--learning-rate", "0"], "--learning-rate is 0.0"),
+        (["--learning-rate", "nan"], "--learning-rate is nan"),
+        (["--validation", "1"], "--validation is 1.0"),
         (["--split", "rows"], "'rows' is not one of"),
         (["--device", "abacus"], "'abacus' is not one of"),
         (["--epoch", "3"], "No such option"),
@@ -201,10 +201,10 @@ def test_missing_options(run: Run, scene: Scene, tmp_path: Path) -> None:
     assert "Missing option '--labels'" in failed(run("train", *scene.arguments), code=2)
     assert "Missing option '-o'" in failed(run("classify", *scene.arguments), code=2)
     assert "No such command 'clasify'" in failed(run("clasify"), code=2)
-    assert "stride is 2; it must be odd, at least 1" in failed(
+    assert "--stride is 2; it must be odd, at least 1" in failed(
         run("classify", *scene.arguments, "-o", "m.tif", "--stride", 2), code=2
     )
-    assert "tile_size is 8" in failed(run("classify", *scene.arguments, "-o", "m.tif", "--tile-size", 8), code=2)
+    assert "--tile-size is 8" in failed(run("classify", *scene.arguments, "-o", "m.tif", "--tile-size", 8), code=2)
     assert not list(tmp_path.iterdir())
 
 
@@ -378,7 +378,7 @@ def test_mistakes_in_the_project_file(run: Run, scene: Scene) -> None:
         ("[train]\nepoch = 3\n", "unknown key 'epoch'; did you mean 'epochs'?"),
         ("hsi =", "is not valid TOML"),
         ("[train]\nepochs = 'many'\n", "epochs is 'many'; it must be a whole number"),
-        ("[train]\npatch_size = 4\n", "patch_size is 4"),
+        ("[train]\npatch_size = 4\n", "--patch-size is 4"),
     ]:
         project.write_text(content, encoding="utf-8")
         assert message in failed(run("train", *scene.arguments, "--labels", scene.labels), code=2)
@@ -433,7 +433,7 @@ def test_mistakes_in_python_are_named(scene: Scene) -> None:
         (s2fin_cli.classify, {"zzz": 1}, "known are: hsi, msi"),
         (s2fin_cli.train, {"hsi": "a.tif"}, "missing 1 required keyword-only argument: 'labels'"),
         (s2fin_cli.train, {"labels": "a.shp"}, "no passive image"),
-        (s2fin_cli.train, {"hsi": "a.tif", "labels": "a.shp", "epochs": "3"}, "epochs is '3'"),
+        (s2fin_cli.train, {"hsi": "a.tif", "labels": "a.shp", "epochs": "3"}, "`epochs` is '3'"),
     ]
     for call, options, message in cases:
         with pytest.raises(UsageError, match=message):

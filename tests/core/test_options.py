@@ -33,7 +33,7 @@ CLASSIFY: dict[str, Any] = {"hsi": "a.tif", "output": "map.tif"}
 def test_bad_values_of_training_options(name: str, value: object) -> None:
     with pytest.raises(UsageError) as caught:
         TrainOptions.from_kwargs({**TRAIN, name: value})
-    assert str(caught.value).startswith(f"{name} is {value!r}; it must be ")
+    assert str(caught.value).startswith(f"`{name}` is {value!r}; it must be ")
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_bad_values_of_training_options(name: str, value: object) -> None:
     ],
 )  # fmt: skip
 def test_bad_values_of_classification_options(name: str, value: object) -> None:
-    with pytest.raises(UsageError, match=f"{name} is {value!r}; it must be "):
+    with pytest.raises(UsageError, match=f"`{name}` is {value!r}; it must be "):
         ClassifyOptions.from_kwargs({**CLASSIFY, name: value})
 
 
 @pytest.mark.parametrize("option", ["COMPRESS", "=LZW", 5])
 def test_a_creation_option_has_a_name_and_a_value(option: object) -> None:
-    with pytest.raises(UsageError, match=f"co is {option!r}; it must be NAME=VALUE"):
+    with pytest.raises(UsageError, match=f"`co` is {option!r}; it must be NAME=VALUE"):
         ClassifyOptions.from_kwargs({**CLASSIFY, "co": ["COMPRESS=LZW", option]})
 
 
 @pytest.mark.parametrize("share", ["water", "=5", "water=", "water=much", "water=-1", "water=101", "water=nan", 5])
 def test_a_prior_has_a_class_and_a_percentage(share: object) -> None:
-    with pytest.raises(UsageError, match=re.escape(f"prior is {share!r}; it must be CLASS=PERCENT, 0 to 100")):
+    with pytest.raises(UsageError, match=re.escape(f"`prior` is {share!r}; it must be CLASS=PERCENT, 0 to 100")):
         ClassifyOptions.from_kwargs({**CLASSIFY, "prior": ["bare soil=12.5", "a=b=0 %", share]})
 
 
@@ -67,7 +67,7 @@ def test_texts_may_come_alone_or_one_after_another() -> None:
 
 @pytest.mark.parametrize("option", [{"polygons": "a.gpkg"}, {"mmu": 5}, {"simplify": 2.0}])
 def test_options_of_polygons_that_are_not_wanted(option: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="polygons, which are not to be written"):
+    with pytest.raises(UsageError, match="apply to polygons, which `vector=False` turns off"):
         ClassifyOptions.from_kwargs({**CLASSIFY, "vector": False, **option})
 
 
@@ -78,7 +78,7 @@ def test_options_of_polygons_that_are_not_wanted(option: dict[str, Any]) -> None
         ({**TRAIN, "lables": "gt.shp"}, "unknown option 'lables'; did you mean 'labels'?"),
         ({**TRAIN, "zzz": 3}, "unknown option 'zzz'; known are: hsi, msi, lidar"),
         ({"hsi": "a.tif"}, "missing 1 required keyword-only argument: 'labels'"),
-        ({"labels": "gt.shp"}, "no passive image was given; name it with --hsi or --msi"),
+        ({"labels": "gt.shp"}, "no passive image was given; name it with `hsi` or `msi`"),
     ],
 )
 def test_wrong_names(kwargs: dict[str, Any], message: str) -> None:
@@ -135,14 +135,14 @@ def test_bands_are_chosen_by_modality(given: str | list[str], choice: dict[str, 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("0", "bidx is '0'; it must be numbers of bands from 1, e.g. 1..5,8 or lidar:1"),
-        ("3..1", "bidx is '3..1'; it must be numbers of bands from 1"),
-        ("a", "bidx is 'a'"),
-        ("1,,2", "bidx is '1,,2'"),
-        ("1..999999999", "bidx is '1..999999999'"),
-        ("1,1", "bidx is '1,1'; it must be numbers of bands, each once"),
-        ("sar:1", "bidx is 'sar:1', and no --sar was given"),
-        ("lidr:1", "bidx is 'lidr:1', and no --lidr was given"),
+        ("0", "`bidx` is '0'; it must be numbers of bands from 1, e.g. 1..5,8 or lidar:1"),
+        ("3..1", "`bidx` is '3..1'; it must be numbers of bands from 1"),
+        ("a", "`bidx` is 'a'"),
+        ("1,,2", "`bidx` is '1,,2'"),
+        ("1..999999999", "`bidx` is '1..999999999'"),
+        ("1,1", "`bidx` is '1,1'; it must be numbers of bands, each once"),
+        ("sar:1", "`bidx` is 'sar:1', but no `sar` was given"),
+        ("lidr:1", "`bidx` is 'lidr:1', but no `lidr` was given"),
     ],
 )
 def test_a_wrong_choice_of_bands_is_refused(given: str, message: str) -> None:

@@ -128,8 +128,8 @@ def test_what_cannot_be_aligned(run: Run, scene: Scene, off: Path, tmp_path: Pat
     )
     given = ("align", "--like", scene.hsi)
     for arguments, code, message in (
-        (("-o", "a.tif"), 2, "one image is aligned at a time, and 0 were given beside --like"),
-        (("--lidar", off, "--sar", off, "-o", "a.tif"), 2, "and 2 were given"),
+        (("-o", "a.tif"), 2, "one image is aligned at a time, but 0 were given besides --like"),
+        (("--lidar", off, "--sar", off, "-o", "a.tif"), 2, "but 2 were given"),
         (("--lidar", off, "-o", "a.png"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("--lidar", off, "-o", off), 2, "is an input, which would be lost"),
         (("--lidar", elsewhere, "-o", "a.tif"), 1, f"does not overlap --like {scene.hsi}"),

@@ -115,7 +115,7 @@ def test_scaled_probabilities(scene: Scene, model: Path, tmp_path: Path, fmt: st
 
 
 def test_scaled_is_of_probabilities(scene: Scene, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="scaled is of confidence and probabilities, neither of which"):
+    with pytest.raises(UsageError, match="`scaled` applies to `confidence` and `probabilities`, and neither is"):
         run_classify(scene, model, tmp_path / "map.tif", scaled=True)
 
 

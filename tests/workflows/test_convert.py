@@ -76,7 +76,7 @@ def test_fields_of_structures_and_several_arrays(run: Run, tmp_path: Path, versi
     )
     result = run("convert", "a.mat", "-o", "a.tif")
     assert result.exit_code == 2
-    assert "holds 3 arrays that could be meant; name one with --variable:" in result.stderr
+    assert "holds 3 arrays that could be meant; choose one with --variable:" in result.stderr
     for line in ("hsi.Data: 20 x 30 x 4 uint16", "gt: 20 x 30 uint8", "z: 20 x 30 float64"):
         assert f"  {line}\n" in result.stderr
     assert run("convert", "a.mat", "-o", "a.tif", "--variable", "hsi.Data").exit_code == 0
@@ -134,8 +134,8 @@ def test_what_cannot_be_converted(run: Run, tmp_path: Path, monkeypatch: pytest.
         (("tiny.mat", "-o", "x.tif"), 2, "holds no image, which has rows, columns and bands in this order"),
         (("a.mat", "-o", "x.png"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("a.mat", "-o", "x.tif", "--variable", "b"), 2, "holds no image 'b'; it holds:\n  a: 20 x 30 x 4 uint16"),
-        (("a.mat", "-o", "x.tif", "--crs", "EPSG:0", *PLACED), 2, "crs is 'EPSG:0', which is no CRS"),
-        (("a.mat", "-o", "x.tif", "--crs", "EPSG:32615"), 2, "no transform says where the pixels lie in it"),
+        (("a.mat", "-o", "x.tif", "--crs", "EPSG:0", *PLACED), 2, "--crs is 'EPSG:0', which is not a CRS"),
+        (("a.mat", "-o", "x.tif", "--crs", "EPSG:32615"), 2, "the pixels in it; give --transform too"),
         (("a.mat", "-o", "x.tif", "--transform", *"000000"), 2, "six numbers that give pixels a size"),
         (("a.mat", "-o", "x.tif", "--transform", *"111020"), 2, "of a grid that is not rotated"),
         (("a.mat", "-o", "x.tif", "--wavelengths", "nm.txt"), 2, "nm.txt holds 3 wavelengths, and there are 4 bands"),

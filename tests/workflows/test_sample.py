@@ -203,7 +203,7 @@ def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     for arguments, code, message in (
         (("-o", "s.gpkg"), 1, "s.gpkg is already there; give --overwrite"),
         (("-o", "map.tif"), 2, "give features a name that ends in"),
-        (("-o", "x.gpkg", "--size", 0), 2, "size is 0; it must be a whole number, at least 1"),
+        (("-o", "x.gpkg", "--size", 0), 2, "--size is 0; it must be a whole number, at least 1"),
     ):
         result = run("sample", "--map", "map.tif", *arguments)
         assert (result.exit_code, message in result.stderr) == (code, True), result.stderr

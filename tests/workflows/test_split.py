@@ -136,8 +136,8 @@ def test_splits_that_cannot_be_made(run: Run, scene: Path) -> None:
     for arguments, code, message in (
         (("--test", "test.gpkg"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("--test", "test.tif", "--picture", "a.jpg"), 2, "a picture is a PNG"),
-        (("--test", "test.tif", "--share", 1), 2, "share is 1.0; it must be above 0 and below 1"),
-        (("--test", "test.tif", "--distance", 100), 1, "take a"),
+        (("--test", "test.tif", "--share", 1), 2, "--share is 1.0; it must be above 0 and below 1"),
+        (("--test", "test.tif", "--distance", 100), 1, "a smaller --share or another --method"),
         (("--test", "train.tif"), 1, "train.tif"),
         (("--test", "gone/test.tif"), 1, "does not exist; make it first"),
     ):

@@ -7,15 +7,8 @@ from typing import Any
 
 import click
 
-from s2fin_cli.cli.parameters import (
-    FilePath,
-    input_options,
-    json_option,
-    overwrite_option,
-    print_json,
-    shown_progress,
-    verbosity_options,
-)
+from s2fin_cli.cli.console import print_json, shown_progress
+from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
 from s2fin_cli.core.options import PRECISIONS, RASTER_DRIVERS, ClassifyOptions
 
 logger = logging.getLogger(__name__)

@@ -6,14 +6,8 @@ import logging
 
 import click
 
-from s2fin_cli.cli.parameters import (
-    FilePath,
-    json_option,
-    overwrite_option,
-    print_json,
-    shown_progress,
-    verbosity_options,
-)
+from s2fin_cli.cli.console import console, print_json, shown_progress
+from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +31,6 @@ def demo(*, output: str, overwrite: bool, as_json: bool) -> None:
     the package; nothing is downloaded.
     """
     from s2fin_cli.assess.reports import print_report
-    from s2fin_cli.cli.parameters import console
     from s2fin_cli.workflows.demo import run_demo
 
     with shown_progress() as progress:

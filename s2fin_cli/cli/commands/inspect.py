@@ -6,7 +6,8 @@ import logging
 
 import click
 
-from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, print_json, verbosity_options
+from s2fin_cli.cli.console import print_json
+from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
 
 logger = logging.getLogger(__name__)
 

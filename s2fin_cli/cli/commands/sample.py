@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, print_json, verbosity_options
+from s2fin_cli.cli.console import print_json
+from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
 from s2fin_cli.core.options import SampleOptions
 
 logger = logging.getLogger(__name__)

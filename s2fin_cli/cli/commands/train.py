@@ -7,15 +7,13 @@ from typing import Any
 
 import click
 
+from s2fin_cli.cli.console import console, print_json, shown_progress
 from s2fin_cli.cli.parameters import (
     FilePath,
-    console,
     input_options,
     json_option,
     label_options,
     overwrite_option,
-    print_json,
-    shown_progress,
     verbosity_options,
 )
 from s2fin_cli.core.options import SPLITS, TrainOptions
