@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.cli import parameters as cli_options
 from s2fin_cli.cli.main import cli
 from s2fin_cli.model.file import read_model, write_model
 from s2fin_cli.teaching import ensemble as teacher
@@ -43,7 +42,6 @@ def logging_as_before() -> Iterator[None]:
     yield
     own.handlers, own.level, own.propagate = before
     logging.captureWarnings(capture=False)
-    cli_options._console = None
 
 
 WriteRaster = WriteVector = Any  # until no test asks for the two fixtures below

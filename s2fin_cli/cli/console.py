@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -52,17 +53,12 @@ def set_up_logging(level: int, parameters: Sequence[click.Parameter]) -> None:
     logging.captureWarnings(level > logging.DEBUG)  # other libraries' warnings only for users who ask for details
 
 
+@functools.cache  # a live display and the messages above it need one console
 def console() -> Console:
     """The console on stderr; stdout is for data only."""
-    global _console  # noqa: PLW0603  one live display needs one console
     from rich.console import Console
 
-    if _console is None or _console.file.closed:
-        _console = Console(stderr=True)
-    return _console
-
-
-_console: Console | None = None
+    return Console(stderr=True)
 
 
 @contextlib.contextmanager
