@@ -1,4 +1,4 @@
-"""README's commands: every one that is shown exists, with the options that are shown."""
+"""The documentation: shown commands exist with their options, and links within the repository work."""
 
 from __future__ import annotations
 
@@ -13,35 +13,67 @@ from s2fin_cli.cli.main import cli
 from s2fin_cli.cli.project import read_defaults
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "examples/olinda/README.md")
+REPOSITORY = "https://github.com/s2fin/s2fin"
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for folder in (".", "docs", "examples", ".github")
+    for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
+)
+PROJECT_FILES = ("docs/how-to/project-file.md", "docs/reference/project-file.md")
+
+
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
 
 
 def shown_commands(document: str) -> list[list[str]]:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:sh|bash)?\n(.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"^ *```(?:sh|bash)?\n(.*?)^ *```", text_of(document), re.DOTALL | re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("s2fin ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.lstrip().startswith("s2fin ")]
+
+
+def shown_projects(document: str) -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", text_of(document), re.DOTALL)
+
+
+def test_documents_are_found() -> None:
+    assert {"README.md", "docs/index.md", "docs/how-to/train.md", "examples/olinda/README.md"} <= set(DOCUMENTS)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_shown_commands_parse(document: str) -> None:
-    commands = shown_commands(document)
-    assert commands
-    for name, *arguments in commands:
+    in_project = document in {"docs/how-to/matlab.md"}  # shows commands whose options stand in a project file
+    for name, *arguments in shown_commands(document):
         command = cli.commands[name]
-        with command.make_context(name, arguments):  # raises for an unknown option or a missing one
+        # without parsing leniently it raises for an unknown option or a missing one
+        with command.make_context(name, arguments, resilient_parsing=in_project and not arguments):
             pass
 
 
-def test_two_lines_of_the_card_are_shown() -> None:
-    shown = [" ".join(words) for words in shown_commands("README.md")]
+@pytest.mark.parametrize("document", ["README.md", "docs/index.md", "docs/getting-started.md"])
+def test_two_lines_are_shown_as_they_are(document: str) -> None:
+    shown = [" ".join(words) for words in shown_commands(document)]
     assert "train --hsi a.tif --lidar b.tif --labels gt.shp" in shown
     assert "classify --hsi a.tif --lidar b.tif -o map.tif" in shown
 
 
-def test_shown_project_file_is_valid(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert tomllib.loads(block)
+def test_readme_is_short() -> None:
+    assert len(text_of("README.md").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("document", PROJECT_FILES)
+def test_shown_project_files_are_valid(document: str, tmp_path: Path) -> None:
+    blocks = shown_projects(document)
+    assert blocks
+    for block in blocks:
+        assert tomllib.loads(block)
+        path = tmp_path / "s2fin.toml"
+        path.write_text(block, encoding="utf-8")
+        assert read_defaults(path, cli.commands)
+
+
+def test_shown_project_file_means_what_is_said(tmp_path: Path) -> None:
+    (block,) = shown_projects("docs/how-to/project-file.md")
     path = tmp_path / "s2fin.toml"
     path.write_text(block, encoding="utf-8")
     defaults = read_defaults(path, cli.commands)
@@ -49,18 +81,25 @@ def test_shown_project_file_is_valid(tmp_path: Path) -> None:
     assert defaults["classify"].runs[0]["hsi"] == [str(tmp_path / "images" / "a.tif")]
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/architecture.md",
-        "docs/network.md",
-        "docs/benchmarks.md",
-        "examples/benchmarks/README.md",
-    ],
-)
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text_of(document)):
         assert ((ROOT / document).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_to_the_repository_lead_somewhere(document: str) -> None:
+    for target in re.findall(rf"{REPOSITORY}/(?:blob|tree)/main/([^)#\s]+)", text_of(document)):
+        assert (ROOT / target).exists(), target
+
+
+def test_metadata_name_the_repository_that_documents_link_to() -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    assert project["urls"]["Repository"] == REPOSITORY
+    assert f"repo_url: {REPOSITORY}\n" in text_of("mkdocs.yml")
+
+
+def test_changelog_has_the_released_version() -> None:
+    citation = re.search(r"^version: (\S+)\ndate-released: (\S+)$", text_of("CITATION.cff"), re.MULTILINE)
+    assert citation
+    assert f"## [{citation[1]}] - {citation[2]}\n" in text_of("CHANGELOG.md")
