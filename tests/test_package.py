@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,15 @@ def test_wheel_has_the_example_with_its_notice_and_the_console_script(unpacked_w
     (metadata,) = unpacked_wheel.glob("*.dist-info")
     assert "s2fin = s2fin_cli.cli.main:main" in (metadata / "entry_points.txt").read_text()
     assert (unpacked_wheel / "s2fin" / "py.typed").exists()
+
+
+def test_description_has_absolute_links_only(unpacked_wheel: Path) -> None:
+    (metadata,) = unpacked_wheel.glob("*.dist-info")
+    text = (metadata / "METADATA").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert "https://github.com/s2fin/s2fin/blob/main/docs/getting-started.md" in links
+    assert "https://raw.githubusercontent.com/s2fin/s2fin/main/docs/olinda.png" in links
+    assert all(link.startswith("https://") for link in links)
 
 
 def test_unpacked_wheel_finds_its_example_away_from_the_source(unpacked_wheel: Path, tmp_path: Path) -> None:
