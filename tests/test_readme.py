@@ -93,6 +93,12 @@ def test_links_to_the_repository_lead_somewhere(document: str) -> None:
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_sources_exist(document: str) -> None:
+    for path in re.findall(r"(?<![\w/])(?:s2fin_cli|models|benchmarks|tests)/[\w/]+\.py\b", text_of(document)):
+        assert (ROOT / path).exists(), path
+
+
 def test_metadata_name_the_repository_that_documents_link_to() -> None:
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
     assert project["urls"]["Repository"] == REPOSITORY
