@@ -33,7 +33,7 @@ class S2FinConfig:
         aux_channels: bands of the second image (LiDAR, SAR), or of the projection that stands in for it.
         num_classes: classes, so logits.
         patch_size: pixels along one side of a window; odd, 5 to 21.
-        block_size: pixels along one side of the central block of a window whose pixels the head tells apart; odd, at
+        block_size: pixels along one side of the central block of a window whose pixels the head classifies; odd, at
             most `patch_size`.
         components: spectral components of the passive image, fixed projections of its bands that its map sees too.
         context_size: pixels along one side of the surroundings that AFCM fuses: 3, 7, 15 or 31.
@@ -164,6 +164,10 @@ class S2FinConfig:
         if missing:
             raise ValueError(f"missing network options: {', '.join(missing)}")
         return cls(**values)
+
+
+#: Switches of the parts that are there unless they are left out.
+PARTS = tuple(field.name for field in dataclasses.fields(S2FinConfig) if field.default is True)
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:

@@ -73,7 +73,7 @@ def irdft(spectrum: Tensor, shape: tuple[int, ...]) -> Tensor:
     half = (*shape[:-1], shape[-1] // 2 + 1)
     axes = tuple(range(1, len(shape) + 1))
     values = torch.complex(spectrum[:, 0], spectrum[:, 1]).reshape(batch, *half, channels)
-    # NOTE: the size is given because an odd one cannot be told from the half spectrum.
+    # NOTE: the size is given because the half spectrum does not say whether it is odd.
     signal: Tensor = torch.fft.irfftn(values, s=shape, dim=axes, norm="ortho")
     return signal.reshape(batch, n, channels)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from s2fin import S2FinConfig
+from s2fin.config import PARTS
 
 REQUIRED: dict[str, Any] = {"in_channels": 144, "aux_channels": 1, "num_classes": 15}
 
@@ -86,12 +87,12 @@ def test_the_context_is_of_both_images_or_of_the_one_that_there_is() -> None:
     assert alone.context_channels == 5
 
 
-def test_unless_told_otherwise_a_patch_has_37_pixels_a_side() -> None:
+def test_the_default_patch_has_37_pixels_a_side() -> None:
     cfg = S2FinConfig(**REQUIRED)
     assert (cfg.patch_size, cfg.context_size, cfg.input_size) == (7, 31, 37)
 
 
-@pytest.mark.parametrize("part", ["hfset", "afcm", "ssaf", "hfrm", "scan"])
+@pytest.mark.parametrize("part", PARTS)
 def test_no_part_changes_what_a_network_learns_from(part: str) -> None:
     cfg = S2FinConfig(**REQUIRED)
     other = S2FinConfig.from_dict({**cfg.to_dict(), part: False})
