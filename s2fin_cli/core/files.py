@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import OutputError, UsageError
+from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,15 +25,11 @@ logger = logging.getLogger(__name__)
 FULL_BYTES = 1 << 16
 #: What GDAL may put beside a file under the file's own name.
 SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
-#: What a Shapefile consists of beside its `.shp`, and the indexes and metadata that a GIS may add.
-SHAPEFILE_SUFFIXES = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".shp.xml")
 #: What else software reads beside a file of any format: headers, pixels, metadata, CRS, overviews, statistics, styles.
 OTHER_SUFFIXES = (
     ".hdr", ".aux", ".rrd", ".rde", ".ige", ".rpb", ".imd", ".pvl", ".clr", ".stx", ".wld", ".xsd", ".gfs", ".csvt",
     ".qml",
 )  # fmt: skip
-#: The files that one dataset is made of, by the suffix of the one that is opened.
-PARTS = {".shp": SHAPEFILE_SUFFIXES, ".tab": (".dat", ".map", ".id", ".ind"), ".mif": (".mid",)}
 #: Suffixes of folders that are one dataset.
 DATASET_FOLDERS = (".gdb", ".zarr", ".safe")
 #: Bytes that a file's name may have where the system does not say it.
@@ -79,7 +76,7 @@ def check_outputs(
         check_name(dst_path.absolute())
         kept.check(dst_path, old)
         _check_place(dst_path)
-        there = [part for part in (dst_path, *_shapefile_parts(dst_path)) if os.path.lexists(part)]
+        there = [part for part in (dst_path, *parts_of(dst_path)) if os.path.lexists(part)]
         if there and not overwrite:
             raise OutputError(f"{there[0]} is already there; give --overwrite to replace it, or another name")
     resolved = [path.resolve() for path in dst_paths]
@@ -95,7 +92,7 @@ def _check_place(dst_path: Path) -> None:
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{dst_path} cannot be written: no permission to write in {folder}")
     # NOTE: a raster's classes go into a sidecar, whose name is longer.
-    beside = SIDECAR_SUFFIXES[0] if dst_path.suffix.lower() in (".tif", ".tiff") else ""
+    beside = SIDECAR_SUFFIXES[0] if dst_path.suffix.lower() in RASTER_SUFFIXES else ""
     most, size = _name_max(folder) - len(beside), len(os.fsencode(dst_path.name))
     if size > most:
         raise OutputError(
@@ -104,9 +101,10 @@ def _check_place(dst_path: Path) -> None:
             + "; give a shorter one"
         )
     deep = len(os.fsencode(folder / _temporary_name(dst_path, 0)))
-    if dst_path.suffix.lower() == ".gpkg" and deep > SQLITE_MAX:
+    found = format_of(dst_path)
+    if found is not None and found.is_sqlite and deep > SQLITE_MAX:
         raise OutputError(
-            f"{dst_path} cannot be written: SQLite, which GeoPackages are made by, opens paths of about {SQLITE_MAX} "
+            f"{dst_path} cannot be written: SQLite, which writes {found.name} files, opens paths of about {SQLITE_MAX} "
             f"bytes at most, and this would need {deep}; take a folder with a shorter path, or another format"
         )
     if os.path.isdir(dst_path):
@@ -171,7 +169,7 @@ class _Kept:
             dst_path: the output.
             old: the outputs that are there already.
         """
-        # NOTE: a style beside an old map is that map's, whatever else has the same name; as are a Shapefile's parts.
+        # NOTE: a style beside an old map is that map's, whatever else has the same name; as are a dataset's parts.
         is_own = dst_path.suffix.lower() == ".qml" and any(
             path.stem == dst_path.stem for path in old if path != dst_path
         )
@@ -180,7 +178,7 @@ class _Kept:
             why = "" if self._places(owner)[0] in self._places(dst_path) else f" (it belongs to {owner})"
             raise UsageError(f"{dst_path} is an input, which would be lost{why}; give the output another name")
         for part in filter(os.path.lexists, companions(dst_path)):
-            is_own = dst_path in old and part in _shapefile_parts(dst_path)
+            is_own = dst_path in old and part in parts_of(dst_path)
             owner = self._owner(part) or (None if is_own else self._beside(part))
             if owner is not None:
                 raise UsageError(
@@ -229,9 +227,11 @@ def sidecar_names(name: str) -> list[str]:
     name = name.lower()
     stem, suffix = os.path.splitext(name)
     kind = suffix[1:]
+    known = format_of(Path(name))
+    parts = () if known is None else known.parts
     world = (f".{kind[0]}{kind[-1]}w", f"{suffix}w") if kind else ()
     found = [name + suffix for suffix in (*SIDECAR_SUFFIXES, ".hdr", ".vat.dbf", ".xml")]
-    found += [stem + suffix for suffix in (*OTHER_SUFFIXES, *world, *PARTS.get(suffix, ()), "_rpc.txt", ".rpc")]
+    found += [stem + suffix for suffix in (*OTHER_SUFFIXES, *world, *parts, "_rpc.txt", ".rpc")]
     return [other for other in found if other != name]
 
 
@@ -271,7 +271,8 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
 
 def _temporary_name(path: Path, number: int) -> str:
     """A name for a temporary file beside one: short, and of characters that every library leaves as they are."""
-    suffix = path.suffix if re.fullmatch(r"\.\w{1,16}", path.suffix, re.ASCII) else ""
+    # NOTE: GDAL writes x.shp and x.tab when it is given x.SHP and x.TAB.
+    suffix = path.suffix.lower() if re.fullmatch(r"\.\w{1,16}", path.suffix, re.ASCII) else ""
     return f".{_plain(path.stem)}.{os.getpid()}-{number}.part{suffix}"
 
 
@@ -331,14 +332,10 @@ def companions(path: Path) -> list[Path]:
     if not path.name:  # as "." and "/" have none
         return []
     beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
-    if path.suffix.lower() in (".tif", ".tiff"):
-        beside.append(path.with_suffix(".tfw"))
-    return beside + _shapefile_parts(path)
-
-
-def _shapefile_parts(path: Path) -> list[Path]:
-    """What a Shapefile consists of besides, for any other file nothing."""
-    return [path.with_suffix(suffix) for suffix in SHAPEFILE_SUFFIXES] if path.suffix.lower() == ".shp" else []
+    found = format_of(path)
+    if found is not None:
+        beside += [path.with_suffix(suffix) for suffix in found.sidecars]
+    return beside + parts_of(path)
 
 
 def _names(paths: Sequence[Path]) -> str:

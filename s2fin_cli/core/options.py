@@ -11,6 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard
 
 from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.formats import RASTER_DRIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,6 @@ SPLITS = ("auto", "polygons", "blocks", "random")
 COREGISTRATIONS = ("off", "shift")
 CONFLICTS = ("drop", "error", "first", "last")
 PRECISIONS = ("float32", "bfloat16")
-RASTER_DRIVERS = ("GTiff", "COG")
 #: More bands no raster has.
 MOST_BANDS = 65535
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "med", "q1", "q3", "rms")
@@ -256,8 +256,8 @@ class ClassifyOptions(InputOptions):
         output: the map to write, a GeoTIFF; QGIS's style of it goes beside it with the suffix `.qml`.
         model: the model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix: `.gpkg`, `.fgb`, `.geojson`, `.shp` or `.parquet`;
-            None is beside the map, with the suffix `.gpkg`.
+        polygons: where to write them, in the format of the suffix, see
+            `core.formats.VECTOR_OUTPUT_SUFFIXES`; None is beside the map, with the suffix `.gpkg`.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are given to their largest neighbours.
         simplify: how far the polygons' borders may move, about, in CRS units, neighbours staying joined; None keeps
             the pixels' borders.
@@ -428,7 +428,7 @@ class SampleOptions:
 
     Attributes:
         map: the class map.
-        output: the points to write: `.gpkg`, `.shp`, `.fgb`, `.geojson` or `.parquet`.
+        output: the points to write, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`.
         size: points in all, more if `least` asks for more.
         least: points of each class at least, or all pixels that it has.
         seed: of the draw.

@@ -12,9 +12,10 @@ import torch
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.files import companions
+from s2fin_cli.core.formats import by_driver
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
-from s2fin_cli.model.stac import MEDIA_TYPES, Written, class_objects, map_item
+from s2fin_cli.model.stac import Written, class_objects, map_item
 from s2fin_cli.raster.classmap import check_raster_path
 from s2fin_cli.vector.write import check_vector_path
 
@@ -127,7 +128,7 @@ def _assets(
 ) -> dict[str, Written]:
     """The files of a classification, for its STAC item."""
     named = {"classification:classes": class_objects(classes)}
-    raster = {"type": f"{MEDIA_TYPES['.tif']}; profile=cloud-optimized"} if options.format == "COG" else {}
+    raster = {"type": by_driver(options.format).media_type}
     stored: dict[str, Any] = {**raster, "data_type": "float32", "nodata": "nan"}
     if options.scaled:
         stored |= {"data_type": SCALED["dtype"], "nodata": SCALED["nodata"], "raster:scale": SCALED["scale"]}
@@ -149,7 +150,7 @@ def _assets(
 
 
 def _beside(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
-    """What belongs to a file and lies beside it: GDAL's sidecar, and the parts of a Shapefile."""
+    """What belongs to a file and lies beside it: GDAL's sidecar, and the parts of its dataset."""
     found = {}
     for own, now in zip(companions(path), companions(source), strict=True):
         if now.exists():

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from s2fin_cli.core.formats import media_type
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.options import DEFAULT_MODEL
 
@@ -32,22 +33,6 @@ MODEL_MEDIA_TYPE = "application/octet-stream; framework=safetensors"
 PAPER = "https://arxiv.org/abs/2510.04628"
 #: The longest time there is, for a model that is not of a certain one: STAC wants a beginning and an end.
 ALWAYS = {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
-#: Media types by suffix.
-MEDIA_TYPES = {
-    ".tif": "image/tiff; application=geotiff",
-    ".tiff": "image/tiff; application=geotiff",
-    ".qml": "application/xml",
-    ".xml": "application/xml",
-    ".gpkg": "application/geopackage+sqlite3",
-    ".shp": "application/vnd.shp",
-    ".shx": "application/vnd.shx",
-    ".dbf": "application/vnd.dbf",
-    ".prj": "text/plain",
-    ".cpg": "text/plain",
-    ".fgb": "application/vnd.flatgeobuf",
-    ".geojson": "application/geo+json",
-    ".parquet": "application/vnd.apache.parquet",
-}
 _CHUNK = 1 << 20
 #: What stands for itself in the path of a reference, and in a whole URL (RFC 3986), besides letters and digits.
 _IN_PATHS = "/:@!$&'()*+,;=-._~"
@@ -189,8 +174,8 @@ class Written:
 
     def to_asset(self, folder: Path) -> dict[str, Any]:
         """The asset of an item in a folder."""
-        media_type = MEDIA_TYPES.get(self.path.suffix.lower())
-        typed = {} if media_type is None else {"type": media_type}
+        known = media_type(self.path)
+        typed = {} if known is None else {"type": known}
         # NOTE: an absolute path is no name of GDAL's, whatever the file will be called.
         place = href(str(self.path.absolute()), folder)
         asset = {"href": place, "title": self.title, "roles": list(self.roles), **typed}

@@ -24,6 +24,7 @@ from rasterio.io import MemoryFile
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError, UsageError, quoted
+from s2fin_cli.core.formats import RASTER_SUFFIXES
 from s2fin_cli.core.names import plain_name
 from s2fin_cli.core.version import __version__
 from s2fin_cli.geo.vrt import as_vrt
@@ -147,7 +148,7 @@ def check_raster_path(dst_path: Path) -> None:
     Raises:
         UsageError: its name is not that of a GeoTIFF.
     """
-    if dst_path.suffix.lower() not in (".tif", ".tiff"):
+    if dst_path.suffix.lower() not in RASTER_SUFFIXES:
         raise UsageError(f"{dst_path} cannot be written: rasters are GeoTIFFs; give a name that ends in .tif")
 
 

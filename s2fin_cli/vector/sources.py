@@ -12,23 +12,19 @@ import pyogrio
 import pyogrio.raw
 
 from s2fin_cli.core.errors import RasterError
+from s2fin_cli.core.formats import FORMATS, VECTOR_SUFFIXES, suffixes_of
 from s2fin_cli.core.names import is_dataset_name, vector_name
 from s2fin_cli.raster.read import open_raster
 from s2fin_cli.vector.tables import names_places
 
 logger = logging.getLogger(__name__)
 
-#: Suffixes of formats that hold no rasters; a raster driver that takes such a file was led astray by its neighbours.
-VECTOR_SUFFIXES = {
-    ".shp", ".shz", ".dbf", ".shx", ".geojson", ".geojsonl", ".geojsons", ".topojson", ".json", ".fgb", ".gml", ".gpx",
-    ".mif", ".mid", ".tab", ".kml", ".dxf", ".xlsx", ".ods", ".csv", ".tsv", ".psv", ".parquet", ".geoparquet", ".pq",
-}  # fmt: skip
 #: Suffixes of text tables; other text files are tables if their first line names coordinates.
-TEXT_SUFFIXES = (".csv", ".tsv", ".psv")
-PARQUET_SUFFIXES = {".parquet", ".geoparquet", ".pq"}
-#: Formats whose files hold a count of features, which may be wrong, and a condition that holds for all features: with
-#: any, GDAL counts them.
-COUNTED = ("GPKG", "SQLite")
+TEXT_SUFFIXES = suffixes_of("CSV")
+PARQUET_SUFFIXES = suffixes_of("Parquet")
+#: Drivers of formats whose files hold a count of features, which may be wrong, and a condition that holds for all
+#: features: with any, GDAL counts them.
+COUNTED = frozenset(each.driver for each in FORMATS if each.is_sqlite)
 ALL = "1=1"
 #: Text formats of rasters that a file named as a text may be.
 _TEXT_RASTERS = {"AAIGrid", "GRASSASCIIGrid", "GSAG"}

@@ -1,12 +1,15 @@
-"""Write a class map's polygons to a vector file, strip by strip where the format allows it."""
+"""Write features to a vector file, in batches where its format allows it."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import logging
+import math
 import sqlite3
+import tempfile
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -16,40 +19,25 @@ import pyogrio.errors
 import pyogrio.raw
 import shapely
 from rasterio.crs import CRS
+from rasterio.warp import transform
 
-from s2fin_cli.core.errors import GeoreferencingError, InputError, OutputError, UsageError
+from s2fin_cli.core.errors import GeoreferencingError, OutputError, UsageError
+from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, vector_format
 from s2fin_cli.core.names import vector_output_name
-from s2fin_cli.geo.transformation import describe_crs, why_not
-from s2fin_cli.raster.styles import polygon_style
-from s2fin_cli.vector.coverage import Regions, polygonize
+from s2fin_cli.geo.transformation import SMALL_SHIFT_PX, describe_crs, is_engineering, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.core.formats import Format, VectorOutput
     from s2fin_cli.geo.grid import Grid
-    from s2fin_cli.raster.classmap import Strip
-
-    #: Polygons in the grid's CRS, and fields by name.
-    Features = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 
 logger = logging.getLogger(__name__)
 
-#: Name of the layer that holds the polygons.
-LAYER = "landcover"
-
-#: GDAL's drivers by the suffix of the file; GeoParquet is written by geopandas, as few builds of GDAL have it.
-DRIVERS = {
-    ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON", ".parquet": "Parquet",
-}  # fmt: skip
-#: Those that can be added to, so that polygons need not be held in memory.
-_APPENDABLE = ("GPKG", "ESRI Shapefile")
-
-#: The GeoPackage standard's number for a Cartesian reference system that is not known.
-_UNDEFINED_CARTESIAN = "-1"
+#: The part of the width of a layer that its bounds are wider on each side, in formats that round to them.
+_MARGIN = 0.01
 
 _WRITE_ERRORS = (
     OSError,
@@ -72,181 +60,184 @@ CREATE TABLE layer_styles (
 """
 
 
+# ---- checks before anything is computed ------------------------------------------------------------------------------
+
+
 def check_vector_path(dst_path: Path) -> None:
     """Refuse a file that features cannot be written to.
 
     Raises:
         UsageError: its suffix is that of no known format, or what writes the format is not installed.
     """
-    if dst_path.suffix.lower() not in DRIVERS:
-        raise UsageError(f"{dst_path} cannot be written: give features a name that ends in {', '.join(DRIVERS)}")
-    if _driver_of(dst_path) == "Parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise UsageError(f"{dst_path} cannot be written: GeoParquet needs pyarrow; pip install pyarrow, or take .gpkg")
+    form, output = _format_of(dst_path)
+    if output.package is not None and importlib.util.find_spec(output.package) is None:
+        raise UsageError(
+            f"{dst_path} cannot be written: {form.name} needs {output.package}; pip install {output.package}, or take "
+            ".gpkg"
+        )
+
+
+def _format_of(dst_path: Path) -> tuple[Format, VectorOutput]:
+    found = vector_format(dst_path)
+    if found is None:
+        known = ", ".join(VECTOR_OUTPUT_SUFFIXES)
+        raise UsageError(f"{dst_path} cannot be written: give features a name that ends in {known}")
+    return found
 
 
 def check_vector_crs(dst_path: Path, grid: Grid) -> None:
-    """Refuse a file that features of a grid cannot be written to, as they have no longitudes and latitudes.
+    """Refuse a file that features of a grid cannot be written to because its format cannot hold their CRS.
 
     Raises:
-        GeoreferencingError: the file is GeoJSON, and the grid's CRS has no relation to the Earth.
+        GeoreferencingError: the format is in longitude and latitude, and the grid's CRS has no relation to the Earth;
+            or it would store another CRS, in which the features lie elsewhere.
     """
-    if grid.crs is None or _driver_of(dst_path) != "GeoJSON":
+    form, output = _format_of(dst_path)
+    if grid.crs is None:
         return
-    reason = why_not(grid.crs, CRS.from_epsg(4326))
-    if reason is not None:
+    if output.is_geographic:
+        reason = why_not(grid.crs, CRS.from_epsg(4326))
+        if reason is not None:
+            raise GeoreferencingError(
+                f"{dst_path} cannot be written: {form.name} is in longitude and latitude, and nothing can be "
+                f"transformed to them from {describe_crs(grid.crs)} ({reason}); give a name that ends in .gpkg"
+            )
+    if not output.holds_any_crs and (shift := _shift_px(dst_path, grid)) > SMALL_SHIFT_PX:
+        how_far = f"{shift:.1f} pixels away" if math.isfinite(shift) else "nowhere on the Earth"
         raise GeoreferencingError(
-            f"{dst_path} cannot be written: GeoJSON is in longitude and latitude, and nothing can be transformed to "
-            f"them from {describe_crs(grid.crs)} ({reason}); give a name that ends in .gpkg"
+            f"{dst_path} cannot be written: {form.name} cannot store {describe_crs(grid.crs)}, and what it would store "
+            f"instead places the features {how_far}; give a name that ends in .gpkg"
         )
 
 
-def _driver_of(dst_path: Path) -> str:
-    return DRIVERS[dst_path.suffix.lower()]
+def _shift_px(dst_path: Path, grid: Grid) -> float:
+    """How many pixels a grid's corners move in the CRS that is read back from a file; infinite if it has none."""
+    left, bottom, right, top = grid.bounds
+    with tempfile.TemporaryDirectory(prefix="s2fin-") as folder:
+        path = Path(folder) / f"crs{dst_path.suffix.lower()}"
+        file = LayerFile(path, "crs", crs=grid.crs, bounds=grid.bounds)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what GDAL says is found out below, with numbers
+            file.write(np.array([shapely.box(left, bottom, right, top)], dtype=object), {"id": np.array([1])})
+        found = pyogrio.read_info(path)["crs"]
+    stored = None if found is None else CRS.from_user_input(found)
+    if stored == grid.crs or (stored is not None and is_engineering(stored) and is_engineering(grid.crs)):
+        return 0.0
+    if stored is None or why_not(grid.crs, stored) is not None:
+        return math.inf
+    x, y = np.array([left, left, right, right]), np.array([bottom, top, bottom, top])
+    new_x, new_y = transform(grid.crs, stored, x, y)
+    shift = np.hypot(new_x - x, new_y - y).max() / min(grid.res)
+    return float(shift) if math.isfinite(shift) else math.inf
 
 
-def write_polygons(
-    dst_path: Path,
-    strips: Iterable[Strip],
-    *,
-    grid: Grid,
-    classes: Sequence[LandCoverClass],
-    nodata: int,
-    simplify: float | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> int:
-    """Write the polygons of a class map's regions to a new vector file, while the map is being read.
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
-    The layer has one polygon for each 4-connected area of one class, in the order in which they end on the map, which
-    does not depend on the strips' heights; and the fields class_id (integer), class_name (text), area_m2 and perim_m
-    (real, as `Grid.measure` has them) and, where the strips have a confidence, confidence and conf_min (real, mean and
-    least of the pixels). A map without any valid pixel gives an empty layer with the same fields. A GeoPackage also
-    holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard wants it.
 
-    Polygons of a GeoPackage or Shapefile are written as they end on the map; those of other formats, and simplified
-    ones, are held in memory first.
+class LayerFile:
+    """A new vector file of one layer of polygons, written in batches where its format allows more than one.
 
-    Args:
-        dst_path: the file, see `check_vector_path`; one that is there is replaced. Nothing is removed on failure: write
-            to a temporary name.
-        strips: the map from top to bottom, as `polygonize` takes it; together of the grid's shape.
-        grid: where the map lies. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
-        classes: those that occur, and maybe more.
-        nodata: the class id that is no class.
-        simplify: how far borders may move, about, in CRS units; neighbours stay joined, and the map's outer border
-            stays where it is. None keeps the pixels' borders.
-        on_progress: called with the number of rows of each strip that has been dealt with.
-
-    Returns:
-        The number of polygons.
-
-    Raises:
-        ValueError: the strips are not of the grid's shape.
-        InputError: a class of the map has no name.
-        OutputError: the file cannot be written.
+    Attributes:
+        is_new: whether nothing has been written yet.
+        can_append: whether it takes more than one batch.
+        holds_styles: whether QGIS keeps styles in it, see `add_style`.
     """
-    names = {c.id: c.name for c in classes}
-    batches: Iterator[Features] = (
-        _features(regions, grid, names) for regions in polygonize(_watched(strips, grid, on_progress), nodata=nodata)
-    )
-    if simplify is not None or _driver_of(dst_path) not in _APPENDABLE:
-        batches = iter([_all_together(batches, grid, simplify)])
-    file = _LayerFile(dst_path, grid)
-    count = 0
-    for polygons, fields in batches:
-        if len(polygons) or file.is_new:
-            file.write(polygons, fields)
-        count += len(polygons)
-    if _driver_of(dst_path) == "GPKG":
-        file.add_style(polygon_style(classes, "class_id"))
-    return count
 
+    def __init__(self, dst_path: Path, layer: str, *, crs: CRS | None, bounds: Sequence[float]) -> None:
+        """Describe the file; nothing is written yet.
 
-def _all_together(batches: Iterable[Features], grid: Grid, simplify: float | None) -> Features:
-    """Batches joined, and simplified as one coverage."""
-    parts = list(batches)
-    polygons = np.concatenate([part for part, _ in parts])
-    fields = {name: np.concatenate([values[name] for _, values in parts]) for name in parts[0][1]}
-    if simplify is not None and len(polygons):
-        polygons = shapely.coverage_simplify(polygons, simplify, simplify_boundary=False)
-        fields["area_m2"], fields["perim_m"] = grid.measure(polygons)
-    return polygons, fields
+        Args:
+            dst_path: the file, see `check_vector_path`; an existing one is replaced.
+            layer: name of the layer, in formats that have names.
+            crs: of the features.
+            bounds: left, bottom, right and top of all features.
+        """
+        self._dst_path, self._layer = dst_path, layer
+        self._format, self._output = _format_of(dst_path)
+        self._crs = None if crs is None else crs.to_wkt()
+        self._bounds = bounds
+        self.is_new = True
+        self.can_append = self._output.can_append
+        self.holds_styles = self._output.holds_styles
 
+    def write(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
+        """Add features; the first call makes the file and the layer.
 
-def _watched(strips: Iterable[Strip], grid: Grid, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
-    """The same strips; checks their shapes against the grid and reports each one that has been dealt with."""
-    rows = 0
-    for classes, confidence in strips:
-        rows += len(classes)
-        if classes.shape[1] != grid.width or rows > grid.height:
-            raise ValueError(f"strip of shape {classes.shape} up to row {rows} in a grid of shape {grid.shape}")
-        yield classes, confidence
-        if on_progress is not None:
-            on_progress(len(classes))
-    if rows != grid.height:
-        raise ValueError(f"the strips end after {rows} of {grid.height} rows")
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with _writing(self._dst_path):
+            if self.is_new:
+                self._dst_path.unlink(missing_ok=True)
+            if self._output.package is not None:
+                _write_parquet(self._dst_path, gpd.GeoDataFrame(fields, geometry=polygons, crs=self._crs))
+            else:
+                self._write_by_gdal(polygons, fields)
+        self.is_new = False
 
+    def _write_by_gdal(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
+        options = _layer_options(self._format, self._output, has_crs=self._crs is not None, bounds=self._bounds)
+        with _without_crs_warning(), vector_output_name(self._dst_path) as name:
+            pyogrio.raw.write(
+                name,
+                shapely.to_wkb(polygons),
+                list(fields.values()),
+                list(fields),
+                layer=self._layer if self._output.names_layer else None,
+                driver=self._format.driver,
+                geometry_type="Polygon",
+                crs=self._crs,
+                append=not self.is_new,
+                layer_options=options if self.is_new else {},
+                dataset_options=dict(self._output.dataset_options) if self.is_new else {},
+            )
 
-def _features(regions: Regions, grid: Grid, class_names: dict[int, str]) -> Features:
-    """Features of n regions."""
-    ids = np.unique(regions.class_id).tolist()
-    unnamed = [class_id for class_id in ids if class_id not in class_names]
-    if unnamed:
-        raise InputError(
-            f"the class map holds class {', '.join(map(str, unnamed))}, but there are names only for "
-            f"{', '.join(map(str, sorted(class_names))) or 'no class'}; give every class of the map a name"
-        )
-    polygons = _to_crs(regions.polygons, grid)
-    areas, perimeters = grid.measure(polygons)
-    fields: dict[str, NDArray[Any]] = {
-        "class_id": regions.class_id.astype(np.int32),
-        "class_name": np.array([class_names[class_id] for class_id in regions.class_id.tolist()], dtype=object),
-        "area_m2": areas,
-        "perim_m": perimeters,
-    }
-    if regions.confidence_mean is not None and regions.confidence_min is not None:
-        fields |= {"confidence": regions.confidence_mean, "conf_min": regions.confidence_min}
-    return polygons, fields
+    def add_style(self, qml: bytes) -> None:
+        """Add QGIS's style of the layer to a GeoPackage, where QGIS itself keeps it.
 
-
-def _to_crs(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
-    """Polygons in pixel coordinates, moved to the grid's CRS.
-
-    A lattice point's coordinates come from the same operations wherever it occurs, so neighbours still share their
-    vertices to the last bit.
-    """
-    a, b, c, d, e, f = grid.transform[:6]
-
-    def place(coords: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = coords.T
-        return np.column_stack([a * x + b * y + c, d * x + e * y + f])
-
-    return np.asarray(shapely.transform(polygons, place), dtype=object)
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        row = {
+            "f_table_catalog": "", "f_table_schema": "", "f_table_name": self._layer, "f_geometry_column": "geom",
+            "styleName": self._layer, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
+            "owner": "",
+        }  # fmt: skip
+        with _writing(self._dst_path), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
+            database.execute(_STYLE_TABLE)
+            database.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+            )
+            names, places = ", ".join(row), ", ".join("?" * len(row))
+            database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
 
 
 def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> None:
     """Write features to a new vector file.
 
     Args:
-        dst_path: the file, see `check_vector_path`; one that is there is replaced.
+        dst_path: the file, see `check_vector_path`; an existing one is replaced.
         frame: the features, in their CRS if they have one.
         layer: the layer's name, in formats that have names.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    driver = _driver_of(dst_path)
+    form, output = _format_of(dst_path)
     with _writing(dst_path), _without_crs_warning():
         dst_path.unlink(missing_ok=True)
-        if driver == "Parquet":
+        if output.package is not None:
             _write_parquet(dst_path, frame)
             return
+        bounds = frame.total_bounds.tolist()
         with vector_output_name(dst_path) as name:
             frame.to_file(
                 name,
-                driver=driver,
-                layer=_layer_name(driver, layer),
-                layer_options=_layer_options(driver, has_crs=frame.crs is not None),
-                dataset_options=_dataset_options(driver),
+                driver=form.driver,
+                layer=layer if output.names_layer else None,
+                layer_options=_layer_options(form, output, has_crs=frame.crs is not None, bounds=bounds),
+                dataset_options=dict(output.dataset_options),
             )
 
 
@@ -255,23 +246,18 @@ def _write_parquet(dst_path: Path, frame: gpd.GeoDataFrame) -> None:
         frame.to_parquet(file)
 
 
-def _layer_name(driver: str, layer: str) -> str | None:
-    return None if driver == "ESRI Shapefile" else layer  # a Shapefile's layer is named as the file
-
-
-def _layer_options(driver: str, *, has_crs: bool) -> dict[str, str]:
-    if driver == "GeoJSON" and not has_crs:
-        logger.warning("GeoJSON is read as longitude and latitude, which a map without CRS cannot give; take .gpkg")
-    if driver == "GPKG" and not has_crs:
-        return {"SRID": _UNDEFINED_CARTESIAN}
-    if driver == "GeoJSON" and has_crs:
-        return {"RFC7946": "YES"}
-    return {"ENCODING": "UTF-8"} if driver == "ESRI Shapefile" else {}
-
-
-def _dataset_options(driver: str) -> dict[str, str] | None:
-    # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
-    return {"VERSION": "1.3"} if driver == "GPKG" else None
+def _layer_options(form: Format, output: VectorOutput, *, has_crs: bool, bounds: Sequence[float]) -> dict[str, str]:
+    """GDAL's options of a new layer."""
+    if output.is_geographic and not has_crs:
+        logger.warning(
+            "%s is read as longitude and latitude, which a map without CRS cannot give; take .gpkg", form.name
+        )
+    options = {**output.layer_options, **(output.options_with_crs if has_crs else output.options_without_crs)}
+    if output.is_bounded and all(map(math.isfinite, bounds)):
+        left, bottom, right, top = bounds
+        margin = max(_MARGIN * max(right - left, top - bottom), _MARGIN)
+        options["BOUNDS"] = f"{left - margin},{bottom - margin},{right + margin},{top + margin}"
+    return options
 
 
 @contextlib.contextmanager
@@ -288,55 +274,3 @@ def _writing(dst_path: Path) -> Iterator[None]:
         yield
     except _WRITE_ERRORS as error:
         raise OutputError(f"cannot write features to {dst_path}: {error}") from error
-
-
-class _LayerFile:
-    """A file with one layer of polygons that is written in batches, where its format allows more than one."""
-
-    def __init__(self, dst_path: Path, grid: Grid) -> None:
-        self._dst_path, self._driver = dst_path, _driver_of(dst_path)
-        self._crs = None if grid.crs is None else grid.crs.to_wkt()
-        self.is_new = True
-
-    def write(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
-        """Add features; the first call makes the file and the layer."""
-        with _writing(self._dst_path):
-            if self.is_new:
-                self._dst_path.unlink(missing_ok=True)
-            if self._driver == "Parquet":
-                _write_parquet(self._dst_path, gpd.GeoDataFrame(fields, geometry=polygons, crs=self._crs))
-            else:
-                self._write_by_gdal(polygons, fields)
-        self.is_new = False
-
-    def _write_by_gdal(self, polygons: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> None:
-        with _without_crs_warning(), vector_output_name(self._dst_path) as name:
-            pyogrio.raw.write(
-                name,
-                shapely.to_wkb(polygons),
-                list(fields.values()),
-                list(fields),
-                layer=_layer_name(self._driver, LAYER),
-                driver=self._driver,
-                geometry_type="Polygon",
-                crs=self._crs,
-                append=not self.is_new,
-                layer_options=_layer_options(self._driver, has_crs=self._crs is not None) if self.is_new else {},
-                dataset_options=_dataset_options(self._driver) if self.is_new else None,
-            )
-
-    def add_style(self, qml: bytes) -> None:
-        """Add QGIS's style of the layer to a GeoPackage, where QGIS itself keeps it."""
-        row = {
-            "f_table_catalog": "", "f_table_schema": "", "f_table_name": LAYER, "f_geometry_column": "geom",
-            "styleName": LAYER, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
-            "owner": "",
-        }  # fmt: skip
-        with _writing(self._dst_path), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
-            database.execute(_STYLE_TABLE)
-            database.execute(
-                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
-                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
-            )
-            names, places = ", ".join(row), ", ".join("?" * len(row))
-            database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608

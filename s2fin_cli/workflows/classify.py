@@ -44,7 +44,8 @@ from s2fin_cli.raster.styles import raster_style
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
-from s2fin_cli.vector.write import check_vector_crs, write_polygons
+from s2fin_cli.vector.polygons import map_regions, write_polygons
+from s2fin_cli.vector.write import check_vector_crs
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
@@ -433,14 +434,8 @@ def _vectorise(
     try:
         # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
         with contextlib.closing(iter_strips(source.map, source.confidence, mmu=options.mmu)) as strips:
-            write_polygons(
-                source.polygons,
-                strips,
-                grid=stack.grid.crop(stack.extent),
-                classes=info.classes,
-                simplify=options.simplify,
-                nodata=map_encoding([c.id for c in info.classes])[1],
-                on_progress=report,
-            )
+            grid, nodata = stack.grid.crop(stack.extent), map_encoding([c.id for c in info.classes])[1]
+            regions = map_regions(strips, grid, nodata=nodata, on_progress=report)
+            write_polygons(source.polygons, regions, grid=grid, classes=info.classes, simplify=options.simplify)
     except OutputError as error:  # it knows the temporary name only
         raise OutputError(f"writing {dst_path} failed: {error.__cause__ or error}; nothing is left") from error

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import create_class_map, iter_strips, tally_classes
-from s2fin_cli.vector.write import write_polygons
+from s2fin_cli.vector.polygons import map_regions, write_polygons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +158,8 @@ def test_polygons_and_attribute_table_agree(tmp_path: Path, name: str) -> None:
     path, values = tmp_path / "map.tif", blobs(GRIDS[name].shape)
     with create_class_map(path, grid, classes) as dst:
         dst.write(values[None], grid.window)
-    write_polygons(tmp_path / "map.gpkg", iter_strips(path, None), grid=grid, classes=classes, nodata=0)
+    regions = map_regions(iter_strips(path, None), grid, nodata=0)
+    write_polygons(tmp_path / "map.gpkg", regions, grid=grid, classes=classes)
     frame = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     of_polygons = frame.groupby("class_id").area_m2.sum()
     root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314  written a line above

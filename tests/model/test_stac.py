@@ -102,14 +102,23 @@ def test_inspect_writes_the_item_of_a_model(run: Run, model: Path, in_folder: Pa
     assert run("inspect", model, "--stac", "item.json", "--overwrite").exit_code == 0
 
 
-def test_a_shapefile_is_described_whole(run: Run, scene: Scene, model: Path, in_folder: Path) -> None:
-    result = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--stac", "--polygons", "p.shp")
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("p.shp", {"polygons": "application/vnd.shp", "polygons-dbf": "application/vnd.dbf"}),
+        ("p.tab", {"polygons": "application/x-tab", "polygons-map": None}),
+        ("p.sqlite", {"polygons": "application/vnd.sqlite3"}),
+    ],
+)
+def test_polygons_are_described_whole(
+    run: Run, scene: Scene, model: Path, in_folder: Path, *, name: str, types: dict[str, str | None]
+) -> None:
+    result = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--stac", "--polygons", name)
     assert result.exit_code == 0, result.stderr
     assets = json.loads((in_folder / "map.json").read_text())["assets"]
     found = {name: asset["href"] for name, asset in assets.items() if name.startswith("polygons")}
     assert set(found.values()) == {f"./{path.name}" for path in in_folder.glob("p.*")}
-    assert found["polygons-dbf"] == "./p.dbf"
-    assert assets["polygons-dbf"]["type"] == "application/vnd.dbf"
+    assert {asset: assets[asset].get("type") for asset in types} == types
 
 
 def test_an_item_is_json(run: Run, model: Path, in_folder: Path) -> None:

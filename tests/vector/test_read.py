@@ -22,12 +22,14 @@ from shapely import Polygon, box
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import AreaError, InputError, LabelError
+from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.labels import LabelRules, read_labels
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.vector.read import read_features
-from s2fin_cli.vector.write import write_features, write_polygons
+from s2fin_cli.vector.write import write_features
 from s2fin_cli.workflows.evaluate import evaluate
 from tests.files import write_raster, write_vector
 from tests.rectangles import ALL, GRID, LEFT, TOP, at, counts
@@ -302,7 +304,7 @@ def test_a_file_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
         read_labels(tmp_path / "gt.geojson", GRID)
 
 
-@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".fgb", ".geojson", ".parquet"])
+@pytest.mark.parametrize("suffix", VECTOR_OUTPUT_SUFFIXES)
 def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -> None:
     """A sample with its class filled in, and a map's polygons: as labels, as reference and as area of interest."""
     values = np.array([[1, 2], [2, 7]], dtype=np.uint8).repeat(20, axis=0).repeat(25, axis=1)
@@ -311,7 +313,8 @@ def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -
     with create_class_map(tmp_path / "map.tif", GRID, classes) as writer:
         writer.write(values[None], ALL)
     polygons, sample = tmp_path / f"polygons{suffix}", tmp_path / f"sample{suffix}"
-    write_polygons(polygons, [(values, confidence)], grid=GRID, classes=classes, nodata=0)
+    regions = map_regions([(values, confidence)], GRID, nodata=0)
+    write_polygons(polygons, regions, grid=GRID, classes=classes)
     labels = read_labels(polygons, GRID)
     assert counts(labels) == {"forest": 500, "Grünland": 1000, "water": 500}
     assert (labels.class_ids == values[labels.rows, labels.cols]).all()

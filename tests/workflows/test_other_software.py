@@ -15,7 +15,7 @@ import pytest
 from rio_cogeo.cogeo import cog_validate
 
 import s2fin_cli
-from s2fin_cli.vector.write import DRIVERS
+from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES
 from tests.files import read_raster
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_the_validator_takes_the_rasters_for_cloud_optimised(result: ClassifyRes
 
 
 @pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="ogrinfo is not at hand")
-@pytest.mark.parametrize("suffix", [suffix for suffix in DRIVERS if suffix != ".parquet"])
+@pytest.mark.parametrize("suffix", [suffix for suffix in VECTOR_OUTPUT_SUFFIXES if suffix != ".parquet"])
 def test_ogrinfo_lists_the_polygons(scene: Scene, model: Path, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"polygons{suffix}"
     s2fin_cli.classify(hsi=scene.hsi, lidar=scene.lidar, model=model, output=tmp_path / "map.tif", polygons=path)

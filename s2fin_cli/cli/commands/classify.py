@@ -9,7 +9,8 @@ import click
 
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
-from s2fin_cli.core.options import PRECISIONS, RASTER_DRIVERS, ClassifyOptions
+from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
+from s2fin_cli.core.options import PRECISIONS, ClassifyOptions
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--polygons",
     type=FilePath(),
-    help="Where to write them: .gpkg, .fgb, .geojson, .shp or .parquet.  [default: beside the map, .gpkg]",
+    help=f"Where to write them: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
 )
 @click.option(
     "--mmu",

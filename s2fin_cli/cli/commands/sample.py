@@ -9,6 +9,7 @@ import click
 
 from s2fin_cli.cli.console import print_json
 from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
+from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.options import SampleOptions
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 @click.command()
 @click.option("--map", type=FilePath(), required=True, help="Class map to sample.")
 @click.option(
-    "-o", "--output", type=FilePath(), required=True, help="Points to write: .gpkg, .shp, .fgb, .geojson, .parquet."
+    "-o", "--output", type=FilePath(), required=True, help=f"Points to write: {listed(VECTOR_OUTPUT_SUFFIXES)}."
 )
 @click.option("--size", default=SampleOptions.size, show_default=True, help="Points in all.")
 @click.option("--least", default=SampleOptions.least, show_default=True, help="Points of each class at least.")

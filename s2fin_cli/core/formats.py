@@ -1,0 +1,212 @@
+"""The file formats that are read by their suffix or written: one table, from which everything else is derived.
+
+A new output format of polygons is one more entry. Help texts, messages, staged writing and STAC items follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Media type of text files that belong to a dataset.
+_TEXT = "text/plain"
+
+
+@dataclass(frozen=True)
+class VectorOutput:
+    """How features are written in a format.
+
+    Attributes:
+        can_append: whether features can be added to a file, so that they need not all be held in memory.
+        names_layer: whether a layer has a name of its own; if not, it has that of the file.
+        layer_options: GDAL's options of the layer.
+        options_with_crs: more of them, where features have a CRS.
+        options_without_crs: more of them, where features have none.
+        dataset_options: GDAL's options of the file.
+        holds_styles: whether QGIS keeps styles in it.
+        is_geographic: whether it is always in longitude and latitude.
+        is_bounded: whether coordinates are rounded to fractions of bounds that GDAL is given.
+        holds_any_crs: whether every CRS can be stored in it.
+        package: the Python package that writes it, if GDAL does not.
+    """
+
+    can_append: bool = False
+    names_layer: bool = True
+    layer_options: Mapping[str, str] = field(default_factory=dict)
+    options_with_crs: Mapping[str, str] = field(default_factory=dict)
+    options_without_crs: Mapping[str, str] = field(default_factory=dict)
+    dataset_options: Mapping[str, str] = field(default_factory=dict)
+    holds_styles: bool = False
+    is_geographic: bool = False
+    is_bounded: bool = False
+    holds_any_crs: bool = True
+    package: str | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: for messages.
+        driver: GDAL's short name.
+        suffixes: of its files, in lower case; the usual one first.
+        media_type: as STAC has it; None where there is none.
+        parts: suffixes of the other files that a dataset consists of, each in place of the suffix of the one that is
+            opened, and their media types.
+        sidecars: suffixes, in place of its own, of files that may be written beside one.
+        is_raster: whether it holds rasters and no features.
+        may_hold_rasters: whether it holds features, rasters or both.
+        is_sqlite: whether SQLite writes it.
+        raster_output: whether rasters are written in it.
+        vector_output: how features are written in it; None where they are not.
+    """
+
+    name: str
+    driver: str
+    suffixes: tuple[str, ...]
+    media_type: str | None = None
+    parts: Mapping[str, str | None] = field(default_factory=dict)
+    sidecars: tuple[str, ...] = ()
+    is_raster: bool = False
+    may_hold_rasters: bool = False
+    is_sqlite: bool = False
+    raster_output: bool = False
+    vector_output: VectorOutput | None = None
+
+
+_SHAPEFILE_PARTS: dict[str, str | None] = {
+    ".shx": "application/vnd.shx", ".dbf": "application/vnd.dbf", ".prj": _TEXT, ".cpg": _TEXT,
+    # indexes and metadata that a GIS may add
+    ".qix": None, ".sbn": None, ".sbx": None, ".shp.xml": "application/xml",
+}  # fmt: skip
+_TIFF = (".tif", ".tiff")
+_GEOTIFF = "image/tiff; application=geotiff"
+
+FORMATS = (
+    # ---- rasters -----------------------------------------------------------------------------------------------------
+    Format("GeoTIFF", "GTiff", _TIFF, _GEOTIFF, sidecars=(".tfw",), is_raster=True, raster_output=True),
+    Format(
+        "cloud-optimised GeoTIFF", "COG", _TIFF, f"{_GEOTIFF}; profile=cloud-optimized",
+        sidecars=(".tfw",), is_raster=True, raster_output=True,
+    ),
+    # ---- features, written and read ----------------------------------------------------------------------------------
+    Format(
+        "GeoPackage", "GPKG", (".gpkg",), "application/geopackage+sqlite3",
+        may_hold_rasters=True,
+        is_sqlite=True,
+        vector_output=VectorOutput(
+            can_append=True,
+            # the standard's number for a Cartesian reference system that is not known
+            options_without_crs={"SRID": "-1"},
+            # GDAL 3.6, which Debian's QGIS 3.22 has, warns of newer ones
+            dataset_options={"VERSION": "1.3"},
+            holds_styles=True,
+        ),
+    ),
+    Format(
+        "Shapefile", "ESRI Shapefile", (".shp",), "application/vnd.shp",
+        parts=_SHAPEFILE_PARTS,
+        vector_output=VectorOutput(can_append=True, names_layer=False, layer_options={"ENCODING": "UTF-8"}),
+    ),
+    Format(
+        "FlatGeobuf", "FlatGeobuf", (".fgb",), "application/vnd.flatgeobuf", vector_output=VectorOutput(),
+    ),
+    Format(
+        "GeoJSON", "GeoJSON", (".geojson", ".json"), "application/geo+json",
+        vector_output=VectorOutput(options_with_crs={"RFC7946": "YES"}, is_geographic=True),
+    ),
+    Format(
+        "GeoParquet", "Parquet", (".parquet", ".geoparquet", ".pq"), "application/vnd.apache.parquet",
+        vector_output=VectorOutput(package="pyarrow"),  # as few builds of GDAL have the driver
+    ),
+    Format(
+        "MapInfo", "MapInfo File", (".tab",), "application/x-tab",
+        parts={".dat": None, ".map": None, ".id": None, ".ind": None},
+        vector_output=VectorOutput(
+            can_append=True, names_layer=False, layer_options={"ENCODING": "UTF-8"}, is_bounded=True,
+            holds_any_crs=False,
+        ),
+    ),
+    Format(
+        "SQLite", "SQLite", (".sqlite",), "application/vnd.sqlite3",
+        may_hold_rasters=True,
+        is_sqlite=True,
+        vector_output=VectorOutput(can_append=True),
+    ),
+    # ---- features, read only -----------------------------------------------------------------------------------------
+    Format("parts of a Shapefile", "ESRI Shapefile", (".shz", ".dbf", ".shx")),
+    Format("GeoJSON lines", "GeoJSONSeq", (".geojsonl", ".geojsons")),
+    Format("TopoJSON", "TopoJSON", (".topojson",)),
+    Format("GML", "GML", (".gml",)),
+    Format("GPX", "GPX", (".gpx",)),
+    Format("MapInfo interchange", "MapInfo File", (".mif",), parts={".mid": None}),
+    Format("MapInfo interchange attributes", "MapInfo File", (".mid",)),
+    Format("KML", "KML", (".kml",)),
+    Format("DXF", "DXF", (".dxf",)),
+    Format("Excel", "XLSX", (".xlsx",)),
+    Format("OpenDocument", "ODS", (".ods",)),
+    Format("text table", "CSV", (".csv", ".tsv", ".psv")),
+)  # fmt: skip
+
+#: Media types of files that belong to a dataset of any format: styles and metadata.
+_BESIDE = {".qml": "application/xml", ".xml": "application/xml"}
+
+
+def format_of(path: Path) -> Format | None:
+    """The format of a file by its suffix, in whatever case; None where it is not in the table."""
+    suffix = path.suffix.lower()
+    return next((each for each in FORMATS if suffix in each.suffixes), None)
+
+
+def by_driver(driver: str) -> Format:
+    """The format of a driver that rasters or features are written by."""
+    return next(each for each in FORMATS if each.driver == driver)
+
+
+def vector_format(path: Path) -> tuple[Format, VectorOutput] | None:
+    """The format of a file of features to write, and how to write it; None where its suffix is of no such format."""
+    found = format_of(path)
+    if found is None or found.vector_output is None or path.suffix.lower() != found.suffixes[0]:
+        return None
+    return found, found.vector_output
+
+
+def suffixes_of(*drivers: str) -> frozenset[str]:
+    """All suffixes of the formats of some of GDAL's drivers."""
+    return frozenset(suffix for each in FORMATS if each.driver in drivers for suffix in each.suffixes)
+
+
+def media_type(path: Path) -> str | None:
+    """The media type of a file, or of a part of a dataset; None where none is known."""
+    known: dict[str, str | None] = {**_BESIDE}
+    for each in FORMATS:
+        known |= each.parts
+    for each in reversed(FORMATS):
+        if each.media_type is not None:
+            known |= dict.fromkeys(each.suffixes, each.media_type)
+    return known.get(path.suffix.lower())
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The other files that a dataset consists of, whether they are there or not; none of a format of one file."""
+    found = format_of(path)
+    return [] if found is None else [path.with_suffix(suffix) for suffix in found.parts]
+
+
+def listed(suffixes: tuple[str, ...]) -> str:
+    """Suffixes in words: ".gpkg, .shp or .fgb"."""
+    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+
+
+#: GDAL's drivers by which rasters are written.
+RASTER_DRIVERS = tuple(each.driver for each in FORMATS if each.raster_output)
+#: Suffixes of the rasters that are written.
+RASTER_SUFFIXES = tuple(dict.fromkeys(suffix for each in FORMATS if each.raster_output for suffix in each.suffixes))
+#: Suffixes of the files of features that are written, one a format.
+VECTOR_OUTPUT_SUFFIXES = tuple(each.suffixes[0] for each in FORMATS if each.vector_output is not None)
+#: Suffixes of formats that hold no rasters; a raster driver that takes such a file was led astray by its neighbours.
+VECTOR_SUFFIXES = frozenset(
+    suffix for each in FORMATS if not (each.is_raster or each.may_hold_rasters) for suffix in each.suffixes
+)
