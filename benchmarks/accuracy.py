@@ -50,7 +50,7 @@ from records import (
 from s2fin import S2FinConfig
 from s2fin_cli.core.device import pick_device
 from s2fin_cli.core.errors import S2finError
-from s2fin_cli.core.options import ClassifyOptions, InputOptions
+from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.prior import apply_prior
 from s2fin_cli.inference.smoothing import around, guide_of, smooth_all
@@ -60,6 +60,7 @@ from s2fin_cli.raster.read import without_georeferencing_warning
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.training.loop import TrainingSet
 from s2fin_cli.workflows import train as pipeline
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from scenes import SCENE_FILE, SCENES, Scene, load, read_scene
 from summary import write_tables
 

@@ -36,8 +36,8 @@ def train(**options: Any) -> TrainResult:
     Raises:
         s2fin_cli.core.errors.S2finError: something is wrong with inputs, options or output; nothing is written.
     """
-    from s2fin_cli.core.options import TrainOptions  # torch and GDAL load on the first call only
     from s2fin_cli.core.progress import silent
+    from s2fin_cli.workflows.options.train import TrainOptions  # torch and GDAL load on the first call only
     from s2fin_cli.workflows.train import train as run
 
     progress = options.pop("progress", silent)
@@ -57,9 +57,9 @@ def classify(**options: Any) -> ClassifyResult:
     Raises:
         s2fin_cli.core.errors.S2finError: something is wrong with inputs, model, options or outputs; nothing is written.
     """
-    from s2fin_cli.core.options import ClassifyOptions
     from s2fin_cli.core.progress import silent
     from s2fin_cli.workflows.classify import classify as run
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
 
     progress = options.pop("progress", silent)
     return run(ClassifyOptions.from_kwargs(options), progress=progress)

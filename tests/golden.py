@@ -22,8 +22,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import s2fin_cli
-from s2fin_cli.core.options import TrainOptions
 from s2fin_cli.training import METHOD_VERSION
+from s2fin_cli.workflows.options.train import TrainOptions
 from tests.files import read_raster, write_raster
 
 if TYPE_CHECKING:

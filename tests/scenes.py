@@ -14,7 +14,7 @@ from affine import Affine
 from click.testing import Result
 from numpy.typing import NDArray
 
-from s2fin_cli.core.options import TrainOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 from tests.files import CRS_CODE, TRANSFORM, write_raster
 
 SHAPE = (60, 70)

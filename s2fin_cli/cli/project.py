@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2fin_cli.cli.parameters import FilePath
+from s2fin_cli.core.checks import nearest_name
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

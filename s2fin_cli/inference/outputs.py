@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2fin_cli.core.classes import LandCoverClass
-    from s2fin_cli.core.options import ClassifyOptions, StrPath
+    from s2fin_cli.core.options import MapOptions, StrPath
     from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.stack.stack import Stack
 
@@ -44,7 +44,7 @@ class Outputs:
     stac: Path | None
 
     @classmethod
-    def of(cls, options: ClassifyOptions) -> Outputs:
+    def of(cls, options: MapOptions) -> Outputs:
         """The files that options ask for.
 
         Raises:
@@ -90,7 +90,7 @@ def write_item(
     info: ModelInfo,
     model_path: Path,
     stride: int,
-    options: ClassifyOptions,
+    options: MapOptions,
 ) -> None:
     """Write the STAC item of a classification.
 
@@ -124,7 +124,7 @@ def write_item(
 
 
 def _assets(
-    outputs: Outputs, written: Outputs, classes: tuple[LandCoverClass, ...], options: ClassifyOptions
+    outputs: Outputs, written: Outputs, classes: tuple[LandCoverClass, ...], options: MapOptions
 ) -> dict[str, Written]:
     """The files of a classification, for its STAC item."""
     named = {"classification:classes": class_objects(classes)}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from s2fin_cli.core.checks import nearest_name, parse_share
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import nearest_name, parse_share
 from s2fin_cli.labels.classfield import find_name
 
 if TYPE_CHECKING:

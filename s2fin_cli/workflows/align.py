@@ -18,8 +18,8 @@ from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
-    from s2fin_cli.core.options import AlignOptions
     from s2fin_cli.stack.coregistration import Displacement
+    from s2fin_cli.workflows.options.align import AlignOptions
 
 TILE_SIZE = 512
 

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from s2fin_cli.core.classes import LandCoverClass
-    from s2fin_cli.core.options import ClassifyOptions
     from s2fin_cli.stack.stack import OpenStack, Tile
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
 

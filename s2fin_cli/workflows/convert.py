@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.core.options import ConvertOptions
+    from s2fin_cli.workflows.options.convert import ConvertOptions
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import InputError, OutputError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.core.options import ClassifyOptions, TrainOptions
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
 from s2fin_cli.workflows.classify import classify
 from s2fin_cli.workflows.evaluate import evaluate
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.train import train
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.core.options import SampleOptions
+    from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from s2fin_cli.workflows.members import input_files
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from s2fin_cli.core.options import SplitOptions
+    from s2fin_cli.workflows.options.split import SplitOptions
 
 logger = logging.getLogger(__name__)
 

@@ -59,11 +59,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.core.classes import LandCoverClass
-    from s2fin_cli.core.options import TrainOptions
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.teaching.ensemble import Trust
     from s2fin_cli.teaching.features import Features
+    from s2fin_cli.workflows.options.train import TrainOptions
 
 logger = logging.getLogger(__name__)
 

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 import s2fin_cli
 from s2fin_cli.cli.main import cli, main
-from s2fin_cli.core.options import ClassifyOptions, TrainOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.training import loop as training
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster, write_vector
 from tests.scenes import SHAPE, Run, Scene, make_heights, make_image
 

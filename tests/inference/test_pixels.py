@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from s2fin_cli.core.options import ClassifyOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
 from s2fin_cli.model.file import read_model
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster
 from tests.scenes import SHAPE
 

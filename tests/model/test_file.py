@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 import s2fin
 import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError
-from s2fin_cli.core.options import ClassifyOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.model import file as modelfile
 from s2fin_cli.model.file import find_model, read_info, read_model, write_model
 from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import TrainResult
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options

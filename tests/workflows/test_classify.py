@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s2fin_cli.core.classes import LandCoverClass
 from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, S2finError, UsageError
-from s2fin_cli.core.options import ClassifyOptions, InputOptions
+from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.outputs import Outputs
 from s2fin_cli.inference.prior import read_prior
@@ -26,6 +26,7 @@ from s2fin_cli.model.file import read_info, read_model
 from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult, classify
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import train
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_scene

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from s2fin_cli.core.options import TrainOptions
 from s2fin_cli.workflows import demo
+from s2fin_cli.workflows.options.train import TrainOptions
 from tests.scenes import Run, Scene, write_labels
 
 

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2fin_cli.core.classes import make_classes
-from s2fin_cli.core.options import SplitOptions, TrainOptions
 from s2fin_cli.labels.labels import LabelledPixels, open_labels
 from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 from s2fin_cli.labels.unit_splits import Candidates, iter_parts
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import ValidPixels, have_data
 from s2fin_cli.workflows.evaluate import evaluate
+from s2fin_cli.workflows.options.split import SplitOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.split import split
 from s2fin_cli.workflows.train import _with_data
 from tests.files import write_raster

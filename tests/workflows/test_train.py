@@ -18,7 +18,6 @@ from rasterio.windows import Window, intersection
 
 from s2fin import S2Fin
 from s2fin_cli.core.errors import LabelError, S2finError
-from s2fin_cli.core.options import ClassifyOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
 from s2fin_cli.model.file import read_info, read_model
@@ -40,6 +39,7 @@ from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
 from s2fin_cli.training.loop import LABEL_SMOOTHING, Hyperparameters, Outcome, TrainingSet
 from s2fin_cli.workflows import train as pipeline
 from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_labels
 

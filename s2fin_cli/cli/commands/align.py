@@ -9,7 +9,7 @@ import click
 
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
-from s2fin_cli.core.options import AlignOptions
+from s2fin_cli.workflows.options.align import AlignOptions
 
 logger = logging.getLogger(__name__)
 

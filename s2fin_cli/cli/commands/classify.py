@@ -10,7 +10,8 @@ import click
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.options import PRECISIONS, ClassifyOptions
+from s2fin_cli.core.options import PRECISIONS
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from s2fin_cli.cli.parameters import FilePath, overwrite_option, verbosity_options
-from s2fin_cli.core.options import ConvertOptions
+from s2fin_cli.workflows.options.convert import ConvertOptions
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import click
 from s2fin_cli.cli.console import print_json
 from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.options import SampleOptions
+from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ import click
 
 from s2fin_cli.cli.console import print_json
 from s2fin_cli.cli.parameters import FilePath, json_option, label_options, overwrite_option, verbosity_options
-from s2fin_cli.core.options import SPLITS, SplitOptions
+from s2fin_cli.core.options import SPLITS
+from s2fin_cli.workflows.options.split import SplitOptions
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from s2fin_cli.cli.parameters import (
     overwrite_option,
     verbosity_options,
 )
-from s2fin_cli.core.options import SPLITS, TrainOptions
+from s2fin_cli.core.options import SPLITS
+from s2fin_cli.workflows.options.train import TrainOptions
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import ClassifyOptions, TrainOptions
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 
 TRAIN: dict[str, Any] = {"hsi": "a.tif", "labels": "gt.shp"}
 CLASSIFY: dict[str, Any] = {"hsi": "a.tif", "output": "map.tif"}
