@@ -111,7 +111,7 @@ def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: in
     stride=st.sampled_from([1, 3, 5]),
     at_once=st.sampled_from([None, 1, 3, 64]),
 )
-def test_a_network_that_sees_the_pixel_gives_the_image_back(  # noqa: PLR0917  (hypothesis names them)
+def test_a_network_that_sees_the_pixel_gives_the_image_back(
     height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int | None
 ) -> None:
     values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)

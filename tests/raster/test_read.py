@@ -192,7 +192,7 @@ def test_any_alpha_above_zero_means_data(tmp_path: Path, transform: Affine, dtyp
         ("mask", 2, "float64", -1e300),
     ],
 )
-def test_nodata_and_a_mask_both_count(  # noqa: PLR0917
+def test_nodata_and_a_mask_both_count(
     tmp_path: Path,
     transform: Affine,
     kind: str,
