@@ -32,7 +32,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import s2fin_cli
-from peers import PEERS, Samples, SceneFeatures
+from peer_features import Samples, SceneFeatures
+from peers import PEERS
 from protocols import LABEL_COUNTS, PROTOCOLS, Case, draw
 from records import (
     LABELS_ALONE,

@@ -2,14 +2,13 @@
 
 python benchmarks/network_cost.py [BANDS ...]
 
-On one CPU thread. What a part costs are ratios of runs that take turns, so that a busy machine slows all alike.
+On one CPU thread. The cost of a part is a ratio of runs that take turns, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin.config import HALO
+from s2fin.config import PARTS
 from s2fin_cli.inference.engine import Engine
 
 if TYPE_CHECKING:
@@ -33,21 +32,19 @@ REPEATS = 7
 #: Sides of the tiles that parts are timed on, by stride; a run takes a fraction of a second.
 TILES = {1: 40, 5: 120}
 TURNS = 15
-#: The parts that are there unless they are switched off.
-PARTS = [field.name for field in fields(S2FinConfig) if field.default is True]
 
 
 class WithoutStatistics(S2Fin):
-    """A network without AFCM that does not compute either what AFCM alone looks at."""
+    """A network without AFCM that does not compute the context either, which AFCM alone takes."""
 
     def context(self, x: Tensor, a: Tensor) -> Tensor:
-        """Give so many pixels without any values: nobody looks at them."""
+        """Return a context (B, h, w, 0): nothing reads it."""
         height, width = (side - self.cfg.context_size + 1 for side in x.shape[-2:])
         return a.new_empty(len(x), height, width, 0)
 
 
 def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
-    """Seconds of the fastest of several runs."""
+    """Time several runs, and return the seconds of the fastest."""
     seconds = []
     for _ in range(times):
         start = time.perf_counter()
@@ -57,7 +54,7 @@ def fastest(run: Callable[[], object], *, times: int = REPEATS) -> float:
 
 
 def mflop(run: Callable[[], object]) -> float:
-    """Millions of multiplications and additions in matrix products and convolutions."""
+    """Count the multiplications and additions in matrix products and convolutions, in millions."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the counter counts in its own thread alone, and the engine computes in several
     try:
@@ -70,14 +67,13 @@ def mflop(run: Callable[[], object]) -> float:
 
 @torch.inference_mode()
 def measure(bands: int) -> str:
-    """One line of figures for a network of so many bands and one height."""
+    """Measure a network of `bands` + 1 bands, and return the figures as one line."""
     model = _network(bands)
     side = SIDE + model.cfg.context_size - 1
     x, a = model.standardize(torch.randn(1, bands, side, side), torch.randn(1, 1, side, side))
 
     def stem() -> StemMaps:
-        near_x, near_a = (_inner(part, (side - SIDE) // 2 - HALO) for part in (x, a))
-        return model.stem(near_x, near_a, model.context(x, a))
+        return model.stem(model.near(x), model.near(a), model.context(x, a))
 
     maps = stem()
     size, block = model.cfg.patch_size, model.block(model.cfg.block_size)
@@ -100,7 +96,7 @@ def measure(bands: int) -> str:
 
 
 def cost_of_parts(bands: int, stride: int) -> str:
-    """How much less a network without a part takes to classify a tile, for each part."""
+    """Measure how much less time a network takes to classify a tile without each part, and return one line."""
     networks = _network(bands), *(_network(bands, {part: False}) for part in PARTS)
     engines = [Engine(network, torch.device("cpu"), stride=stride) for network in networks]
     size = TILES[stride]
@@ -113,19 +109,14 @@ def cost_of_parts(bands: int, stride: int) -> str:
     runs = [partial(engine.predict, *tile_of(engine)) for engine in engines]
     turns = [[fastest(run, times=1) for run in runs] for _ in range(TURNS)]
     whole, *without = map(min, zip(*turns, strict=True))
-    told = (f"{part} {100 * (1 - seconds / whole):.0f} %" for part, seconds in zip(PARTS, without, strict=True))
-    return f"{bands} + 1 bands, stride {stride}, what a part takes of the time: {', '.join(told)}"
+    shares = (f"{part} {100 * (1 - seconds / whole):.0f} %" for part, seconds in zip(PARTS, without, strict=True))
+    return f"{bands} + 1 bands, stride {stride}, each part's share of the time: {', '.join(shares)}"
 
 
 def _network(bands: int, changes: Mapping[str, object] | None = None) -> S2Fin:
     options = {"in_channels": bands, "aux_channels": 1, "num_classes": 15, **(changes or {})}
     config = S2FinConfig.from_dict(options)
     return (S2Fin if config.afcm else WithoutStatistics)(config).eval()
-
-
-def _inner(values: Tensor, border: int) -> Tensor:
-    """Squares (..., S, S) without so many pixels at each edge."""
-    return values[..., border : values.shape[-1] - border, border : values.shape[-1] - border]
 
 
 def _parameters(model: S2Fin) -> int:
