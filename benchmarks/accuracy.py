@@ -51,6 +51,7 @@ from records import (
 from s2fin import S2FinConfig
 from s2fin_cli.core.device import pick_device
 from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.modality import passive_of
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.prior import apply_prior
@@ -293,8 +294,7 @@ def _write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDA
 
 
 def _passive_only(paths: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    passive = "hsi" if "hsi" in paths else "msi"
-    return {passive: paths[passive]}
+    return {name: path for name, path in paths.items() if name == passive_of(paths)}
 
 
 def variant_config(variant: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2fin_cli.cli.console import set_up_logging
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS
 
 if TYPE_CHECKING:
@@ -19,14 +20,8 @@ if TYPE_CHECKING:
 else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
-#: The kinds of images and what their help says; an image in several files is given by its option several times.
-IMAGES = {
-    "hsi": "Hyperspectral image; its grid is the map's.",
-    "msi": "Multispectral image; the passive image where no --hsi is.",
-    "lidar": "LiDAR raster, e.g. heights above ground.",
-    "dsm": "Surface or terrain heights.",
-    "sar": "SAR image. Any image in several files: its option for each of them.",
-}
+#: What the help of the last image's option says of all of them.
+SEVERAL_FILES = "Any image in several files: its option for each of them."
 
 
 class FilePath(FileType):
@@ -56,8 +51,10 @@ def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive i
 
 
 def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
+    texts = {name: modality.help for name, modality in MODALITIES.items()}
+    texts[next(reversed(texts))] += f" {SEVERAL_FILES}"
     images = {
-        name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in IMAGES.items()
+        name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in texts.items()
     }
     return {
         **images,

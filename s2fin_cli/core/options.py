@@ -23,6 +23,7 @@ from s2fin_cli.core.checks import (
 )
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.formats import RASTER_DRIVERS
+from s2fin_cli.core.modality import MODALITIES, PASSIVE_NAMES, no_passive_image, passive_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +76,7 @@ class InputOptions(Options):
         lidar: LiDAR raster, e.g. heights above ground; part of the second image.
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
         bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
@@ -96,6 +98,7 @@ class InputOptions(Options):
     lidar: StrPath | Sequence[StrPath] | None = None
     dsm: StrPath | Sequence[StrPath] | None = None
     sar: StrPath | Sequence[StrPath] | None = None
+    thermal: StrPath | Sequence[StrPath] | None = None
     bidx: Sequence[str] = ()
     nodata: float | str | Sequence[float | str] | None = ()
     bounds: Sequence[float] | None = None
@@ -112,8 +115,8 @@ class InputOptions(Options):
         check_choice("coregister", self.coregister, COREGISTRATIONS)
         if self.resampling is not None:
             check_choice("resampling", self.resampling, RESAMPLINGS)
-        if not self.src_paths["hsi"] and not self.src_paths["msi"]:
-            raise UsageError("no passive image was given; name it with `hsi` or `msi`")
+        if passive_of(self._given) is None:
+            raise UsageError(no_passive_image())
         make_tuples(self, "bidx")
         _ = self.band_choice, self.nodata_values  # they refuse what is wrong in them
         if self.bounds is not None:
@@ -128,8 +131,12 @@ class InputOptions(Options):
     @property
     def src_paths(self) -> dict[str, tuple[str, ...]]:
         """Paths by modality, empty for one that was not given."""
-        given = {"hsi": self.hsi, "msi": self.msi, "lidar": self.lidar, "dsm": self.dsm, "sar": self.sar}
-        return {modality: path_tuple(paths) for modality, paths in given.items()}
+        return {modality: path_tuple(getattr(self, modality)) for modality in MODALITIES}
+
+    @property
+    def _given(self) -> list[str]:
+        """The modalities that were given."""
+        return [modality for modality, paths in self.src_paths.items() if paths]
 
     @property
     def inputs(self) -> list[str]:
@@ -156,7 +163,7 @@ class InputOptions(Options):
     @property
     def _modality_of_bands(self) -> str:
         """The modality of a choice of bands or a nodata value that names none."""
-        return "hsi" if self.src_paths["hsi"] else "msi"
+        return passive_of(self._given) or PASSIVE_NAMES[0]
 
     @property
     def nodata_values(self) -> dict[str, float | None]:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.errors import ModelFileError
-from s2fin_cli.raster.read import describe_scaling
+from s2fin_cli.core.modality import MODALITIES
+from s2fin_cli.raster.scaling import Scaling
 from s2fin_cli.raster.spectra import are_same_wavelengths, match_wavelengths
-from s2fin_cli.stack.layer import HEIGHT_MODALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from s2fin_cli.model.info import BandSet, ModelInfo
     from s2fin_cli.stack.layer import Layer
@@ -48,10 +46,10 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
         )
     image, *aux = (given[bands.modality].select(_match_bands(bands, given[bands.modality])) for bands in info.bands)
     for bands, layer in zip(info.bands, (image, *aux), strict=True):
-        if bands.scales is None and layer.is_scaled:
+        if bands.scales is None and not layer.scaling.is_identity:
             logger.warning(
                 "%s is read with %s, and the model is of an older s2fin, which took values as they are stored; if its "
-                "own images declared any, train it again", layer.describe(), describe_scaling(*layer.scaling),
+                "own images declared any, train it again", layer.describe(), layer.scaling.describe(),
             )  # fmt: skip
     return replace(stack, image=image, aux=tuple(aux))
 
@@ -224,7 +222,7 @@ def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
 def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:
     """Refuse an image whose values are in another unit than the training image's.
 
-    Of what may be so and of heights, which may well be others elsewhere, the user is only told.
+    Where the difference may be real, as that of heights at another place, the user is only warned.
 
     Args:
         bands: what the model was trained on.
@@ -244,15 +242,13 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
     _warn_of_bands(bands, layer, given=given, trained=trained, usual=factor)
     if 1 / TOLD_SCALE_FACTOR <= factor <= TOLD_SCALE_FACTOR:
         return
-    given_kind, trained_kind = (
-        _kind_of_values(part.dtype, *scaling)
-        for part, scaling in ((layer, layer.scaling), (bands, (bands.scales or (), bands.offsets or ())))
-    )
+    given_kind = layer.scaling.describe_values(layer.dtype)
+    trained_kind = Scaling.of(bands.scales or (), bands.offsets or ()).describe_values(bands.dtype)
     message = (
         f"{layer.describe()} ({given_kind}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, and the "
         f"model was trained on {trained_kind} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"
     )
-    if bands.modality in HEIGHT_MODALITIES or 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
+    if MODALITIES[bands.modality].varies_by_place or 1 / MAX_SCALE_FACTOR <= factor <= MAX_SCALE_FACTOR:
         logger.warning("%s; are both in the same unit?", message)
         return
     raise ModelFileError(f"{message}; bring the image to the same unit and scale first")
@@ -260,7 +256,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
 
 def _warn_of_bands(bands: BandSet, layer: Layer, *, given: np.ndarray, trained: np.ndarray, usual: float) -> None:
     """Warn of single bands whose values are of another magnitude than all others lead one to expect."""
-    if bands.modality in HEIGHT_MODALITIES:
+    if MODALITIES[bands.modality].varies_by_place:
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         factors = given / trained / usual
@@ -272,11 +268,3 @@ def _warn_of_bands(bands: BandSet, layer: Layer, *, given: np.ndarray, trained: 
             "map may be wrong", layer.describe(), layer.describe_bands(numbers), given[odd].max(),
             trained[odd].max(),
         )  # fmt: skip
-
-
-def _kind_of_values(
-    dtype: str, scales: Sequence[float] | NDArray[np.float64], offsets: Sequence[float] | NDArray[np.float64]
-) -> str:
-    """How values are stored, for messages: their type, and the scale and offset that the files declare."""
-    is_scaled = any(scale != 1 for scale in scales) or any(offset != 0 for offset in offsets)
-    return f"{dtype}, declared {describe_scaling(scales, offsets)}" if is_scaled else dtype

@@ -17,7 +17,7 @@ class BandSet:
     """The bands of one modality that a model was trained on.
 
     Attributes:
-        modality: "hsi", "msi", "lidar", "dsm" or "sar".
+        modality: a name in `s2fin_cli.core.modality.MODALITIES`.
         count: data bands in the training raster.
         indexes: 1-based numbers, among the data bands, of those in use.
         dtype: the training raster's data type.

@@ -305,17 +305,6 @@ def _acquired(src: rasterio.DatasetReader) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def describe_scaling(
-    scales: Sequence[float] | NDArray[np.float64], offsets: Sequence[float] | NDArray[np.float64]
-) -> str:
-    """Declared scales and offsets of bands for messages."""
-    parts = []
-    for name, values in (("scale", scales), ("offset", offsets)):
-        low, high = min(values), max(values)
-        parts.append(f"{name} {low:g}" if low == high else f"{name}s {low:g} to {high:g}")
-    return " and ".join(parts)
-
-
 def _alpha_roles(src: rasterio.DatasetReader) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """1-based numbers of the bands marked as alpha that are masks, and of those that hold data."""
     marked = [i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha]

@@ -6,9 +6,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rasterio.enums import Resampling
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, quoted
+from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
 from s2fin_cli.geo.grid import crs_name
 from s2fin_cli.geo.transformation import (
     Placed,
@@ -18,11 +20,12 @@ from s2fin_cli.geo.transformation import (
     share_covered,
     tell_of_accuracy,
 )
-from s2fin_cli.raster.read import RasterInfo, check_placed, describe_scaling, read_info
+from s2fin_cli.raster.read import RasterInfo, check_placed, read_info
 from s2fin_cli.stack.coregistration import coregister
-from s2fin_cli.stack.fill import Fill, find_fill, find_voids
+from s2fin_cli.stack.fill import Fill, Undeclared, Void, find_undeclared
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.stack import Stack
+from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.area import read_area
 
 if TYPE_CHECKING:
@@ -32,9 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The modalities in the order in which they are stacked; the first one given of the first two is the passive image.
-MODALITIES = ("hsi", "msi", "lidar", "dsm", "sar")
-PASSIVE_MODALITIES = MODALITIES[:2]
 #: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
 MOST_OF_IT = 0.99
 
@@ -59,8 +59,8 @@ def build_stack(
         GeoreferencingError: grids, CRS or extents that do not go together.
     """
     given = {modality: src_paths[modality] for modality in MODALITIES if src_paths.get(modality)}
-    if not any(modality in given for modality in PASSIVE_MODALITIES):
-        raise RasterError("no passive image was given; name it with --hsi or --msi")
+    if passive_of(given) is None:
+        raise RasterError(no_passive_image())
     layers = [
         _choose(Layer.of(modality, [_read_info(path) for path in paths]), (choice or {}).get(modality))
         for modality, paths in given.items()
@@ -93,8 +93,7 @@ def stack_of(options: InputOptions) -> Stack:
         options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
     )
     _check_resampling(stack)
-    stack, fill = _with_nodata(stack, options.nodata_values)
-    _warn_of_voids(stack, except_for=fill)
+    stack = _with_nodata(stack, options.nodata_values)
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack
@@ -103,40 +102,70 @@ def stack_of(options: InputOptions) -> Stack:
 def _check_resampling(stack: Stack) -> None:
     """Refuse a resampling of stored values that is another one of the values that they stand for."""
     for layer in stack.aux:
-        scales, offsets = layer.scaling
-        name = None if stack.resampling is None else stack.resampling.name
-        if (name == "rms" and (offsets != 0).any()) or (name in ("q1", "q3") and (scales < 0).any()):
+        scaling, name = layer.scaling, None if stack.resampling is None else stack.resampling.name
+        if (name == "rms" and (scaling.offsets != 0).any()) or (name in ("q1", "q3") and (scaling.scales < 0).any()):
             raise UsageError(
                 f"--resampling {name} cannot be taken for {layer.describe()}, whose values are declared with "
-                f"{describe_scaling(scales, offsets)}; take another method, or write the values out first: "
+                f"{scaling.describe()}; take another method, or write the values out first: "
                 "gdal_translate -unscale -ot Float32"
             )
 
 
-def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> tuple[Stack, Fill | None]:
-    """The stack with the nodata values that were given or found, and what fills the passive image's border."""
-    image, fill = stack.image, None
-    # NOTE: to s2fin align the passive image is only a grid
-    if image.modality in given or image.option is not None:
-        image = replace(image, fill=given.get(image.modality))
-    elif (fill := find_fill(stack)) is not None:
-        _warn_of_fill(image, fill)
-        image = replace(image, fill=None if fill.is_declared_otherwise else fill.value)
+def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
+    """The stack with the nodata values that were given or found; warn of values that look wrong."""
     aux = tuple(replace(layer, nodata=given.get(layer.modality)) for layer in stack.aux)
-    return replace(stack, image=image, aux=aux), fill
+    image = replace(stack.image, fill=given.get(stack.image.modality))
+    # NOTE: to s2fin align the passive image is only a grid
+    is_known = image.modality in given or image.option is not None
+    stack = replace(stack, image=image, aux=aux)
+    found = find_undeclared(stack, may_be_filled=not is_known)
+    if found.fill is not None:
+        _warn_of_fill(image, found.fill)
+    for layer, void in found.voids:
+        _warn_of_void(layer, void)
+    _warn_of_implausible(stack, found)
+    fill = image.fill if found.fill is None or found.fill.is_declared_otherwise else found.fill.value
+    return replace(stack, image=replace(image, fill=fill))
 
 
-def _warn_of_voids(stack: Stack, *, except_for: Fill | None) -> None:
-    """Warn of values that look like voids, except for what the passive image's border is known to be filled with."""
-    for layer, void in find_voids(stack):
-        if layer.modality == stack.image.modality and except_for is not None and void.value == except_for.value:
+def _warn_of_void(layer: Layer, void: Void) -> None:
+    """Warn of a value that looks like no data."""
+    logger.warning(
+        "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
+        "nodata value; if these pixels have no data, give --nodata %s:%g",
+        layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
+        layer.modality, void.value,
+    )  # fmt: skip
+
+
+def _warn_of_implausible(stack: Stack, found: Undeclared) -> None:
+    """Warn of bands whose values are outside the ranges that are plausible for their modality.
+
+    Whole numbers without a declared scale are in a sensor's own units, so nothing is known of them. Of a layer with
+    voids another warning says enough.
+    """
+    warned_of = {layer.modality for layer, _ in found.voids}
+    for layer, bands in stack.slices():
+        modality, scaling = MODALITIES[layer.modality], layer.scaling
+        is_stored_as_integers = scaling.is_identity and np.issubdtype(layer.dtype, np.integer)
+        if not modality.plausible or is_stored_as_integers or layer.modality in warned_of:
             continue
-        logger.warning(
-            "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
-            "nodata value; if these pixels have no data, give --nodata %s:%g",
-            layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
-            layer.modality, void.value,
-        )  # fmt: skip
+        values = found.pixels[:, bands].T.copy()
+        scaling.apply(values)
+        statistics = band_statistics(values.T)
+        ranges = zip(statistics.low.tolist(), statistics.high.tolist(), strict=True)
+        odd = {
+            number: (low, high)
+            for number, (low, high) in zip(layer.numbers, ranges, strict=True)
+            if np.isfinite(low) and not modality.is_plausible(low, high)
+        }
+        if odd:
+            lows, highs = zip(*odd.values(), strict=True)
+            logger.warning(
+                "%s: band %s has values of about %.4g to %.4g, but %s are plausible; check the unit, the scale and the "
+                "nodata value",
+                layer.describe(), layer.describe_bands(list(odd)), min(lows), max(highs), modality.describe_plausible(),
+            )  # fmt: skip
 
 
 def _warn_of_fill(image: Layer, fill: Fill) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.stack.statistics import FEW_VALUES, sample_pixels
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: Least share of a band's pixels that hold a void's value, and least number of the other values that it lies far from.
 VOID_SHARE, FEWEST_OTHERS = 0.01, 16
-#: An image of no more values than this is read at once, which is quicker than border by border.
-READ_AT_ONCE = FEW_VALUES
 #: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
 #: which has to be decoded as a whole.
 PIECE, PIECES = 128, 3
@@ -63,13 +60,63 @@ class Void:
     others: tuple[float, float]
 
 
-def find_voids(stack: Stack) -> list[tuple[Layer, Void]]:
-    """Values that many pixels of a band hold and that lie far from all others, as -9999 does among heights.
+@dataclass(frozen=True)
+class Undeclared:
+    """What stands, or may stand, for no data although the files do not say so.
 
-    A value is looked for at both ends of each band's values, what is no data left out. It fills at least `VOID_SHARE`
-    of the pixels, and is farther from the next value than the other values are from each other.
+    Attributes:
+        fill: what fills the passive image's border, or None.
+        voids: other values that may stand for no data, with the layers that hold them.
+        pixels: the sample in which they were found: float32 (n, bands of all layers) as stored, NaN where there is no
+            data, also where a fill is that no file contradicts.
     """
-    pixels = sample_pixels(_as_stored(stack), values=FEW_VALUES, few_tiles=True)
+
+    fill: Fill | None
+    voids: list[tuple[Layer, Void]]
+    pixels: NDArray[np.float32]
+
+
+def find_undeclared(
+    stack: Stack,
+    pixels: NDArray[np.float32] | None = None,
+    *,
+    may_be_filled: bool = True,
+    most_at_once: int = FEW_VALUES,
+) -> Undeclared:
+    """Look for values that stand for no data although the files do not say so.
+
+    Args:
+        stack: the stack, with the nodata values that are known.
+        pixels: a sample of it as stored (n, bands of all layers); None takes one.
+        may_be_filled: whether to look for what fills the passive image's border.
+        most_at_once: an image of no more values than this is read as a whole to look at its border, which is quicker
+            than piece by piece.
+    """
+    stored = stack.as_stored()
+    border = _find_border_value(stored, most_at_once) if may_be_filled else None
+    if pixels is None:
+        # NOTE: few tiles suffice for voids, but not for the share that a fill has.
+        pixels = sample_pixels(stored, values=FEW_VALUES, few_tiles=border is None)
+    image = np.s_[:, : len(stack.image.numbers)]
+    fill = None if border is None else _fill_of(pixels[image], border)
+    if fill is not None and not fill.is_declared_otherwise:
+        is_filled = (pixels[image] == fill.value).all(axis=1)
+        pixels = pixels.copy()
+        pixels[image][is_filled] = np.nan
+    voids = [
+        (layer, void)
+        for layer, void in _find_voids(stack, pixels)
+        if fill is None or layer is not stack.image or void.value != fill.value
+    ]
+    return Undeclared(fill, voids, pixels)
+
+
+def _find_voids(stack: Stack, pixels: NDArray[np.float32]) -> list[tuple[Layer, Void]]:
+    """Values that many pixels of a band hold and that are far from all others, as -9999 is among heights.
+
+    A value is looked for at both ends of each band's values, without those that are no data. It fills at least
+    `VOID_SHARE` of the pixels, and is farther from the next value than the other values are from each other.
+    """
     found = []
     for layer, bands in stack.slices():
         voids: dict[float, list[Void]] = {}
@@ -100,40 +147,41 @@ def _joined(parts: list[Void]) -> Void:
     return Void(parts[0].value, max(part.share for part in parts), numbers, (min(lows), max(highs)))
 
 
-def _as_stored(stack: Stack) -> Stack:
-    """The stack with values as they are stored, unmixed by resampling: nodata values are among them."""
-    image, *aux = (replace(layer, as_stored=True) for layer in stack.layers)
-    return replace(stack, image=image, aux=tuple(aux), resampling=Resampling.nearest)
+def _find_border_value(stored: Stack, most_at_once: int) -> Fill | None:
+    """The value that all bands of the passive image have along at least `BORDER_SHARE` of its border, or None.
 
-
-def find_fill(stack: Stack) -> Fill | None:
-    """The value that all bands of the passive image have where there is no image, or None.
-
-    Only images of two bands or more without a mask are looked at. The value fills at least `BORDER_SHARE` of
-    the border's and `SHARE` of all pixels, and it is 0 or one that no other value lies beyond.
+    Only images of two bands or more without a mask are looked at. The share is that of the border.
     """
-    stack = _as_stored(stack)
-    layer = stack.image
+    layer = stored.image
     if len(layer.numbers) < 2 or any(info.alpha_indexes for info in layer.rasters):
         return None
-    border = _border_pixels(stack)
+    border = _border_pixels(stored, most_at_once)
     has_data = np.isfinite(border).all(axis=1)
     value, share = _most_common(border[has_data])
     if share * has_data.mean() < BORDER_SHARE:
         return None
     is_declared = not has_data.all() or any(info.nodata is not None for info in layer.rasters)
-    pixels = sample_pixels(stack, values=FEW_VALUES)[:, : len(layer.numbers)]
-    share = float((pixels == value).all(axis=1).mean())
-    if share < SHARE or (value != 0 and np.nanmin(pixels) < value < np.nanmax(pixels)):
-        return None
     return Fill(value, share, is_declared)
 
 
-def _border_pixels(stack: Stack) -> NDArray[np.float32]:
+def _fill_of(image: NDArray[np.float32], border: Fill) -> Fill | None:
+    """What fills the border, if it fills at least `SHARE` of all pixels too, and is 0 or no other value is beyond it.
+
+    Args:
+        image: sampled pixels (n, bands) of the passive image as stored.
+        border: what most pixels on the border hold.
+    """
+    share = float((image == border.value).all(axis=1).mean())
+    if share < SHARE or (border.value != 0 and np.nanmin(image) < border.value < np.nanmax(image)):
+        return None
+    return replace(border, share=share)
+
+
+def _border_pixels(stack: Stack, most_at_once: int) -> NDArray[np.float32]:
     """Pixels (n, bands) of the passive image along its border."""
     height, width = stack.grid.shape
     windows = list(_border((height, width)))
-    if height * width * len(stack.image.numbers) > READ_AT_ONCE:
+    if height * width * len(stack.image.numbers) > most_at_once:
         parts = stack.read_scattered(windows, lambda tile: tile.images.image)
     else:
         with stack.open() as opened:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.errors import shortened
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.geo.transformation import resolution_on
+from s2fin_cli.raster.scaling import Scaling
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
     from s2fin_cli.raster.read import RasterInfo
 
-#: Modalities whose values are heights: those that a file declares in feet are read in metres.
-HEIGHT_MODALITIES = ("lidar", "dsm")
 #: Metres of the units of heights, in lower case as files name them; others are left as they are.
 METRES = dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), 0.3048) | dict.fromkeys(
     ("us survey foot", "us survey feet", "us-ft", "ftus", "us_survey_foot", "foot_us", "sft"), 1200 / 3937
@@ -30,7 +30,7 @@ class Layer:
     """The bands in use of one modality.
 
     Attributes:
-        modality: one of `MODALITIES`.
+        modality: a name in `MODALITIES`, or another one for a raster that is of no modality.
         rasters: its rasters; their data bands are counted through, from 1.
         numbers: of the bands in use, in the order in which they are read.
         is_chosen: whether the user chose them.
@@ -95,21 +95,18 @@ class Layer:
         return {number: place for number in self.numbers if (place := places[number - 1]) is not None}
 
     @property
-    def scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Declared scales and offsets of the bands in use, float64 (bands,) each: value = stored * scale + offset.
-
-        Those of heights that are declared in feet give metres.
-        """
+    def scaling(self) -> Scaling:
+        """Declared scales and offsets of the bands in use; those of heights that are declared in feet give metres."""
         scales = np.array([scale for info in self.rasters for scale in info.scales])
         offsets = np.array([offset for info in self.rasters for offset in info.offsets])
         chosen, metres = np.array(self.numbers, dtype=np.int64) - 1, self._metres
-        return (scales * metres)[chosen], (offsets * metres)[chosen]
+        return Scaling((scales * metres)[chosen], (offsets * metres)[chosen])
 
     @property
     def _metres(self) -> NDArray[np.float64]:
         """Metres of a unit of each data band's values, float64 (bands,); 1 where that is not known."""
         units = [unit for info in self.rasters for unit in info.units]
-        is_height = self.modality in HEIGHT_MODALITIES
+        is_height = self.modality in MODALITIES and MODALITIES[self.modality].is_height
         return np.array([METRES.get(unit.lower(), 1.0) if is_height else 1.0 for unit in units])
 
     @property
@@ -122,12 +119,6 @@ class Layer:
         """What colour the bands in use are marked as, empty where it is none."""
         names = [name for info in self.rasters for name in info.colors]
         return tuple(names[number - 1] for number in self.numbers)
-
-    @property
-    def is_scaled(self) -> bool:
-        """Whether the files declare a scale other than 1 or an offset other than 0 for a band in use."""
-        scales, offsets = self.scaling
-        return bool((scales != 1).any() or (offsets != 0).any())
 
     @property
     def bad_numbers(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from rasterio.enums import Resampling
 
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.raster.scaling import Scaling
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.vector.area import Area
 
@@ -106,6 +107,11 @@ class Stack:
             yield layer, slice(start, start + len(layer.numbers))
             start += len(layer.numbers)
 
+    def as_stored(self) -> Stack:
+        """The stack with values as they are stored, unmixed by resampling, so that nodata values are among them."""
+        image, *aux = (replace(layer, as_stored=True) for layer in self.layers)
+        return replace(self, image=image, aux=tuple(aux), resampling=Resampling.nearest)
+
     def shifted(self, cols: float, rows: float) -> Stack:
         """The stack with all other modalities shifted."""
         return replace(self, aux=tuple(replace(layer, shift=(cols, rows)) for layer in self.aux))
@@ -173,7 +179,7 @@ class Stack:
         reader = readers[0] if len(readers) == 1 else JoinedReader(readers, np.argsort(places))
         if layer.fill is not None:
             reader = _FilledReader(reader, layer.fill)
-        return reader if layer.as_stored or not layer.is_scaled else _ScaledReader(reader, *layer.scaling)
+        return reader if layer.as_stored or layer.scaling.is_identity else _ScaledReader(reader, layer.scaling)
 
 
 @dataclass(frozen=True)
@@ -191,17 +197,14 @@ class _FilledReader:
 
 @dataclass(frozen=True)
 class _ScaledReader:
-    """Reads what stored values mean: times a scale, plus an offset, float64 (bands,) each."""
+    """Reads what stored values mean."""
 
     reader: WindowReader
-    scales: NDArray[np.float64]
-    offsets: NDArray[np.float64]
+    scaling: Scaling
 
     def read(self, window: Window) -> NDArray[np.float32]:
         values = self.reader.read(window)
-        for band, scale, offset in zip(values, self.scales, self.offsets, strict=True):
-            if (scale, offset) != (1, 0):
-                band[:] = band * scale + offset  # in float64
+        self.scaling.apply(values)
         return values
 
 

@@ -18,8 +18,9 @@ from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.stac import model_item_beside
 from s2fin_cli.raster.classmap import read_class_names
-from s2fin_cli.raster.read import describe_scaling, read_info
-from s2fin_cli.stack.fill import find_fill, find_voids
+from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.scaling import Scaling
+from s2fin_cli.stack.fill import find_undeclared
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics, sample_pixels
@@ -82,8 +83,10 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     info = read_info(src_path)
     grid = info.grid
     stack = Stack(Layer.of("raster", [info]))
-    pixels, fill = sample_pixels(stack), find_fill(stack)
-    voids = [void for _, void in find_voids(stack) if fill is None or void.value != fill.value]
+    pixels = sample_pixels(stack.as_stored())
+    undeclared = find_undeclared(stack, pixels)
+    fill, voids = undeclared.fill, [void for _, void in undeclared.voids]
+    stack.image.scaling.apply(pixels.T)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
     statistics = band_statistics(pixels)
@@ -150,9 +153,9 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
     }
     if raster["border_fill"] is not None:
         rows["nodata"] += f", but {raster['border_fill']:g} fills the border in all bands"
-    scales, offsets = ([band[key] for band in raster["bands"]] for key in ("scale", "offset"))
-    if {*scales} != {1.0} or {*offsets} != {0.0}:
-        rows["declared"] = f"{describe_scaling(scales, offsets)}; the figures below are stored * scale + offset"
+    scaling = Scaling.of(*([band[key] for band in raster["bands"]] for key in ("scale", "offset")))
+    if not scaling.is_identity:
+        rows["declared"] = f"{scaling.describe()}; the figures below are stored * scale + offset"
     for void in raster["voids"]:
         where = f"{100 * void['share']:.1f} % of band {', '.join(map(str, void['bands']))}"
         rows["nodata"] += f", but {void['value']:g}, far from all other values, fills {where}"

@@ -18,6 +18,7 @@ from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.device import keep_freed_memory, pick_device
 from s2fin_cli.core.errors import LabelError, RasterError, S2finError
 from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
@@ -455,7 +456,7 @@ def _useless_bands(layer: Layer, statistics: BandStatistics) -> dict[str, list[i
     found = {"without any data": statistics.is_empty, "with one value throughout": statistics.is_constant}
     if not layer.is_chosen:
         found["that the file declares bad"] = np.isin(layer.numbers, layer.bad_numbers)
-        if layer.modality == "hsi":
+        if MODALITIES[layer.modality].is_hyperspectral:
             found["of noise, as where water vapour absorbs"] = implausible_bands(statistics.high, layer.wavelengths)
     seen: set[int] = set()
     result = {}
@@ -632,8 +633,8 @@ def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
         dtype=layer.dtype,
         band_names=layer.band_names,
         wavelengths=layer.wavelengths,
-        scales=tuple(layer.scaling[0].tolist()),
-        offsets=tuple(layer.scaling[1].tolist()),
+        scales=tuple(layer.scaling.scales.tolist()),
+        offsets=tuple(layer.scaling.offsets.tolist()),
         colors=layer.colors,
         **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
     )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import s2fin_cli
 from s2fin_cli.cli.main import cli, main
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.training import loop as training
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -395,7 +396,7 @@ def test_defaults_are_the_same(name: str, options: Any) -> None:
     required = {"train": {"labels": "x"}, "classify": {"output": "x"}}[name]
     arguments = ["--hsi", "x", *(part for key, value in required.items() for part in (f"--{key}", value))]
     given = cli.commands[name].make_context(name, arguments).params
-    nothing = {"msi": (), "lidar": (), "dsm": (), "sar": ()}  # an option that may come several times and did not
+    nothing = dict.fromkeys(list(MODALITIES)[1:], ())  # an option that may come several times and did not
     own = {key: value for key, value in given.items() if key not in ("as_json", "quiet", "verbose")}
     assert own == {**vars(options(hsi=("x",), **required)), **nothing}
 

@@ -331,3 +331,18 @@ def test_bands_marked_as_other_colors_are_warned_of(
         fit_stack(info, replace(stack, image=replace(stack.image, rasters=(raster,))))
         assert ("band 1 is marked as blue where the model had red" in caplog.text) == is_warned
         caplog.clear()
+
+
+def test_colder_places_are_only_warned_of(
+    scene: Scene, tmp_path: Path, few_trees: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Temperatures of one unit differ by any factor: 1 and 30 degrees Celsius."""
+    with rasterio.open(scene.lidar) as src:
+        warm, transform = src.read() + 25, src.transform
+    thermal = write_raster(tmp_path / "warm.tif", warm, transform=transform)
+    trained_on(scene, tmp_path, scene.hsi, lidar=None, thermal=thermal)
+    cold = write_raster(tmp_path / "cold.tif", warm / 40, transform=transform)
+    s2fin_cli.classify(
+        hsi=scene.hsi, thermal=cold, model=tmp_path / "m.s2fin", output=tmp_path / "map.tif", vector=False
+    )
+    assert "are both in the same unit?" in caplog.text

@@ -20,7 +20,8 @@ from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.stack import fill as fill_module
 from s2fin_cli.stack.assembly import build_stack, stack_of
-from s2fin_cli.stack.fill import find_fill, find_voids
+from s2fin_cli.stack.fill import find_undeclared
+from s2fin_cli.stack.statistics import FEW_VALUES
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -42,14 +43,11 @@ def image(dtype: str = "uint8", *, fill: float | None = 255, where: NDArray[np.b
     return values
 
 
-@pytest.fixture(autouse=True, params=["whole", "border by border"])
-def how_it_is_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param != "whole":
-        monkeypatch.setattr(fill_module, "READ_AT_ONCE", 0)
-
-
 def fill_of(path: Path) -> Fill | None:
-    return find_fill(build_stack({"msi": [str(path)]}))
+    stack = build_stack({"msi": [str(path)]})
+    as_a_whole, by_pieces = (find_undeclared(stack, most_at_once=most).fill for most in (FEW_VALUES, 0))
+    assert as_a_whole == by_pieces
+    return as_a_whole
 
 
 @pytest.mark.parametrize(
@@ -175,13 +173,13 @@ def test_it_does_not_depend_on_the_area_of_interest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["no", "nan", "inf", ""])
 def test_a_value_is_a_number(tmp_path: Path, given: str) -> None:
-    with pytest.raises(UsageError, match=r'nodata is .*; it must be a number, or "none"'):
+    with pytest.raises(UsageError, match=r'`nodata` is .*; it must be a number, or "none"'):
         options(tmp_path / "a.tif", nodata=given)
 
 
 def voids_of(*paths: Path, **given: Any) -> list[tuple[str, float, tuple[int, ...]]]:
     stack = stack_of(InputOptions(msi=paths[0], dsm=paths[1:], **given))
-    return [(layer.modality, void.value, void.numbers) for layer, void in find_voids(stack)]
+    return [(layer.modality, void.value, void.numbers) for layer, void in find_undeclared(stack).voids]
 
 
 def heights(void: float, share: float = 0.2) -> NDArray[np.float32]:
@@ -235,10 +233,10 @@ def test_the_nodata_value_of_a_second_image_can_be_given(tmp_path: Path, shift: 
 
 def test_a_nodata_value_is_of_an_image_that_is_given(tmp_path: Path) -> None:
     msi = write_raster(tmp_path / "msi.tif", image())
-    for nodata, message in {"sar:0": "no --sar was given", "msi:0,1": "it must be a number"}.items():
+    for nodata, message in {"sar:0": "no `sar` was given", "msi:0,1": "it must be a number"}.items():
         with pytest.raises(UsageError, match=message):
             options(msi, nodata=nodata)
-    with pytest.raises(UsageError, match="nodata of --msi is given twice"):
+    with pytest.raises(UsageError, match=r"`nodata` .*`msi`.* twice"):
         options(msi, nodata=["0", "msi:1"])
 
 

@@ -18,6 +18,7 @@ from rasterio.env import get_gdal_config
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.raster.read import LEAST_CACHE
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
@@ -98,15 +99,15 @@ def test_the_second_image_comes_onto_the_passive_images_grid(tmp_path: Path, ima
 def test_modalities_are_in_a_fixed_order(tmp_path: Path) -> None:
     paths = {
         name: write_raster(tmp_path / f"{name}.tif", np.full((1, 4, 5), number, dtype="float32"))
-        for number, name in enumerate(("hsi", "msi", "lidar", "dsm", "sar"))
+        for number, name in enumerate(MODALITIES)
     }
     for names in (list(paths), list(paths)[::-1]):
         stack = stack_of(**{name: paths[name] for name in names})
-        assert [layer.modality for layer in stack.layers] == ["hsi", "msi", "lidar", "dsm", "sar"]
+        assert [layer.modality for layer in stack.layers] == ["hsi", "msi", "lidar", "dsm", "sar", "thermal"]
         values, aux = read(stack)
         assert values[:, 0, 0].tolist() == [0]
         assert aux is not None
-        assert aux[:, 0, 0].tolist() == [1, 2, 3, 4]
+        assert aux[:, 0, 0].tolist() == [1, 2, 3, 4, 5]
     assert stack_of(sar=paths["sar"], msi=paths["msi"]).image.modality == "msi"
     assert stack_of(msi=paths["msi"]).aux == ()
 
@@ -181,7 +182,7 @@ def test_the_method_of_the_warp_can_be_chosen(tmp_path: Path, image: Path) -> No
 
 
 def test_no_passive_image(image: Path) -> None:
-    with pytest.raises(RasterError, match="name it with --hsi or --msi"):
+    with pytest.raises(RasterError, match="name it with `hsi` or `msi`"):
         stack_of(sar=image)
 
 

@@ -113,7 +113,7 @@ def test_numpy_numbers_become_plain_ones() -> None:
 def test_paths_by_modality() -> None:
     options = ClassifyOptions(msi=["b2.tif", Path("b3.tif")], sar="c.tif", output="map.tif")
     several = ("b2.tif", "b3.tif")
-    assert options.src_paths == {"hsi": (), "msi": several, "lidar": (), "dsm": (), "sar": ("c.tif",)}
+    assert options.src_paths == {"hsi": (), "msi": several, "lidar": (), "dsm": (), "sar": ("c.tif",), "thermal": ()}
     assert options.inputs == ["b2.tif", "b3.tif", "c.tif"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.msi = "d.tif"  # type: ignore[misc]

@@ -1,0 +1,53 @@
+"""Scales and offsets that files declare: a value is what is stored times the scale, plus the offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Declared scales and offsets of bands.
+
+    Attributes:
+        scales, offsets: float64 (bands,) each: value = stored * scale + offset.
+    """
+
+    scales: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scales: Sequence[float], offsets: Sequence[float]) -> Scaling:
+        """Those of bands, of which there may be none."""
+        return cls(np.array(scales, dtype=np.float64), np.array(offsets, dtype=np.float64))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether all values are what is stored."""
+        return bool((self.scales == 1).all() and (self.offsets == 0).all())
+
+    def apply(self, stored: NDArray[np.float32]) -> None:
+        """Turn stored values (bands, ...) into what they mean, in place."""
+        for band, scale, offset in zip(stored, self.scales, self.offsets, strict=True):
+            if (scale, offset) != (1, 0):
+                band[...] = band * scale + offset  # in float64
+
+    def describe(self) -> str:
+        """The scales and offsets for messages."""
+        parts = []
+        for name, values in (("scale", self.scales), ("offset", self.offsets)):
+            low, high = min(values), max(values)
+            parts.append(f"{name} {low:g}" if low == high else f"{name}s {low:g} to {high:g}")
+        return " and ".join(parts)
+
+    def describe_values(self, dtype: str) -> str:
+        """How values of a data type are stored, for messages."""
+        return dtype if self.is_identity else f"{dtype}, declared {self.describe()}"
