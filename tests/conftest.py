@@ -1,16 +1,18 @@
-"""Fixtures that tests share: small rasters and vector files, and the real scenes where they are at hand."""
+"""Fixtures that tests share: a small scene, a model trained on it, and the real scenes where they are at hand."""
 
 from __future__ import annotations
 
 import logging
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from s2fin import S2Fin, S2FinConfig
@@ -20,7 +22,6 @@ from s2fin_cli.teaching import ensemble as teacher
 from s2fin_cli.training import loop as training
 from s2fin_cli.workflows.train import TrainResult
 from s2fin_cli.workflows.train import train as run_train
-from tests import files
 from tests.scenes import Run, Scene, tiny_options, write_scene
 
 if TYPE_CHECKING:
@@ -42,19 +43,6 @@ def logging_as_before() -> Iterator[None]:
     yield
     own.handlers, own.level, own.propagate = before
     logging.captureWarnings(capture=False)
-
-
-WriteRaster = WriteVector = Any  # until no test asks for the two fixtures below
-
-
-@pytest.fixture(scope="session")
-def write_raster() -> Any:
-    return files.write_raster
-
-
-@pytest.fixture(scope="session")
-def write_vector() -> Any:
-    return files.write_vector
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +83,19 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.fixture(scope="session")
 def trained(scene: Scene, few_trees: None, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """The one model of the session: seed 0, four epochs, patches of 5 x 5 pixels."""
-    torch.set_num_threads(1)
-    return run_train(tiny_options(scene, tmp_path_factory.mktemp("model") / "tiny.s2fin"))
+    """The one model of the session: seed 0, four epochs, patches of 5 x 5 pixels.
+
+    Processes that test side by side share it: the first that needs it trains it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    kept = folder / "trained.pickle"
+    with FileLock(folder / "trained.lock"):
+        if not kept.exists():
+            torch.set_num_threads(1)
+            kept.write_bytes(pickle.dumps(run_train(tiny_options(scene, folder / "tiny.s2fin"))))
+    result: TrainResult = pickle.loads(kept.read_bytes())  # noqa: S301  written just before
+    return result
 
 
 @pytest.fixture(scope="session")
