@@ -1,4 +1,4 @@
-"""AFCM, the adaptive frequency channel module: fuses what both images are like around a pixel, in the stem.
+"""AFCM, the adaptive frequency channel module: fuses a pixel's values with statistics of its surroundings.
 
 Published role (arXiv 2510.04628): in the shallow layers, it fuses low-frequency structure with enhanced high-frequency
 detail, with learned weights. The equations below are this project's reconstruction of that role, not the paper's.
@@ -12,27 +12,27 @@ from torch import Tensor, nn
 from s2fin.frequency import full_precision
 from s2fin.pointwise import Linear
 
-#: Scaled values beyond this say no more than that they are far out.
+#: Scaled values are clipped to this many deviations: an outlier counts as one, however far out it is.
 MOST_DEVIATIONS = 8.0
-#: Channels that deviate less are not scaled.
+#: Channels with a smaller standard deviation are not scaled.
 SMALLEST = 1e-6
 
 
 class AFCM(nn.Module):
-    """Fuses a pixel's values with the low frequencies at several scales and with how strong the high ones are.
+    """Fuses a pixel's values with the low frequencies at several scales and the strength of the high ones.
 
-    Equation (ours): let X be the pixel's own bands, components and second image, and Y of these the components and the
-    second image. For low-passes k, the means over squares of 3, 7, 15, ... pixels: L_k = mean_k Y; H_k = the root of
-    the mean over the square of (Y - L_k)^2, L_k that of its centre, so how strong what the low-pass takes away is, by
-    channel. Z = [X; L_1; H_1; L_2; H_2; ...], each channel scaled by its mean and deviation over the training pixels
-    and cut at 8 deviations; out = GELU(W GELU(V Z)). `classify`, a linear layer, gives logits of out.
+    Equation (ours): let X be the pixel's own bands, components and second image, and Y its components and second image
+    alone. The low-pass k is the mean over a square of 3, 7, 15 or 31 pixels: L_k = mean_k Y. The strength of what it
+    removes is H_k = sqrt(mean_k (Y - L_k)^2), by channel, with L_k that of the square's centre.
+    Z = [X; L_1; H_1; L_2; H_2; ...], each channel scaled by its mean and deviation over the training pixels and clipped
+    at 8 deviations; out = GELU(W GELU(V Z)); logits = U out (`classify`).
     NOTE: the strength of the detail and not the detail itself, since the detail beyond a pixel's neighbours differs
     from place to place. No weight comes before the statistics, so that nothing has to be differentiated through them.
 
     Args:
-        channels: of a pixel's values and context, together.
-        width: channels of the result.
-        num_classes: classes of the logits.
+        channels: channels of a pixel's values and context, together.
+        width: channels of the output.
+        num_classes: number of classes.
     """
 
     mean: Tensor
@@ -46,26 +46,26 @@ class AFCM(nn.Module):
         self.classify = Linear(width, num_classes)
 
     def forward(self, values: Tensor, context: Tensor) -> Tensor:
-        """Give (..., width) of pixels' values and context, channels last."""
+        """Fuse pixels' values (..., C) and context (..., C''), channels last, to (..., width)."""
         scaled = torch.cat([values, context], dim=-1)
-        # in place, as it is much wider than anything that is made of it
+        # in place, as it is much wider than anything computed from it
         fused: Tensor = self.fuse(scaled.sub_(self.mean).div_(self.std).clamp_(-MOST_DEVIATIONS, MOST_DEVIATIONS))
         return fused
 
     @torch.no_grad()
     def set_statistics(self, values: Tensor, context: Tensor) -> None:
-        """Scale by the means and deviations of some pixels' values (n, ...) and context (n, ...)."""
+        """Scale by the means and deviations over pixels, of their values (n, C) and context (n, C'')."""
         std, mean = torch.std_mean(torch.cat([values, context], dim=-1), dim=0, correction=0)
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > SMALLEST, std, torch.ones_like(std)))
 
 
 def context_of(maps: Tensor, scales: tuple[int, ...]) -> Tensor:
-    """Give the low frequencies and the strength of the high ones around each pixel, at each scale.
+    """Compute the low frequencies and the strength of the high ones around each pixel, at each scale.
 
     Args:
         maps: (B, H, W, C).
-        scales: sides of squares, odd, ascending.
+        scales: sides of the squares in pixels, odd, ascending.
 
     Returns:
         (B, H - s + 1, W - s + 1, 2 C len(scales)), s the largest scale; nothing is padded.
@@ -79,11 +79,11 @@ def context_of(maps: Tensor, scales: tuple[int, ...]) -> Tensor:
 
 
 def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the `size` square around each pixel.
+    """Compute mean and standard deviation over the `size` x `size` square around each pixel.
 
     Args:
         maps: (B, H, W, C).
-        size: pixels a side, odd.
+        size: pixels along one side, odd.
 
     Returns:
         two tensors (B, H - size + 1, W - size + 1, C); nothing is padded.

@@ -1,4 +1,4 @@
-"""What defines an S2Fin network: sizes, and which of its parts are switched on.
+"""The configuration of an S2Fin network: its sizes, and which of its parts are switched on.
 
 The parts are the published ones (arXiv 2510.04628); all sizes and defaults are this project's choice.
 """
@@ -26,7 +26,10 @@ HALO = 1
 
 @dataclass(frozen=True, kw_only=True)
 class S2FinConfig:
-    """Sizes and switches of a network; immutable, checked when it is made.
+    """Sizes and switches of a network; immutable, validated on creation.
+
+    A new switch is a field here and a condition where its part is made; `PARTS` and the tests over all configurations
+    find it by themselves.
 
     Attributes:
         in_channels: bands of the passive image (hyperspectral or multispectral).
@@ -44,12 +47,12 @@ class S2FinConfig:
         max_tokens: the bands are put into at most this many contiguous groups, one token a group.
         depth: HFSET layers.
         heads: attention heads in HFSET, and heads of the selective scan.
-        topk: share of the keys that each query of the sparse attention keeps (at least two keys).
+        topk: share of the keys that each query of the sparse attention keeps, 0 to 1 (at least two keys).
         state_size: size of the selective scan's state.
-        map_tokens: tokens that each feature map gives to the head, pooled over as many scales.
+        map_tokens: tokens that each feature map is pooled to in the head, one for each scale.
         temperature: softness of the frequency masks, in units of the highest frequency.
         dropout: probability, in HFSET's feed-forward part and before the classifier.
-        hfset, afcm, ssaf, hfrm, scan: whether that part is there; without it, its inputs pass unchanged.
+        hfset, afcm, ssaf, hfrm, scan: whether the network has that part; without it, its inputs pass unchanged.
         frequency_mask: "soft" masks have trainable thresholds, "hard" ones have the same thresholds, fixed.
         resonance: where HFRM compares the images, "frequency" (phase) or "spatial" (high-pass detail, by pixel).
         aux_from_image: there is one image only, and its components serve as the second (our extension).
@@ -124,14 +127,14 @@ class S2FinConfig:
 
     @property
     def near_size(self) -> int:
-        """Side of the part of a patch whose bands are looked at one by one."""
+        """Side of the part of a patch that is seen band by band."""
         return self.patch_size + 2 * HALO
 
     @property
     def input_size(self) -> int:
-        """Side of the patches that give one window: a square of `context_size` around each of its pixels.
+        """Side of the patch that one window needs: a square of `context_size` around each of its pixels.
 
-        NOTE: without AFCM as well, though it needs less: what is learnt from must not change with a part left out.
+        NOTE: the same without AFCM, which needs less: leaving out a part must not change the training samples.
         """
         return self.patch_size + self.context_size - 1
 
@@ -146,12 +149,12 @@ class S2FinConfig:
         return -(-self.in_channels // self.group_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all fields as plain JSON values."""
+        """Return all fields as plain JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make a configuration from what `to_dict` gave.
+        """Make a configuration from the result of `to_dict`.
 
         Raises:
             ValueError: a key is unknown or a required one is missing (the message names it), or a value is wrong.
@@ -166,7 +169,7 @@ class S2FinConfig:
         return cls(**values)
 
 
-#: Switches of the parts that are there unless they are left out.
+#: The switches of the parts, which are on by default.
 PARTS = tuple(field.name for field in dataclasses.fields(S2FinConfig) if field.default is True)
 
 

@@ -22,7 +22,7 @@ MATRIX_LIMIT = 256
 
 @lru_cache(maxsize=64)
 def dft_matrices(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Give the real DFT over `shape` and its inverse as matrices: (2 F, n) and (n, 2 F)."""
+    """Return the real DFT over `shape` and its inverse as matrices: (2 F, n) and (n, 2 F)."""
     n = math.prod(shape)
     half = (*shape[:-1], shape[-1] // 2 + 1)
     axes = tuple(range(1, len(shape) + 1))
@@ -41,7 +41,7 @@ def dft_matrices(shape: tuple[int, ...], dtype: torch.dtype, device: torch.devic
 
 @lru_cache(maxsize=64)
 def radial_frequency(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Give the distance of each kept frequency from zero, (F,), in units of the largest one."""
+    """Return the distance of each kept frequency from zero, (F,), in units of the largest one."""
     with torch.inference_mode(mode=False), torch.no_grad():
         squares = torch.fft.rfftfreq(shape[-1], dtype=torch.float64) ** 2
         for size in reversed(shape[:-1]):
@@ -79,7 +79,7 @@ def irdft(spectrum: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def full_precision(signal: Tensor) -> Tensor:
-    """Give half-precision values as float32, and wider ones unchanged.
+    """Return half-precision values as float32, and wider ones unchanged.
 
     NOTE: a DFT sums many terms of either sign, and CUDA's half-precision FFT knows powers of two only; so frequency
     blocks run with autocast off, on the result of this.
@@ -118,7 +118,7 @@ class HighPass(nn.Module):
         return torch.sigmoid(self.theta)
 
     def forward(self, shape: tuple[int, ...]) -> Tensor:
-        """Give the mask (F, C) of spectra over `shape`."""
+        """Compute the mask (F, C) of spectra over `shape`."""
         distance = radial_frequency(shape, self.theta.dtype, self.theta.device)[:, None] - self.threshold
         if self.hard:
             return (distance > 0).to(distance.dtype)

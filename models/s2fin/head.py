@@ -58,7 +58,7 @@ class Head(nn.Module):
             nn.Sequential(nn.LayerNorm(cfg.deep_width), Linear(cfg.deep_width, cfg.width)) for _ in range(2)
         )
         self.position = nn.Parameter(torch.empty(2 * cfg.map_tokens, cfg.width))
-        self.reset_parameters()  # NOTE: here, as what a seed gives depends on the order of all draws
+        self.reset_parameters()  # NOTE: here, as a seed's weights depend on the order of all draws
         self.scan = SelectiveScan(cfg.width, state_size=cfg.state_size, heads=cfg.heads) if cfg.scan else None
         self.of_window = nn.Sequential(nn.LayerNorm(3 * cfg.width), Linear(3 * cfg.width, cfg.deep_width))
         self.of_pixel = nn.Sequential(nn.LayerNorm(2 * cfg.map_width), Linear(2 * cfg.map_width, cfg.deep_width))

@@ -1,4 +1,4 @@
-"""HFRM, the high-frequency resonance mask: emphasises what both images agree on, in the deep stage.
+"""HFRM, the high-frequency resonance mask: emphasises where both images agree, in the deep stage.
 
 Published role (arXiv 2510.04628): phase similarity between the modalities emphasises sharp edges and amplifies
 modality-consistent regions. The equations below are this project's reconstruction of that role, not the paper's.
@@ -17,7 +17,7 @@ EPS = 1e-3
 
 
 def phase_cosine(one: Tensor, two: Tensor) -> Tensor:
-    """Give the cosine of the phase difference (B, F, C) of two spectra (B, 2, F, C).
+    """Compute the cosine of the phase difference (B, F, C) of two spectra (B, 2, F, C).
 
     Equation: Re(F1 conj F2) / sqrt(|F1|^2 |F2|^2 + eps^2). NOTE: no angle(), whose gradient breaks at amplitude 0, and
     eps under the root, where it keeps the root's gradient finite too.

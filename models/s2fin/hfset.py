@@ -27,7 +27,7 @@ def sparse_softmax(scores: Tensor, keep: int) -> Tensor:
 
 
 class SparseGain(nn.Module):
-    """The filter gain that sparse attention over tokens and over channels decides on.
+    """Computes the gain of the filter by sparse attention over tokens and over channels.
 
     Equation (ours), for tokens Y (N, d), with Q, K, V linear in Y and split over heads:
     O_t = topk-softmax(Q K' / sqrt(d_h)) V over the tokens, O_c = (topk-softmax(Q' K / sqrt(N)) V')' over the channels,
@@ -45,7 +45,7 @@ class SparseGain(nn.Module):
         self.gain = Linear(2 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Give the gains (M, 1, d) in 0 to 1 of tokens (M, N, d)."""
+        """Compute gains (M, 1, d), 0 to 1, of tokens (M, N, d)."""
         m, n, width = tokens.shape
         qkv = self.qkv(tokens).view(m, n, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (M, heads, N, d_h)

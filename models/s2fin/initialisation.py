@@ -1,4 +1,4 @@
-"""Linear layers that start small, so that the network starts near the identity and gives nearly equal logits.
+"""Linear layers that start small, so that the network starts near the identity, with nearly equal logits.
 
 NOTE: small and not zero, so that every parameter has a gradient from the first step. All other layers keep torch's own
 initialisation, whose biases spread the responses to a single band (LiDAR height) over its range. This is ours.
@@ -29,11 +29,11 @@ class ResidualLinear(Linear):
 
 
 class Classifier(Linear):
-    """The layer that gives the logits of classes."""
+    """The last layer of all, which computes the logits."""
 
     def reset_parameters(self) -> None:
         """Draw small weights, and set the biases to 0."""
-        # NOTE: torch's draws come first although they are replaced: what a seed gives depends on all draws before it.
+        # NOTE: torch's own draws are replaced, but still made: a seed's results depend on all draws before.
         super().reset_parameters()
         nn.init.normal_(self.weight, std=INITIAL_STD)
         nn.init.zeros_(self.bias)

@@ -96,7 +96,7 @@ class S2Fin(nn.Module):
 
     @property
     def standardizer(self) -> Standardizer:
-        """What standardises raw values, with the statistics that are set."""
+        """The standardizer of raw values, with the present statistics."""
         second = (None, None) if self.cfg.aux_from_image else (self.aux_mean, self.aux_std)
         return Standardizer(self.image_mean, self.image_std, self.components, *second)
 

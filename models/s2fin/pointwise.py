@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: Whether convolutions are the faster way: this build of torch has oneDNN, and the CPU what oneDNN makes the most of.
+#: Whether convolutions are faster: this build of torch has oneDNN, and the CPU has AVX-512, which oneDNN exploits.
 CONVOLVES = torch.backends.cpu.get_cpu_capability() == "AVX512" and bool(
     torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 )
@@ -31,7 +31,7 @@ class Linear(nn.Linear):
 
 
 def apply_matrix(matrix: Tensor, signal: Tensor) -> Tensor:
-    """Give matrix (m, n) times signal (B, n, C), (B, m, C); on CPUs as a convolution of width 1, see `Linear`."""
+    """Multiply a matrix (m, n) by a signal (B, n, C) to (B, m, C), by a convolution on CPUs, see `Linear`."""
     if not _onednn_serves(signal):
         return torch.matmul(matrix, signal)
     return F.conv1d(signal, matrix[:, :, None])

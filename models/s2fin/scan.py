@@ -1,8 +1,8 @@
 """A bidirectional selective scan over a short sequence, computed in closed form.
 
-Published (arXiv 2510.04628 and its summaries): Mamba blocks fuse over long range; where they stand is not known to us.
-The block below is this project's choice: a selective state space with one scalar decay a head, as in Mamba-2 (Dao and
-Gu, arXiv 2405.21060), run in both directions.
+Published (arXiv 2510.04628 and its summaries): Mamba blocks fuse over long range; their place in the network is not
+known to us. The block below is this project's choice: a selective state space with one scalar decay a head, as in
+Mamba-2 (Dao and Gu, arXiv 2405.21060), run in both directions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from s2fin.pointwise import Linear
 
 
 def scan_kernel(decay: Tensor, step: Tensor) -> Tensor:
-    """Give what each position takes from each other one, (B, H, L, L), before the states' inner products.
+    """Compute how much position t takes from position s, (B, H, L, L) by t and s, but for the states' products.
 
     Args:
         decay: log decays of the forward and the backward direction at each position, all <= 0, (2, B, H, L).

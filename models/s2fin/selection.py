@@ -12,7 +12,7 @@ NETWORK_LIMIT = 64
 
 
 def nth_largest(values: Tensor, n: int) -> Tensor:
-    """The n-th largest, counted from 1, of each row of values (..., length), (..., 1).
+    """Find the n-th largest value, counted from 1, of each row of values (..., length), as (..., 1).
 
     NOTE: on a CPU, `topk` sorts row by row. A sorting network does the same few exchanges in all short rows at once,
     which took a sixth of the time with rows of 16 and 20.
@@ -29,7 +29,7 @@ def nth_largest(values: Tensor, n: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def exchanges_for(length: int, place: int) -> tuple[tuple[int, int], ...]:
-    """The exchanges (lower place, higher place) that bring what belongs there to one place of a row.
+    """The exchanges (lower place, higher place) that bring the right value to one place of a row.
 
     Batcher's merge exchange (Knuth, The Art of Computer Programming, vol. 3, algorithm 5.2.2 M), without those that
     change nothing at that place.

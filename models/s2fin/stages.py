@@ -20,7 +20,7 @@ from s2fin.ssaf import SSAF
 
 
 class StageMaps(NamedTuple):
-    """What the stages give for each window.
+    """The output of the stages for each window.
 
     Attributes:
         tokens: (B, N, d).

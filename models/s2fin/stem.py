@@ -22,7 +22,7 @@ from s2fin.pointwise import Linear
 
 
 class StemMaps(NamedTuple):
-    """What the stem gives for each pixel.
+    """The output of the stem for each pixel.
 
     Attributes:
         tokens: (B, N, d, h, w).

@@ -3,7 +3,38 @@
 import pytest
 import torch
 
-from tests.network.small import config, inputs, seeded, stem_of
+from s2fin import Standardizer
+from tests.network.small import VARIANTS, config, inputs, seeded, stem_of
+
+
+@pytest.mark.parametrize("variant", ["default", "one-image"])
+def test_a_standardizer_needs_no_network(variant: str) -> None:
+    model = seeded(config(**VARIANTS[variant]))
+    cfg, (image, aux) = model.cfg, inputs(model)
+    statistics = [torch.randn(20).tolist(), [2.0] * 19 + [0.0]]
+    if aux is not None:
+        statistics += [[3.0, 4.0], [0.5, 0.0]]
+    components = torch.randn(cfg.components, 20).tolist()
+    model.set_statistics(*statistics, components=components)
+    standardizer = Standardizer.from_statistics(*statistics, components=components)
+    assert standardizer.bands == 20
+    assert standardizer.device == torch.device("cpu")
+    results = [s(image, aux) for s in (standardizer, standardizer.to(torch.device("cpu")), model.standardizer)]
+    for one, two in zip(zip(*results, strict=True), model.standardize(image, aux), strict=True):
+        assert all(torch.equal(part, two) for part in one)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "message"),
+    [
+        (([0.0, 0.0], [1.0], [0.0], [1.0]), r"image_std must have shape \(2,\), got \(1,\)"),
+        (([0.0, 0.0], [1.0, 1.0], [0.0], [float("inf")]), "aux_std must be finite"),
+        (([0.0, 0.0], [1.0, 1.0], [0.0]), "need aux_mean and aux_std"),
+    ],
+)
+def test_a_standardizer_refuses_wrong_statistics(statistics: tuple[list[float], ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Standardizer.from_statistics(*statistics, components=[[1.0, 0.0]])
 
 
 def test_standardize_scales_and_fills() -> None:
