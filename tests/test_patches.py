@@ -21,7 +21,6 @@ KNOWN: set[str] = {
     "benchmarks/accuracy.py",
     "benchmarks/members.py",
     "benchmarks/throughput.py",
-    "tests/benchmarks/test_peers.py",
     "tests/benchmarks/test_protocols.py",
     "tests/benchmarks/test_records.py",
     "tests/benchmarks/test_scenes.py",

@@ -29,7 +29,6 @@ LONG_MODULES = {
     "s2fin_cli/workflows/classify.py",
     "s2fin_cli/workflows/train.py",
     "benchmarks/accuracy.py",
-    "benchmarks/peers.py",
     "benchmarks/throughput.py",
 }
 LONG_FUNCTIONS = {
