@@ -3,8 +3,8 @@
 The map is swept from top to bottom. Wherever the borders between classes do more than run straight on, a lattice point
 is a *node*, and each region that meets it there leaves one *pass*: the ring of the region comes in along one arm of the
 node and goes out along another, the region on its left. Passes are all that is remembered of a region. Between two
-passes a ring runs straight, so once the region is complete, sorting its passes by rows and by columns tells which
-follows which, and the rings are read off. Nothing is ever cut at the border of two strips, so nothing has to be merged
+passes a ring runs straight, so once the region is complete, sorting its passes by rows and by columns orders them,
+and the rings are read off (see `rings`). Nothing is ever cut at the border of two strips, so nothing has to be merged
 there but the passes of regions that turn out to be one.
 
 Every region that meets at a node has it as a vertex. That is what makes the polygons a valid coverage: neighbours share
@@ -17,32 +17,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
-from numpy.typing import NDArray
+
+from s2fin_cli.vector.regions import Tally, components, group_count, tally_runs
+from s2fin_cli.vector.rings import find_passes, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from s2fin_cli.raster.classmap import Strip
+
 
 #: Pixels that are worked on at once. More is hardly faster, and takes more memory: about 50 MB with all intermediate
 #: arrays on an ordinary map, 300 MB where hardly two neighbouring pixels are of one class.
 BLOCK_PX = 2**18
-
-# The arms of a node in clockwise order, as seen with row 0 on top.
-_NORTH, _EAST, _SOUTH, _WEST = range(4)
-
-
-def _next_arms() -> NDArray[np.int64]:
-    """For each set of arms (bit i: arm i) and each arm, the first arm of the set clockwise after it; shape (16, 4)."""
-    table = np.zeros((16, 4), dtype=np.int64)
-    for arms in range(1, 16):
-        for arm in range(4):
-            table[arms, arm] = next((arm + i) % 4 for i in range(1, 5) if arms >> (arm + i) % 4 & 1)
-    return table
-
-
-_NEXT_ARM = _next_arms()
 
 
 @dataclass(frozen=True)
@@ -135,44 +124,6 @@ def _check_strip(
         raise ValueError(f"confidence of shape {confidence.shape} for classes of shape {classes.shape}")
 
 
-@dataclass
-class _Tally:
-    """What is known about each of n regions apart from its outline."""
-
-    class_id: NDArray[np.integer[Any]]
-    count: NDArray[np.int64]
-    total: NDArray[np.float64]  # sum of the confidence; 0 without one
-    least: NDArray[np.float64]  # minimum of the confidence; inf without one
-
-    def __getitem__(self, which: NDArray[Any]) -> _Tally:
-        return _Tally(self.class_id[which], self.count[which], self.total[which], self.least[which])
-
-    def __add__(self, other: _Tally) -> _Tally:
-        """The regions of both, one after the other."""
-        return _Tally(
-            np.concatenate([self.class_id, other.class_id]),
-            np.concatenate([self.count, other.count]),
-            np.concatenate([self.total, other.total]),
-            np.concatenate([self.least, other.least]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.class_id)
-
-    def united(self, group: NDArray[np.intp]) -> _Tally:
-        """Regions united by group number; members of a group have one class, numbers run from 0 without a gap."""
-        size = _size(group)
-        class_id = np.empty(size, dtype=self.class_id.dtype)
-        class_id[group] = self.class_id
-        # Sums of whole numbers below 2**53 are exact in float64.
-        count = np.bincount(group, weights=self.count, minlength=size).astype(np.int64)
-        least = np.full(size, np.inf)
-        with np.errstate(invalid="ignore"):  # NaN, as nodata may have, is no matter for a warning
-            np.minimum.at(least, group, self.least)
-        total = np.bincount(group, weights=self.total, minlength=size).astype(np.float64, copy=False)
-        return _Tally(class_id, count, total, least)
-
-
 class _Sweep:
     """The state between two blocks of rows: the row above the next block and the regions that are open there.
 
@@ -187,7 +138,7 @@ class _Sweep:
         self._line = 0  # the lattice line above the next block
         self._seam = np.full(width, nodata, dtype=dtype)  # classes of the row above the next block
         self._seam_region = np.full(width, -1, dtype=np.intp)  # its pixels' open regions; -1 for none
-        self._open = _Tally(np.zeros(0, dtype), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+        self._open = Tally(np.zeros(0, dtype), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
         self._open_passes: list[list[NDArray[np.int64]]] = []  # per open region, one array a block
 
     def push(self, classes: NDArray[np.integer[Any]], confidence: NDArray[np.floating[Any]] | None) -> Regions:
@@ -200,16 +151,16 @@ class _Sweep:
         above = padded[1:] != padded[:-1]
 
         starts, piece = self._pieces(beside)
-        pieces = self._open + _tally_runs(classes, confidence, starts)
+        pieces = self._open + tally_runs(classes, confidence, starts)
         # Pieces of one class in consecutive rows are linked once, in the first column of their overlap.
         linked = ~above[:, 1:-1] & (classes != self._nodata)
         linked[:, 1:] &= beside[1:, 1:-1] | beside[:-1, 1:-1]
-        region = _components(len(pieces), piece[:-1, 1:-1][linked], piece[1:, 1:-1][linked])
+        region = components(len(pieces), piece[:-1, 1:-1][linked], piece[1:, 1:-1][linked])
         tally = pieces.united(region)
         united = region[: len(self._open)]
         region = np.append(np.where(pieces.class_id == self._nodata, -1, region), -1)  # piece -1 is in no region
 
-        passes, owner = _find_passes(beside, above, lambda row, column: region[piece[row, column]])
+        passes, owner = find_passes(beside, above, lambda row, column: region[piece[row, column]])
         passes += self._line * (self._width + 1) << 4
         self._line += len(classes)
         self._seam = classes[-1].copy()
@@ -236,7 +187,7 @@ class _Sweep:
 
     def _close(
         self,
-        tally: _Tally,
+        tally: Tally,
         united: NDArray[np.intp],
         passes: NDArray[np.int64],
         owner: NDArray[np.intp],
@@ -256,7 +207,7 @@ class _Sweep:
         stays[last[last >= 0]] = True
         complete = ~stays & (tally.class_id != self._nodata)
 
-        polygons = _trace(*self._gather(stays, complete, united, passes, owner), self._width)
+        polygons = trace(*self._gather(stays, complete, united, passes, owner), self._width)
         self._seam_region = np.where(last >= 0, (np.cumsum(stays) - 1)[last], -1)
         self._open = tally[stays]
         done = tally[complete]
@@ -286,164 +237,8 @@ class _Sweep:
         self._open_passes = [known[region] for region in np.flatnonzero(stays).tolist()]
 
         # Regions that were open before have the smallest numbers, so appending the others keeps the order.
-        older = [np.sort(np.concatenate(known[region])) for region in range(_size(united)) if complete[region]]
+        older = [np.sort(np.concatenate(known[region])) for region in range(group_count(united)) if complete[region]]
         fresh = complete.copy()
-        fresh[: _size(united)] = False
+        fresh[: group_count(united)] = False
         lengths = np.concatenate([np.array([len(array) for array in older], dtype=np.intp), np.diff(ends)[fresh]])
         return np.concatenate([*older, passes[fresh[owner]]]), lengths
-
-
-def _size(numbers: NDArray[np.intp]) -> int:
-    """How many values numbers from 0 without a gap take."""
-    return int(numbers.max(initial=-1)) + 1
-
-
-def _tally_runs(
-    classes: NDArray[np.integer[Any]], confidence: NDArray[np.floating[Any]] | None, starts: NDArray[np.intp]
-) -> _Tally:
-    """Tally runs of pixels that begin at the flat indexes `starts`."""
-    count = np.diff(starts, append=classes.size)
-    class_id = classes.ravel()[starts]
-    if confidence is None:
-        return _Tally(class_id, count, np.zeros(len(starts)), np.full(len(starts), np.inf))
-    values = confidence.ravel().astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return _Tally(class_id, count, np.add.reduceat(values, starts), np.minimum.reduceat(values, starts))
-
-
-def _components(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number the connected components of a graph of `size` nodes with edges from `one[i]` to `other[i]`.
-
-    Returns:
-        The component of each node, (size,), without gaps and in the order of the components' first nodes.
-    """
-    root = np.arange(size)
-    while len(one):
-        low, high = np.minimum(root[one], root[other]), np.maximum(root[one], root[other])
-        apart = low != high
-        one, other = one[apart], other[apart]
-        # All of low and high are roots, so this hangs trees under roots with smaller numbers and makes no cycle.
-        np.minimum.at(root, high[apart], low[apart])
-        while not np.array_equal(root, shorter := root[root]):
-            root = shorter
-    return (np.cumsum(root == np.arange(size)) - 1)[root]
-
-
-def _find_passes(
-    beside: NDArray[np.bool_],
-    above: NDArray[np.bool_],
-    region_at: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.intp]],
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Find the passes of all regions at the nodes on the upper lines of a block's rows.
-
-    Args:
-        beside: (rows + 1, width + 1), whether there is a border on the right of a padded pixel.
-        above: (rows, width + 2), whether there is a border between a padded pixel and the one below it.
-        region_at: gives the regions, -1 for none, at rows and columns of padded pixels.
-
-    Returns:
-        The passes, with lattice points counted from the block's first line, and their regions; sorted by region,
-        then by line and column.
-    """
-    north, south, west, east = beside[:-1], beside[1:], above[:, :-1], above[:, 1:]
-    # Not a node: no arm, or two arms in a straight line. One arm alone cannot be.
-    nodes = (north ^ south) | (east ^ west) | (north & east)
-    row, column = np.nonzero(nodes)
-    arms = np.stack([arm[row, column] for arm in (north, east, south, west)], axis=1)
-    # The region clockwise of each arm, up to the next arm. It lies on the left of who comes in along the former.
-    # NOTE: a region at two opposite corners of a node has two passes here, one for each corner; see `_untwist`.
-    region = np.stack(
-        [
-            region_at(row, column + 1),
-            region_at(row + 1, column + 1),
-            region_at(row + 1, column),
-            region_at(row, column),
-        ],
-        axis=1,
-    )
-    node, into = np.nonzero(arms & (region >= 0))
-    out = _NEXT_ARM[arms @ (1 << np.arange(4)), :][node, into]
-    point = row * nodes.shape[1] + column
-    passes = point[node] << 4 | into << 2 | out
-    # One sort of whole numbers that hold owner and pass is several times as fast as an indirect sort.
-    bits = int(nodes.size).bit_length() + 4
-    packed = np.sort(region[node, into] << bits | passes)
-    return packed & ((1 << bits) - 1), packed >> bits
-
-
-def _trace(passes: NDArray[np.int64], lengths: NDArray[np.intp], width: int) -> NDArray[np.object_]:
-    """Connect the passes of complete regions to rings and polygons.
-
-    Args:
-        passes: the passes of all regions, one region after the other, each region's in order.
-        lengths: how many passes each region has.
-        width: width of the map in pixels.
-
-    Returns:
-        Polygons in pixel coordinates, one a region.
-    """
-    line, column = np.divmod(passes >> 4, width + 1)
-    region = np.repeat(np.arange(len(lengths)), lengths)
-    follower = _followers(passes >> 2 & 3, _untwist(passes, region), region * (width + 1) + column)
-    first, left = _cycles(follower)
-    is_first = first == np.arange(len(passes))
-    ring = (np.cumsum(is_first) - 1)[first]
-    stop = np.cumsum(np.bincount(ring) + 1)  # one more vertex than passes: rings are closed
-    coords = np.empty((len(passes) + len(stop), 2))
-    coords[stop[ring] - 2 - left] = np.column_stack([column, line])
-    coords[stop - 1] = np.column_stack([column[is_first], line[is_first]])
-    # A region's first pass, the leftmost on its highest line, is on its shell. So the shell is its first ring.
-    rings = np.searchsorted(region[is_first], np.arange(len(lengths) + 1))
-    return np.asarray(
-        shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, (np.append(0, stop), rings)), dtype=object
-    )
-
-
-def _followers(into: NDArray[np.int64], out: NDArray[np.int64], region_column: NDArray[np.int64]) -> NDArray[np.intp]:
-    """The pass that follows each pass on its ring.
-
-    Args:
-        into: arms that come in, of passes in order of region, line and column.
-        out: arms that go out.
-        region_column: numbers that sort the passes by region and column.
-    """
-    follower = np.empty(len(into), dtype=np.intp)
-    by_line, by_column = np.arange(len(into)), np.argsort(region_column, kind="stable")
-    for order, arm, opposite in ((by_line, _EAST, _WEST), (by_column, _SOUTH, _NORTH)):
-        # The straight parts of a region's rings along one line or column do not overlap. In sorted order, the k-th one
-        # that begins therefore ends at the k-th end.
-        begins = order[((into == arm) | (out == arm))[order]]
-        ends = order[((into == opposite) | (out == opposite))[order]]
-        forward = out[begins] == arm
-        follower[begins[forward]] = ends[forward]
-        follower[ends[~forward]] = begins[~forward]
-    return follower
-
-
-def _untwist(passes: NDArray[np.int64], region: NDArray[np.intp]) -> NDArray[np.int64]:
-    """The arms that go out, changed where a region meets itself across a corner.
-
-    There, a ring that follows one pixel round the corner would come back through the same point. Turning round the
-    neighbours' pixels instead gives two rings that touch in the point, which is how a valid polygon is written. It
-    takes the complete region to see this: only the rows below may tell that two corners belong to one region.
-    """
-    out = passes & 3
-    twin = np.flatnonzero((passes[1:] >> 4 == passes[:-1] >> 4) & (region[1:] == region[:-1]))
-    out[twin], out[twin + 1] = out[twin + 1], out[twin]
-    return out
-
-
-def _cycles(follower: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """For each element of a permutation, its cycle's smallest element and the steps left until just before that.
-
-    Both by pointer doubling: the number of passes over the arrays is the logarithm of the longest cycle.
-    """
-    first, jump = np.arange(len(follower)), follower
-    while not np.array_equal(first, smaller := np.minimum(first, first[jump])):
-        first, jump = smaller, jump[jump]
-    is_last = first == follower
-    left = (~is_last).astype(np.intp)
-    jump = np.where(is_last, np.arange(len(follower)), follower)
-    while (more := left[jump]).any():
-        left, jump = left + more, jump[jump]
-    return first, left
