@@ -56,7 +56,7 @@ class LandCoverClass:
     color: tuple[int, int, int]
 
 
-def plain_name(text: str) -> str:
+def normalized(text: str) -> str:
     """A name as it looks: without characters that nobody sees, every blank a plain one, none at its ends.
 
     Letters with accents are one character (NFC), however they were typed. Joiners inside a name stay, as some scripts
@@ -122,7 +122,7 @@ def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...
 
 
 def _parse_row(row: Mapping[str, str | None], where: str) -> tuple[int, str, tuple[int, int, int] | None]:
-    number, name, color = (plain_name(row.get(key) or "") for key in ("id", "name", "color"))
+    number, name, color = (normalized(row.get(key) or "") for key in ("id", "name", "color"))
     if not number.isdecimal() or not name:
         raise LabelError(f"{where}: id is {number!r} and name {name!r}; give a whole number and a name")
     if int(number) > MAX_CLASS_ID:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, plain_name
+from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, normalized
 from s2fin_cli.core.errors import LabelError, shortened
-from s2fin_cli.vector.texts import is_text
+from s2fin_cli.vector.texts import DOUBTFUL_WORDS, NULL_WORDS, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Words, in lower case, that programs write where there is no value, and nobody writes for a class.
-NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "#n/a", "#na", "\\n")
-#: Words that may be a class ("none" of no damage) or not; they are no class where all others are numbers.
-DOUBTFUL_WORDS = ("none", "na", "n/a", "nil")
 #: A class number as a text: without zeros before it.
 _NUMBER = r"(?:0|[1-9]\d{0,4})(?:[.,]0+)?"
 #: Field names that are taken when several fields could hold the class.
@@ -71,7 +67,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     """
     fields = [str(name) for name in frame.columns if name != frame.geometry.name]
     if label_field is not None:
-        alike = [name for name in fields if plain_name(name) == plain_name(label_field)]
+        alike = [name for name in fields if normalized(name) == normalized(label_field)]
         if label_field not in fields and len(alike) == 1:
             label_field = alike[0]
         if label_field not in fields:
@@ -384,7 +380,7 @@ def _number_by_table(
 
 def find_name(name: str, names: Mapping[int, str]) -> int | None:
     """The number of a name: of the one spelt alike, else of the only one that is alike but for the case."""
-    wanted, plain = plain_name(name), {class_id: plain_name(own) for class_id, own in names.items()}
+    wanted, plain = normalized(name), {class_id: normalized(own) for class_id, own in names.items()}
     alike = [class_id for class_id, own in plain.items() if own == wanted]
     alike = alike or [class_id for class_id, own in plain.items() if own.lower() == wanted.lower()]
     return alike[0] if len(alike) == 1 else None

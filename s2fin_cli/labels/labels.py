@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -29,14 +28,17 @@ from s2fin_cli.labels.rasters import STRIP_PIXELS, Found, counted, open_raster_l
 from s2fin_cli.raster.read import (
     read_info,
 )
+from s2fin_cli.vector.frames import MENDED
 from s2fin_cli.vector.geometries import mended_polygons
-from s2fin_cli.vector.read import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features, tell_of_lost
-from s2fin_cli.vector.sources import is_vector
+from s2fin_cli.vector.kinds import is_vector
+from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, tell_of_lost
+from s2fin_cli.vector.reproject import on_grid_crs
 from s2fin_cli.vector.texts import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import geopandas as gpd
     from numpy.typing import NDArray

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2fin_cli.geo.area import Area
     from s2fin_cli.stack.stack import OpenStack, Stack, Tile
-    from s2fin_cli.vector.area import Area
 
 #: Pixels a side of a cell, without its margin.
 CELL_SIZE = 8

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2fin_cli.geo.area import Area
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.raster.scaling import Scaling
     from s2fin_cli.stack.layer import Layer
-    from s2fin_cli.vector.area import Area
 
 R = TypeVar("R")
 

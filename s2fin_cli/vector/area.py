@@ -1,62 +1,26 @@
-"""Areas of interest: the pixels of a grid whose centres lie in a rectangle or in polygons."""
+"""Areas of interest from a rectangle, or from the polygons of a file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import rasterio.features
-import rasterio.windows
 import shapely
-from affine import Affine
-from rasterio.windows import Window
 
 from s2fin_cli.core.errors import AreaError
+from s2fin_cli.geo.area import Area
+from s2fin_cli.vector.frames import MENDED
 from s2fin_cli.vector.geometries import mended_polygons
-from s2fin_cli.vector.read import MENDED, POLYGON_TYPES, on_grid_crs, rare_types, read_features
+from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features
+from s2fin_cli.vector.reproject import on_grid_crs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
-
-
-@dataclass(frozen=True)
-class Area:
-    """An area of interest on a grid.
-
-    Attributes:
-        grid: the grid.
-        geometries: shapely polygons in the grid's CRS.
-        window: the smallest one that holds all pixels whose centres lie in them.
-    """
-
-    grid: Grid
-    geometries: tuple[Any, ...]
-    window: Window
-
-    def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Mask (height, width) over a window of the grid: True where a pixel's centre lies in a geometry."""
-        return self._burn(rasterio.windows.transform(window, self.grid.transform), (window.height, window.width))
-
-    def touched(self, size: int) -> NDArray[np.bool_]:
-        """Mask over squares of so many pixels a side, aligned to the grid: True where a geometry touches one."""
-        shape = (-(-self.grid.height // size), -(-self.grid.width // size))
-        return self._burn(self.grid.transform * Affine.scale(size), shape, all_touched=True)
-
-    def _burn(self, transform: Affine, shape: tuple[int, int], *, all_touched: bool = False) -> NDArray[np.bool_]:
-        burnt = rasterio.features.rasterize(
-            ((geometry, 1) for geometry in self.geometries),
-            out_shape=shape,
-            transform=transform,
-            all_touched=all_touched,
-            dtype="uint8",
-        )
-        return np.asarray(burnt, dtype=bool)
 
 
 def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: str | Path | None = None) -> Area | None:
@@ -78,22 +42,12 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
         polygons = _read_polygons(src_path, grid)
         geometries = _parts(shapely.intersection(polygons, geometries[0])) if geometries else polygons
     touched = grid.window_of(shapely.total_bounds(geometries)) if geometries else None
-    area = None if touched is None else _tight(Area(grid, tuple(geometries), touched))
+    area = None if touched is None else Area(grid, tuple(geometries), touched).tightened()
     if area is None:
         name = "--aoi and --bounds" if bounds and src_path else "--bounds" if bounds else f"--aoi {src_path}"
         where = "nothing in common" if not geometries else _describe(shapely.total_bounds(geometries))
         raise AreaError(f"{name}: no pixel's centre lies inside ({where}); the image is {grid.describe()}")
     return area
-
-
-def _tight(area: Area) -> Area | None:
-    """The area with its window cut to the pixels inside, or None where there are none."""
-    mask = area.mask(area.window)
-    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    row_off, col_off = area.window.row_off + int(rows[0]), area.window.col_off + int(cols[0])
-    return replace(area, window=Window(col_off, row_off, int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1))
 
 
 def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:

@@ -34,6 +34,8 @@ _POLYGON, _MULTIPOLYGON = 3, 6
 _SURFACES = {15: _MULTIPOLYGON, 16: _MULTIPOLYGON, 17: _POLYGON}
 #: A coordinate beyond this, in whatever unit, is none: no CRS of the Earth reaches so far.
 LARGEST_COORDINATE = 1e9
+#: What is wrong with a geometry that has no valid rings, for messages.
+BROKEN = "broken (a ring that is not closed, or has too few points)"
 #: The types that a collection's parts make, by the dimension of the parts.
 _MULTI = {0: shapely.multipoints, 1: shapely.multilinestrings, 2: shapely.multipolygons}
 
@@ -68,25 +70,35 @@ def from_wkb(
         return _with_surfaces(values, surfaces, fids, src_path, error=error)
     if not broken.any():
         return geometries, [], []
+    _refuse_curves(values, broken, fids, src_path, is_certain=geometries is values, error=error)
+    geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
+    lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    if (mended := broken & ~lost).any():
+        logger.warning("%s: the geometry of %s is %s; it is mended", src_path, _named(fids[mended]), BROKEN)
+    if lost.any():
+        logger.warning("%s: the geometry of %s is broken beyond repair; it is skipped", src_path, _named(fids[lost]))
+        geometries[lost] = None
+    return geometries, fids[mended].tolist(), fids[lost].tolist()
+
+
+def _refuse_curves(
+    values: NDArray[np.object_],
+    broken: NDArray[np.bool_],
+    fids: NDArray[Any],
+    src_path: str | Path,
+    *,
+    is_certain: bool,
+    error: type[InputError],
+) -> None:
+    """Refuse broken geometries of kinds that GEOS does not have; where it is certain, even of unknown ones."""
     kinds = {place: kind for place in np.flatnonzero(broken) if (kind := _unknown_kind(values[place]))}
-    if kinds or geometries is values:
+    if kinds or is_certain:
         strange = list(kinds) or np.flatnonzero(broken)
         raise error(
             f"{src_path} holds {', '.join(sorted(set(kinds.values()))) or 'curved'} geometries, which cannot be used "
             f"({_named(fids[strange])}); convert them to polygons, e.g. with: "
             f"ogr2ogr -nlt CONVERT_TO_LINEAR -nlt PROMOTE_TO_MULTI polygons.gpkg {quoted(str(src_path))}"
         )
-    geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
-    lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    if (mended := broken & ~lost).any():
-        logger.warning(
-            "%s: the geometry of %s is broken (a ring that is not closed, or has too few points); it is mended",
-            src_path, _named(fids[mended]),
-        )  # fmt: skip
-    if lost.any():
-        logger.warning("%s: the geometry of %s is broken beyond repair; it is skipped", src_path, _named(fids[lost]))
-        geometries[lost] = None
-    return geometries, fids[mended].tolist(), fids[lost].tolist()
 
 
 def _with_surfaces(

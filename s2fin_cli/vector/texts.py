@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from s2fin_cli.core.classes import plain_name
+from s2fin_cli.core.classes import normalized
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+
+#: Words, in lower case, that programs write where there is no value, and nobody writes for a class.
+NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "#n/a", "#na", "\\n")
+#: Words that may be a class ("none" of no damage) or not; they are no class where all others are numbers.
+DOUBTFUL_WORDS = ("none", "na", "n/a", "nil")
 
 
 def plain_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -17,7 +23,7 @@ def plain_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     frame = frame.copy()
     for name in frame.columns.drop(frame.geometry.name):
         if is_text(frame[name]):
-            plain = {value: plain_name(value) for value in frame[name].dropna().unique()}
+            plain = {value: normalized(value) for value in frame[name].dropna().unique()}
             frame[name] = frame[name].map(plain, na_action="ignore")
     return frame
 

@@ -15,8 +15,9 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import AreaError, GeoreferencingError
+from s2fin_cli.geo.area import Area
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.vector.area import Area, read_area
+from s2fin_cli.vector.area import read_area
 from tests.files import CRS_CODE, write_vector
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from s2fin_cli.core.errors import AreaError, LabelError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.labels import LabelledPixels, LabelRules, read_labels
 from s2fin_cli.vector.area import read_area
-from s2fin_cli.vector.tables import find_place, read_text_table, typed
+from s2fin_cli.vector.numerals import typed
+from s2fin_cli.vector.placecolumns import find_place
+from s2fin_cli.vector.texttables import read_text_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,6 +279,7 @@ def test_a_broken_ring_in_a_table_is_named(tmp_path: Path, caplog: pytest.LogCap
     (tmp_path / "gt.csv").write_text(f'wkt,class\n"{box(0, 0, 1, 1).wkt}",a\n"POLYGON(({ring}))",b\n')
     assert len(read_labels(tmp_path / "gt.csv", GRID, LabelRules("class"))) == 6
     assert "the geometries of lines 3 are broken" in caplog.text
+    assert "feature 3 (FID): rings closed, by which 6 pixels of the image lie inside" in caplog.text
 
 
 def test_which_columns_place_the_rows() -> None:

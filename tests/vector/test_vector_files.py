@@ -18,7 +18,7 @@ import pandas as pd
 import pyogrio
 import pytest
 
-from s2fin_cli.core.classes import make_classes, plain_name, read_class_table
+from s2fin_cli.core.classes import make_classes, normalized, read_class_table
 from s2fin_cli.core.errors import LabelError
 from s2fin_cli.labels.labels import LabelRules, read_labels
 from s2fin_cli.vector.area import read_area
@@ -185,7 +185,7 @@ def test_a_name_of_a_class_is_what_it_looks_like(tmp_path: Path) -> None:
 
 def test_joiners_inside_a_name_stay() -> None:
     persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
-    assert plain_name(f"\u200e{persian}\u200c ") == persian
+    assert normalized(f"\u200e{persian}\u200c ") == persian
 
 
 @pytest.mark.parametrize("word", ["NULL", "<Null>", "(null)", "nan", "<NA>", "#N/A", "\\N"])
