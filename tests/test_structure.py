@@ -32,6 +32,8 @@ LONG_MODULES = {
     "benchmarks/throughput.py",
 }
 LONG_FUNCTIONS = {
+    "s2fin_cli/cli/parameters.py",
+    "s2fin_cli/workflows/inspect.py",
     "s2fin_cli/labels/burning.py",
     "s2fin_cli/labels/classfield.py",
     "s2fin_cli/model/stac.py",
