@@ -184,15 +184,14 @@ class Trained:
             tile = opened.read(stack.grid.window, halo=engine.margin)
         wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
         wanted[pixels.rows, pixels.cols] = True
-        image, aux = (None if part is None else torch.from_numpy(part) for part in tile.images)
-        assert image is not None
+        images = tile.images.map(torch.from_numpy)
         inner = slice(engine.margin, -engine.margin)
         if smooth:
             wanted = around(wanted) & torch.from_numpy(tile.has_data[inner, inner])
-        probs = engine.predict(image, aux, wanted)
+        probs = engine.predict(images, wanted)
         if smooth:
-            second = None if aux is None else aux[:, inner, inner]
-            probs = smooth_all(probs, guide_of(engine.network, image[:, inner, inner], second), wanted)
+            guide = guide_of(engine.network.standardizer, images.map(lambda part: part[:, inner, inner]))
+            probs = smooth_all(probs, guide, wanted)
         return np.asarray(probs[:, pixels.rows, pixels.cols].T.double().numpy())
 
 

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin.config import PARTS
+from s2fin_cli.core.images import Images
 from s2fin_cli.inference.engine import Engine
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def cost_of_parts(bands: int, stride: int) -> str:
     size = TILES[stride]
     valid = torch.ones(size, size, dtype=torch.bool)
 
-    def tile_of(engine: Engine) -> tuple[Tensor, Tensor, Tensor]:
+    def tile_of(engine: Engine) -> tuple[Images[Tensor], Tensor]:
         side = size + 2 * engine.margin
-        return torch.randn(bands, side, side), torch.randn(1, side, side), valid
+        return Images(torch.randn(bands, side, side), torch.randn(1, side, side)), valid
 
     runs = [partial(engine.predict, *tile_of(engine)) for engine in engines]
     turns = [[fastest(run, times=1) for run in runs] for _ in range(TURNS)]

@@ -29,7 +29,6 @@ KNOWN: set[str] = {
     "tests/cli/test_commands.py",
     "tests/conftest.py",
     "tests/geo/test_transformation.py",
-    "tests/inference/test_pixels.py",
     "tests/labels/test_labels.py",
     "tests/model/test_file.py",
     "tests/stack/test_fill.py",

@@ -26,10 +26,8 @@ LONG_MODULES = {
     "s2fin_cli/vector/coverage.py",
     "s2fin_cli/vector/read.py",
     "s2fin_cli/vector/tables.py",
-    "s2fin_cli/workflows/classify.py",
     "s2fin_cli/workflows/train.py",
     "benchmarks/accuracy.py",
-    "benchmarks/throughput.py",
 }
 LONG_FUNCTIONS = {
     "s2fin_cli/cli/parameters.py",
@@ -41,8 +39,6 @@ LONG_FUNCTIONS = {
     "s2fin_cli/vector/geometries.py",
     "s2fin_cli/vector/tables.py",
     "s2fin_cli/vector/polygons.py",
-    "s2fin_cli/workflows/classify.py",
-    "benchmarks/throughput.py",
 }
 
 

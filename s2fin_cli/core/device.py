@@ -1,4 +1,4 @@
-"""The device that computes, and what makes it do so well."""
+"""The device that computes, and settings that make it fast."""
 
 import contextlib
 import ctypes
@@ -9,31 +9,31 @@ import torch
 
 from s2fin_cli.core.errors import UsageError
 
-# glibc's names of limits of its allocator, from malloc.h, and what they are set to: bytes, and arenas
+#: glibc's names of limits of its allocator, from malloc.h, and the values that they are set to: bytes, and arenas.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENAS = 1 << 30, 32 << 20, 1
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of an option's value: "auto" takes CUDA where there is one, else the CPU.
+    """The device of an option's value: "auto" is CUDA if there is one, else the CPU.
 
     Raises:
-        UsageError: CUDA is asked for and there is none.
+        UsageError: CUDA was asked for and there is none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda or "none: this is a CPU build of torch"
-        raise UsageError(f"no CUDA device can be used (CUDA version of torch: {built}); take --device cpu")
+        raise UsageError(f'there is no usable CUDA device (CUDA version of torch: {built}); use `device="cpu"`')
     return torch.device(name)
 
 
 @contextlib.contextmanager
 def one_thread_an_operation() -> Iterator[int]:
-    """Let each of torch's operations keep to one thread; gives the number of threads to share the work among instead.
+    """Run each of torch's operations in one thread; gives the number of threads that can share the work instead.
 
-    Threads that share one small operation wait for each other at its end, and wait long where another process takes one
-    of their cores: training was up to ten times slower so. Pieces of work that each have a thread do not.
+    Threads that share one small operation wait for each other at its end, and for long if another process takes one of
+    their cores, which made training up to ten times slower. Larger pieces of work in a thread each do not wait.
     """
     count = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -44,11 +44,11 @@ def one_thread_an_operation() -> Iterator[int]:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed tensors for the next ones, where glibc there is.
+    """Make glibc, where it is the C library, keep the memory of freed tensors for the next ones.
 
-    By default it gives tens of megabytes back to the system at each layer and gets them again as fresh pages, which
+    By default it returns tens of megabytes to the system after each layer and gets them again as fresh pages, which
     took a third of the time of a classification on two cores. All threads share what is kept: with arenas of their own
-    for those that read and write, a classification held 100 MB more. What was freed before is given back.
+    for the threads that read and write, a classification held 100 MB more. What was freed before is returned.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.malloc_trim(0)

@@ -14,10 +14,10 @@ R = TypeVar("R")
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
-    """Give `function(item)` of each item in turn, that of the next one already under way in a thread.
+    """Yield `function(item)` for each item in order, while the next one is already being computed in a thread.
 
-    What the function raises is raised where its result would have come. Close the generator when it is left early: that
-    waits for the call under way.
+    An error of the function is raised where its result would have come. Close the generator when you leave it early:
+    that waits for the call in progress.
     """
     with _one_thread() as pool:
         waiting: Future[R] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -15,50 +15,102 @@ from s2fin_cli.core.device import one_thread_an_operation
 from s2fin_cli.core.errors import S2finError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from s2fin import S2Fin
+    from s2fin_cli.core.images import Images
 
 logger = logging.getLogger(__name__)
 
-#: Windows a side of a cell, the unit of computing.
+#: Windows a side of a cell, the engine's unit of computing.
 #: NOTE: every cell is computed with the same shapes wherever it lies, padded at the raster's edge if need be, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
 CELL_WINDOWS = 16
-#: Cells computed at once on CUDA, which keep a large device busy; fewer where less memory is free than so many bytes a
-#: cell, which is twice what windows of 15 x 15 take, and halved when memory runs out all the same.
+#: Cells that are computed together on CUDA, which keep a large device busy; fewer where less memory is free than
+#: `CELL_BYTES` for each, which is twice what windows of 15 x 15 take, and half as many whenever memory runs out.
 CUDA_CELLS = 16
 CELL_BYTES = 256 << 20
 
 
+class Predictor(Protocol):
+    """Gives the class probabilities of a tile: the engine, or what stands in for it."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+
+    @property
+    def cell_size(self) -> int:
+        """Pixels a side of a cell; tiles have to start at multiples of it."""
+
+    @property
+    def margin(self) -> int:
+        """Pixels that a tile needs beyond the pixels to classify, on each side."""
+
+    def put(self, values: Tensor) -> Tensor:
+        """Move a tile's values to where they are computed with; called in a thread of its own."""
+
+    def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:
+        """Class probabilities of a tile's pixels.
+
+        Args:
+            images: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data; on the CPU, or
+                what `put` made of them.
+            valid: (height, width), the pixels to classify, on the CPU.
+
+        Returns:
+            float32 (num_classes, height, width) on the CPU; meaningless where `valid` is False.
+        """
+
+
 class Engine:
-    """Sliding-window inference with one network.
+    """Sliding-window inference with one network; a `Predictor`.
 
     What depends on a pixel's closest neighbourhood (the network's stem) is computed once for a cell; the windows are
-    then gathered from its maps, and each gives the classes of a block of `stride` x `stride` pixels at its centre.
+    then gathered from its maps, and each predicts the classes of the block of `stride` x `stride` pixels at its centre.
 
     Attributes:
-        stride: pixels from one window to the next, odd; with 1 each pixel has a window of its own. None takes the
-            block that the network was trained to tell.
+        stride: pixels from one window to the next, odd; 1 gives each pixel a window of its own.
         precision: of the network's products, torch.float32 or torch.bfloat16; what must be float32 is so with either.
-        cell_size: pixels a side of a cell; tiles are to start at multiples of it.
-        margin: pixels that a tile needs beyond the pixels to classify, on each side.
+        cells_at_once: how many cells are computed together; None computes each by itself, in a thread of its own.
     """
 
     def __init__(
-        self, network: S2Fin, device: torch.device, *, stride: int | None = None, precision: torch.dtype = torch.float32
+        self,
+        network: S2Fin,
+        device: torch.device,
+        *,
+        stride: int | None = None,
+        precision: torch.dtype = torch.float32,
+        cells_at_once: int | None = None,
     ) -> None:
+        """Move a network to a device.
+
+        Args:
+            network: the network, which is moved and set to evaluation.
+            device: where to compute.
+            stride: None takes the block of pixels that the network was trained to classify by one window.
+            precision: of the network's products.
+            cells_at_once: None takes as many as fit into the free memory of a CUDA device; on the CPU each cell is then
+                computed by itself.
+        """
         self.device, self.precision = device, precision
         self.network = network.to(device).eval()
-        self.patch_size = network.cfg.patch_size
+        self.num_classes, self.patch_size = network.cfg.num_classes, network.cfg.patch_size
         self.stride = network.cfg.block_size if stride is None else stride
         self.cell_size = self.stride * CELL_WINDOWS
         self.margin = network.input_size // 2
-        self.cells_at_once = 1 if device.type == "cpu" else cells_for(_free_memory(device))
+        self.cells_at_once = cells_at_once
+        if cells_at_once is None and device.type == "cuda":
+            self.cells_at_once = cells_for(_free_memory(device))
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def put(self, values: Tensor) -> Tensor:
-        """A tile's values where they are computed with: on CUDA a copy there, made while another tile is computed.
+        """Move a tile's values to where they are computed with: on CUDA a copy there, while another tile is computed.
 
         To be called in a thread of its own. Where the device has no room for a whole tile the values stay where they
         are, and `predict` copies them piece by piece.
@@ -74,17 +126,10 @@ class Engine:
         return copied
 
     @torch.inference_mode()
-    def predict(self, image: Tensor, aux: Tensor | None, valid: Tensor) -> Tensor:
-        """Class probabilities of a tile's pixels.
+    def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:
+        """Class probabilities of a tile's pixels, see `Predictor.predict`.
 
-        Args:
-            image: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data; on the CPU, or
-                what `put` made of them.
-            aux: the second image likewise, or None for a network that derives it.
-            valid: (height, width), pixels to classify, on the CPU; cells and windows without any are left out.
-
-        Returns:
-            float32 (num_classes, height, width) on the CPU; 0 in what was left out.
+        Cells and windows without any valid pixel are skipped; the probabilities there are 0.
 
         Raises:
             S2finError: the device has too little memory for the smallest piece of work.
@@ -92,21 +137,20 @@ class Engine:
         (height, width), size = valid.shape, self.cell_size
         rows, cols = -(-height // size), -(-width // size)
         padding = (0, cols * size - width, 0, rows * size - height)
-        images = [_padded(part, padding) for part in (image, aux) if part is not None]
+        images = images.map(lambda part: _padded(part, padding))
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
-        probs = torch.zeros(self.network.cfg.num_classes, rows * size, cols * size, device=self.device)
+        probs = torch.zeros(self.num_classes, rows * size, cols * size, device=self.device)
         cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
-        if self.device.type == "cpu":
-            found = self._cell_by_cell(images, cells, wanted)
-        else:
-            found = self._in_batches(images, cells)
-        for (row, col), result in found:
-            probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
+        alone = self.cells_at_once is None
+        compute = self._cell_by_cell(images, cells, wanted) if alone else self._in_batches(images, cells)
+        with contextlib.closing(compute) as computed:
+            for (row, col), result in computed:
+                probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
         return probs[:, :height, :width].cpu()
 
     def _cell_by_cell(
-        self, images: list[Tensor], cells: list[list[int]], wanted: Tensor
-    ) -> Iterator[tuple[list[int], Tensor]]:
+        self, images: Images[Tensor], cells: list[list[int]], wanted: Tensor
+    ) -> Generator[tuple[list[int], Tensor]]:
         """Cells and their probabilities (num_classes, cell_size, cell_size), a thread for each cell."""
 
         def compute(cell: list[int]) -> tuple[list[int], Tensor]:
@@ -123,21 +167,22 @@ class Engine:
                 finally:
                     pool.shutdown(cancel_futures=True)
 
-    def _in_batches(self, images: list[Tensor], cells: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
+    def _in_batches(self, images: Images[Tensor], cells: list[list[int]]) -> Generator[tuple[list[int], Tensor]]:
         """Cells and their probabilities, as many at once as the device has memory for.
 
-        NOTE: which cells are computed together depends on the tile, so all cells have all windows, and the last batch
-        has the others' shape too.
+        NOTE: which cells are computed together depends on the tile, so all windows of all cells are computed, and the
+        last batch is filled to the others' shape.
         """
         while cells:
-            batch = cells[: self.cells_at_once]
-            filled = batch + [batch[-1]] * (self.cells_at_once - len(batch))
+            at_once = self.cells_at_once or 1
+            batch = cells[:at_once]
+            filled = batch + [batch[-1]] * (at_once - len(batch))
             needed = torch.ones(len(filled), CELL_WINDOWS, CELL_WINDOWS, dtype=torch.bool)
             try:
                 with self._computing():
                     results = self._predict_cells(images, filled, needed)[: len(batch)]
             except torch.OutOfMemoryError:
-                self._use_less_memory()
+                self._use_less_memory(at_once)
                 continue
             yield from zip(batch, results, strict=True)
             cells = cells[len(batch) :]
@@ -150,11 +195,11 @@ class Engine:
             yield
 
     def _windows_of(self, valid: Tensor, rows: int, cols: int) -> Tensor:
-        """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that tell any of the cells' valid pixels."""
+        """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that predict any of the cells' valid pixels."""
         blocks = valid.view(rows, CELL_WINDOWS, self.stride, cols, CELL_WINDOWS, self.stride).any(dim=5).any(dim=2)
         return blocks.transpose(1, 2)
 
-    def _predict_cells(self, images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
+    def _predict_cells(self, images: Images[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
         """Probabilities (cells, num_classes, cell_size, cell_size) of cells given by row and column.
 
         Args:
@@ -163,13 +208,12 @@ class Engine:
             wanted: (cells, CELL_WINDOWS, CELL_WINDOWS), windows to compute; the probabilities of others are 0.
         """
         size, side, stride = self.cell_size, self.cell_size + 2 * self.margin, self.stride
-        batches = [
-            torch.stack(
-                [image[:, row * size : row * size + side, col * size : col * size + side] for row, col in cells]
-            ).to(self.device)
-            for image in images
-        ]
-        x, a = self.network.standardize(batches[0], batches[1] if len(batches) > 1 else None)
+
+        def cut(image: Tensor) -> Tensor:
+            parts = [image[:, row * size : row * size + side, col * size : col * size + side] for row, col in cells]
+            return torch.stack(parts).to(self.device)
+
+        x, a = self.network.standardize(*images.map(cut))
         near, context = (self.network.near(x), self.network.near(a)), self.network.context(x, a)
         maps = self.network.stem(*near, context, border=self.patch_size // 2, stride=stride)
         chosen = wanted.to(self.device).nonzero(as_tuple=True)
@@ -188,27 +232,27 @@ class Engine:
         maps = maps.permute(0, 2, 3, 1)[:, stride // 2 :, stride // 2 :]
         return maps.unfold(1, size, stride).unfold(2, size, stride).permute(0, 1, 2, 4, 5, 3)
 
-    def _use_less_memory(self) -> None:
-        if self.cells_at_once == 1:
-            raise S2finError("the device has too little memory to classify even a small tile; take --device cpu")
-        self.cells_at_once = max(self.cells_at_once // 2, 1)
+    def _use_less_memory(self, at_once: int) -> None:
+        if at_once == 1:
+            raise S2finError('the device has too little memory to classify even a small tile; use `device="cpu"`')
+        self.cells_at_once = at_once // 2
         torch.cuda.empty_cache()
-        logger.info("device memory ran out: going on with %d cells at once", self.cells_at_once)
+        logger.info("device memory ran out: continuing with %d cells at once", self.cells_at_once)
 
 
 def cells_for(free: int) -> int:
-    """How many cells a CUDA device with so many bytes free is to compute at once."""
+    """How many cells a CUDA device with a number of free bytes computes at once."""
     return min(max(free // CELL_BYTES, 1), CUDA_CELLS)
 
 
 def _free_memory(device: torch.device) -> int:
-    """Bytes of a CUDA device that nobody uses, those among them that torch keeps from earlier work."""
+    """Bytes of a CUDA device that nobody uses, including those that torch keeps from earlier work."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def _padded(values: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
-    """Values with NaN added, see `F.pad`: where they lie, or on the CPU where the device has no room for them."""
+    """Values with NaN added, see `F.pad`: where they are, or on the CPU where the device has no room for them."""
     if not any(padding):  # it would copy
         return values
     try:

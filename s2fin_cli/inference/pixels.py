@@ -11,36 +11,36 @@ from rasterio.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.inference.engine import Engine
+    from s2fin_cli.inference.engine import Predictor
     from s2fin_cli.stack.stack import Stack
 
 
-#: Cells of the engine along a side of what is read at a time: several, as threads or a device compute them together.
+#: The predictor's cells along a side of what is read at a time: several, as threads or a device compute them together.
 CELLS_A_SIDE = 4
 
 
 def predict_pixels(
-    engine: Engine, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
+    predictor: Predictor, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Class probabilities (n, num_classes) of pixels of a stack; no more is read and computed than they need.
 
     Args:
-        engine: the engine.
+        predictor: the engine, or what stands in for it.
         stack: the stack.
-        rows: (n,) of the pixels in the raster.
-        cols: likewise.
+        rows: (n,), the pixels' rows in the raster.
+        cols: (n,), their columns.
     """
-    size, (height, width) = CELLS_A_SIDE * engine.cell_size, stack.grid.shape
-    probs = np.empty((len(rows), engine.network.cfg.num_classes), np.float32)
+    size, (height, width) = CELLS_A_SIDE * predictor.cell_size, stack.grid.shape
+    probs = np.empty((len(rows), predictor.num_classes), np.float32)
     tile_number = rows // size * (1 << 32) + cols // size
     order = np.argsort(tile_number, kind="stable")
     with stack.open() as opened:
         for part in np.split(order, np.flatnonzero(np.diff(tile_number[order])) + 1):
             top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
             window = Window(left, top, min(size, width - left), min(size, height - top))
-            tile = opened.read(window, halo=engine.margin)
+            tile = opened.read(window, halo=predictor.margin)
             wanted = torch.zeros(window.height, window.width, dtype=torch.bool)
             wanted[rows[part] - top, cols[part] - left] = True
-            told = engine.predict(*tile.images.map(torch.from_numpy), wanted)
-            probs[part] = told[:, rows[part] - top, cols[part] - left].T.numpy()
+            predicted = predictor.predict(tile.images.map(torch.from_numpy), wanted)
+            probs[part] = predicted[:, rows[part] - top, cols[part] - left].T.numpy()
     return probs

@@ -1,8 +1,8 @@
 """The prior: how much of the area each class covers, as far as the user knows.
 
-Training draws all classes alike, so that rare ones are learnt, and its labels tell nothing of how frequent they are. On
-the map they are not alike, and who knows by about how much can get a better one. It is ours, and no part of the
-network.
+Training draws all classes equally often, so that rare ones are learnt too, and its labels do not show how frequent each
+class is. On the map the classes are not equally frequent, and a user who knows their rough shares can get a better map.
+It is ours, and no part of the network.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from s2fin import S2Fin
     from s2fin_cli.core.classes import LandCoverClass
 
-#: Power of the prior. With the whole of it rare classes all but vanish, as a network is too sure of itself at other
-#: places than its labels, and shares are known by guess; see docs/benchmarks.md.
+#: Power of the prior. At full strength rare classes all but vanish, because a network is overconfident away from its
+#: labels and the shares are guesses; see docs/benchmarks.md.
 STRENGTH = 0.5
-#: By how much shares may miss a sum of 1: percentages are rounded, and of many classes the more.
+#: By how much the sum of the shares may differ from 1, because percentages are rounded.
 ROUNDING = 0.05
 
 
@@ -35,29 +35,29 @@ def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArr
     """The share of each class, of sum 1.
 
     Args:
-        given: each "CLASS=PERCENT", of a class's name, else its number; those not named share the rest alike.
+        given: each "CLASS=PERCENT", a class by its name or else its number; unnamed classes share the rest equally.
         classes: the model's classes.
 
     Returns:
         float64 (classes,).
 
     Raises:
-        UsageError: a class is unknown or named twice, or the percentages cannot be.
+        UsageError: a class is unknown or named twice, or the percentages do not add up.
     """
     shares = np.full(len(classes), np.nan)
     for text in given:
         name, share = parse_share(text)
         position = _position(name, classes)
         if not np.isnan(shares[position]):
-            raise UsageError(f"--prior names {classes[position].name!r} twice; once is enough")
+            raise UsageError(f"`prior` names {classes[position].name!r} twice; once is enough")
         shares[position] = share
     unnamed, total = np.flatnonzero(np.isnan(shares)), float(np.nansum(shares))
     if not len(unnamed) and abs(total - 1) > ROUNDING:
-        raise UsageError(f"--prior gives {100 * total:g} % in all; it must be 100, as every class is named")
+        raise UsageError(f"`prior` gives {100 * total:g} % in all; it must be 100, as every class is named")
     if len(unnamed) and total >= 1:
         left = ", ".join(repr(classes[position].name) for position in unnamed.tolist())
         raise UsageError(
-            f"--prior gives {100 * total:g} % in all, which leaves nothing for {left}; "
+            f"`prior` gives {100 * total:g} % in all, which leaves nothing for {left}; "
             "give them a share too, or 0 to exclude them"
         )
     shares[unnamed] = (1 - total) / max(len(unnamed), 1)
@@ -71,15 +71,16 @@ def _position(name: str, classes: Sequence[LandCoverClass]) -> int:
     if class_id is None and name.isdecimal() and int(name) in ids:
         class_id = int(name)
     if class_id is None:
-        raise UsageError(f"--prior names {name!r}, which is no class of the model; {nearest_name(name, names)}")
+        raise UsageError(f"`prior` names {name!r}, which is no class of the model; {nearest_name(name, names)}")
     return ids.index(class_id)
 
 
 def apply_prior(network: S2Fin, prior: NDArray[np.float64]) -> None:
-    """Let a network's probabilities lean to a prior.
+    """Weight a network's probabilities by a prior.
 
-    Equation (ours): p_c <- p_c (K pi_c)^`STRENGTH`, scaled to sum 1, pi the prior (classes,) and K classes: full
-    strength is Bayes' rule for a network that was trained on all classes alike. A class of prior 0 is never told.
+    Equation (ours): p_c <- p_c (K pi_c)^`STRENGTH`, scaled to sum 1, with pi the prior (classes,) and K the number of
+    classes. Full strength is Bayes' rule for a network that was trained on equally frequent classes. A class of prior 0
+    is never predicted.
     """
     factors = torch.from_numpy(len(prior) * prior) ** STRENGTH
     network.shift_logits(factors.log())

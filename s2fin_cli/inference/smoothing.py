@@ -1,4 +1,4 @@
-"""Smoothing of class probabilities along the image: neighbours that look alike have a say in each other's class.
+"""Smoothing of class probabilities along the image: neighbours that look alike vote on each other's class.
 
 A joint bilateral filter (Petschnigg et al. 2004; Eisemann and Durand 2004) with Tukey's biweight as its weight, over
 squares of pixels. It is ours, and no part of the network.
@@ -8,46 +8,61 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from rasterio.windows import Window
 from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from s2fin import S2Fin
+    from s2fin import Standardizer
+    from s2fin_cli.core.images import Images
 
-#: Pixels on each side that have a say.
+#: Pixels on each side that vote.
 RADIUS = 3
-#: Pixels this far apart in the guide, or farther, have none: in deviations of the scene's components.
+#: Pixels this far apart in the guide, or farther, do not: in standard deviations of the scene's components.
 UNLIKE = 0.75
 #: Leading components of the image that pixels are compared by.
 COMPONENTS = 6
 
 
+class Prediction(NamedTuple):
+    """Probabilities of a window.
+
+    Attributes:
+        window: where they are in the stack's grid.
+        probs: float32 (num_classes, height, width) on the CPU, meaningless where `valid` is False.
+        valid: (height, width), the pixels that were classified.
+    """
+
+    window: Window
+    probs: Tensor
+    valid: Tensor
+
+
 @torch.inference_mode()
-def guide_of(network: S2Fin, image: Tensor, aux: Tensor | None) -> Tensor:
-    """What pixels are compared by: the image's leading components, and the second image's bands where it has any.
+def guide_of(standardizer: Standardizer, images: Images[Tensor]) -> Tensor:
+    """What pixels are compared by: the image's leading components, and the second image's bands if there is one.
 
     Args:
-        network: a network, for its statistics and components.
-        image: raw values (bands, height, width), NaN where there is no data.
-        aux: the second image likewise, or None.
+        standardizer: of the scene that the network was trained on.
+        images: raw values (bands, height, width), NaN where there is no data.
 
     Returns:
-        float32 (n, height, width); the square of two pixels' distance is the mean of the squared differences of their
-        components, and that of their bands of the second image, both standardised, added.
+        float32 (n, height, width) on the CPU. The squared distance of two pixels is the mean of the squared differences
+        of their components, plus that of their bands of the second image, both standardised.
     """
-    device, bands = network.components.device, network.cfg.in_channels
-    x, a = network.standardize(image[None].to(device), None if aux is None else aux[None].to(device))
-    weights = network.components[:COMPONENTS, :, None, None]
-    components = torch.zeros(len(weights), *image.shape[1:], device=device)
-    # NOTE: band by band, as a matrix product's rounding depends on its size, and so the map would on the tiles'.
+    device, bands = standardizer.device, standardizer.bands
+    x, a = standardizer(*images.map(lambda part: part[None].to(device)))
+    weights = standardizer.components[:COMPONENTS, :, None, None]
+    components = torch.zeros(len(weights), *x.shape[2:], device=device)
+    # NOTE: band by band, as the rounding of a matrix product depends on its size, and the map would on the tiles'.
     for band in range(bands):
         components += weights[:, band] * x[0, band]
-    parts = [components] if aux is None else [components, a[0]]
+    parts = [components] if images.aux is None else [components, a[0]]
     return torch.cat([part.cpu() / math.sqrt(len(part)) for part in parts])
 
 
@@ -55,16 +70,16 @@ def guide_of(network: S2Fin, image: Tensor, aux: Tensor | None) -> Tensor:
 def smooth(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
     """Weighted means of probabilities over squares of 2 `RADIUS` + 1 pixels.
 
-    NOTE: sums and products alone, pixel by pixel in one order, so that a pixel's result does not depend on how large
-    the part is that it is computed in; exponentials differ in the last bit by where in memory a value lies.
+    NOTE: only sums and products, pixel by pixel in one order, so that a pixel's result does not depend on the size of
+    the part that it is computed in; exponentials differ in the last bit by a value's place in memory.
 
     Args:
         probs: (num_classes, height, width).
         guide: (n, height, width), see `guide_of`.
-        valid: (height, width), which pixels have a say.
+        valid: (height, width), which pixels vote.
 
     Returns:
-        (num_classes, height - 2 `RADIUS`, width - 2 `RADIUS`), the inner pixels' that are valid; 0 of others.
+        (num_classes, height - 2 `RADIUS`, width - 2 `RADIUS`), of the inner pixels; 0 where they are not valid.
     """
     height, width = (size - 2 * RADIUS for size in valid.shape)
     centre = _shifted(guide, RADIUS, RADIUS, height, width)
@@ -85,9 +100,9 @@ def _shifted(values: Tensor, row: int, col: int, height: int, width: int) -> Ten
     return values[..., row : row + height, col : col + width]
 
 
-def around(mask: Tensor) -> Tensor:
-    """A mask (height, width) with the pixels added that have a say in it."""
-    return F.max_pool2d(mask[None].float(), 2 * RADIUS + 1, stride=1, padding=RADIUS)[0] > 0
+def around(mask: Tensor, by: int = RADIUS) -> Tensor:
+    """A mask (height, width) with the pixels added that are at most `by` rows and columns away."""
+    return F.max_pool2d(mask[None].float(), 2 * by + 1, stride=1, padding=by)[0] > 0
 
 
 def smooth_all(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
@@ -97,60 +112,63 @@ def smooth_all(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
 
 
 class Smoother:
-    """Smooths a raster whose tiles come row by row, each pixel as soon as all of its square has come.
+    """Smooths predictions that come tile by tile, row by row: each pixel as soon as all of its square has come.
 
     What was not smoothed yet, and what it needs, is kept: the last rows of all tiles above, and the last columns of the
     tile before.
+
+    Attributes:
+        guide: gives the guide of a tile's raw values, see `guide_of`.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, extent: Window, guide: Callable[[Images[Tensor]], Tensor]) -> None:
         """Begin.
 
         Args:
-            shape: (height, width) of what the tiles cover.
+            extent: what the tiles cover.
+            guide: gives the guide of a tile's raw values.
         """
-        self._shape = shape
+        self.guide = guide
+        self._extent, self._shape = extent, (extent.height, extent.width)
         self._classes = 0
         self._above: Tensor | None = None
         self._below: Tensor | None = None
         self._left: Tensor | None = None
 
-    def add(
-        self, row: int, col: int, probs: Tensor, guide: Tensor, valid: Tensor
-    ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    def add(self, predicted: Prediction, guide: Tensor) -> Iterator[Prediction]:
         """Add a tile.
 
         Args:
-            row: where it begins.
-            col: likewise.
-            probs: (num_classes, height, width).
-            guide: (n, height, width).
-            valid: (height, width).
+            predicted: the tile's probabilities.
+            guide: (n, height, width), what its pixels are compared by.
 
         Returns:
-            row, column, probabilities and validity of the part that is done, if there is any.
+            the smoothed probabilities of the part that is complete now, if any of it is valid.
         """
+        window, probs, valid = predicted
         self._classes = len(probs)
-        return self._add(row, col, torch.cat([probs, guide, valid[None].float()]))
+        yield from self._add(window, torch.cat([probs, guide, valid[None].float()]))
 
-    def skip(self, row: int, col: int, shape: tuple[int, int]) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-        """Add a tile of a shape (height, width) in which nothing is valid, see `add`."""
-        if self._above is None:
-            return iter(())  # nothing came before
-        return self._add(row, col, torch.zeros(len(self._above), *shape))
+    def skip(self, window: Window) -> Iterator[Prediction]:
+        """Add a tile in which nothing is valid, see `add`."""
+        if self._above is not None:  # something came before
+            yield from self._add(window, torch.zeros(len(self._above), window.height, window.width))
 
-    def _add(self, row: int, col: int, tile: Tensor) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    def _add(self, window: Window, tile: Tensor) -> Iterator[Prediction]:
         (height, width), (rows, cols) = tile.shape[1:], self._shape
+        row, col = window.row_off - self._extent.row_off, window.col_off - self._extent.col_off
         patch = self._with_those_before(row, col, tile)
         # beyond the raster's edge there is nothing to wait for
         after = (0, RADIUS * (col + width == cols), 0, RADIUS * (row + height == rows))
         patch = F.pad(patch, after)
         top, left = max(row - RADIUS, 0), max(col - RADIUS, 0)
-        patch = patch[:, max(RADIUS - row, 0) :, max(RADIUS - col, 0) :]  # nothing lies before the raster's edge
+        patch = patch[:, max(RADIUS - row, 0) :, max(RADIUS - col, 0) :]  # there is nothing before the raster's edge
         here = patch[-1] > 0
         inner = here[RADIUS:-RADIUS, RADIUS:-RADIUS]
         if inner.numel() and inner.any():
-            yield top, left, smooth(patch[: self._classes], patch[self._classes : -1], here), inner
+            smoothed = smooth(patch[: self._classes], patch[self._classes : -1], here)
+            placed = Window(self._extent.col_off + left, self._extent.row_off + top, inner.shape[1], inner.shape[0])
+            yield Prediction(placed, smoothed, inner)
 
     def _with_those_before(self, row: int, col: int, tile: Tensor) -> Tensor:
         """The tile with 2 RADIUS rows above and columns before it; zeros, which are not valid, where there are none."""

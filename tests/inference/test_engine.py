@@ -15,6 +15,7 @@ from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig, StemMaps
 from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.images import Images
 from s2fin_cli.inference.engine import Engine, cells_for
 from s2fin_cli.model.file import read_model
 
@@ -31,10 +32,17 @@ class PixelNetwork:
     #: Pixels that the context needs beyond those that the stem's convolution needs.
     farther = 3
 
-    def __init__(self, patch_size: int = 5) -> None:
+    def __init__(self, patch_size: int = 5, *, most_cells: int | None = None) -> None:
+        """Take the side of the windows, and above how many cells at once memory runs out.
+
+        Attributes:
+            computed: of each batch of cells, the image's values at their first pixels.
+        """
         self.cfg = SimpleNamespace(patch_size=patch_size, num_classes=NUM_CLASSES)
         self.input_size = patch_size + 2 + 2 * self.farther
         self.image_mean = torch.zeros(1)
+        self.most_cells = most_cells
+        self.computed: list[list[float]] = []
 
     def to(self, device: torch.device) -> PixelNetwork:
         return self
@@ -44,6 +52,10 @@ class PixelNetwork:
 
     def standardize(self, image: Tensor, aux: Tensor | None) -> tuple[Tensor, Tensor]:
         assert aux is not None
+        first = self.input_size // 2
+        self.computed.append(image[:, 0, first, first].tolist())
+        if self.most_cells is not None and len(image) > self.most_cells:
+            raise torch.OutOfMemoryError("CUDA out of memory")
         return image, aux
 
     def near(self, values: Tensor) -> Tensor:
@@ -76,15 +88,8 @@ class PixelNetwork:
         return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
 
 
-def make_engine(network: object, device: str = "cpu", *, stride: int = 1) -> Engine:
-    return Engine(cast("S2Fin", network), torch.device(device), stride=stride)
-
-
-def in_batches(engine: Engine, at_once: int) -> Engine:
-    """Let an engine on the CPU compute as on other devices, so many cells at once."""
-    engine.cells_at_once = at_once
-    engine._cell_by_cell = lambda images, cells, wanted: engine._in_batches(images, cells)  # type: ignore[method-assign]
-    return engine
+def make_engine(network: object, device: str = "cpu", *, stride: int = 1, cells_at_once: int | None = None) -> Engine:
+    return Engine(cast("S2Fin", network), torch.device(device), stride=stride, cells_at_once=cells_at_once)
 
 
 def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: int) -> NDArray[np.int64]:
@@ -96,7 +101,7 @@ def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: in
         for col in range(0, width, tile_size):
             h, w = min(tile_size, height - row), min(tile_size, width - col)
             part = torch.from_numpy(padded[row : row + h + 2 * engine.margin, col : col + w + 2 * engine.margin])[None]
-            probs = engine.predict(part, -part, torch.ones(h, w, dtype=torch.bool))
+            probs = engine.predict(Images(part, -part), torch.ones(h, w, dtype=torch.bool))
             assert probs.shape == (NUM_CLASSES, h, w)
             result[row : row + h, col : col + w] = probs.argmax(dim=0).numpy()
     return result
@@ -115,8 +120,7 @@ def test_a_network_that_sees_the_pixel_gives_the_image_back(
     height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int | None
 ) -> None:
     values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)
-    engine = make_engine(PixelNetwork(patch_size), stride=stride)
-    engine = engine if at_once is None else in_batches(engine, at_once)
+    engine = make_engine(PixelNetwork(patch_size), stride=stride, cells_at_once=at_once)
     assert np.array_equal(classify_in_tiles(engine, values, max(tile_size, 8)), values)
 
 
@@ -127,89 +131,85 @@ def test_strips_and_single_pixels(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 3])
-def test_cells_and_windows_without_a_valid_pixel_are_left_out(stride: int) -> None:
-    engine = make_engine(PixelNetwork(), stride=stride)
+def test_cells_and_windows_without_a_valid_pixel_are_skipped(stride: int) -> None:
+    network = PixelNetwork()
+    engine = make_engine(network, stride=stride)
     size = engine.cell_size
-    computed: list[list[int]] = []
-    predict_cells = engine._predict_cells
-
-    def watch(images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
-        computed.extend(cells)
-        return predict_cells(images, cells, wanted)
-
-    engine._predict_cells = watch  # type: ignore[method-assign]
     side = 2 * size + 2 * stride
-    values = torch.ones(1, side + 2 * engine.margin, side + 2 * engine.margin)
+    numbers = torch.arange(9.0).view(3, 3) % NUM_CLASSES
+    cells = numbers.repeat_interleave(size, 0).repeat_interleave(size, 1)
+    values = torch.nn.functional.pad(cells[None], (engine.margin,) * 4)[
+        :, : side + 2 * engine.margin, : side + 2 * engine.margin
+    ]
     valid = torch.zeros(side, side, dtype=torch.bool)
-    valid[0, 0] = valid[-1, size] = True
-    probs = engine.predict(values, -values, valid)
-    assert computed == [[0, 0], [2, 1]]
+    valid[0, size] = valid[-1, 0] = True
+    probs = engine.predict(Images(values, -values), valid)
+    assert network.computed == [[numbers[0, 1]], [numbers[2, 0]]]
     expected = torch.zeros(side, side)
-    expected[:stride, :stride] = expected[-stride:, size : size + stride] = 1
+    expected[:stride, size : size + stride] = expected[-stride:, :stride] = 1
     assert probs.sum(dim=0).allclose(expected)
-    nothing = engine.predict(values, -values, torch.zeros_like(valid))
+    assert probs[:, 0, size].argmax() == numbers[0, 1]
+    assert probs[:, -1, 0].argmax() == numbers[2, 0]
+    nothing = engine.predict(Images(values, -values), torch.zeros_like(valid))
     assert nothing.shape == (NUM_CLASSES, side, side)
     assert (nothing == 0).all()
+    assert len(network.computed) == 2
 
 
 def test_threads_give_what_one_thread_gives() -> None:
     network = make_network(in_channels=3, context_size=7)
-    image, aux = tile_for(network, 50, 37)
+    images = tile_for(network, 50, 37)
     valid = torch.rand(50, 37, generator=torch.Generator().manual_seed(0)) > 0.3
     engine, threads, results = make_engine(network, stride=3), torch.get_num_threads(), []
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            results.append(engine.predict(image, aux, valid))
+            results.append(engine.predict(images, valid))
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*results)
 
 
-def run_out_of_memory(engine: Engine, *, above: int) -> list[int]:
-    """Let the engine run out of memory for more cells than that; gives the batch sizes that it tries."""
-    tried: list[int] = []
-    predict_cells = engine._predict_cells
-
-    def fail(images: list[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
-        tried.append(len(cells))
-        if len(cells) > above:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return predict_cells(images, cells, wanted)
-
-    engine._predict_cells = fail  # type: ignore[method-assign]
-    return tried
-
-
 def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=(60, 60)).astype(np.float32)
-    engine = in_batches(make_engine(PixelNetwork()), 8)
-    tried = run_out_of_memory(engine, above=2)
+    network = PixelNetwork(most_cells=2)
+    engine = make_engine(network, cells_at_once=8)
     assert np.array_equal(classify_in_tiles(engine, values, 64), values)
-    assert tried == [8, 4, *[2] * 8]
+    assert [len(batch) for batch in network.computed] == [8, 4, *[2] * 8]
     assert engine.cells_at_once == 2
 
 
 def test_too_little_memory_for_one_cell_is_an_error_for_the_user() -> None:
-    engine = in_batches(make_engine(PixelNetwork()), 1)
-    run_out_of_memory(engine, above=0)
+    engine = make_engine(PixelNetwork(most_cells=0), cells_at_once=1)
     values = torch.ones(1, 1 + 2 * engine.margin, 1 + 2 * engine.margin)
-    with pytest.raises(S2finError, match=r"too little memory .* --device cpu"):
-        engine.predict(values, -values, torch.ones(1, 1, dtype=torch.bool))
+    with pytest.raises(S2finError, match=r"too little memory .* `device=\"cpu\"`"):
+        engine.predict(Images(values, -values), torch.ones(1, 1, dtype=torch.bool))
 
 
-def tile_for(network: S2Fin, height: int, width: int, *, seed: int = 0) -> tuple[Tensor, Tensor | None]:
+def test_an_error_in_a_cell_leaves_torch_its_threads() -> None:
+    values = torch.ones(1, 60, 60)
+    engine, threads = make_engine(PixelNetwork(most_cells=0)), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(torch.OutOfMemoryError):
+            engine.predict(Images(values, -values), torch.ones(48, 48, dtype=torch.bool))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
+def tile_for(network: S2Fin, height: int, width: int, *, seed: int = 0) -> Images[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     shape = (height + network.input_size - 1, width + network.input_size - 1)
     image = torch.randn(network.cfg.in_channels, *shape, generator=generator) * 50 + 150
     aux = torch.randn(network.cfg.aux_channels, *shape, generator=generator) * 5
     for row, col in ((3, 4), (network.input_size // 2 + 2, network.input_size // 2 + 5)):
         image[:, row, col] = torch.nan
-    return image, None if network.cfg.aux_from_image else aux
+    return Images(image, None if network.cfg.aux_from_image else aux)
 
 
-def patch_by_patch(network: S2Fin, image: Tensor, aux: Tensor | None) -> Tensor:
+def patch_by_patch(network: S2Fin, images: Images[Tensor]) -> Tensor:
     """Probabilities (classes, h, w) from explicit patches around each pixel."""
     size = network.input_size
 
@@ -218,8 +218,8 @@ def patch_by_patch(network: S2Fin, image: Tensor, aux: Tensor | None) -> Tensor:
         return windows.permute(1, 2, 0, 3, 4).flatten(0, 1).contiguous()
 
     with torch.inference_mode():
-        logits = network(patches(image), None if aux is None else patches(aux))
-    height, width = (side - size + 1 for side in image.shape[1:])
+        logits = network(*images.map(patches))
+    height, width = (side - size + 1 for side in images.image.shape[1:])
     return cast("Tensor", logits.softmax(dim=1)).view(height, width, -1).permute(2, 0, 1)
 
 
@@ -244,9 +244,9 @@ def make_network(**changes: Any) -> S2Fin:
 )
 def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> None:
     network = make_network(**changes)
-    image, aux = tile_for(network, 21, 18)
-    probs = make_engine(network).predict(image, aux, torch.ones(21, 18, dtype=torch.bool))
-    expected = patch_by_patch(network, image, aux)
+    images = tile_for(network, 21, 18)
+    probs = make_engine(network).predict(images, torch.ones(21, 18, dtype=torch.bool))
+    expected = patch_by_patch(network, images)
     assert probs.std() > 0.01
     assert (probs - expected).abs().max() < 1e-5
 
@@ -260,13 +260,12 @@ def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_bl
     for parameter in network.head.of_pixel.parameters():  # so that pixels of a block differ clearly
         torch.nn.init.normal_(parameter, std=0.2)
     side, half = 2 * stride, network.input_size // 2
-    image, aux = tile_for(network, side, side)
-    assert aux is not None
-    probs = make_engine(network, stride=stride).predict(image, aux, torch.ones(side, side, dtype=torch.bool))
+    images = tile_for(network, side, side)
+    probs = make_engine(network, stride=stride).predict(images, torch.ones(side, side, dtype=torch.bool))
     with torch.inference_mode():
         for row, col in ((0, 0), (stride, 0), (0, stride), (stride, stride)):
             top, left = row + stride // 2, col + stride // 2
-            patch = (part[None, :, top : top + 2 * half + 1, left : left + 2 * half + 1] for part in (image, aux))
+            patch = (part[None, :, top : top + 2 * half + 1, left : left + 2 * half + 1] for part in images.parts())
             x, a = network.standardize(*patch)
             parts = network.near(x), network.near(a), network.context(x, a)
             logits = network.classify_parts(*parts, network.block(stride))
@@ -277,9 +276,9 @@ def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_bl
 
 def test_the_dense_result_of_the_trained_model_is_the_one_patch_by_patch(model: Path) -> None:
     network, _ = read_model(model)
-    image, aux = tile_for(network, 16, 20)
-    probs = make_engine(network).predict(image, aux, torch.ones(16, 20, dtype=torch.bool))
-    assert (probs - patch_by_patch(network, image, aux)).abs().max() < 1e-5
+    images = tile_for(network, 16, 20)
+    probs = make_engine(network).predict(images, torch.ones(16, 20, dtype=torch.bool))
+    assert (probs - patch_by_patch(network, images)).abs().max() < 1e-5
 
 
 def test_the_margin_is_what_the_patch_and_the_context_of_its_pixels_need() -> None:
@@ -301,11 +300,10 @@ def test_a_device_with_less_free_memory_computes_fewer_cells_at_once(free: int, 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("patch_size", [5, 11])
 def test_cuda_and_cpu_agree(patch_size: int) -> None:
-    image, aux = tile_for(make_network(patch_size=patch_size), 40, 37)
+    images = tile_for(make_network(patch_size=patch_size), 40, 37)
     valid = torch.ones(40, 37, dtype=torch.bool)
     on_cpu, on_cuda = (
-        make_engine(make_network(patch_size=patch_size), device).predict(image, aux, valid)
-        for device in ("cpu", "cuda")
+        make_engine(make_network(patch_size=patch_size), device).predict(images, valid) for device in ("cpu", "cuda")
     )
     assert (on_cpu - on_cuda).abs().max() < 5e-3  # CUDA may compute convolutions with ten bits of mantissa
     assert (on_cpu.argmax(dim=0) == on_cuda.argmax(dim=0)).float().mean() > 0.99
@@ -315,27 +313,25 @@ def test_cuda_and_cpu_agree(patch_size: int) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_tile_that_was_put_on_the_device_gives_what_it_gives_from_the_host() -> None:
     engine = make_engine(make_network(), "cuda", stride=3)
-    image, aux = tile_for(engine.network, 70, 61)
+    images = tile_for(engine.network, 70, 61)
     valid = torch.rand(70, 61) > 0.3
-    assert aux is not None
-    image_put, aux_put = engine.put(image), engine.put(aux)
-    assert image_put.device.type == aux_put.device.type == "cuda"
-    assert torch.equal(image_put.cpu().nan_to_num(-1), image.nan_to_num(-1))
-    assert torch.equal(engine.predict(image_put, aux_put, valid), engine.predict(image, aux, valid))
+    there = images.map(engine.put)
+    assert [part.device.type for part in there.parts()] == ["cuda", "cuda"]
+    assert torch.equal(there.image.cpu().nan_to_num(-1), images.image.nan_to_num(-1))
+    assert torch.equal(engine.predict(there, valid), engine.predict(images, valid))
 
 
 def test_values_stay_where_they_are_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = make_engine(PixelNetwork())
     values = torch.ones(1, 20, 20)
-    assert engine.put(values) is values  # it computes there
+    assert make_engine(PixelNetwork()).put(values) is values  # it computes there
 
     def no_room(self: Tensor) -> Tensor:
         raise torch.OutOfMemoryError
 
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"a stream on {device}")
     monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     monkeypatch.setattr(Tensor, "pin_memory", no_room)
-    engine._copying = cast("Any", "a stream")
-    assert engine.put(values) is values
+    assert make_engine(PixelNetwork(), "cuda", cells_at_once=1).put(values) is values
 
 
 def test_a_tile_is_padded_on_the_cpu_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,13 @@ from s2fin_cli.stack.stack import Stack
 from s2fin_cli.workflows.classify import classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster
+from tests.predictors import ValuePredictor
 from tests.scenes import SHAPE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from tests.scenes import Scene
 
@@ -58,20 +58,12 @@ def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path
     assert expected[:, rows, cols].std(axis=1).min() > 0.1, "they are not all alike"
 
 
-def test_no_more_is_computed_than_they_need(scene: Scene, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_computed_than_they_need(scene: Scene) -> None:
     """Each tile that any of them lies in once, and there no pixel but theirs: the engine leaves out all other cells."""
-    engine = Engine(read_model(model)[0], torch.device("cpu"), stride=1)
-    computed: list[Tensor] = []
-    predict = engine.predict
-
-    def watch(image: Tensor, aux: Tensor | None, valid: Tensor) -> Tensor:
-        computed.append(valid)
-        return predict(image, aux, valid)
-
-    monkeypatch.setattr(engine, "predict", watch)
+    predictor = ValuePredictor(1024)
     rows, cols = scattered()
-    predict_pixels(engine, stack_of(scene), rows, cols)
-    side = CELLS_A_SIDE * engine.cell_size
+    predict_pixels(predictor, stack_of(scene), rows, cols)
+    side, computed = CELLS_A_SIDE * predictor.cell_size, predictor.asked
     assert len(computed) == len(set(zip(rows // side, cols // side, strict=True)))
     assert all(max(valid.shape) <= side for valid in computed)
     assert sum(int(valid.sum()) for valid in computed) == len(set(zip(rows, cols, strict=True)))

@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.windows import Window
 
-from s2fin_cli.inference.smoothing import RADIUS, UNLIKE, Smoother, smooth_all
+from s2fin_cli.geo.windows import clip
+from s2fin_cli.inference.smoothing import RADIUS, UNLIKE, Prediction, Smoother, smooth_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,13 +50,18 @@ def test_the_formula(shape: tuple[int, int]) -> None:
 
 def in_tiles(parts: tuple[torch.Tensor, ...], tile_shape: tuple[int, int]) -> torch.Tensor:
     probs, guide, valid = parts
-    (height, width), smoother = valid.shape, Smoother(tuple(valid.shape))  # type: ignore[arg-type]
+    height, width = valid.shape
+    extent = Window(3, 5, width, height)
+    smoother = Smoother(extent, guide=lambda images: images.image)
     result, times = torch.zeros_like(probs), torch.zeros(height, width)
     for row in range(0, height, tile_shape[0]):
         for col in range(0, width, tile_shape[1]):
             here = (slice(row, row + tile_shape[0]), slice(col, col + tile_shape[1]))
-            for top, left, done, inside in smoother.add(row, col, probs[:, *here], guide[:, *here], valid[here]):
-                there = (slice(top, top + inside.shape[0]), slice(left, left + inside.shape[1]))
+            window = Window(3 + col, 5 + row, valid[here].shape[1], valid[here].shape[0])
+            added = Prediction(window, probs[:, *here], valid[here])
+            smoothed = smoother.add(added, guide[:, *here]) if valid[here].any() else smoother.skip(window)
+            for placed, done, inside in smoothed:
+                there = clip(placed, extent)[0].toslices()
                 result[:, *there] = done
                 times[there] += 1
                 assert torch.equal(inside, valid[there])
@@ -68,9 +75,10 @@ def in_tiles(parts: tuple[torch.Tensor, ...], tile_shape: tuple[int, int]) -> to
     st.tuples(st.integers(1, 30), st.integers(1, 30)),
     st.tuples(st.integers(1, 33), st.integers(1, 33)),
     st.integers(0, 5),
+    st.sampled_from([0.1, 0.9, 0.99]),
 )
-def test_tiles_do_not_matter(shape: tuple[int, int], tile_shape: tuple[int, int], seed: int) -> None:
-    parts = random_raster(shape, seed=seed)
+def test_tiles_do_not_matter(shape: tuple[int, int], tile_shape: tuple[int, int], seed: int, holes: float) -> None:
+    parts = random_raster(shape, seed=seed, holes=holes)
     assert torch.equal(in_tiles(parts, tile_shape), smooth_all(*parts))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.model.file import read_model
@@ -841,9 +842,8 @@ def test_pixels_of_cells_have_the_answers_of_the_engine_and_of_patches(
     assert (logits - patch_by_patch(network, exact)).abs().max() < 1e-4
     with stack.open() as opened:
         tile = opened.read(stack.grid.window, halo=margin)
-    aux = None if tile.images.aux is None else torch.from_numpy(tile.images.aux)
     valid = torch.ones(60, 70, dtype=torch.bool)
-    probs = Engine(network, torch.device("cpu"), stride=1).predict(torch.from_numpy(tile.images.image), aux, valid)
+    probs = Engine(network, torch.device("cpu"), stride=1).predict(tile.images.map(torch.from_numpy), valid)
     assert probs.std() > 0.01
     assert (logits.softmax(dim=1) - probs[:, rows, cols].T).abs().max() < 1e-5
 
@@ -862,8 +862,8 @@ def test_blocks_have_the_answers_of_the_engine(block_size: int) -> None:
     for window, own in enumerate(probs):
         cell, row, col = (int(part[window]) for part in windows)
         square = (cell, slice(None), slice(row, row + side), slice(col, col + side))
-        tile = torch.from_numpy(cells.image[square]), torch.from_numpy(cells.aux[square])
-        told = engine.predict(*tile, torch.ones(block_size, block_size, dtype=torch.bool))
+        tile = Images(torch.from_numpy(cells.image[square]), torch.from_numpy(cells.aux[square]))
+        told = engine.predict(tile, torch.ones(block_size, block_size, dtype=torch.bool))
         assert (own.T.view(2, block_size, block_size) - told).abs().max() < 1e-5
 
 

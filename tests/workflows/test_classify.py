@@ -19,7 +19,6 @@ from s2fin_cli.core.classes import LandCoverClass
 from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, S2finError, UsageError
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.engine import Engine
-from s2fin_cli.inference.outputs import Outputs
 from s2fin_cli.inference.prior import read_prior
 from s2fin_cli.inference.smoothing import guide_of, smooth_all
 from s2fin_cli.model.file import read_info, read_model
@@ -27,6 +26,7 @@ from s2fin_cli.raster.classmap import read_class_names
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult, classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.outputs import Outputs
 from s2fin_cli.workflows.train import train
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_scene
@@ -197,8 +197,7 @@ def test_smoothing_takes_speckle_and_leaves_no_data(scene: Scene, model: Path, t
     stack = stack_of(InputOptions(hsi=str(hsi), lidar=str(scene.lidar)))
     with stack.open() as opened:
         tile = opened.read(stack.grid.window)
-    assert tile.images.aux is not None
-    guide = guide_of(network, torch.from_numpy(tile.images.image), torch.from_numpy(tile.images.aux))
+    guide = guide_of(network.standardizer, tile.images.map(torch.from_numpy))
     expected = smooth_all(torch.from_numpy(np.nan_to_num(plain)), guide, torch.from_numpy(valid)).numpy()
     assert np.array_equal(np.where(valid, expected, np.nan), smoothed, equal_nan=True)
     assert not np.array_equal(plain, smoothed, equal_nan=True)
@@ -254,12 +253,12 @@ def test_a_class_of_a_prior_is_a_name_or_else_a_number() -> None:
 @pytest.mark.parametrize(
     ("prior", "message"),
     [
-        (["lava=3"], "--prior names 'lava', which is no class of the model; known are: water, trees, bare"),
-        (["4=3"], "--prior names '4', which is no class of the model"),
-        (["water=30", "1=30"], "--prior names 'water' twice"),
-        (["water=70", "trees=40"], "--prior gives 110 % in all, which leaves nothing for 'bare'; give "),
-        (["water=100"], "--prior gives 100 % in all, which leaves nothing for 'trees', 'bare'; give "),
-        (["water=50", "trees=20", "bare=20"], "--prior gives 90 % in all; it must be 100, as every class is named"),
+        (["lava=3"], "`prior` names 'lava', which is no class of the model; known are: water, trees, bare"),
+        (["4=3"], "`prior` names '4', which is no class of the model"),
+        (["water=30", "1=30"], "`prior` names 'water' twice"),
+        (["water=70", "trees=40"], "`prior` gives 110 % in all, which leaves nothing for 'bare'; give "),
+        (["water=100"], "`prior` gives 100 % in all, which leaves nothing for 'trees', 'bare'; give "),
+        (["water=50", "trees=20", "bare=20"], "`prior` gives 90 % in all; it must be 100, as every class is named"),
     ],
 )
 def test_a_prior_that_cannot_be(prior: list[str], message: str) -> None:
@@ -287,7 +286,7 @@ def test_a_window_may_serve_one_pixel_or_as_many_as_the_model_was_trained_for(
         maps[stride] = read_raster(outputs.confidence)
     largest = strides[-1]
     assert [stride for stride in strides if np.array_equal(maps[None], maps[stride])] == [largest], "the default"
-    with pytest.raises(UsageError, match=f"--stride is 7, and the model was trained for at most {largest}"):
+    with pytest.raises(UsageError, match=f"`stride` is 7, and the model was trained for at most {largest}"):
         run_classify(scene, model, tmp_path / "map.tif", stride=7)
 
 
@@ -532,7 +531,7 @@ def test_what_an_earlier_map_left_is_told_of(
     caplog.clear()
     run_classify(scene, model, tmp_path / "map.tif", overwrite=True, vector=False)
     for name in ("map.gpkg", "map.json"):
-        assert f"{tmp_path / name} is there from before and is not of the new map" in caplog.text
+        assert f"{tmp_path / name} was left by an earlier map and does not belong to the new one" in caplog.text
         assert (tmp_path / name).exists()
 
 

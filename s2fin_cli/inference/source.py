@@ -1,0 +1,166 @@
+"""The source: the tiles of a part of a stack, planned, read ahead of the computing, and put where it computes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import rasterio.windows
+import torch
+from rasterio.windows import Window
+
+from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
+from s2fin_cli.inference.background import ahead
+from s2fin_cli.inference.smoothing import around
+from s2fin_cli.raster.read import MOST_CACHE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from s2fin_cli.core.images import Images
+    from s2fin_cli.inference.engine import Predictor
+    from s2fin_cli.stack.stack import OpenStack, Stack, Tile
+
+#: Pixels a side of a tile by type of device. The storage blocks of a large tile are decoded side by side, by the many
+#: cores that there are beside a CUDA device, but it takes much memory.
+TILE_SIZES = {"cpu": 256, "cuda": 640}
+#: Most bytes of decoded storage blocks that are kept, by type of device.
+CACHES = {"cpu": MOST_CACHE, "cuda": 1 << 30}
+
+
+class PlannedTile(NamedTuple):
+    """A tile, and whether any of it has to be classified."""
+
+    window: Window
+    is_wanted: bool
+
+
+@dataclass(frozen=True)
+class LoadedTile:
+    """A tile with its values.
+
+    Attributes:
+        window: where it lies in the stack's grid.
+        images: raw values (bands, height + 2 margin, width + 2 margin) where the predictor computes.
+        valid: (height, width), the pixels to classify, on the CPU.
+    """
+
+    window: Window
+    images: Images[Tensor]
+    valid: Tensor
+
+
+class Source(Protocol):
+    """Gives tiles to classify."""
+
+    @property
+    def extent(self) -> Window:
+        """What the tiles cover."""
+
+    @property
+    def tiles(self) -> Sequence[PlannedTile]:
+        """All tiles, row by row."""
+
+    def load(self) -> AbstractContextManager[Iterator[LoadedTile]]:
+        """Open the source: the tiles that are wanted, in order."""
+
+
+class StackSource:
+    """Tiles of a stack that cover a window of its grid; a `Source`.
+
+    They are made of whole cells of the predictor, aligned to the raster, so that the map depends neither on the tiles'
+    size nor on the window nor on the area of interest.
+
+    Attributes:
+        extent: what the tiles cover: the window, the surroundings that smoothing needs, and the rest of their cells.
+        tiles: all tiles, row by row.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        predictor: Predictor,
+        *,
+        window: Window | None = None,
+        tile_size: int | None = None,
+        reach: int = 0,
+    ) -> None:
+        """Plan the tiles; nothing is read.
+
+        Args:
+            stack: the stack.
+            predictor: what the tiles are for.
+            window: the part of the grid to classify; None is all that is of interest, `Stack.extent`.
+            tile_size: pixels a side of a tile; None chooses by the predictor's device.
+            reach: pixels around those of interest that have to be classified too, because smoothing looks at them.
+        """
+        kind = predictor.device.type
+        self._stack, self._predictor, self._reach, self._cache = stack, predictor, reach, CACHES[kind]
+        self._window = None if window is None or window == stack.extent else window
+        shape, unit = stack.grid.shape, predictor.cell_size
+        self.extent = aligned(grown(window or stack.extent, shape, by=reach), shape, unit=unit)
+        covered, offset = (self.extent.height, self.extent.width), (self.extent.row_off, self.extent.col_off)
+        tile_shape = tile_shape_for(
+            stack.image.finest.block_shape,
+            covered,
+            size=tile_size or TILE_SIZES[kind],
+            unit=unit,
+            halo=predictor.margin,
+            kept=stack.kept_blocks(self._cache),
+        )
+        windows = iter_tiles(covered, tile_shape, offset=offset)
+        self.tiles = [PlannedTile(tile, self._is_wanted(tile)) for tile in windows]
+
+    def _is_wanted(self, tile: Window) -> bool:
+        area, shape = self._stack.area, self._stack.grid.shape
+        return area is None or bool(area.mask(grown(tile, shape, by=self._reach)).any())
+
+    @contextlib.contextmanager
+    def load(self) -> Iterator[Iterator[LoadedTile]]:
+        """Open the stack: the tiles that are wanted, in order, the next one always being read.
+
+        For a CUDA device it is copied there as well meanwhile.
+        """
+        wanted = [tile.window for tile in self.tiles if tile.is_wanted]
+        rows = self.tiles[0].window.height + 2 * self._predictor.margin
+        with self._stack.open(rows=rows, most_cache=self._cache) as opened:
+            read = functools.partial(self._read, opened)
+            with contextlib.closing(ahead(read, wanted)) as tiles:
+                if self._predictor.device.type == "cpu":
+                    yield map(self._put, tiles)
+                    return
+                with contextlib.closing(ahead(self._put, tiles)) as loaded:
+                    yield loaded
+
+    def _read(self, opened: OpenStack, window: Window) -> tuple[Window, Tile]:
+        return window, opened.read(window, halo=self._predictor.margin)
+
+    def _put(self, read: tuple[Window, Tile]) -> LoadedTile:
+        """Put a tile's values where the predictor computes, and tell which of its pixels to classify."""
+        window, tile = read
+        margin = self._predictor.margin
+        valid = torch.from_numpy(tile.has_data)
+        inside = self._inside(window, tile)
+        if inside is not None:
+            valid = valid & around(torch.from_numpy(inside), self._reach)
+        images = tile.images.map(lambda part: self._predictor.put(torch.from_numpy(part)))
+        return LoadedTile(window, images, valid[margin:-margin, margin:-margin])
+
+    def _inside(self, window: Window, tile: Tile) -> NDArray[np.bool_] | None:
+        """Mask over a tile and its margin of what is of interest; None where all is."""
+        if self._window is None:
+            return tile.inside
+        margin, shape = self._predictor.margin, tile.images.image.shape[1:]
+        whole = Window(window.col_off - margin, window.row_off - margin, shape[1], shape[0])
+        inside = np.zeros(shape, dtype=bool)
+        if rasterio.windows.intersect(whole, self._window):
+            rows, cols = clip(whole, self._window)[1]
+            inside[rows, cols] = True
+        return inside if tile.inside is None else inside & tile.inside

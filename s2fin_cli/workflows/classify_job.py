@@ -1,0 +1,156 @@
+"""A classification before it begins: its inputs, model, options and outputs, read and checked together."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rasterio.crs import CRS
+from torch import Tensor
+
+from s2fin_cli.core.classes import map_encoding
+from s2fin_cli.core.device import keep_freed_memory, pick_device
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.files import check_outputs
+from s2fin_cli.core.images import Images
+from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.inference.engine import Engine, Predictor
+from s2fin_cli.inference.prior import apply_prior, read_prior
+from s2fin_cli.inference.sinks import Cropped, Sink
+from s2fin_cli.inference.smoothing import RADIUS, Smoother, guide_of
+from s2fin_cli.inference.source import StackSource
+from s2fin_cli.inference.tiles import classify_tiles
+from s2fin_cli.model.file import find_model, read_model
+from s2fin_cli.model.fit import check_values, fit_stack
+from s2fin_cli.raster.classmap import RasterFormat, check_format
+from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
+from s2fin_cli.vector.write import check_vector_crs
+from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.outputs import SCALED, Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rasterio.windows import Window
+
+    from s2fin_cli.model.info import ModelInfo
+    from s2fin_cli.stack.stack import Stack
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
+
+logger = logging.getLogger(__name__)
+
+#: The user is warned if a map's resolution differs from the training image's by more than this factor.
+RESOLUTION_FACTOR = 1.25
+
+
+@dataclass(frozen=True)
+class ClassifyJob:
+    """A classification that was checked and can begin; nothing is written yet.
+
+    Attributes:
+        options: its options.
+        outputs: the files that it writes.
+        model_path: the model file.
+        info: what the model file says about the model.
+        stack: what is classified, fitted to the model.
+        predictor: the model's network, ready to compute.
+        stride: pixels from one of the network's windows to the next.
+        guide: gives what smoothing compares the pixels of a tile by, see `smoothing.guide_of`.
+    """
+
+    options: ClassifyOptions
+    outputs: Outputs
+    model_path: Path
+    info: ModelInfo
+    stack: Stack
+    predictor: Predictor
+    stride: int
+    guide: Callable[[Images[Tensor]], Tensor]
+
+    @property
+    def class_ids(self) -> list[int]:
+        """Ids of the model's classes, in the order of the probabilities."""
+        return [c.id for c in self.info.classes]
+
+    def classify(self, sinks: Sequence[Sink], *, window: Window | None = None, progress: Progress = silent) -> None:
+        """Classify a part of the stack into sinks.
+
+        Args:
+            sinks: they cover the window; pixels outside the area of interest reach them as not valid.
+            window: the part of the stack's grid; None is all that is of interest.
+            progress: told after each tile.
+        """
+        smooth = self.options.smooth
+        source = StackSource(
+            self.stack,
+            self.predictor,
+            window=window,
+            tile_size=self.options.tile_size,
+            reach=RADIUS if smooth else 0,
+        )
+        sink = Cropped(window or self.stack.extent, self.stack.area, sinks)
+        smoother = Smoother(source.extent, self.guide) if smooth else None
+        classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
+
+
+def prepare(options: ClassifyOptions) -> ClassifyJob:
+    """Read the model, look at the inputs, and check that they and the options go together.
+
+    Raises:
+        S2finError: something is wrong with the inputs, the model or options, or an output cannot be written.
+    """
+    outputs = Outputs.of(options)
+    model_path = find_model(options.model)
+    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
+    network, info = read_model(model_path)
+    _check_formats(outputs, info, options)
+    _check_stride(options.stride, network.cfg.block_size)
+    if options.prior:
+        apply_prior(network, read_prior(options.prior, info.classes))
+    precision = getattr(torch, options.precision)
+    engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
+    stack = fit_stack(info, stack_of(options))
+    if outputs.polygons is not None:
+        check_vector_crs(outputs.polygons, stack.grid)
+    if options.simplify is not None:
+        stack.grid.check_distance(options.simplify, "simplify")
+    _check_scene(info, stack)
+    keep_freed_memory()  # only now: what was looked at so far is not needed again
+    guide = functools.partial(guide_of, network.standardizer)
+    return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide)
+
+
+def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) -> None:
+    """Refuse options that the rasters cannot be written with, before any work is done."""
+    fmt, class_ids = RasterFormat.of(options.format, options.co), [c.id for c in info.classes]
+    dtype, nodata = map_encoding(class_ids)
+    check_format(fmt, count=1, dtype=dtype, values=[nodata, *class_ids])
+    stored = SCALED["dtype"] if options.scaled else "float32"
+    for path, count in ((outputs.confidence, 1), (outputs.probabilities, len(class_ids))):
+        if path is not None:
+            check_format(fmt, count=count, dtype=stored)
+
+
+def _check_stride(stride: int | None, largest: int) -> None:
+    """Refuse a stride that the model was not trained for."""
+    if stride is not None and stride > largest:
+        raise UsageError(f"`stride` is {stride}, and the model was trained for at most {largest}; use that or less")
+
+
+def _check_scene(info: ModelInfo, stack: Stack) -> None:
+    """Compare the scene with the one that the model was trained on."""
+    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES, few_tiles=True))
+    for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
+        check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
+    same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
+    factor = max(max(a / b, b / a) for a, b in zip(info.res, stack.grid.res, strict=True))
+    if same_crs and factor > RESOLUTION_FACTOR:
+        logger.warning(
+            "the model was trained on pixels of %.6g x %.6g and these have %.6g x %.6g: textures will look different",
+            *info.res, *stack.grid.res,
+        )  # fmt: skip

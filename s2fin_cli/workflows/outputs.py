@@ -1,0 +1,69 @@
+"""The files of one classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.raster.classmap import check_raster_path
+from s2fin_cli.vector.write import check_vector_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s2fin_cli.core.options import MapOptions, StrPath
+
+
+#: How scaled probabilities are stored: 250 is 1.
+SCALED: dict[str, Any] = {"dtype": "uint8", "nodata": 255, "scale": 0.004}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one classification, None for those that are not asked for."""
+
+    map: Path
+    style: Path
+    polygons: Path | None
+    confidence: Path | None
+    probabilities: Path | None
+    stac: Path | None
+
+    @classmethod
+    def of(cls, options: MapOptions) -> Outputs:
+        """The files that options ask for.
+
+        Raises:
+            UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
+        """
+        class_map = Path(options.output)
+        check_raster_path(class_map)
+        polygons = (_path(options.polygons) or class_map.with_suffix(".gpkg")) if options.vector else None
+        if polygons is not None:
+            check_vector_path(polygons)
+        others = (_path(options.confidence), _path(options.probabilities))
+        for path in others:
+            if path is not None:
+                check_raster_path(path)
+        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None)
+        return replace(found, stac=found.stac_beside) if options.stac else found
+
+    @property
+    def stac_beside(self) -> Path:
+        """Where a STAC item of the map lies if there is one."""
+        return self.map.with_suffix(".json")
+
+    @property
+    def wanted(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in vars(self).values() if path is not None]
+
+    def at(self, places: Sequence[Path]) -> Outputs:
+        """The same files at other places, which are in the order of `wanted`."""
+        moved = dict(zip(self.wanted, places, strict=True))
+        return replace(self, **{name: moved[path] for name, path in vars(self).items() if path is not None})
+
+
+def _path(given: StrPath | None) -> Path | None:
+    return None if given is None else Path(given)
