@@ -58,7 +58,7 @@ from s2fin_cli.inference.prior import apply_prior
 from s2fin_cli.inference.smoothing import around, guide_of, smooth_all
 from s2fin_cli.model.file import read_model
 from s2fin_cli.model.fit import fit_stack
-from s2fin_cli.raster.read import without_georeferencing_warning
+from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.training.loop import TrainingSet
 from s2fin_cli.workflows import train as pipeline

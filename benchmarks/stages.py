@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from s2fin_cli.raster.read import MOST_CACHE, WindowReader
+from s2fin_cli.raster.opening import MOST_CACHE
+from s2fin_cli.raster.readers import WindowReader
 from s2fin_cli.stack.stack import ROWS, OpenStack, Stack
 from s2fin_cli.workflows.classify import open_sinks, write_map_polygons
 from s2fin_cli.workflows.classify_job import prepare

@@ -50,14 +50,15 @@ def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive i
     return add
 
 
-def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
+def _image_options() -> dict[str, Callable[[Command], Command]]:
     texts = {name: modality.help for name, modality in MODALITIES.items()}
     texts[next(reversed(texts))] += f" {SEVERAL_FILES}"
-    images = {
-        name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in texts.items()
-    }
+    return {name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in texts.items()}
+
+
+def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
     return {
-        **images,
+        **_image_options(),
         "bidx": click.option(
             "-b",
             "--bidx",

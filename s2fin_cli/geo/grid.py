@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,18 +14,20 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS as ProjCRS
 from pyproj import Geod
-from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
 from rasterio.coords import BoundingBox
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_geom
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.geo.surface import Places, Plane, Surface, surface_of
+from s2fin_cli.core.gdal import GDAL_ERRORS
+from s2fin_cli.geo.crs import base_crs, crs_name, horizontal, metres_of_unit
+from s2fin_cli.geo.places import Places
+from s2fin_cli.geo.surface import Plane, Surface, surface_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 #: A longer distance in a geographic CRS was meant in another unit; and how long a degree of latitude is, about.
 LARGEST_DEGREES, METRES_OF_DEGREE = 1.0, 111_320
@@ -132,7 +132,7 @@ class Grid:
             found = transform_geom(
                 self.crs, "EPSG:4326", shapely.geometry.mapping(outline), antimeridian_cutting=True, precision=7
             )
-        except (RasterioError, CPLE_BaseError):
+        except GDAL_ERRORS:
             return None
         oriented = shapely.orient_polygons(shapely.geometry.shape(found), exterior_cw=False)
         return dict(json.loads(shapely.to_geojson(oriented)))
@@ -185,7 +185,7 @@ class Grid:
         """What measures areas between columns and rows; of a geographic CRS only where it is a derived one."""
         crs = self._proj_crs
         assert crs is not None  # noqa: S101  the callers saw to it
-        unit = _metres_of_unit(crs)
+        unit = metres_of_unit(crs)
         base = None if crs.is_engineering else base_crs(crs)
         if base is None or base.ellipsoid is None:
             a, b, _, d, e, _ = self.transform[:6]
@@ -292,37 +292,3 @@ def _in_one_turn(outline: Any, turn: float) -> Any:
         if shapely.area(part) > 0:
             parts.append(shapely.transform(part, lambda coords, middle=middle: coords - np.array([middle, 0.0])))
     return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
-
-
-@functools.lru_cache(maxsize=32)
-def horizontal(crs: CRS) -> ProjCRS:
-    """A CRS as pyproj knows it, without heights."""
-    found = ProjCRS.from_user_input(crs.to_wkt())
-    while found.is_compound and found.sub_crs_list:
-        found = found.sub_crs_list[0]
-    return found.to_2d() if len(found.axis_info) > 2 and not found.is_geocentric else found
-
-
-def base_crs(crs: ProjCRS) -> ProjCRS:
-    """The geodetic CRS with a datum that a horizontal CRS is made of."""
-    while crs.source_crs is not None:
-        crs = crs.source_crs
-    return crs.geodetic_crs or crs
-
-
-def _metres_of_unit(crs: ProjCRS) -> float:
-    """Metres of a CRS unit, or radians where it is one of angles; NaN where an engineering CRS has another."""
-    axis = crs.axis_info[0] if crs.axis_info else None
-    if axis is None:
-        return 1.0
-    if crs.is_engineering and re.search(r"deg|rad|grad|gon", axis.unit_name or "", re.IGNORECASE):
-        return math.nan
-    return float(axis.unit_conversion_factor)
-
-
-def crs_name(crs: CRS) -> str:
-    """A short name of a CRS: its authority code where it has one, else the name in its WKT."""
-    authority = crs.to_authority()
-    if authority is not None:
-        return ":".join(authority)
-    return ProjCRS.from_user_input(crs.to_wkt()).name

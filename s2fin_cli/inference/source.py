@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
 from s2fin_cli.inference.background import ahead
 from s2fin_cli.inference.smoothing import around
-from s2fin_cli.raster.read import MOST_CACHE
+from s2fin_cli.raster.opening import MOST_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

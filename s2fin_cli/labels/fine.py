@@ -11,9 +11,10 @@ from affine import Affine
 from rasterio.io import MemoryFile
 
 from s2fin_cli.core.errors import RasterError
-from s2fin_cli.geo.transformation import resolution_on
-from s2fin_cli.geo.vrt import add_band, add_source, leave_out, name_of, new_vrt
-from s2fin_cli.raster.read import RasterInfo, open_raster
+from s2fin_cli.geo.extents import resolution_on
+from s2fin_cli.raster.info import RasterInfo
+from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.vrt import add_band, add_source, leave_out, name_of, new_vrt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,9 +25,7 @@ from s2fin_cli.core.errors import LabelError, shortened
 from s2fin_cli.labels.burning import Rings, burn_points, burn_polygons, windows_of
 from s2fin_cli.labels.classfield import class_field, number_classes
 from s2fin_cli.labels.rasters import STRIP_PIXELS, Found, counted, open_raster_labels
-from s2fin_cli.raster.read import (
-    read_info,
-)
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.vector.frames import MENDED
 from s2fin_cli.vector.geometries import mended_polygons
 from s2fin_cli.vector.kinds import is_vector

@@ -14,18 +14,15 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
 from s2fin_cli.core.errors import GeoreferencingError, LabelError, quoted, shortened
-from s2fin_cli.geo.transformation import Placed, check_transformable, check_without_crs, tell_of_accuracy
+from s2fin_cli.geo.accuracy import warn_of_inaccuracy
+from s2fin_cli.geo.extents import check_without_crs
+from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
 from s2fin_cli.raster.classmap import no_class_number, read_class_names
-from s2fin_cli.raster.read import (
-    LEAST_CACHE,
-    MOST_CACHE,
-    check_placed,
-    default_resampling,
-    environment,
-    open_on_grid,
-)
+from s2fin_cli.raster.info import check_placed
+from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
+from s2fin_cli.raster.warp import default_resampling, open_on_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +32,8 @@ if TYPE_CHECKING:
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.labels.labels import LabelRules
-    from s2fin_cli.raster.read import RasterInfo, WindowReader
+    from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.raster.readers import WindowReader
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +252,7 @@ def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
         return
     labels = Placed(info.src_path, info.src_path, info.grid.crs)
     check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
-    tell_of_accuracy(labels, grid)
+    warn_of_inaccuracy(labels, grid)
 
 
 def counted(class_ids: NDArray[np.int64]) -> dict[int, int]:

@@ -17,7 +17,6 @@ import rasterio.features
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError  # what it lets through of GDAL's own errors
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
@@ -25,12 +24,14 @@ from rasterio.io import MemoryFile
 from s2fin_cli.core.classes import MAX_CLASS_ID, LandCoverClass, check_class_ids, map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError, UsageError, quoted
 from s2fin_cli.core.formats import RASTER_SUFFIXES
+from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import plain_name
 from s2fin_cli.core.version import __version__
-from s2fin_cli.geo.vrt import as_vrt
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.raster.read import environment, is_nodata, open_raster, without_georeferencing_warning
+from s2fin_cli.raster.nodata import is_nodata
+from s2fin_cli.raster.opening import environment, open_raster, without_georeferencing_warning
 from s2fin_cli.raster.styles import xml_text
+from s2fin_cli.raster.vrt import as_vrt
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -135,7 +136,7 @@ def _tried(fmt: RasterFormat, probe: NDArray[Any]) -> tuple[NDArray[Any], list[s
                 side = dict.fromkeys(("width", "height", "blockxsize", "blockysize"), BLOCK_SIZE) | {"tiled": True}
                 with MemoryFile(ext=".tif") as tried:
                     tried.open(**{**profile, **side, **fmt.options}).close()
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
+    except (*GDAL_ERRORS, ValueError) as error:
         told.messages.append(str(error))
     finally:
         log.removeHandler(told)
@@ -387,7 +388,7 @@ def _check_whole(path: Path) -> None:
 def _as_os_error() -> Iterator[None]:
     try:
         yield
-    except (RasterioError, CPLE_BaseError, RasterError) as error:
+    except (*GDAL_ERRORS, RasterError) as error:
         raise OSError(f"{error.__cause__ or error}") from error
 
 
@@ -488,8 +489,7 @@ def _is_void(src: rasterio.DatasetReader, values: NDArray[Any], window: Window) 
         return np.zeros(values.shape, dtype=bool)
     void = np.asarray(src.read_masks(1, window=window) == 0)
     if src.nodata is not None and MaskFlags.nodata not in flags:
-        with np.errstate(over="ignore"):  # of a nodata value that the data type does not hold
-            void |= is_nodata(values, np.float32(src.nodata)) if values.dtype == np.float32 else values == src.nodata
+        void |= is_nodata(values, src.nodata, values.dtype.name)
     return void
 
 

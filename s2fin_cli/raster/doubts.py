@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 
 from s2fin_cli.core.errors import RasterError, quoted
-from s2fin_cli.geo.vrt import as_vrt
+from s2fin_cli.raster.vrt import as_vrt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

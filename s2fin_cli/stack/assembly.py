@@ -11,16 +11,11 @@ from rasterio.enums import Resampling
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, quoted
 from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
-from s2fin_cli.geo.grid import crs_name
-from s2fin_cli.geo.transformation import (
-    Placed,
-    bounds_on,
-    check_transformable,
-    check_without_crs,
-    share_covered,
-    tell_of_accuracy,
-)
-from s2fin_cli.raster.read import RasterInfo, check_placed, read_info
+from s2fin_cli.geo.accuracy import warn_of_inaccuracy
+from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.geo.extents import bounds_on, check_without_crs, share_covered
+from s2fin_cli.geo.transformation import Placed, check_transformable
+from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.stack.fill import Fill, Undeclared, Void, find_undeclared
 from s2fin_cli.stack.layer import Layer
@@ -263,4 +258,4 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
             "%s covers %.1f %% of %s; the rest of the map will have no data",
             other_name, 100 * covered, image_name,
         )  # fmt: skip
-    tell_of_accuracy(placed, grid)
+    warn_of_inaccuracy(placed, grid)

@@ -9,7 +9,7 @@ import numpy as np
 
 from s2fin_cli.core.errors import shortened
 from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.geo.transformation import resolution_on
+from s2fin_cli.geo.extents import resolution_on
 from s2fin_cli.raster.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.raster.read import RasterInfo
+    from s2fin_cli.raster.info import RasterInfo
 
 #: Metres of the units of heights, in lower case as files name them; others are left as they are.
 METRES = dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), 0.3048) | dict.fromkeys(

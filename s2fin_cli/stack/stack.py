@@ -17,14 +17,9 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
-from s2fin_cli.raster.read import (
-    LEAST_CACHE,
-    MOST_CACHE,
-    JoinedReader,
-    WindowReader,
-    environment,
-    open_on_grid,
-)
+from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
+from s2fin_cli.raster.readers import JoinedReader, WindowReader
+from s2fin_cli.raster.warp import open_on_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

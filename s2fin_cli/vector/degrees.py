@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from s2fin_cli.core.errors import quoted
-from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.sources import is_text_table
 
 if TYPE_CHECKING:

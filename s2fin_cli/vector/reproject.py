@@ -12,9 +12,10 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from s2fin_cli.core.errors import GeoreferencingError
-from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.accuracy import warn_of_inaccuracy
+from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.geo.segments import densified
-from s2fin_cli.geo.transformation import Placed, check_transformable, tell_of_accuracy
+from s2fin_cli.geo.transformation import Placed, check_transformable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, na
     check_transformable(placed, Placed("the image", "IMAGE", grid.crs))
     if own == grid.crs:
         return _on_longitudes(frame.geometry, grid)
-    tell_of_accuracy(placed, grid)
+    warn_of_inaccuracy(placed, grid)
     own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
     try:
         dense = densified(frame.geometry, grid)

@@ -8,7 +8,7 @@ from pathlib import Path
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.formats import VECTOR_SUFFIXES, suffixes_of
 from s2fin_cli.core.names import is_dataset_name
-from s2fin_cli.raster.read import open_raster
+from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.vector.texttables import names_places
 
 #: Suffixes of text tables; other text files are tables if their first line names coordinates.

@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 
 from s2fin_cli.core.errors import shortened
 from s2fin_cli.core.names import is_dataset_name
-from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.degrees import check_no_degrees
 from s2fin_cli.vector.frames import MENDED, features_of
 from s2fin_cli.vector.geometrytexts import TextGeometries, geometries_in

@@ -24,7 +24,9 @@ from rasterio.warp import transform
 from s2fin_cli.core.errors import GeoreferencingError, OutputError, UsageError
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, vector_format
 from s2fin_cli.core.names import vector_output_name
-from s2fin_cli.geo.transformation import SMALL_SHIFT_PX, describe_crs, is_engineering, why_not
+from s2fin_cli.geo.accuracy import SMALL_SHIFT_PX
+from s2fin_cli.geo.crs import describe_crs, is_engineering
+from s2fin_cli.geo.transformation import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

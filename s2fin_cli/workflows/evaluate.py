@@ -16,7 +16,8 @@ from s2fin_cli.geo.windows import iter_blocks
 from s2fin_cli.labels.classfield import find_name
 from s2fin_cli.labels.labels import LabelledPixels, LabelRules, Labels, open_labels
 from s2fin_cli.raster.classmap import iter_class_strips, read_class_ids, read_class_names, tally_classes
-from s2fin_cli.raster.read import RasterInfo, check_placed, open_raster, read_info
+from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
+from s2fin_cli.raster.opening import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.geo.grid import crs_name
+from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.stac import model_item_beside
 from s2fin_cli.raster.classmap import read_class_names
-from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.scaling import Scaling
 from s2fin_cli.stack.fill import find_undeclared
 from s2fin_cli.stack.layer import Layer

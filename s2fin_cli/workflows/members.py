@@ -14,7 +14,7 @@ from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.files import companions
 from s2fin_cli.core.names import followed, is_dataset_name, vector_name
 from s2fin_cli.core.virtual import local_file, sources_of
-from s2fin_cli.raster.read import open_raster
+from s2fin_cli.raster.opening import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

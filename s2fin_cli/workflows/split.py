@@ -19,8 +19,8 @@ from s2fin_cli.labels.labels import LabelledPixels, Labels, open_labels, rules_o
 from s2fin_cli.labels.splits import split_labels
 from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
 from s2fin_cli.raster.classmap import BLOCK_SIZE, RasterWriter, check_raster_path, create_class_map
+from s2fin_cli.raster.info import check_placed, read_info
 from s2fin_cli.raster.picture import map_panel, write_picture
-from s2fin_cli.raster.read import check_placed, read_info
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:

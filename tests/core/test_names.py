@@ -21,8 +21,10 @@ from s2fin_cli.core.files import staged
 from s2fin_cli.core.names import followed, gdal_name, is_dataset_name, plain_name
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import RasterFormat, create_class_map, read_class_names
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.picture import map_panel, write_picture
-from s2fin_cli.raster.read import open_on_grid, open_raster, read_info
+from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features
 from tests.files import write_raster, write_vector

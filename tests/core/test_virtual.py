@@ -15,7 +15,9 @@ from rasterio.vrt import WarpedVRT
 
 from s2fin_cli.core.errors import AreaError, RasterError
 from s2fin_cli.core.virtual import local_file, sources_of
-from s2fin_cli.raster.read import open_on_grid, open_raster, read_info
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.vector.read import read_features
 from tests.files import write_raster
 

@@ -16,7 +16,8 @@ from rasterio.transform import array_bounds
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.geo.grid import Grid, crs_name
+from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.geo.grid import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,11 +17,13 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from s2fin_cli.core.errors import GeoreferencingError
-from s2fin_cli.geo import transformation
+from s2fin_cli.geo.accuracy import warn_of_inaccuracy
+from s2fin_cli.geo.extents import bounds_on, share_covered
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.transformation import bounds_on, kernel_scale, share_covered
+from s2fin_cli.geo.transformation import Placed
+from s2fin_cli.geo.wrapping import kernel_scale
 from s2fin_cli.labels.labels import read_labels
-from s2fin_cli.raster.read import open_on_grid
+from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.write import check_vector_crs
@@ -231,7 +233,7 @@ def test_a_better_operation_that_is_not_installed_is_named(tmp_path: Path, caplo
     [(4.0, 2.0, logging.INFO), (4.0, 0.9, logging.WARNING), (25.0, 5.0, logging.WARNING), (25.0, 6.0, logging.INFO)],
 )
 def test_a_better_operation_is_a_warning_where_it_helps(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, best: float, better: float, level: int
+    caplog: pytest.LogCaptureFixture, best: float, better: float, level: int
 ) -> None:
     """By what PROJ says, as which files are installed differs: good to a pixel of 1 m, or five times as good."""
     file = SimpleNamespace(short_name="shift.tif", available=False)
@@ -239,10 +241,10 @@ def test_a_better_operation_is_a_warning_where_it_helps(
         transformers=[SimpleNamespace(accuracy=best, description="usual")],
         unavailable_operations=[SimpleNamespace(accuracy=better, name="better", grids=[file])],
     )
-    monkeypatch.setattr(transformation, "_operations", lambda *_: operations)
     grid = Grid(CRS.from_epsg(32614), Affine(1, 0, 600_000, 0, -1, 4.3e6), (60, 80))
     with caplog.at_level(logging.INFO):
-        transformation.tell_of_accuracy(transformation.Placed("dsm.tif", "dsm.tif", CRS.from_epsg(26914)), grid)
+        placed = Placed("dsm.tif", "dsm.tif", CRS.from_epsg(26914))
+        warn_of_inaccuracy(placed, grid, find_operations=lambda *_: operations)  # type: ignore[arg-type]
     assert [record.levelno for record in caplog.records] == [level]
     assert "pyproj sync --file shift.tif" in caplog.text
 
@@ -251,7 +253,7 @@ def test_realisations_of_one_datum_are_no_warning(caplog: pytest.LogCaptureFixtu
     """NAD83(2011) onto NAD83, between which PROJ has grids that no wheel comes with."""
     grid = Grid(CRS.from_epsg(26910), Affine(1, 0, 500_000, 0, -1, 4.2e6), (60, 80))
     with caplog.at_level(logging.INFO):
-        transformation.tell_of_accuracy(transformation.Placed("dsm.tif", "dsm.tif", CRS.from_epsg(6339)), grid)
+        warn_of_inaccuracy(Placed("dsm.tif", "dsm.tif", CRS.from_epsg(6339)), grid)
     assert not warnings_in(caplog)
 
 
@@ -260,7 +262,7 @@ def test_the_command_that_assigns_a_crs_quotes_names_with_blanks() -> None:
         (False, "gdal_edit.py -a_srs EPSG:32632 'my data/a.tif'"),
         (True, "ogr2ogr -a_srs EPSG:32632 OUT.gpkg 'my data/a.tif'"),
     ):
-        placed = transformation.Placed("a", "my data/a.tif", CRS.from_epsg(32632), is_vector)
+        placed = Placed("a", "my data/a.tif", CRS.from_epsg(32632), is_vector)
         assert placed.assign("EPSG:32632") == command
 
 

@@ -33,7 +33,7 @@ from s2fin_cli.labels.labels import (
     read_labels,
 )
 from s2fin_cli.raster.classmap import create_class_map
-from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.vector.texts import is_text
 from tests.files import write_raster, write_vector
 

@@ -26,7 +26,7 @@ from s2fin_cli.core.classes import LandCoverClass
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.model.file import read_item, read_model
 from s2fin_cli.model.stac import Written, class_objects, href, map_item, model_item
-from s2fin_cli.raster.read import read_info as read_raster_info
+from s2fin_cli.raster.info import read_info as read_raster_info
 from tests.files import write_raster
 
 if TYPE_CHECKING:

@@ -35,7 +35,9 @@ from s2fin_cli.raster.classmap import (
     read_class_names,
     sieved,
 )
-from s2fin_cli.raster.read import open_on_grid, read_info, without_georeferencing_warning
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.opening import without_georeferencing_warning
+from s2fin_cli.raster.warp import open_on_grid
 from tests.files import write_raster
 
 if TYPE_CHECKING:

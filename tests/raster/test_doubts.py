@@ -11,7 +11,8 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
-from s2fin_cli.raster.read import check_placed, read_info, without_georeferencing_warning
+from s2fin_cli.raster.info import check_placed, read_info
+from s2fin_cli.raster.opening import without_georeferencing_warning
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path)
     with without_georeferencing_warning(), rasterio.open(path, "r+") as dst:
         dst.update_tags(ns="RPC", **dict.fromkeys(names.split(), "1"), **dict.fromkeys(lists, " ".join(["1"] * 20)))
     info = read_info(path)
-    assert info.has_rpcs
+    assert info.rectified_by == "rpcs"
     with pytest.raises(GeoreferencingError, match=r"gdalwarp -rpc -to RPC_DEM=HEIGHTS\.tif"):
         check_placed(info, "--msi a.tif")
 

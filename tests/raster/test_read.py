@@ -24,13 +24,10 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
 from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.geo.extents import resolution_on, share_covered
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.geo.transformation import resolution_on, share_covered
-from s2fin_cli.raster.read import (
-    default_resampling,
-    open_on_grid,
-    read_info,
-)
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.warp import default_resampling, open_on_grid
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -66,7 +63,7 @@ def test_what_a_raster_says_about_itself(tmp_path: Path) -> None:
     assert (info.indexes, info.count, info.dtype, info.nodata, info.driver) == ((1, 2, 3), 3, "uint16", 0, "GTiff")
     assert info.band_names == ("", "red", "")
     assert info.wavelengths == pytest.approx((100, 200, 300))
-    assert not info.has_gcps
+    assert info.rectified_by is None
 
 
 def test_wavelengths_of_gdals_own_kind(tmp_path: Path) -> None:

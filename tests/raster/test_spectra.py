@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rasterio.shutil import copy
 
 from s2fin_cli.core.errors import RasterError
-from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.spectra import are_same_wavelengths, implausible_bands, match_wavelengths
 from s2fin_cli.stack.layer import Layer
 from tests.files import write_raster

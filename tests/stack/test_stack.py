@@ -19,7 +19,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
 from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.raster.read import LEAST_CACHE
+from s2fin_cli.raster.opening import LEAST_CACHE
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
 from tests.files import write_raster

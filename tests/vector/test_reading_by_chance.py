@@ -16,7 +16,7 @@ from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
 from s2fin_cli.core.options import InputOptions
-from s2fin_cli.raster.read import without_georeferencing_warning
+from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.stack.assembly import stack_of
 from tests.files import write_raster
 

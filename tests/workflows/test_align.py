@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 
 import s2fin_cli
-from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.stack.assembly import build_stack
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.scenes import SHAPE, make_heights, tiny_options

@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 
 from s2fin_cli.raster.classmap import read_class_names
-from s2fin_cli.raster.read import read_info
+from s2fin_cli.raster.info import read_info
 from tests.files import read_raster
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import scipy.io
 from affine import Affine
 
 from s2fin_cli.labels.labels import read_labels
-from s2fin_cli.raster.read import read_info, without_georeferencing_warning
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.opening import without_georeferencing_warning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,8 @@ from scipy.ndimage import maximum_filter
 from s2fin import S2FinConfig
 from s2fin_cli.labels.labels import read_labels
 from s2fin_cli.raster.classmap import read_class_names
-from s2fin_cli.raster.read import read_info, without_georeferencing_warning
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.workflows.options.split import SplitOptions
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 

@@ -1,0 +1,45 @@
+"""Bands that are marked as alpha: masks, or data."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+
+from s2fin_cli.geo.windows import spread_windows
+
+if TYPE_CHECKING:
+    pass
+logger = logging.getLogger(__name__)
+
+
+#: An alpha band holds data where it has more distinct values than this, and where a smaller share than this of its
+#: values above 0 are the highest of them: a mask is opaque nearly everywhere, but for soft edges.
+MASK_VALUES, OPAQUE_SHARE = 16, 0.5
+#: Windows of an alpha band that are looked at, and their pixels a side.
+ALPHA_WINDOWS, ALPHA_SIDE = 9, 128
+
+
+def alpha_roles(src: rasterio.DatasetReader) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """1-based numbers of the bands marked as alpha that are masks, and of those that hold data."""
+    marked = [i for i, role in zip(src.indexes, src.colorinterp, strict=True) if role == ColorInterp.alpha]
+    holds_data = {index: _holds_data(src, index) for index in marked}
+    return tuple(i for i in marked if not holds_data[i]), tuple(i for i in marked if holds_data[i])
+
+
+def _holds_data(src: rasterio.DatasetReader, index: int) -> bool:
+    """Whether a band has too many values for a mask, as one has that GDAL takes for alpha because it is the fourth."""
+    try:
+        parts = [src.read(index, window=w).ravel() for w in spread_windows(src.shape, ALPHA_SIDE, most=ALPHA_WINDOWS)]
+    except RasterioError:  # whoever reads it in earnest says what is wrong
+        return False
+    values = np.concatenate(parts)
+    values = values[values > 0]  # NaN is not
+    if not len(values):
+        return False
+    return len(np.unique(values)) > MASK_VALUES and float((values == values.max()).mean()) < OPAQUE_SHARE

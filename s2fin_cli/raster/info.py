@@ -1,0 +1,230 @@
+"""What a raster says about itself."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, quoted
+from s2fin_cli.geo.grid import Grid
+from s2fin_cli.raster.alpha import alpha_roles
+from s2fin_cli.raster.doubts import check_whole, find_doubts, is_lossy
+from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.spectra import read_bad_bands, read_wavelengths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+
+#: What may place the pixels of a raster without a transform, and how such a raster is rectified.
+RECTIFICATIONS = {
+    "gcps": ("ground control points", " with: gdalwarp -t_srs EPSG:CODE"),
+    "rpcs": (
+        "rational polynomial coefficients (RPC)",
+        ", with heights, by: gdalwarp -rpc -to RPC_DEM=HEIGHTS.tif -t_srs EPSG:CODE",
+    ),
+    "geolocation": ("arrays of longitudes and latitudes", " with: gdalwarp -geoloc -t_srs EPSG:CODE"),
+}
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What a raster says about itself.
+
+    Attributes:
+        src_path: as given, GDAL's virtual paths included.
+        grid: where its pixels lie.
+        indexes: 1-based numbers of the data bands; alpha bands that are masks are left out.
+        alpha_indexes: 1-based numbers of the alpha bands that are masks: they say where the others have data.
+        alpha_data_indexes: 1-based numbers of the data bands that are marked as alpha and hold too many values for a
+            mask.
+        dtype: data type of the first data band.
+        nodata: declared nodata value of the first data band, or None.
+        scales, offsets: of the data bands: a value is what is stored times the scale, plus the offset.
+        band_names: descriptions of the data bands, empty where there is none.
+        wavelengths: centre wavelengths in nanometres of the data bands, None of those of which none is known; None
+            where there is none at all.
+        bad_indexes: 1-based numbers of the data bands that the file declares bad.
+        driver: GDAL's short name of the format.
+        block_shape: (height, width) of what it is read by.
+        rectified_by: what it has to be rectified by before its pixels have a place, a key of `RECTIFICATIONS`; None
+            where a transform places them, or nothing does.
+        acquired: when it was taken, where the file says so.
+        colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
+        units: of the values of the data bands, as the file names them; empty where it does not.
+        doubts: what of it may not be meant, a sentence each.
+        has_mask: whether a mask or an alpha band says where it has data.
+        is_lossy: whether it is compressed in a way that changes values.
+    """
+
+    src_path: str
+    grid: Grid
+    indexes: tuple[int, ...]
+    alpha_indexes: tuple[int, ...]
+    dtype: str
+    nodata: float | None
+    band_names: tuple[str, ...]
+    wavelengths: tuple[float | None, ...] | None
+    bad_indexes: tuple[int, ...]
+    driver: str
+    block_shape: tuple[int, int]
+    rectified_by: str | None
+    acquired: datetime | None
+    alpha_data_indexes: tuple[int, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    colors: tuple[str, ...]
+    units: tuple[str, ...]
+    doubts: tuple[str, ...]
+    has_mask: bool
+    is_lossy: bool
+
+    @property
+    def count(self) -> int:
+        """Number of data bands."""
+        return len(self.indexes)
+
+
+def read_info(src_path: str | Path) -> RasterInfo:
+    """Read what a raster says about itself.
+
+    Raises:
+        RasterError: it is missing, not a raster, or its values are complex numbers.
+        GeoreferencingError: its transform gives its pixels no size.
+    """
+    with open_raster(src_path) as src:
+        alpha_indexes, alpha_data_indexes = alpha_roles(src)
+        indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
+        # NOTE: each property of a dataset looks at all its bands, so none is asked band by band
+        dtypes, names, roles, units = _data_dtypes(src, indexes), src.descriptions, src.colorinterp, src.units
+        check_whole(src)
+        scales, offsets = _scaling(src, indexes)
+        return RasterInfo(
+            src_path=str(src_path),
+            grid=grid_of(src),
+            indexes=indexes,
+            alpha_indexes=alpha_indexes,
+            alpha_data_indexes=alpha_data_indexes,
+            dtype=dtypes[0],
+            nodata=src.nodatavals[indexes[0] - 1],
+            band_names=tuple(names[i - 1] or "" for i in indexes),
+            wavelengths=read_wavelengths(src, indexes),
+            bad_indexes=read_bad_bands(src, indexes),
+            driver=src.driver,
+            block_shape=src.block_shapes[indexes[0] - 1],
+            rectified_by=_rectified_by(src),
+            acquired=_acquired(src),
+            scales=scales,
+            offsets=offsets,
+            colors=tuple(_color_name(roles[i - 1]) for i in indexes),
+            units=tuple((units[i - 1] or "").strip() for i in indexes),
+            doubts=find_doubts(src, indexes),
+            has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
+            is_lossy=is_lossy(src),
+        )
+
+
+def _data_dtypes(src: rasterio.DatasetReader, indexes: Sequence[int]) -> list[str]:
+    """Data types of the data bands; refuse a raster without any, or of complex numbers."""
+    if not indexes:
+        raise RasterError(f"{src.name} holds nothing but an alpha band; give a raster with data bands")
+    all_dtypes = src.dtypes
+    dtypes = [all_dtypes[index - 1] for index in indexes]
+    if complex_dtype := next((name for name in dtypes if name.startswith("complex")), None):
+        raise RasterError(
+            f"{src.name} holds complex values ({complex_dtype}); convert it to amplitude or intensity first"
+        )
+    return dtypes
+
+
+def _rectified_by(src: rasterio.DatasetReader) -> str | None:
+    """What the pixels of a raster without a transform are placed by, a key of `RECTIFICATIONS`, or None."""
+    if src.transform != Affine.identity():
+        return None
+    if src.gcps[0]:
+        return "gcps"
+    if src.crs is not None:
+        return None
+    if src.rpcs is not None:
+        return "rpcs"
+    return "geolocation" if src.tags(ns="GEOLOCATION") else None
+
+
+def _color_name(role: ColorInterp) -> str:
+    return (
+        "" if role in (ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette, ColorInterp.alpha) else role.name
+    )
+
+
+def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Scales and offsets of bands; refuse those that would make nothing of the values."""
+    all_scales, all_offsets = src.scales, src.offsets
+    pairs = [(float(all_scales[index - 1]), float(all_offsets[index - 1])) for index in indexes]
+    for index, (scale, offset) in zip(indexes, pairs, strict=True):
+        if not (np.isfinite([scale, offset]).all() and scale != 0):
+            raise RasterError(
+                f"{src.name} declares the scale {scale:g} and the offset {offset:g} for band {index}, which leave no "
+                "values; mend them with: gdal_edit.py -scale 1 -offset 0 FILE"
+            )
+    return tuple(scale for scale, _ in pairs), tuple(offset for _, offset in pairs)
+
+
+def _acquired(src: rasterio.DatasetReader) -> datetime | None:
+    """The time in GDAL's IMAGERY domain or an ENVI header, which is UTC unless it says otherwise."""
+    text = src.tags(ns="IMAGERY").get("ACQUISITIONDATETIME") or src.tags(ns="ENVI").get("acquisition_time", "")
+    try:
+        found = datetime.fromisoformat(text.strip(" {}"))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def grid_of(src: rasterio.DatasetReader) -> Grid:
+    """The grid of an open raster.
+
+    Raises:
+        GeoreferencingError: its transform gives its pixels no size.
+    """
+    if not np.isfinite(src.transform).all() or src.transform.is_degenerate:
+        raise GeoreferencingError(
+            f"{src.name} has a transform that gives its pixels no size ({tuple(src.transform)[:6]}); "
+            "assign the right extent with: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM"
+        )
+    return Grid(src.crs, src.transform, src.shape)
+
+
+def check_placed(info: RasterInfo, name: str) -> None:
+    """Refuse a raster whose pixels have to be rectified before they have a place.
+
+    Raises:
+        GeoreferencingError: it is placed by ground control points, rational polynomials or arrays only, or in degrees
+            that there are not.
+    """
+    if info.rectified_by is not None:
+        what, how = RECTIFICATIONS[info.rectified_by]
+        raise GeoreferencingError(
+            f"{name} is placed by {what} only; rectify it first{how} {quoted(info.src_path)} RECTIFIED.tif"
+        )
+    _check_degrees(info, name)
+
+
+def _check_degrees(info: RasterInfo, name: str) -> None:
+    """Refuse an extent in a geographic CRS that no longitudes and latitudes have."""
+    turn, (left, bottom, right, top) = info.grid.full_turn, info.grid.bounds
+    if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
+        raise GeoreferencingError(
+            f"{name} is said to be in degrees, but covers x {left:.10g} to {right:.10g}, "
+            f"y {bottom:.10g} to {top:.10g}; assign its right CRS with: "
+            f"gdal_edit.py -a_srs EPSG:CODE {quoted(info.src_path)}"
+        )

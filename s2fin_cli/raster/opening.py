@@ -1,0 +1,131 @@
+"""Opening rasters: the only place that does."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rasterio
+import rasterio.shutil
+from rasterio.env import getenv, hasenv
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
+
+from s2fin_cli.core.errors import GeoreferencingError, RasterError
+from s2fin_cli.core.names import gdal_name, is_dataset_name
+from s2fin_cli.core.virtual import check_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
+
+
+#: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
+LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
+
+
+def environment(cache: int | None = None) -> rasterio.Env:
+    """GDAL's settings for s2fin: a bounded block cache and decoding on all cores.
+
+    Args:
+        cache: bytes of the block cache; None keeps that of the environment around, or takes the least.
+    """
+    # NOTE: rasterio hands a whole number on to GDAL as bytes, where GDAL's own option takes a small one for MiB
+    around = getenv().get("GDAL_CACHEMAX") if hasenv() else None
+    return rasterio.Env(GDAL_CACHEMAX=cache or around or LEAST_CACHE, GDAL_NUM_THREADS="ALL_CPUS")
+
+
+@contextlib.contextmanager
+def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
+    """Open a raster for reading.
+
+    Raises:
+        RasterError: it is missing, not a raster, holds no bands of its own, or is made of a file that is missing or
+            cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(environment())
+        # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
+        stack.enter_context(without_georeferencing_warning())
+        name = gdal_name(src_path, error=RasterError)
+        try:
+            src = stack.enter_context(rasterio.open(name))
+        except RasterioError as error:
+            raise RasterError(_why_not_open(src_path, error)) from error
+        if src.count == 0:
+            subdatasets = "\n  ".join(src.subdatasets) or "(none)"
+            raise RasterError(f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {subdatasets}")
+        stack.enter_context(_as_given(src_path, name))
+        if src.driver == "VRT":
+            stack.enter_context(_with_sources(src_path))
+        yield src
+
+
+@contextlib.contextmanager
+def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
+    """Call a raster in errors by the path that was given, and not by that which a link leads to."""
+    try:
+        yield
+    except (RasterError, GeoreferencingError) as error:
+        if name == str(src_path) or name not in str(error):
+            raise
+        raise type(error)(str(error).replace(name, str(src_path))) from error.__cause__
+
+
+@contextlib.contextmanager
+def _with_sources(src_path: str | Path) -> Iterator[None]:
+    """Refuse a virtual raster whose sources are not all there, and name the one at fault where reading fails."""
+    # NOTE: one that passed is not looked at again and again, as a raster is opened many times.
+    with contextlib.suppress(OSError):
+        _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
+    try:
+        yield
+    except (RasterError, RasterioError) as error:
+        if isinstance(error, RasterError) and str(src_path) not in str(error):
+            raise  # it is about another raster
+        check_sources(src_path, why_not=functools.partial(_why_not, whole=True), error=RasterError, most_opened=None)
+        raise
+
+
+@lru_cache(maxsize=1024)
+def _check_once(src_path: str, changed: int) -> None:
+    check_sources(src_path, why_not=_why_not, error=RasterError)
+
+
+def _why_not(src_path: str, *, whole: bool = False) -> str | None:
+    """Why GDAL cannot open a source, or read it to its last pixel where that is asked for; None where it can."""
+    try:
+        with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
+            if whole:  # as a copy that was cut off cannot be
+                src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
+            return None
+    except (RasterioError, RasterError) as error:
+        return str(error.__cause__ or error)
+
+
+@contextlib.contextmanager
+def without_georeferencing_warning() -> Iterator[None]:
+    """Keep rasterio quiet about a raster without georeferencing, which s2fin reports in its own words.
+
+    And about a nodata value beside an alpha band: s2fin honours both.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", NodataShadowWarning)
+        yield
+
+
+def _why_not_open(src_path: str | Path, error: Exception) -> str:
+    is_plain = not is_dataset_name(src_path)
+    if is_plain and not os.path.exists(src_path):
+        return f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path"
+    if is_plain and os.path.isdir(src_path):
+        return f"{src_path} is a folder; give the raster file inside it"
+    what = "give a GeoTIFF or another raster format" if is_plain else "check the name, and that it can be reached"
+    return f"{src_path} is not a raster that GDAL can read ({error}); {what}"
