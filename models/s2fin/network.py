@@ -210,10 +210,14 @@ class S2Fin(nn.Module):
             positions: of the pixels, row * P + column: the same in all windows (n,), see `block`, or each window's own
                 (B, n). Training covers those of the central `block_size` x `block_size`.
         """
+        return self.classify_pixels(tokens, image, aux, pick(flatten(logits), positions), positions)
+
+    def classify_pixels(self, tokens: Tensor, image: Tensor, aux: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
+        """Compute what `classify_windows` does, given the stem's logits of the pixels only, (B, n, num_classes)."""
         of_windows: Tensor = self.head(self.stages(tokens, flatten(image), flatten(aux)), positions)
         # bfloat16 would round the sum to multiples of 0.06, and classes that differ by less would become equal
         dtype = torch.promote_types(of_windows.dtype, torch.float32)
-        return of_windows.to(dtype) + pick(flatten(logits), positions).to(dtype)
+        return of_windows.to(dtype) + logits.to(dtype)
 
     def block(self, size: int) -> Tensor:
         """Positions (size * size,) of a window's central block of odd size, row by row, for `classify_windows`."""

@@ -218,10 +218,9 @@ class Engine:
         maps = self.network.stem(*near, context, border=self.patch_size // 2, stride=stride)
         chosen = wanted.to(self.device).nonzero(as_tuple=True)
         tokens = maps.tokens.permute(0, 3, 4, 1, 2)[chosen]
-        of_image, of_aux, of_pixels = (
-            self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux, maps.logits)
-        )
-        logits = self.network.classify_windows(tokens, of_image, of_aux, of_pixels, self.network.block(stride))
+        of_image, of_aux = (self._windows(part)[chosen].permute(0, 3, 1, 2) for part in (maps.image, maps.aux))
+        of_pixels = self._blocks(maps.logits)[chosen].flatten(1, 2)
+        logits = self.network.classify_pixels(tokens, of_image, of_aux, of_pixels, self.network.block(stride))
         probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2], device=self.device)
         probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2])
         return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size)
@@ -231,6 +230,12 @@ class Engine:
         size, stride = self.patch_size, self.stride
         maps = maps.permute(0, 2, 3, 1)[:, stride // 2 :, stride // 2 :]
         return maps.unfold(1, size, stride).unfold(2, size, stride).permute(0, 1, 2, 4, 5, 3)
+
+    def _blocks(self, maps: Tensor) -> Tensor:
+        """The windows' output blocks (B, rows, cols, stride, stride, D) of maps (B, D, h, w), a view."""
+        inner = slice(self.patch_size // 2, self.patch_size // 2 + self.cell_size)
+        each = (CELL_WINDOWS, self.stride)
+        return maps.permute(0, 2, 3, 1)[:, inner, inner].unflatten(2, each).unflatten(1, each).transpose(2, 3)
 
     def _use_less_memory(self, at_once: int) -> None:
         if at_once == 1:

@@ -76,15 +76,14 @@ class PixelNetwork:
     def block(self, size: int) -> Tensor:
         return S2Fin.block(cast("S2Fin", self), size)
 
-    def classify_windows(self, tokens: Tensor, image: Tensor, aux: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
+    def classify_pixels(self, tokens: Tensor, image: Tensor, aux: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
         centre = self.cfg.patch_size // 2
         there = image[:, 0, centre, centre].isfinite()
         assert torch.equal(image[there, 0, centre, centre], tokens[there, 0, 0])
         values, others = (part.flatten(2)[:, 0, positions] for part in (image, aux))
         there = values.isfinite()
         assert torch.equal(-values[there], others[there])
-        of_pixels = logits.flatten(2)[:, :, positions].mT
-        assert torch.equal(of_pixels[there], values[there][:, None] + CLASSES)
+        assert torch.equal(logits[there], values[there][:, None] + CLASSES)
         return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
 
 
