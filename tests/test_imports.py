@@ -31,7 +31,7 @@ MENDED_LATER = {"teaching/propagation.py": {"training"}, "assess/reports.py": {"
 CIRCLES_MENDED_LATER: set[tuple[str, str]] = {("s2fin_cli.labels.rasters", "s2fin_cli.labels.labels")}
 CLICK_USERS = {"cli"}
 #: Modules that may call `rasterio.open`, and in which modes.
-RASTER_OPENERS = {"raster/opening.py": {"r"}, "raster/classmap.py": {"w", "r+"}, "raster/picture.py": {"w"}}
+RASTER_OPENERS = {"raster/opening.py": {"r"}, "raster/write.py": {"w", "r+"}, "raster/picture.py": {"w"}}
 
 
 def sources(folder: Path) -> list[Path]:

@@ -17,7 +17,6 @@ LONG_MODULES = {
     "s2fin_cli/core/options.py",
     "s2fin_cli/labels/classfield.py",
     "s2fin_cli/labels/labels.py",
-    "s2fin_cli/raster/classmap.py",
     "s2fin_cli/teaching/ensemble.py",
     "s2fin_cli/training/loop.py",
     "s2fin_cli/vector/coverage.py",

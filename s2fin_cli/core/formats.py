@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: Pixels a side of the storage blocks of rasters that are written.
+BLOCK_SIZE = 256
+#: The driver by which a raster is written that another format is copied from.
+PLAIN_DRIVER = "GTiff"
 #: Media type of text files that belong to a dataset.
 _TEXT = "text/plain"
 
@@ -45,6 +49,25 @@ class VectorOutput:
 
 
 @dataclass(frozen=True)
+class RasterOutput:
+    """How rasters are written in a format.
+
+    Attributes:
+        options: GDAL's creation options, by lower-case name, unless the user gives others.
+        predictors: value of the option "predictor" for whole numbers, and for floating point.
+        is_copied: whether a raster is copied from a whole one, as its overviews come before its pixels.
+    """
+
+    options: Mapping[str, str]
+    predictors: tuple[str, str]
+    is_copied: bool = False
+
+    def options_for(self, dtype: str) -> dict[str, str]:
+        """Creation options for a data type."""
+        return {**self.options, "predictor": self.predictors[dtype == "float32"]}
+
+
+@dataclass(frozen=True)
 class Format:
     """A file format.
 
@@ -59,7 +82,7 @@ class Format:
         is_raster: whether it holds rasters and no features.
         may_hold_rasters: whether it holds features, rasters or both.
         is_sqlite: whether SQLite writes it.
-        raster_output: whether rasters are written in it.
+        raster_output: how rasters are written in it; None where they are not.
         vector_output: how features are written in it; None where they are not.
     """
 
@@ -72,7 +95,7 @@ class Format:
     is_raster: bool = False
     may_hold_rasters: bool = False
     is_sqlite: bool = False
-    raster_output: bool = False
+    raster_output: RasterOutput | None = None
     vector_output: VectorOutput | None = None
 
 
@@ -86,10 +109,22 @@ _GEOTIFF = "image/tiff; application=geotiff"
 
 FORMATS = (
     # ---- rasters -----------------------------------------------------------------------------------------------------
-    Format("GeoTIFF", "GTiff", _TIFF, _GEOTIFF, sidecars=(".tfw",), is_raster=True, raster_output=True),
+    Format(
+        "GeoTIFF", "GTiff", _TIFF, _GEOTIFF, sidecars=(".tfw",), is_raster=True,
+        raster_output=RasterOutput(
+            {
+                "tiled": "yes", "blockxsize": str(BLOCK_SIZE), "blockysize": str(BLOCK_SIZE), "interleave": "band",
+                "compress": "deflate", "bigtiff": "if_safer",
+            },
+            predictors=("1", "3"),
+        ),
+    ),
     Format(
         "cloud-optimised GeoTIFF", "COG", _TIFF, f"{_GEOTIFF}; profile=cloud-optimized",
-        sidecars=(".tfw",), is_raster=True, raster_output=True,
+        sidecars=(".tfw",), is_raster=True,
+        raster_output=RasterOutput(
+            {"compress": "deflate", "bigtiff": "if_safer"}, predictors=("no", "yes"), is_copied=True
+        ),
     ),
     # ---- features, written and read ----------------------------------------------------------------------------------
     Format(
@@ -163,6 +198,13 @@ def format_of(path: Path) -> Format | None:
 def by_driver(driver: str) -> Format:
     """The format of a driver that rasters or features are written by."""
     return next(each for each in FORMATS if each.driver == driver)
+
+
+def raster_output(driver: str) -> RasterOutput:
+    """How rasters are written by a driver, one of `RASTER_DRIVERS`."""
+    found = by_driver(driver).raster_output
+    assert found is not None  # noqa: S101  the driver is one of them
+    return found
 
 
 def vector_format(path: Path) -> tuple[Format, VectorOutput] | None:

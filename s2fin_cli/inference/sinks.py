@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from s2fin_cli.geo.area import Area
-    from s2fin_cli.raster.classmap import RasterWriter
+    from s2fin_cli.raster.write import RasterWriter
 
 #: What stands for no data among floats.
 NAN = np.float32(np.nan)

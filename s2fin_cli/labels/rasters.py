@@ -19,7 +19,8 @@ from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
-from s2fin_cli.raster.classmap import no_class_number, read_class_names
+from s2fin_cli.raster.class_ids import no_class_number
+from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import check_placed
 from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
 from s2fin_cli.raster.warp import default_resampling, open_on_grid

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.raster.classmap import Strip
+    from s2fin_cli.raster.strips import Strip
 
 
 #: Pixels that are worked on at once. More is hardly faster, and takes more memory: about 50 MB with all intermediate

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
-    from s2fin_cli.raster.classmap import Strip
+    from s2fin_cli.raster.strips import Strip
 
     #: Polygons in the grid's CRS, and fields by name.
     Features = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]

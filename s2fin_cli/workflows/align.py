@@ -12,7 +12,8 @@ from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.geo.windows import clip, iter_tiles
-from s2fin_cli.raster.classmap import check_raster_path, create_image
+from s2fin_cli.raster.creation import check_raster_path
+from s2fin_cli.raster.write import create_image
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.workflows.members import input_files

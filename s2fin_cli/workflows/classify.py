@@ -17,8 +17,11 @@ from s2fin_cli.core.files import staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Probabilities, Sink
-from s2fin_cli.raster.classmap import RasterFormat, RasterWriter, create_class_map, create_image, iter_strips
+from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.creation import RasterFormat
+from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
+from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
 from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
@@ -122,7 +125,7 @@ def open_sinks(job: ClassifyJob, written: Outputs) -> Iterator[list[Sink]]:
     tags = {"S2FIN_MODEL": job.model_path.name}
     if options.prior:
         tags["S2FIN_PRIOR"] = ", ".join(options.prior)
-    stored: dict[str, Any] = {"tags": tags, "fmt": fmt, **(SCALED if options.scaled else {})}
+    stored: dict[str, Any] = {"tags": tags, "fmt": fmt, "encoding": SCALED if options.scaled else AS_FLOATS}
     with contextlib.ExitStack() as opened:
 
         def create(path: Path, names: list[str], **how: Any) -> RasterWriter:

@@ -26,7 +26,8 @@ from s2fin_cli.inference.source import StackSource
 from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.model.file import find_model, read_model
 from s2fin_cli.model.fit import check_values, fit_stack
-from s2fin_cli.raster.classmap import RasterFormat, check_format
+from s2fin_cli.raster.creation import RasterFormat, check_format
+from s2fin_cli.raster.write import AS_FLOATS
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
 from s2fin_cli.vector.write import check_vector_crs
@@ -130,10 +131,10 @@ def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) 
     fmt, class_ids = RasterFormat.of(options.format, options.co), [c.id for c in info.classes]
     dtype, nodata = map_encoding(class_ids)
     check_format(fmt, count=1, dtype=dtype, values=[nodata, *class_ids])
-    stored = SCALED["dtype"] if options.scaled else "float32"
+    stored = SCALED if options.scaled else AS_FLOATS
     for path, count in ((outputs.confidence, 1), (outputs.probabilities, len(class_ids))):
         if path is not None:
-            check_format(fmt, count=count, dtype=stored)
+            check_format(fmt, count=count, dtype=stored.dtype)
 
 
 def _check_stride(stride: int | None, largest: int) -> None:

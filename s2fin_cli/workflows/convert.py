@@ -16,8 +16,10 @@ from s2fin_cli.core.classes import map_encoding, read_class_table
 from s2fin_cli.core.errors import LabelError, RasterError, UsageError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.raster.classmap import check_raster_path, create_class_map, create_image
+from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.matlab import read_arrays
+from s2fin_cli.raster.write import Encoding, create_image
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
@@ -135,11 +137,8 @@ def _wavelengths(
 def _write_image(dst_path: Path, values: NDArray[Any], grid: Grid, wavelengths: Sequence[float] | None) -> None:
     bands = values[..., None] if values.ndim == 2 else values
     names = [f"{place:g} nm" for place in wavelengths] if wavelengths else [""] * bands.shape[2]
-    is_float = values.dtype.kind == "f"
-    with create_image(
-        dst_path, grid, names, dtype=values.dtype.name, nodata=np.nan if is_float else None,
-        wavelengths=wavelengths,
-    ) as writer:  # fmt: skip
+    encoding = Encoding(values.dtype.name, np.nan if values.dtype.kind == "f" else None)
+    with create_image(dst_path, grid, names, encoding=encoding, wavelengths=wavelengths) as writer:
         writer.write(np.moveaxis(bands, 2, 0), grid.window)
 
 

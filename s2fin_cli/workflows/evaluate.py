@@ -15,9 +15,11 @@ from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.windows import iter_blocks
 from s2fin_cli.labels.classfield import find_name
 from s2fin_cli.labels.labels import LabelledPixels, LabelRules, Labels, open_labels
-from s2fin_cli.raster.classmap import iter_class_strips, read_class_ids, read_class_names, tally_classes
+from s2fin_cli.raster.class_ids import iter_class_strips, read_class_ids
+from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
 from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.tally import tally_classes
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -58,7 +58,7 @@ def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:
     raster = {"type": by_driver(options.format).media_type}
     stored: dict[str, Any] = {**raster, "data_type": "float32", "nodata": "nan"}
     if options.scaled:
-        stored |= {"data_type": SCALED["dtype"], "nodata": SCALED["nodata"], "raster:scale": SCALED["scale"]}
+        stored |= {"data_type": SCALED.dtype, "nodata": SCALED.nodata, "raster:scale": SCALED.scale}
     nodata = map_encoding(job.class_ids)[1]
     kinds: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
         "map": ("Class map", ("data",), {**raster, "nodata": nodata, **named}),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from s2fin_cli.raster.classmap import check_raster_path
+from s2fin_cli.raster.creation import check_raster_path
+from s2fin_cli.raster.write import Encoding
 from s2fin_cli.vector.write import check_vector_path
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 #: How scaled probabilities are stored: 250 is 1.
-SCALED: dict[str, Any] = {"dtype": "uint8", "nodata": 255, "scale": 0.004}
+SCALED = Encoding("uint8", 255, 0.004)
 
 
 @dataclass(frozen=True)

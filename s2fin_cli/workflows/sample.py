@@ -12,7 +12,9 @@ import shapely
 
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.raster.classmap import iter_class_strips, read_class_names, tally_classes
+from s2fin_cli.raster.class_ids import iter_class_strips
+from s2fin_cli.raster.class_names import read_class_names
+from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
 from s2fin_cli.workflows.evaluate import read_map_info
 from s2fin_cli.workflows.members import input_files

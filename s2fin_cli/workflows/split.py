@@ -14,13 +14,16 @@ from sklearn.neighbors import KDTree
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.errors import LabelError, UsageError
 from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.labels import LabelledPixels, Labels, open_labels, rules_of
 from s2fin_cli.labels.splits import split_labels
 from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
-from s2fin_cli.raster.classmap import BLOCK_SIZE, RasterWriter, check_raster_path, create_class_map
+from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.info import check_placed, read_info
 from s2fin_cli.raster.picture import map_panel, write_picture
+from s2fin_cli.raster.write import RasterWriter
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:

@@ -17,7 +17,9 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.raster.classmap import create_class_map, iter_strips, tally_classes
+from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.strips import iter_strips
+from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 
 if TYPE_CHECKING:

@@ -24,20 +24,15 @@ from s2fin_cli.core.classes import LandCoverClass, make_classes, map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError, UsageError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.raster.classmap import (
-    CLASSES_TAG,
-    RasterFormat,
-    check_format,
-    create_class_map,
-    create_image,
-    iter_class_strips,
-    iter_strips,
-    read_class_names,
-    sieved,
-)
+from s2fin_cli.raster.class_ids import iter_class_strips
+from s2fin_cli.raster.class_names import CLASSES_TAG, read_class_names
+from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.creation import RasterFormat, check_format
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import without_georeferencing_warning
+from s2fin_cli.raster.strips import iter_strips, sieved
 from s2fin_cli.raster.warp import open_on_grid
+from s2fin_cli.raster.write import Encoding, create_image
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -333,7 +328,7 @@ def test_creation_options_that_gdal_would_leave_aside_are_refused(
     driver: str, name: str, value: str, message: str
 ) -> None:
     wrong, right = (RasterFormat.of(driver, given) for given in ([f"{name}={value}"], ["Compress=LZW", "BIGTIFF=YES"]))
-    message = rf"--co is not as the {driver} driver wants it \(bands: 1, uint8\): .*{message}"
+    message = rf"`co` is not as the {driver} driver wants it \(bands: 1, uint8\): .*{message}"
     with pytest.raises(UsageError, match=message):
         check_format(wrong, count=1, dtype="uint8")
     check_format(right, count=1, dtype="uint8", values=[1, 2, 255])
@@ -360,7 +355,7 @@ def test_bands_of_bytes_are_neither_colours_nor_a_mask(tmp_path: Path, driver: s
     values = np.full((count, *GRID.shape), 7, "uint8")
     names = [f"class {index}" for index in range(count)]
     fmt = RasterFormat(driver)
-    with create_image(tmp_path / "p.tif", GRID, names, fmt=fmt, dtype="uint8", nodata=None) as dst:
+    with create_image(tmp_path / "p.tif", GRID, names, fmt=fmt, encoding=Encoding("uint8", None)) as dst:
         dst.write(values, GRID.window)
     assert read_info(tmp_path / "p.tif").count == count
     with rasterio.open(tmp_path / "p.tif") as src:
@@ -370,17 +365,17 @@ def test_bands_of_bytes_are_neither_colours_nor_a_mask(tmp_path: Path, driver: s
 def test_creation_options_are_tried_on_what_is_to_be_written() -> None:
     jpeg = RasterFormat.of("COG", ["COMPRESS=JPEG"])
     check_format(jpeg, count=3, dtype="uint8")
-    with pytest.raises(UsageError, match=r"--co is not as the COG driver wants it \(bands: 1, float32\)"):
+    with pytest.raises(UsageError, match=r"`co` is not as the COG driver wants it \(bands: 1, float32\)"):
         check_format(jpeg, count=1, dtype="float32")
     for driver, option in (
         ("COG", "COMPRESS=JPEG"), ("GTiff", "DISCARD_LSB=2"), ("GTiff", "NBITS=1"), ("COG", "COMPRESS=LERC"),
     ):  # fmt: skip
         fmt = RasterFormat.of(driver, [option, *(["MAX_Z_ERROR=5"] if "LERC" in option else [])])
-        with pytest.raises(UsageError, match=r"is lossy, and classes would become others; leave it out"):
+        with pytest.raises(UsageError, match="is lossy: classes would change; leave it out"):
             check_format(fmt, count=1, dtype="uint8", values=range(8))
     for driver, option, message in (
-        ("COG", "OVERVIEW_RESAMPLING=BILINEAR", "would mix class numbers; leave it out"),
-        ("COG", "TILING_SCHEME=GoogleMapsCompatible", "would give the rasters another grid than the image's"),
+        ("COG", "OVERVIEW_RESAMPLING=BILINEAR", "mixes class numbers; leave it out"),
+        ("COG", "TILING_SCHEME=GoogleMapsCompatible", "would change the grid of the rasters"),
         ("GTiff", "BLOCKXSIZE=100", "must be multiples of 16"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -486,7 +481,7 @@ def test_a_lossy_map_is_none(tmp_path: Path, driver: str, options: dict[str, str
     values = np.random.default_rng(0).integers(1, 8, (1, *GRID.shape)).astype("uint8")
     classes = make_classes({i: f"class {i}" for i in range(1, 8)})
     lossy = create_class_map(tmp_path / "map.tif", GRID, classes, fmt=RasterFormat(driver, options))
-    with pytest.raises(OutputError, match="not those that were written: --co must not be lossy"), lossy as writer:
+    with pytest.raises(OutputError, match="not those that were written: `co` must not be lossy"), lossy as writer:
         writer.write(values, GRID.window)
 
 

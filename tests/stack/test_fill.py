@@ -173,7 +173,7 @@ def test_it_does_not_depend_on_the_area_of_interest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["no", "nan", "inf", ""])
 def test_a_value_is_a_number(tmp_path: Path, given: str) -> None:
-    with pytest.raises(UsageError, match=r'`nodata` is .*; it must be a number, or "none"'):
+    with pytest.raises(UsageError, match=r'`nodata` is .*; it must be a number or "none"'):
         options(tmp_path / "a.tif", nodata=given)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from s2fin_cli.raster.classmap import Strip
+    from s2fin_cli.raster.strips import Strip
 
 ClassMap = NDArray[np.uint8]
 Confidence = NDArray[np.float32]

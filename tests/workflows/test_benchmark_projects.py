@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from s2fin_cli.raster.classmap import read_class_names
+from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from tests.files import read_raster
 

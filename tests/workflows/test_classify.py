@@ -22,7 +22,7 @@ from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.prior import read_prior
 from s2fin_cli.inference.smoothing import guide_of, smooth_all
 from s2fin_cli.model.file import read_info, read_model
-from s2fin_cli.raster.classmap import read_class_names
+from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult, classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -537,7 +537,7 @@ def test_what_an_earlier_map_left_is_told_of(
 
 def test_options_that_rasters_cannot_have_are_refused_at_once(scene: Scene, model: Path, tmp_path: Path) -> None:
     for options, message in (
-        ({"co": ["COMPRESS=JPEG"]}, "is lossy, and classes would become others"),
+        ({"co": ["COMPRESS=JPEG"]}, "is lossy: classes would change"),
         ({"co": ["NBITS=4"], "confidence": tmp_path / "c.tif"}, r"wants it \(bands: 1, float32\)"),
     ):
         with pytest.raises(UsageError, match=message):

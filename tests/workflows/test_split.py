@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter
 
 from s2fin import S2FinConfig
 from s2fin_cli.labels.labels import read_labels
-from s2fin_cli.raster.classmap import read_class_names
+from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.workflows.options.split import SplitOptions

@@ -1,0 +1,100 @@
+"""Class ids in a class map, whichever data type it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+import rasterio.features
+import rasterio.shutil
+import rasterio.windows
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+
+from s2fin_cli.core.errors import RasterError, quoted
+from s2fin_cli.core.formats import BLOCK_SIZE
+from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.raster.nodata import is_nodata
+from s2fin_cli.raster.opening import open_raster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.windows import Window
+
+
+#: Pixels of a class map that are read at a time at most.
+STRIP_PIXELS = 1 << 20
+#: A larger number in floating point is none of a class; 64-bit integers hold it.
+LARGEST_NUMBER = 1 << 53
+
+
+def iter_class_strips(map_path: str | Path, nothing: int) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+    """Full-width windows of a class map with their class ids, from top to bottom.
+
+    Args:
+        map_path: the map, of any whole numbers.
+        nothing: what stands for nodata.
+
+    Raises:
+        RasterError: it cannot be read, or holds fractions.
+    """
+    with open_raster(map_path) as src:
+        # NOTE: rows of blocks, and less of a wide map, so that memory does not grow with its width
+        rows = min(max(STRIP_PIXELS // src.width, 1), BLOCK_SIZE)
+        for window in iter_tiles(src.shape, (rows, src.width)):
+            yield window, read_class_ids(src, window, nothing)
+
+
+def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) -> NDArray[np.int64]:
+    """Class ids (height, width) in a window of an open class map, as they are stored.
+
+    Args:
+        src: the map, whose first band is of any whole numbers, in floating point too.
+        window: the window.
+        nothing: what stands for nodata, NaN, infinities and masked pixels included.
+
+    Raises:
+        RasterError: it cannot be read, or holds fractions.
+    """
+    try:
+        values = src.read(1, window=window)
+        void = _is_void(src, values, window)
+    except RasterioError as error:
+        raise RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?") from error
+    if np.issubdtype(values.dtype, np.floating):
+        void |= ~np.isfinite(values)
+        values = np.where(void, 0, values)
+        broken = np.argwhere((values != np.rint(values)) | (np.abs(values) > LARGEST_NUMBER))
+        if len(broken):
+            row, col = broken[0].tolist()
+            place = f"row {row + window.row_off}, column {col + window.col_off}"
+            raise RasterError(no_class_number(src.name, values[row, col], place))
+    return np.where(void, nothing, values.astype(np.int64))
+
+
+def _is_void(src: rasterio.DatasetReader, values: NDArray[Any], window: Window) -> NDArray[np.bool_]:
+    """Where GDAL's masks say that there is no data, and where there is the nodata value that a mask leaves aside."""
+    flags = src.mask_flag_enums[0]
+    if flags == [MaskFlags.all_valid]:
+        return np.zeros(values.shape, dtype=bool)
+    void = np.asarray(src.read_masks(1, window=window) == 0)
+    if src.nodata is not None and MaskFlags.nodata not in flags:
+        void |= is_nodata(values, src.nodata, values.dtype.name)
+    return void
+
+
+def no_class_number(src_path: str | Path, value: float, place: str) -> str:
+    """A message about a value that is no class number, with the place where it was found."""
+    if abs(value) > LARGEST_NUMBER:
+        return (
+            f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
+            f"gdal_edit.py -a_nodata {value:.17g} {quoted(src_path)}"
+        )
+    return (
+        f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "
+        f"them with: gdal_calc.py -A {quoted(src_path)} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
+    )

@@ -1,0 +1,56 @@
+"""Names of the classes that a map holds."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.vrt import as_vrt
+
+if TYPE_CHECKING:
+    pass
+
+
+#: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
+CLASSES_TAG = "S2FIN_CLASSES"
+
+
+def read_class_names(map_path: str | Path) -> dict[int, str]:
+    """Names by class id; empty where the map has none.
+
+    They come from our own tag, from GDAL's category names, as an ENVI header or a sidecar has them, or from a raster
+    attribute table.
+    """
+    with open_raster(map_path) as src:
+        tag = src.tags().get(CLASSES_TAG)
+        if tag is not None:
+            return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
+        band = as_vrt(src).find("VRTRasterBand")
+    if band is None:
+        return {}
+    categories = band.findall("./CategoryNames/Category")
+    names = {class_id: (node.text or "").strip() for class_id, node in enumerate(categories)}
+    found = {class_id: name for class_id, name in names.items() if name}
+    table = band.find("GDALRasterAttributeTable")
+    return found if found or table is None else _names_of_table(table)
+
+
+def _names_of_table(table: ET.Element) -> dict[int, str]:
+    """Names by class id from a raster attribute table, which has a column of names, or a single one of texts."""
+    fields = [{node.tag: node.text or "" for node in field} for field in table.findall("FieldDefn")]
+    texts = [column for column, field in enumerate(fields) if field.get("Type") == "2"]
+    named = [column for column in texts if fields[column].get("Usage") == "2"] or texts
+    valued = [column for column, field in enumerate(fields) if field.get("Usage") in ("3", "5")]
+    if len(named) != 1:
+        return {}
+    names = {}
+    start, step = float(table.get("Row0Min", 0)), float(table.get("BinSize", 1))
+    for number, row in enumerate(table.findall("Row")):
+        cells = [(cell.text or "").strip() for cell in row.findall("F")]
+        value = float(cells[valued[0]]) if valued else start + number * step
+        if cells[named[0]] and value == round(value):
+            names[round(value)] = cells[named[0]]
+    return names

@@ -1,0 +1,59 @@
+"""Pixels and areas of the classes of a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids
+from s2fin_cli.raster.class_ids import iter_class_strips
+
+if TYPE_CHECKING:
+    from rasterio.windows import Window
+
+    from s2fin_cli.geo.grid import Grid
+
+
+class ClassTally:
+    """How much of a map each class has.
+
+    Attributes:
+        pixels: float64, number of pixels by class id.
+        areas: float64, square metres by class id; NaN where there is no CRS to tell.
+    """
+
+    def __init__(self, grid: Grid, *, size: int) -> None:
+        self._grid = grid
+        self.pixels, self.areas = np.zeros(size), np.zeros(size)
+
+    def add(self, values: NDArray[Any], window: Window) -> None:
+        """Add class ids (..., height, width) of a window that was not added before."""
+        ids, areas = values.ravel(), self._grid.pixel_areas(window)
+        pixels = np.bincount(ids, minlength=len(self.pixels))
+        self.pixels += pixels
+        if areas.size == 1:
+            self.areas += pixels * areas.item()
+        else:
+            self.areas += np.bincount(ids, np.broadcast_to(areas, values.shape).ravel(), len(self.areas))
+
+
+def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dict[int, float]]:
+    """Pixels and square metres of each class of a map by class id, nodata left out.
+
+    Args:
+        map_path: the map, of any integers.
+        grid: where it lies.
+
+    Raises:
+        LabelError: it holds numbers that no class has.
+    """
+    nothing = MAX_CLASS_ID + 1
+    tally = ClassTally(grid, size=nothing + 1)
+    for window, values in iter_class_strips(map_path, nothing):
+        check_class_ids(np.unique(values[values != nothing]))
+        tally.add(values, window)
+    present = [int(i) for i in np.flatnonzero(tally.pixels[:nothing])]
+    return {i: int(tally.pixels[i]) for i in present}, {i: float(tally.areas[i]) for i in present}
