@@ -234,8 +234,9 @@ class Engine:
     def _blocks(self, maps: Tensor) -> Tensor:
         """The windows' output blocks (B, rows, cols, stride, stride, D) of maps (B, D, h, w), a view."""
         inner = slice(self.patch_size // 2, self.patch_size // 2 + self.cell_size)
+        maps = maps.permute(0, 2, 3, 1)[:, inner, inner]
         each = (CELL_WINDOWS, self.stride)
-        return maps.permute(0, 2, 3, 1)[:, inner, inner].unflatten(2, each).unflatten(1, each).transpose(2, 3)
+        return maps.view(len(maps), *each, *each, maps.shape[3]).transpose(2, 3)
 
     def _use_less_memory(self, at_once: int) -> None:
         if at_once == 1:
