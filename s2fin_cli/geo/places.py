@@ -61,7 +61,10 @@ class Places:
     def degrees(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """Longitudes and latitudes in degrees, infinite outside the projection, of coordinates in the CRS."""
         try:
-            lon, lat = self.to_degrees.transform(x, y)
+            if x.size == 1:  # pyproj takes a single place for numbers, and answers with numbers before NumPy 2.4
+                lon, lat = (np.full(x.shape, v) for v in self.to_degrees.transform(x.item(), y.item()))
+            else:
+                lon, lat = self.to_degrees.transform(x, y)
         except ProjError:
             return np.full(x.shape, np.inf), np.full(x.shape, np.inf)
         factor = math.degrees(self.radians)

@@ -329,14 +329,14 @@ def test_the_file_is_one_layer_of_polygons_and_nothing_beside_it(tmp_path: Path)
     assert [p.name for p in tmp_path.iterdir()] == ["map.gpkg"]
     assert pyogrio.list_layers(dst_path).tolist() == [["landcover", "Polygon"], ["layer_styles", None]]
     info = pyogrio.read_info(dst_path, layer="landcover")
-    fields = dict(zip(info["fields"].tolist(), info["ogr_types"], strict=True))
+    fields = dict(zip(info["fields"].tolist(), info["dtypes"], strict=True))
     assert fields == {
-        "class_id": "OFTInteger",
-        "class_name": "OFTString",
-        "area_m2": "OFTReal",
-        "perim_m": "OFTReal",
-        "confidence": "OFTReal",
-        "conf_min": "OFTReal",
+        "class_id": "int32",
+        "class_name": "object",
+        "area_m2": "float64",
+        "perim_m": "float64",
+        "confidence": "float64",
+        "conf_min": "float64",
     }
 
 
