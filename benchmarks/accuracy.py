@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
-    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.workflows.train import _Taught
     from scenes import LoadedScene

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.labels.pixels import LabelledPixels
     from scenes import LoadedScene
 
 #: Pixels along one side of the window that context features and patches are taken from.

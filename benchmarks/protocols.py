@@ -12,7 +12,7 @@ from scenes import DATA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.labels.pixels import LabelledPixels
     from scenes import LoadedScene
 
 PROTOCOLS = ("blocks", "random", "fixed")

@@ -11,7 +11,8 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.options import InputOptions
-from s2fin_cli.labels.labels import LabelRules, read_labels
+from s2fin_cli.labels.read import read_labels
+from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics, sample_pixels
@@ -19,7 +20,7 @@ from s2fin_cli.stack.statistics import band_statistics, sample_pixels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.labels.pixels import LabelledPixels
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 #: What describes a scene of one's own, in its folder.

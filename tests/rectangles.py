@@ -14,7 +14,7 @@ from s2fin_cli.geo.grid import Grid
 if TYPE_CHECKING:
     from shapely import Polygon
 
-    from s2fin_cli.labels.labels import LabelledPixels
+    from s2fin_cli.labels.pixels import LabelledPixels
 
 LEFT, TOP = 500_000, 5_000_000
 GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, LEFT, 0, -10, TOP), (40, 50))

@@ -70,6 +70,14 @@ def normalized(text: str) -> str:
     return "".join(shown).strip(f" {_JOINERS}")
 
 
+def find_name(name: str, names: Mapping[int, str]) -> int | None:
+    """The class id of a name: the one spelled the same, else the only one that differs in case alone."""
+    wanted, known = normalized(name), {class_id: normalized(own) for class_id, own in names.items()}
+    found = [class_id for class_id, own in known.items() if own == wanted]
+    found = found or [class_id for class_id, own in known.items() if own.lower() == wanted.lower()]
+    return found[0] if len(found) == 1 else None
+
+
 def check_class_ids(class_ids: Iterable[float]) -> None:
     """Refuse numbers that a map cannot hold.
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from s2fin_cli.core.checks import nearest_name, parse_share
+from s2fin_cli.core.classes import find_name
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.labels.classfield import find_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Geometries to pixels: which pixels of a grid lie in points and polygons, window by window and band by band."""
+"""Geometries to pixels: which pixels of a grid lie in points, and in polygons window by window or band by band."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import rasterio.windows
 import shapely
 from rasterio.windows import Window
 
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
-
-#: A polygon whose window has more pixels is burnt in bands of so many rows.
-WINDOW_PIXELS, BAND_ROWS = 1 << 20, 64
 
 #: Rows, columns and feature numbers of pixels; int64 (n,) each.
 Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
@@ -45,54 +44,74 @@ def windows_of(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.int64]
     return windows
 
 
-def burn_polygons(
-    geometries: NDArray[np.object_],
-    grid: Grid,
-    *,
-    windows: NDArray[np.int64] | None = None,
-    within: tuple[int, int] | None = None,
-    kept: dict[tuple[int, int], NDArray[np.uint8]] | None = None,
-    rings: dict[int, Rings] | None = None,
-) -> Burnt:
-    """Rows, columns and feature numbers of the pixels whose centres lie in polygons, polygon by polygon.
+class PolygonBurner:
+    """Finds the pixels whose centres lie in polygons, some rows of a grid at a time.
 
     Each polygon is burnt in its own window, so that memory does not grow with the raster, and a large one in bands of
     rows that are always the same ones, so that rounding does not depend on the rows that are asked for.
 
-    Args:
-        geometries: polygons in the grid's CRS.
-        grid: the grid.
-        windows: theirs, as `windows_of` gives them, where they are known already.
-        within: the first and the last row (exclusive) that are asked for; None for all.
-        kept: what was burnt and reaches beyond the rows that were asked for last, for those asked for next.
-        rings: those of polygons that are burnt in bands, for rows asked for next.
+    Attributes:
+        windows: row, column, height and width (n, 4) of the windows that the polygons lie in.
     """
-    rings = {} if rings is None else rings
-    windows = windows_of(geometries, grid) if windows is None else windows
-    start, stop = within or (0, grid.height)
-    row_off, _, height, _ = windows.T
-    before, kept = dict(kept or {}), {} if kept is None else kept
-    kept.clear()
-    found: list[Burnt] = []
-    for number in np.flatnonzero((row_off < stop) & (row_off + height > start)).tolist():
-        for window in _bands(*windows[number].tolist(), start=start, stop=stop):
-            key, shape = (number, window.row_off), (window.height, window.width)
-            if key in before:
-                burnt = np.unpackbits(before[key], count=shape[0] * shape[1]).reshape(shape)
-            else:
-                geometry = geometries[number]
-                if shape[0] < height[number]:
-                    geometry = _rings_of(geometry, grid, number=number, known=rings).near(window)
-                burnt = _burn(geometry, window, grid)
-            if window.row_off + window.height > stop:
-                kept[key] = np.packbits(burnt)
-            first = max(start - window.row_off, 0)
-            rows, cols = np.nonzero(burnt[first : max(stop - window.row_off, 0)])
-            found.append((rows + (window.row_off + first), cols + window.col_off, np.full(len(rows), number)))
-    if not found:
-        return (np.empty(0, np.int64),) * 3
-    rows, cols, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
-    return rows, cols, groups
+
+    def __init__(self, geometries: NDArray[np.object_], grid: Grid, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Look up the polygons' windows.
+
+        Args:
+            geometries: polygons (n,) in the grid's CRS.
+            grid: the grid.
+            limits: which polygons are burnt in bands.
+        """
+        self._geometries, self._grid, self._limits = geometries, grid, limits
+        self.windows = windows_of(geometries, grid)
+        # what was burnt and reaches beyond the rows that were asked for last, as bits, by feature and first row
+        self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._rings: dict[int, Rings] = {}
+
+    def burn(self, start: int, stop: int) -> Burnt:
+        """Rows, columns and feature numbers of the pixels in rows from a first to a last one (exclusive).
+
+        They come polygon by polygon.
+        """
+        row_off, _, height, _ = self.windows.T
+        before, self._kept = self._kept, {}
+        found: list[Burnt] = []
+        for number in np.flatnonzero((row_off < stop) & (row_off + height > start)).tolist():
+            for window in self._bands(number, start, stop):
+                burnt = self._mask(number, window, before)
+                if window.row_off + window.height > stop:
+                    self._kept[number, window.row_off] = np.packbits(burnt)
+                first = max(start - window.row_off, 0)
+                rows, cols = np.nonzero(burnt[first : max(stop - window.row_off, 0)])
+                found.append((rows + (window.row_off + first), cols + window.col_off, np.full(len(rows), number)))
+        if not found:
+            return (np.empty(0, np.int64),) * 3
+        rows, cols, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*found, strict=True))
+        return rows, cols, groups
+
+    def _bands(self, number: int, start: int, stop: int) -> Iterator[Window]:
+        """A polygon's window, or of a large one those bands that some rows lie in, cut at multiples of their height."""
+        row_off, col_off, height, width = self.windows[number].tolist()
+        if height * width <= self._limits.window_pixels:
+            yield Window(col_off, row_off, width, height)
+            return
+        band = self._limits.band_rows
+        first, end = max(row_off, start) // band * band, min(row_off + height, stop)
+        for row in range(first, end, band):
+            top, bottom = max(row, row_off), min(row + band, row_off + height)
+            yield Window(col_off, top, width, bottom - top)
+
+    def _mask(self, number: int, window: Window, before: dict[tuple[int, int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Mask (height, width) of a polygon's pixels in a window, from what was burnt before where it is there."""
+        shape = window.height, window.width
+        if (number, window.row_off) in before:
+            return np.unpackbits(before[number, window.row_off], count=shape[0] * shape[1]).reshape(shape)
+        geometry = self._geometries[number]
+        if window.height < self.windows[number, 2]:
+            if number not in self._rings:
+                self._rings[number] = Rings.of(geometry, self._grid)
+            geometry = self._rings[number].near(window)
+        return burn(geometry, window, self._grid)
 
 
 @dataclass(frozen=True)
@@ -119,18 +138,12 @@ class Rings:
 
     def near(self, window: Window) -> Any:
         """A polygon that has the same pixels in a window; None if that has none."""
-        # NOTE: GDAL takes all rings of a polygon alike, by the even-odd rule, whichever of them is the shell
+        # NOTE: GDAL treats all rings of a polygon the same, by the even-odd rule, whichever of them is the shell
         near = self.rings[(self.bottoms >= window.row_off - 1) & (self.tops <= window.row_off + window.height + 1)]
         return shapely.polygons(near[0], holes=near[1:]) if len(near) else None
 
 
-def _rings_of(geometry: Any, grid: Grid, *, number: int, known: dict[int, Rings]) -> Rings:
-    if number not in known:
-        known[number] = Rings.of(geometry, grid)
-    return known[number]
-
-
-def _burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
+def burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
     """Mask (height, width) of those pixels of a window whose centres lie in a polygon."""
     if geometry is None:
         return np.zeros((window.height, window.width), dtype=np.uint8)
@@ -141,14 +154,3 @@ def _burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
         dtype="uint8",
     )
     return np.asarray(burnt, dtype=np.uint8)
-
-
-def _bands(row_off: int, col_off: int, height: int, width: int, *, start: int, stop: int) -> Iterator[Window]:
-    """A window, or where it is large those of its bands that some rows lie in, cut at multiples of `BAND_ROWS`."""
-    if height * width <= WINDOW_PIXELS:
-        yield Window(col_off, row_off, width, height)
-        return
-    first, end = max(row_off, start) // BAND_ROWS * BAND_ROWS, min(row_off + height, stop)
-    for row in range(first, end, BAND_ROWS):
-        top, bottom = max(row, row_off), min(row + BAND_ROWS, row_off + height)
-        yield Window(col_off, top, width, bottom - top)

@@ -13,12 +13,15 @@ from rasterio.env import getenv, hasenv
 from rasterio.windows import Window
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
-from s2fin_cli.core.errors import GeoreferencingError, LabelError, quoted, shortened
+from s2fin_cli.core.errors import GeoreferencingError, LabelError, quoted
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.pixels import Found, counted
+from s2fin_cli.labels.rules import warn_of_other_classes
 from s2fin_cli.raster.class_ids import no_class_number
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import check_placed
@@ -32,19 +35,14 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
-    from s2fin_cli.labels.labels import LabelRules
+    from s2fin_cli.labels.rules import LabelRules
     from s2fin_cli.raster.info import RasterInfo
     from s2fin_cli.raster.readers import WindowReader
 
 logger = logging.getLogger(__name__)
 
-#: Pixels of a label raster, or of the windows of polygons, that are read at a time.
-STRIP_PIXELS = 1 << 18
 #: Pixels of a row of a label raster's blocks that are kept at most.
 MOST_BLOCK_PIXELS = 1 << 23
-
-#: Rows, columns, class numbers and groups of labelled pixels, one entry a pixel, in row-major order; int64 (n,) each.
-Found = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 
 
 class RasterLabels:
@@ -52,8 +50,10 @@ class RasterLabels:
 
     kind, ids_are_given, group_count = "raster", True, 1
 
-    def __init__(self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None) -> None:
-        self._info, self._grid, self._table = info, grid, classes
+    def __init__(
+        self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None, limits: Limits
+    ) -> None:
+        self._info, self._grid, self._table, self._limits = info, grid, classes, limits
         self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
         if self._resampling == Resampling.mode and self._unlabelled != 0:
             self._unlabelled = NO_CLASS
@@ -62,7 +62,7 @@ class RasterLabels:
     @property
     def strips(self) -> list[tuple[int, int]]:
         """Rows of few enough pixels."""
-        height, rows = self._grid.height, max(STRIP_PIXELS // self._grid.width, 1)
+        height, rows = self._grid.height, max(self._limits.strip_pixels // self._grid.width, 1)
         return [(start, min(start + rows, height)) for start in range(0, height, rows)]
 
     @contextlib.contextmanager
@@ -76,7 +76,11 @@ class RasterLabels:
             environment(None if is_kept else _cache_for(info)),
             self._reader() as reader,
         ):
-            rows = _BlockRows(reader, grid, info.block_shape[0]) if is_kept else _PlainRows(reader, grid)
+            rows = (
+                _BlockRows(reader, grid, info.block_shape[0], self._limits.strip_pixels)
+                if is_kept
+                else _PlainRows(reader, grid)
+            )
             yield lambda start, stop: self._found(rows.read(start, stop), start)
 
     @contextlib.contextmanager
@@ -136,12 +140,12 @@ class RasterLabels:
         src_path, present = self._info.src_path, sorted(totals)
         self._warn_of_filling(totals)
         if not present and not self._strange:
-            raise LabelError(f"{src_path}: no labelled pixel lies in the image ({self._grid.describe()})")
+            raise LabelError(
+                f"{src_path}: no labelled pixel is in the image ({self._grid.describe()}), and the label raster is "
+                f"{self._info.grid.describe()}; give labels of the same place, and check its CRS and nodata value"
+            )
         if self._strange:
-            logger.warning(
-                "%s: %d pixels of classes that the class table does not have are left out: %s",
-                src_path, self._strange.total(), shortened(sorted(self._strange)),
-            )  # fmt: skip
+            warn_of_other_classes(src_path, f"{self._strange.total()} pixels", self._strange)
         if not present:
             raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
         if self._table is not None:
@@ -176,7 +180,8 @@ class _PlainRows:
 class _BlockRows:
     """Reads rows of a raster of one band, and keeps a row of its blocks."""
 
-    def __init__(self, reader: WindowReader, grid: Grid, block_height: int) -> None:
+    def __init__(self, reader: WindowReader, grid: Grid, block_height: int, strip_pixels: int) -> None:
+        self._strip_pixels = strip_pixels
         self._reader, self._grid, self._height = reader, grid, min(block_height, grid.height)
         self._values = np.empty((self._height, grid.width), dtype=np.float32)
         self._number = -1
@@ -195,7 +200,7 @@ class _BlockRows:
             return
         top = number * self._height
         shape = min(self._height, self._grid.height - top), self._grid.width
-        for window in iter_tiles(shape, (shape[0], max(STRIP_PIXELS // shape[0], 1)), offset=(top, 0)):
+        for window in iter_tiles(shape, (shape[0], max(self._strip_pixels // shape[0], 1)), offset=(top, 0)):
             cols = window.toslices()[1]
             self._values[: shape[0], cols] = self._reader.read(window)[0]
         self._number = number
@@ -212,12 +217,14 @@ def _cache_for(info: RasterInfo) -> int:
     return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
 
 
-def open_raster_labels(info: RasterInfo, grid: Grid, rules: LabelRules) -> RasterLabels:
+def open_raster_labels(
+    info: RasterInfo, grid: Grid, rules: LabelRules, *, limits: Limits = DEFAULT_LIMITS
+) -> RasterLabels:
     """Labels from a raster of whole numbers."""
     _check_label_raster(info, grid)
     if rules.field is not None:
         logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
-    labels = RasterLabels(info, grid, rules.classes)
+    labels = RasterLabels(info, grid, rules.classes, limits)
     is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
     if info.nodata is None and info.has_mask:
         logger.info("labels: masked pixels are unlabelled in %s, and 0 is a class where it occurs", info.src_path)
@@ -254,9 +261,3 @@ def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
     labels = Placed(info.src_path, info.src_path, info.grid.crs)
     check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
     warn_of_inaccuracy(labels, grid)
-
-
-def counted(class_ids: NDArray[np.int64]) -> dict[int, int]:
-    """Number of pixels by class id, of those that occur."""
-    numbers = np.bincount(class_ids)
-    return {int(class_id): int(numbers[class_id]) for class_id in np.flatnonzero(numbers)}

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.errors import LabelError
+from s2fin_cli.labels.blocks import block_side, reach_into
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.labels.labels import LabelledPixels
-
-#: A block is so many radii of what the network sees a side.
-BLOCK_RADII = 3
+    from s2fin_cli.labels.pixels import LabelledPixels
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,11 @@ def split_labels(
 
     Args:
         labels: the labelled pixels.
-        method: "polygons" holds out whole polygons (points likewise, one by one), "blocks" square blocks of pixels
+        method: "polygons" holds out whole polygons (or single points), "blocks" square blocks of pixels
             with a buffer of the radius around them, "random" single pixels, "auto" polygons for polygons and
             blocks for the rest.
         share: of each class's pixels to hold out, as nearly as whole polygons or blocks allow; 0 for none.
-        radius: within so many pixels what lies around pixels has much in common.
+        radius: pixels within which the surroundings of two pixels have much in common.
         generator: source of chance.
 
     Returns:
@@ -66,7 +64,7 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
     Args:
         labels: the labelled pixels.
         method: as in `split_labels`.
-        radius: within so many pixels what lies around pixels has much in common.
+        radius: pixels within which the surroundings of two pixels have much in common.
     """
     method = resolved(method, labels.kind)
     if method == "random":
@@ -90,7 +88,7 @@ def resolved(method: str, kind: str) -> str:
 
 
 def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
-    size = max(BLOCK_RADII * radius, 1)
+    size = block_side(radius)
     # NOTE: a stride no raster is wide enough to reach; rows above the raster give negative numbers, which do no harm.
     return (rows // size) * (1 << 32) + cols // size
 
@@ -142,12 +140,11 @@ def _near_held_out(
 ) -> NDArray[np.bool_]:
     """Pixels within the radius of a held-out block."""
     blocks = np.unique(units[held_out])
-    near = np.zeros(len(labels), dtype=bool)
-    # NOTE: a block is wider than a patch, so that a patch's corners and centre lines meet every block it touches.
-    for d_row in (-radius, 0, radius):
-        for d_col in (-radius, 0, radius):
-            near |= np.isin(_block_numbers(labels.rows + d_row, labels.cols + d_col, radius), blocks)
-    return near
+
+    def is_held(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.isin(_block_numbers(rows, cols, radius), blocks)
+
+    return reach_into(is_held, labels.rows, labels.cols, radius=radius)
 
 
 def _rescued(class_ids: NDArray[np.int64], keep: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -159,7 +156,7 @@ def _rescued(class_ids: NDArray[np.int64], keep: NDArray[np.bool_], held_out: ND
 def cap_per_class(
     class_ids: NDArray[np.int64], positions: NDArray[np.int64], *, most: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """At most so many positions of each class, chosen at random, in their old order."""
+    """At most a given number of positions of each class, chosen at random, in their old order."""
     kept = []
     for class_id in np.unique(class_ids[positions]):
         of_class = positions[class_ids[positions] == class_id]

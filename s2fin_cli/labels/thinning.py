@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.classes import MAX_CLASS_ID
-from s2fin_cli.labels.labels import LabelledPixels, joined
+from s2fin_cli.labels.pixels import LabelledPixels, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

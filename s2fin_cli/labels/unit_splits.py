@@ -1,7 +1,7 @@
 """Splits of more labelled pixels than are held at a time: chosen by counts of units, and applied strip by strip.
 
-What is chosen is what `splits` chooses: whole polygons or blocks, by the same rule. Only the numbers differ by which it
-is done, as blocks may be larger, and single pixels are drawn by hashes instead of in turn.
+The rule is that of `splits`: whole polygons or blocks. Only blocks may be larger, and single pixels are drawn by hashes
+instead of in turn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from s2fin_cli.labels.splits import BLOCK_RADII, choose_units, resolved
+from s2fin_cli.labels.blocks import block_side, reach_into
+from s2fin_cli.labels.splits import choose_units, resolved
 from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 
 if TYPE_CHECKING:
@@ -22,16 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.labels.labels import LabelledPixels, Labels
+    from s2fin_cli.labels.pixels import LabelledPixels
+    from s2fin_cli.labels.read import Labels
 
 logger = logging.getLogger(__name__)
-
-#: Blocks that a grid is cut into at most; they are made larger where there would be more.
-MOST_BLOCKS = 1 << 14
-#: Labelled pixels, over all classes, by which splits are compared.
-SAMPLE_PIXELS = 50_000
-#: Pixels of the strips of whole rows that are split at a time, about.
-STRIP_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,8 @@ class Units:
         if method != "blocks":
             return cls(method, 1, (labels.group_count if method == "polygons" else 0, 1))
         height, width = labels.grid.shape
-        wanted = max(BLOCK_RADII * radius, 1)
-        side = max(wanted, math.ceil(math.sqrt(height * width / MOST_BLOCKS)))
+        wanted = block_side(radius)
+        side = max(wanted, math.ceil(math.sqrt(height * width / labels.limits.blocks)))
         if side > wanted:
             logger.info("the labels are many: blocks are %d pixels a side instead of %d", side, wanted)
         return cls(method, side, (-(-height // side), -(-width // side)))
@@ -110,13 +105,13 @@ class Draw:
         """Mask over pixels (n,) of those whose square of the radius reaches into a block that is held out."""
         if self.units.method != "blocks":
             return np.zeros(len(pixels), dtype=bool)
-        # NOTE: a block is wider than such a square, whose corners so lie in all blocks that it touches
-        held = self.held.reshape(self.units.shape)
-        rows, cols = (
-            [np.clip((at + by) // self.units.side, 0, count - 1) for by in (-self.radius, self.radius)]
-            for at, count in zip((pixels.rows, pixels.cols), self.units.shape, strict=True)
-        )
-        return np.asarray(np.logical_or.reduce([held[row, col] for row in rows for col in cols]))
+        held, (height, width) = self.held.reshape(self.units.shape), self.units.shape
+
+        def is_held(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
+            row, col = rows // self.units.side, cols // self.units.side
+            return np.asarray(held[np.clip(row, 0, height - 1), np.clip(col, 0, width - 1)])
+
+        return reach_into(is_held, pixels.rows, pixels.cols, radius=self.radius)
 
 
 @dataclass(frozen=True)
@@ -149,7 +144,7 @@ class Candidates:
                     counts.ravel()[first : first + len(numbers)] += numbers
                 yield pixels
 
-        sample = thin_per_class(counted(), most=max(SAMPLE_PIXELS // len(ids), 1), seed=seed)
+        sample = thin_per_class(counted(), most=max(labels.limits.sample_pixels // len(ids), 1), seed=seed)
         assert sample is not None  # noqa: S101  (labels without a pixel are an error before)
         return cls(units, counts, sample)
 
@@ -190,10 +185,10 @@ class Parts:
 
 
 def iter_parts(labels: Labels, draw: Draw) -> Iterator[tuple[int, int, Parts]]:
-    """First and last row (exclusive) of strips that cover the grid, with both parts there."""
+    """First and last row (exclusive) of strips that cover the grid, with both parts of the labels there."""
     height, width = labels.grid.shape
     # NOTE: powers of two, so that strips and the blocks of rasters that are written fall together
-    rows = 1 << max((STRIP_PIXELS // width).bit_length() - 1, 0)
+    rows = 1 << max((labels.limits.split_pixels // width).bit_length() - 1, 0)
     while rows < 2 * draw.radius:  # or most of what is read would be read again
         rows *= 2
     with labels.open() as read:

@@ -11,10 +11,12 @@ import numpy as np
 
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.core.classes import find_name
 from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.windows import iter_blocks
-from s2fin_cli.labels.classfield import find_name
-from s2fin_cli.labels.labels import LabelledPixels, LabelRules, Labels, open_labels
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.read import Labels, open_labels
+from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.class_ids import iter_class_strips, read_class_ids
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
     from s2fin_cli.core.options import StrPath
+    from s2fin_cli.labels.pixels import LabelledPixels
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,9 @@ logger = logging.getLogger(__name__)
 NOTHING = np.iinfo(np.int64).min
 
 
-def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None = None) -> Accuracy:
+def evaluate(
+    map_path: StrPath, reference: StrPath, *, label_field: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Accuracy:
     """Compare a class map with reference labels.
 
     Classes are matched by name where the map knows all the names that the reference uses, else by number. Upper and
@@ -46,6 +51,7 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         map_path: a class map: a raster of whole numbers, in floating point too.
         reference: vector file of polygons or points, or a raster of whole numbers.
         label_field: the vector's class field; None takes the only one that can be it.
+        limits: how many labelled pixels are held or dealt with at a time.
 
     Returns:
         the accuracy, over all classes of the map that occur in it or in the reference.
@@ -54,13 +60,13 @@ def evaluate(map_path: StrPath, reference: StrPath, *, label_field: str | None =
         RasterError: the map is not a class map.
         LabelError: the reference holds classes that the map does not know.
     """
-    return _compare(map_path, reference, label_field)[0]
+    return _compare(map_path, reference, label_field, limits)[0]
 
 
-def _compare(map_path: StrPath, reference: StrPath, label_field: str | None) -> tuple[Accuracy, str]:
+def _compare(map_path: StrPath, reference: StrPath, label_field: str | None, limits: Limits) -> tuple[Accuracy, str]:
     """The accuracy, and what kind of labels the reference is, see `LabelledPixels`."""
     info = read_map_info(map_path)
-    labels = open_labels(str(reference), info.grid, LabelRules(label_field))
+    labels = open_labels(str(reference), info.grid, LabelRules(label_field), limits=limits)
     pairs = _count_pairs(str(map_path), labels)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a map goes without names.
     names = read_class_names(str(map_path))
@@ -106,7 +112,7 @@ def evaluate_stratified(map_path: StrPath, reference: StrPath, *, label_field: s
     Raises:
         RasterError, LabelError: as for `evaluate`; a class of the map has no pixel in the sample.
     """
-    sample, kind = _compare(map_path, reference, label_field)
+    sample, kind = _compare(map_path, reference, label_field, DEFAULT_LIMITS)
     if kind in ("polygons", "lines"):
         logger.warning(
             "%s holds %s, whose pixels are no random sample of each class: the margins are of points that s2fin sample "

@@ -16,7 +16,9 @@ from s2fin_cli.core.errors import LabelError, UsageError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.labels.labels import LabelledPixels, Labels, open_labels, rules_of
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.read import Labels, open_labels
+from s2fin_cli.labels.rules import rules_of
 from s2fin_cli.labels.splits import split_labels
 from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
 from s2fin_cli.raster.classmap import create_class_map
@@ -29,6 +31,7 @@ from s2fin_cli.workflows.members import input_files
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.workflows.options.split import SplitOptions
 
 logger = logging.getLogger(__name__)
@@ -69,13 +72,14 @@ class SplitResult:
         }
 
 
-def split(options: SplitOptions) -> SplitResult:
+def split(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResult:
     """Part labels into training and test labels, and write both as label rasters on the grid of an image.
 
     Training pixels that lie nearer than the distance to a test pixel are left out.
 
     Args:
         options: the options.
+        limits: how many labelled pixels are held or dealt with at a time.
 
     Returns:
         where they are and what they hold.
@@ -94,7 +98,7 @@ def split(options: SplitOptions) -> SplitResult:
     image = read_info(str(options.like))
     check_placed(image, f"`like` {options.like}")
     grid = image.grid
-    labels = open_labels(str(options.labels), grid, rules_of(options))
+    labels = open_labels(str(options.labels), grid, rules_of(options), limits=limits)
     parts = _Held(labels, *_part(labels.whole, options)) if labels.whole is not None else _choose(labels, options)
     with staged(wanted, overwrite=options.overwrite) as tmp_paths:
         _write(tmp_paths[0], tmp_paths[1], parts)

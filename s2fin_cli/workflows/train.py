@@ -22,7 +22,8 @@ from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
-from s2fin_cli.labels.labels import LabelledPixels, Labels, open_labels, rules_of
+from s2fin_cli.labels.read import Labels, open_labels
+from s2fin_cli.labels.rules import rules_of
 from s2fin_cli.labels.splits import Split, cap_per_class, split_labels, units_of
 from s2fin_cli.labels.thinning import thin_per_class
 from s2fin_cli.model.file import current_versions, training_grid, write_model
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.teaching.ensemble import Trust
@@ -516,7 +518,8 @@ def _with_data(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[Lab
 def _thinned(labels: Labels, stack: Stack, options: TrainOptions) -> tuple[LabelledPixels, Mapping[int, int]]:
     """At most so many labelled pixels with data of each class that all fit, and how many have data by class id."""
     # both parts of the labels, what is trained on and what is held out, are to have as many as the options allow
-    most = max(labels.most // len(labels.classes), min(2 * options.labels_per_class, labels.most), 1)
+    held = labels.limits.held_pixels
+    most = max(held // len(labels.classes), min(2 * options.labels_per_class, held), 1)
     counts: Counter[int] = Counter()
 
     def with_data() -> Iterator[LabelledPixels]:

@@ -12,7 +12,7 @@ import protocols
 from protocols import BLOCK_SIDE, BUFFER, draw
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.options import InputOptions
-from s2fin_cli.labels.labels import LabelledPixels
+from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.stack.assembly import build_stack
 from scenes import SCENES, LoadedScene, Scene, load
 from tests.files import write_raster

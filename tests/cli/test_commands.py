@@ -272,7 +272,7 @@ def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
     cases: list[tuple[Path, list[object], str]] = [
         (tmp_path / "none.gpkg", [], "none.gpkg does not exist"),
         (empty, [], "holds no features"),
-        (outside, [], "no labelled pixel lies in the image"),
+        (outside, [], "no labelled pixel is in the image"),
         (single, [], "all labels are of one class (a)"),
         (floats, [], "class numbers must be whole numbers"),
         (scene.labels, ["--label-field", "kind"], "has no field 'kind'; its fields are: class"),

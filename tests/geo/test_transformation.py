@@ -22,7 +22,7 @@ from s2fin_cli.geo.extents import bounds_on, share_covered
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.transformation import Placed
 from s2fin_cli.geo.wrapping import kernel_scale
-from s2fin_cli.labels.labels import read_labels
+from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.vector.area import read_area

@@ -23,15 +23,13 @@ from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Po
 from s2fin_cli.core.classes import LandCoverClass, make_classes, map_encoding, read_class_table
 from s2fin_cli.core.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.labels.burning import Rings, _burn, burn_polygons
-from s2fin_cli.labels.classfield import class_field, number_classes
-from s2fin_cli.labels.labels import (
-    LabelledPixels,
-    LabelRules,
-    joined,
-    open_labels,
-    read_labels,
-)
+from s2fin_cli.labels.burning import PolygonBurner, Rings, burn
+from s2fin_cli.labels.classfield import class_field
+from s2fin_cli.labels.limits import Limits
+from s2fin_cli.labels.numbering import number_classes
+from s2fin_cli.labels.pixels import LabelledPixels, joined
+from s2fin_cli.labels.read import open_labels, read_labels
+from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.vector.texts import is_text
@@ -208,7 +206,7 @@ def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path) -> None:
     path = write_vector(
         tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[1, 2, 2], kind=["sea", "sea", "sand"]
     )
-    with pytest.raises(LabelError, match=r"gt\.gpkg: which field .* could be any of code, kind; .*--label-field"):
+    with pytest.raises(LabelError, match=r"gt\.gpkg: which field .* could be any of code, kind; .*`label_field`"):
         read_labels(path, GRID)
     assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
 
@@ -244,8 +242,8 @@ def test_the_only_field_that_can_be_it(fields: dict[str, list[Any]], chosen: str
 @pytest.mark.parametrize(
     ("fields", "label_field", "message"),
     [
-        ({"a": [1, 2, 2], "b": ["x", "x", "y"]}, None, "could be any of a, b; name it with --label-field"),
-        ({"area": [1.5, 2.5, 2.5]}, None, "it is none of area; name it with --label-field"),
+        ({"a": [1, 2, 2], "b": ["x", "x", "y"]}, None, "could be any of a, b; name it with `label_field`"),
+        ({"area": [1.5, 2.5, 2.5]}, None, "it is none of area; name it with `label_field`"),
         ({"a": [1, 2, 2]}, "b", "has no field 'b'; its fields are: a"),
         ({"area": [1.5, 2.5, 2.5]}, "area", "field 'area' holds neither text nor whole numbers but 1.5; name another"),
         ({"seen": [True, True, False]}, "seen", "field 'seen' holds neither text nor whole numbers but True"),
@@ -528,7 +526,7 @@ def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
     geometries = np.array(polygons, dtype=object)
     transform = Affine(1, 0, 0, 0, 1, 0) if south_up else Affine(1, 0, 0, 0, -1, 9)
     grid = Grid(None, transform, (9, 8))
-    rows, cols, groups = burn_polygons(geometries, grid)
+    rows, cols, groups = PolygonBurner(geometries, grid).burn(0, grid.height)
     burnt = set(zip(rows.tolist(), cols.tolist(), groups.tolist(), strict=True))
     all_rows, all_cols = np.indices(grid.shape)
     xs, ys = all_cols + 0.5, transform.f + transform.e * (all_rows + 0.5)
@@ -550,7 +548,7 @@ def test_a_large_polygon_burnt_by_its_rings_has_the_same_pixels(seed: int, south
     grid = Grid(None, Affine(1, 0, 0, 0, 1 if south_up else -1, 0 if south_up else 340), (340, 340))
     for top in range(0, 340, 64):
         band = Window(0, top, 340, min(64, 340 - top))
-        assert np.array_equal(_burn(Rings.of(geometry, grid).near(band), band, grid), _burn(geometry, band, grid))
+        assert np.array_equal(burn(Rings.of(geometry, grid).near(band), band, grid), burn(geometry, band, grid))
 
 
 BOW_TIE = Polygon([(LEFT, TOP), (LEFT + 60, TOP - 40), (LEFT + 60, TOP), (LEFT, TOP - 40)])
@@ -680,25 +678,19 @@ def test_what_a_label_raster_tells(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "labels: 200 means unlabelled in" in caplog.text
 
 
-def test_a_label_raster_read_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_raster_read_in_strips(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
     whole = read_labels(path, GRID)
-    for module in ("labels", "rasters"):
-        monkeypatch.setattr(f"s2fin_cli.labels.{module}.STRIP_PIXELS", 210)
-    strips = read_labels(path, GRID)
+    strips = open_labels(path, GRID, limits=Limits(strip_pixels=210)).whole
+    assert strips is not None
     for name in ("rows", "cols", "class_ids", "groups"):
         assert getattr(strips, name).dtype == np.int64
         assert np.array_equal(getattr(strips, name), getattr(whole, name))
     assert (np.diff(strips.rows * GRID.width + strips.cols) > 0).all()
 
 
-@pytest.fixture
-def small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strips of few pixels, and bands of few rows for polygons of more than few."""
-    for module in ("labels", "rasters"):
-        monkeypatch.setattr(f"s2fin_cli.labels.{module}.STRIP_PIXELS", 210)
-    monkeypatch.setattr("s2fin_cli.labels.burning.WINDOW_PIXELS", 60)
-    monkeypatch.setattr("s2fin_cli.labels.burning.BAND_ROWS", 3)
+#: Strips of few pixels, and bands of few rows for polygons of more than a few pixels.
+SMALL = Limits(held_pixels=5, strip_pixels=210, window_pixels=60, band_rows=3)
 
 
 def write_blobs(path: Path) -> Path:
@@ -727,7 +719,7 @@ def any_labels(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     "rules", [LabelRules(on_conflict=rule) for rule in ("drop", "first", "last")], ids=["drop", "first", "last"]
 )
 def test_labels_in_strips_are_those_that_are_read_at_once(
-    any_labels: Path, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, rules: LabelRules
+    any_labels: Path, caplog: pytest.LogCaptureFixture, rules: LabelRules
 ) -> None:
     path = any_labels
     if path.name == "buffered.gpkg":
@@ -735,9 +727,8 @@ def test_labels_in_strips_are_those_that_are_read_at_once(
     caplog.clear()
     whole = read_labels(path, GRID, rules)
     told = list(caplog.messages)
-    request.getfixturevalue("small_strips")
     caplog.clear()
-    labels = open_labels(path, GRID, rules, most=5)
+    labels = open_labels(path, GRID, rules, limits=SMALL)
     strips = list(labels.strips())
     assert labels.whole is None
     assert caplog.messages == told, "once, although they are read twice"
@@ -757,10 +748,10 @@ def test_labels_in_strips_are_those_that_are_read_at_once(
 
 def test_few_labels_are_held_and_more_are_not(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
-    labels = open_labels(path, GRID, most=7)
+    labels = open_labels(path, GRID, limits=Limits(held_pixels=7))
     assert labels.whole is not None
     assert pixels(labels.whole) == pixels(read_labels(path, GRID))
-    assert open_labels(path, GRID, most=6).whole is None
+    assert open_labels(path, GRID, limits=Limits(held_pixels=6)).whole is None
     assert (len(labels), labels.totals) == (7, {4: 6, 200: 1})
 
 
@@ -809,7 +800,7 @@ def test_label_rasters_that_cannot_be_used(tmp_path: Path) -> None:
     ):
         read_labels(shares, GRID)
     empty = write_raster(tmp_path / "empty.tif", np.zeros((40, 50), dtype="uint8"))
-    with pytest.raises(LabelError, match=r"empty\.tif: no labelled pixel lies in the image"):
+    with pytest.raises(LabelError, match=r"empty\.tif: no labelled pixel is in the image"):
         read_labels(empty, GRID)
     negative = write_raster(tmp_path / "negative.tif", np.full((40, 50), -3, dtype="int16"))
     with pytest.raises(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import LabelError
-from s2fin_cli.labels.labels import LabelledPixels
-from s2fin_cli.labels.splits import BLOCK_RADII, Split, cap_per_class, split_labels, units_of
+from s2fin_cli.labels.blocks import BLOCK_RADII
+from s2fin_cli.labels.pixels import LabelledPixels
+from s2fin_cli.labels.splits import Split, cap_per_class, split_labels, units_of
 
 
 def make_labels(class_map: NDArray[np.int64], *, groups: NDArray[np.int64] | None = None) -> LabelledPixels:

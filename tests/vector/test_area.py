@@ -61,7 +61,7 @@ def test_bounds_hold_the_pixels_whose_centres_lie_inside(numbers: tuple[float, .
     bounds = (500_000 + left, 5_000_000 - high, 500_000 + right, 5_000_000 - low)
     expected = inside(GRID, shapely.box(*bounds))
     if not expected.any():
-        with pytest.raises(AreaError, match="--bounds: no pixel's centre lies inside"):
+        with pytest.raises(AreaError, match="`bounds`: no pixel's centre lies inside"):
             read_area(GRID, bounds=bounds)
     else:
         assert np.array_equal(whole_mask(read_area(GRID, bounds=bounds)), expected)
@@ -93,7 +93,7 @@ def test_polygons_inside_bounds(tmp_path: Path) -> None:
     bounds = (500_203, 4_999_604, 500_303, 4_999_904)
     expected = inside(GRID, shapely.intersection(circle, shapely.box(*bounds)))
     assert np.array_equal(whole_mask(read_area(GRID, bounds=bounds, src_path=path)), expected)
-    with pytest.raises(AreaError, match=r"--aoi and --bounds: no pixel's centre lies inside \(nothing in common\)"):
+    with pytest.raises(AreaError, match=r"`aoi` and `bounds`: no pixel's centre lies inside \(nothing in common\)"):
         read_area(GRID, bounds=(500_400, 4_999_604, 500_490, 4_999_904), src_path=path)
 
 
@@ -116,7 +116,7 @@ def test_squares_that_an_area_touches() -> None:
 
 def test_areas_that_cannot_be_used(tmp_path: Path) -> None:
     point = write_polygons(tmp_path / "points.gpkg", shapely.Point(500_100, 4_999_900))
-    with pytest.raises(AreaError, match=r"--aoi .*points.gpkg holds Point; give polygons"):
+    with pytest.raises(AreaError, match=r"`aoi` .*points.gpkg holds Point; give polygons"):
         read_area(GRID, src_path=point)
     away = write_polygons(tmp_path / "away.gpkg", shapely.box(0, 0, 10, 10))
     with pytest.raises(AreaError, match=r"away.gpkg: no pixel's centre lies inside \(in the image's CRS x 0 to 10"):

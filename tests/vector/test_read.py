@@ -24,7 +24,8 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import AreaError, InputError, LabelError
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.labels.labels import LabelRules, read_labels
+from s2fin_cli.labels.read import read_labels
+from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.polygons import map_regions, write_polygons

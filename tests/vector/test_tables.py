@@ -18,7 +18,9 @@ from shapely import Point, box
 
 from s2fin_cli.core.errors import AreaError, LabelError
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.labels.labels import LabelledPixels, LabelRules, read_labels
+from s2fin_cli.labels.pixels import LabelledPixels
+from s2fin_cli.labels.read import read_labels
+from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.numerals import typed
 from s2fin_cli.vector.placecolumns import find_place
@@ -228,12 +230,12 @@ def test_a_crs_beside_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert found(read_labels(tmp_path / "gt.csv", GRID)) == {(3, 4, "a")}
     assert not caplog.text
     (tmp_path / "gt.shp").touch()
-    with pytest.raises(LabelError, match="no labelled pixel lies in the image"):
+    with pytest.raises(LabelError, match="no labelled pixel is in the image"):
         read_labels(tmp_path / "gt.csv", GRID)
     assert "names no CRS; the coordinates in columns 'x' and 'y' are taken to be in the image's" in caplog.text
     (tmp_path / "gt.shp").unlink()
     (tmp_path / "gt.prj").write_text("nonsense")
-    with pytest.raises(LabelError, match="no labelled pixel lies in the image"):
+    with pytest.raises(LabelError, match="no labelled pixel is in the image"):
         read_labels(tmp_path / "gt.csv", GRID)
     assert "gt.prj holds no CRS that is known; it is ignored" in caplog.text
 

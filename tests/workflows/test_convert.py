@@ -12,7 +12,7 @@ import rasterio
 import scipy.io
 from affine import Affine
 
-from s2fin_cli.labels.labels import read_labels
+from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import without_georeferencing_warning
 

@@ -17,6 +17,7 @@ from sklearn import metrics as oracle
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.labels.limits import Limits
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.workflows.evaluate import evaluate, evaluate_stratified
 from tests.files import CRS_CODE, TRANSFORM, write_raster
@@ -192,9 +193,7 @@ def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["polygons", "raster"])
-def test_a_reference_of_many_pixels_is_compared_strip_by_strip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_a_reference_of_many_pixels_is_compared_strip_by_strip(tmp_path: Path, kind: str) -> None:
     generator = np.random.default_rng(2)
     truth, mapped = (
         np.repeat(np.repeat(generator.integers(1, 4, (10, 12)), 4, 0), 4, 1),
@@ -209,10 +208,7 @@ def test_a_reference_of_many_pixels_is_compared_strip_by_strip(
         reference = tmp_path / "truth.gpkg"
         names = ["abc"[truth[cell] - 1] for cell in cells]
         gpd.GeoDataFrame({"class": names}, geometry=boxes, crs=CRS_CODE).to_file(reference)
-    monkeypatch.setattr("s2fin_cli.labels.labels.MOST_PIXELS", 10)
-    for module in ("labels", "rasters"):
-        monkeypatch.setattr(f"s2fin_cli.labels.{module}.STRIP_PIXELS", 300)
-    accuracy = evaluate(map_path, reference)
+    accuracy = evaluate(map_path, reference, limits=Limits(held_pixels=10, strip_pixels=300))
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
     assert accuracy.class_names == ("a", "b", "c")
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2fin_cli.core.classes import make_classes
-from s2fin_cli.labels.labels import LabelledPixels, open_labels
+from s2fin_cli.labels.limits import Limits
+from s2fin_cli.labels.pixels import LabelledPixels
+from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 from s2fin_cli.labels.unit_splits import Candidates, iter_parts
 from s2fin_cli.stack.assembly import build_stack
@@ -98,7 +100,7 @@ def test_training_thins_many_labels_and_counts_all(tmp_path: Path, caplog: pytes
     options = TrainOptions(msi=image, labels=path, labels_per_class=100, output=tmp_path / "m.s2fin")
     few, counts = _with_data(open_labels(path, stack.grid), stack, options)
     caplog.set_level("INFO")
-    thinned, again = _with_data(open_labels(path, stack.grid, most=4000), stack, options)
+    thinned, again = _with_data(open_labels(path, stack.grid, limits=Limits(held_pixels=4000)), stack, options)
     assert dict(again) == dict(counts) == few.counts()
     assert thinned.counts() == {1: 1000, 2: 1000, 3: 1000, 9: 12}
     assert (thinned.cols >= 20).all()
@@ -107,10 +109,9 @@ def test_training_thins_many_labels_and_counts_all(tmp_path: Path, caplog: pytes
     assert "3012 of 78000 labelled pixels are used, at most 1000 of a class" in caplog.text
 
 
-def test_blocks_are_no_more_than_their_counts_have_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2fin_cli.labels.unit_splits.MOST_BLOCKS", 64)
+def test_blocks_are_no_more_than_their_counts_have_room_for(tmp_path: Path) -> None:
     image, path = write_scene(tmp_path, (300, 280))
-    labels = open_labels(path, build_stack({"msi": [str(image)]}).grid, most=0)
+    labels = open_labels(path, build_stack({"msi": [str(image)]}).grid, limits=Limits(held_pixels=0, blocks=64))
     candidates = Candidates.of(labels, method="blocks", radius=4, seed=0)
     assert candidates.units.side == 37
     assert len(candidates.counts) == 9 * 8
@@ -126,12 +127,12 @@ def test_blocks_are_no_more_than_their_counts_have_room_for(tmp_path: Path, monk
         assert np.array_equal(parts.train, ~near[rows, cols])
 
 
+SMALL = Limits(held_pixels=1 << 14, strip_pixels=1 << 14, split_pixels=1 << 14, sample_pixels=2000)
+
+
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2fin_cli.labels.labels.MOST_PIXELS", 1 << 14)
-    for module in ("labels.labels", "labels.rasters", "labels.unit_splits", "raster.classmap"):
-        monkeypatch.setattr(f"s2fin_cli.{module}.STRIP_PIXELS", 1 << 14)
-    monkeypatch.setattr("s2fin_cli.labels.unit_splits.SAMPLE_PIXELS", 2000)
+    monkeypatch.setattr("s2fin_cli.raster.class_ids.STRIP_PIXELS", 1 << 14)
 
 
 def peak(function: Callable[[], object]) -> int:
@@ -155,13 +156,13 @@ def test_memory_does_not_grow_with_the_number_of_labelled_pixels(tmp_path: Path,
 
         def work(image: Path = image, path: Path = path, folder: Path = folder) -> object:
             if command == "evaluate":
-                return evaluate(path, path)
+                return evaluate(path, path, limits=SMALL)
             if command == "split":
                 parts = folder / "train.tif", folder / "test.tif"
-                return split(SplitOptions(labels=path, like=image, train=parts[0], test=parts[1]))
+                return split(SplitOptions(labels=path, like=image, train=parts[0], test=parts[1]), limits=SMALL)
             stack = build_stack({"msi": [str(image)]})
             options = TrainOptions(msi=image, labels=path, output=folder / "m.s2fin")
-            return _with_data(open_labels(path, stack.grid), stack, options)
+            return _with_data(open_labels(path, stack.grid, limits=SMALL), stack, options)
 
         peaks.append(peak(work))
     assert peaks[2] < 1.1 * peaks[1]

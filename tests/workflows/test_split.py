@@ -13,11 +13,13 @@ import shapely
 from scipy.ndimage import maximum_filter
 
 from s2fin import S2FinConfig
-from s2fin_cli.labels.labels import read_labels
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.workflows.options.split import SplitOptions
+from s2fin_cli.workflows.split import split
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 
 if TYPE_CHECKING:
@@ -59,22 +61,20 @@ def nearest(train: NDArray[Any], test: NDArray[Any]) -> int:
     return int(np.abs(a[:, None] - b[None]).max(axis=2).min())
 
 
-@pytest.fixture(params=["few", "many"])
-def number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Whether labels are few enough to be held, or taken to be so many that they are read in strips."""
-    if request.param == "many":
-        monkeypatch.setattr("s2fin_cli.labels.labels.MOST_PIXELS", 10)
-        for module in ("labels", "rasters"):
-            monkeypatch.setattr(f"s2fin_cli.labels.{module}.STRIP_PIXELS", 500)
-        monkeypatch.setattr("s2fin_cli.labels.unit_splits.STRIP_PIXELS", 1200)
-    return str(request.param)
+#: By which labels are too many to be held, and read in strips.
+SMALL = Limits(held_pixels=10, strip_pixels=500, split_pixels=1200)
 
 
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, SMALL], ids=["few", "many"])
 @pytest.mark.parametrize(("method", "distance"), [("polygons", 11), ("blocks", 9), ("random", 1)])
 def test_both_parts_lie_apart_and_hold_what_the_labels_did(
-    run: Run, scene: Path, method: str, distance: int, number: str
+    scene: Path, method: str, distance: int, limits: Limits
 ) -> None:
-    answer = run_split(run, "--method", method, "--distance", distance, "--share", 0.3)
+    options = SplitOptions(
+        labels=scene / "gt.gpkg", like=scene / "image.tif", train=scene / "train.tif", test=scene / "test.tif",
+        method=method, distance=distance, share=0.3,
+    )  # fmt: skip
+    answer = split(options, limits=limits).to_dict()
     train, test = (read_raster(scene / f"{name}.tif")[0] for name in ("train", "test"))
     assert nearest(train, test) >= distance
     labels = read_labels(scene / "gt.gpkg", read_info(scene / "image.tif").grid)

@@ -1,0 +1,221 @@
+"""Labels of a vector file: features whose pixels are found some rows of the grid at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from s2fin_cli.core.classes import LandCoverClass, make_classes
+from s2fin_cli.core.errors import LabelError, shortened
+from s2fin_cli.labels.burning import Burnt, PolygonBurner, burn_points
+from s2fin_cli.labels.classfield import class_field
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.numbering import number_classes
+from s2fin_cli.labels.rules import LabelRules, check_no_buffer
+from s2fin_cli.vector.frames import MENDED
+from s2fin_cli.vector.geometries import mended_polygons
+from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, tell_of_lost
+from s2fin_cli.vector.reproject import on_grid_crs
+from s2fin_cli.vector.texts import is_text
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import geopandas as gpd
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.labels.pixels import Found
+
+logger = logging.getLogger(__name__)
+
+POINT_TYPES = {"Point", "MultiPoint"}
+LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
+_NO_PIXELS: Burnt = (np.empty(0, np.int64),) * 3
+
+
+def read_feature_labels(
+    src_path: str | Path, grid: Grid, rules: LabelRules, *, limits: Limits = DEFAULT_LIMITS
+) -> FeatureLabels:
+    """Read the features of a vector file or table as labels on a grid.
+
+    Raises:
+        LabelError: there is nothing that can be used, or the class field is not clear.
+        GeoreferencingError: labels and grid do not go together.
+    """
+    frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
+    kind = _kind(frame, src_path)
+    field = class_field(frame, src_path, label_field=rules.field)
+    tell_of_lost(frame, field, src_path)
+    frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
+    geometries = on_grid_crs(frame, grid, src_path).to_numpy()
+    if kind == "polygons":
+        geometries = mended_polygons(
+            geometries, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())
+        )
+    geometries = _buffered(geometries, grid, kind, rules.buffer)
+    ids_are_given = rules.classes is not None or not is_text(frame[field])
+    return FeatureLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given, limits)
+
+
+def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
+    types = set(frame.geom_type)
+    if types <= POINT_TYPES:
+        return "points"
+    if types <= POLYGON_TYPES:
+        return "polygons"
+    if types <= LINE_TYPES:
+        return "lines"
+    raise LabelError(
+        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons, of lines or of points alone "
+        f"({rare_types(frame)})"
+    )
+
+
+def _buffered(geometries: NDArray[np.object_], grid: Grid, kind: str, buffer: float | None) -> NDArray[np.object_]:
+    """Points and lines with what lies around them."""
+    if kind == "polygons":
+        check_no_buffer(buffer, "polygons")
+        return geometries
+    if kind == "points" and buffer is None:
+        return geometries
+    if buffer is not None:
+        grid.check_distance(buffer, "the labels' buffer")
+    return np.asarray(shapely.buffer(geometries, max(grid.res) / 2 if buffer is None else buffer), dtype=object)
+
+
+@dataclass
+class FeatureLabels:
+    """Labels of a vector file, burnt some rows of the grid at a time.
+
+    Attributes:
+        geometries: of all features, on the grid's CRS, buffers included.
+        class_numbers: int64 (n,) of all features.
+        names: by class number.
+    """
+
+    src_path: str | Path
+    grid: Grid
+    rules: LabelRules
+    kind: str
+    geometries: NDArray[np.object_]
+    class_numbers: NDArray[np.int64]
+    names: dict[int, str]
+    ids_are_given: bool
+    limits: Limits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        self.group_count = len(self.geometries)
+        is_burnt = self.kind != "points" or self.rules.buffer is not None
+        self._polygons = PolygonBurner(self.geometries, self.grid, limits=self.limits) if is_burnt else None
+        self._points = _NO_PIXELS if is_burnt else burn_points(self.geometries, self.grid)
+        self._is_hit = np.zeros(self.group_count, dtype=bool)
+        self._clashes, self._claimed = 0, set[int]()
+
+    @property
+    def strips(self) -> list[tuple[int, int]]:
+        """Rows in which the windows of all features have few enough pixels."""
+        height = self.grid.height
+        if self._polygons is None:
+            return [(0, height)]
+        row_off, _, rows, cols = self._polygons.windows.T
+        change = np.zeros(height + 1, dtype=np.int64)
+        np.add.at(change, row_off, cols)
+        np.add.at(change, row_off + rows, -cols)
+        load = np.cumsum(np.cumsum(change[:-1]))  # pixels of windows down to the end of each row
+        starts = np.flatnonzero(np.diff(np.maximum(load - 1, 0) // self.limits.strip_pixels)) + 1
+        return list(pairwise([0, *starts.tolist(), height]))
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], Found]]:
+        """What reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        yield self._read
+
+    def _read(self, start: int, stop: int) -> Found:
+        if self._polygons is not None:
+            burnt = self._polygons.burn(start, stop)
+        else:
+            rows, cols, groups = self._points
+            inside = (rows >= start) & (rows < stop)
+            burnt = rows[inside], cols[inside], groups[inside]
+        self._is_hit[burnt[2]] = True
+        return self._resolved(*burnt)
+
+    def _resolved(self, rows: NDArray[np.int64], cols: NDArray[np.int64], groups: NDArray[np.int64]) -> Found:
+        """One entry a pixel; of pixels that different classes claim, what the rule makes of them."""
+        if self.rules.on_conflict == "last":
+            rows, cols, groups = rows[::-1], cols[::-1], groups[::-1]
+        keys = rows * self.grid.width + cols
+        if (np.diff(keys) <= 0).any():
+            order = np.argsort(keys, kind="stable")  # which leaves the features of a pixel in their order
+            rows, cols, groups, keys = rows[order], cols[order], groups[order], keys[order]
+        class_ids = self.class_numbers[groups]
+        same_pixel = np.diff(keys) == 0
+        if not same_pixel.any():
+            return rows, cols, class_ids, groups
+        first = np.concatenate([[True], ~same_pixel])
+        pixel = np.cumsum(first) - 1
+        clash = np.zeros(pixel[-1] + 1, dtype=bool)
+        clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
+        self._clashes += int(clash.sum())
+        self._claimed.update(np.unique(class_ids[clash[pixel]]).tolist())
+        keep = first & ~clash[pixel] if self.rules.on_conflict in ("drop", "error") else first
+        return rows[keep], cols[keep], class_ids[keep], groups[keep]
+
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+        src_path, names, present = self.src_path, self.names, sorted(totals)
+        if not self._is_hit.any():
+            _raise_outside(self.geometries, self.grid, src_path)
+        if lost := int((~self._is_hit).sum()):
+            logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, self.group_count)
+        if self._clashes:
+            claimed = [names[class_id] for class_id in sorted(self._claimed)]
+            _tell_of_conflict(src_path, self._clashes, claimed, self.rules.on_conflict)
+        if not present:
+            raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
+        gone = sorted(set(names) - set(present))
+        if gone:
+            logger.warning("%s: classes without a pixel in the image: %s", src_path, ", ".join(names[c] for c in gone))
+        classes = make_classes({class_id: names[class_id] for class_id in present})
+        return _in_colors(classes, self.rules.classes)
+
+
+def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
+    left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
+    if any(grid.window_of(geometry.bounds) is not None for geometry in geometries):
+        raise LabelError(
+            f"{src_path}: the labels hold no centre of a pixel of the image, whose pixels are "
+            f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger ones, or give points"
+        )
+    raise LabelError(
+        f"{src_path}: no labelled pixel is in the image; in the image's CRS the labels cover x {left} to {right}, "
+        f"y {bottom} to {top}, and the image is {grid.describe()}; give labels of the same place, and check both CRS"
+    )
+
+
+def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_conflict: str) -> None:
+    """Say what happens to pixels that different classes claim, or refuse them."""
+    if on_conflict == "error":
+        raise LabelError(
+            f"{src_path}: different classes claim {count} pixels ({shortened(claimed)}); mend the features that "
+            "overlap, or say what to do with them with `on_conflict`"
+        )
+    done = "are left out" if on_conflict == "drop" else f"are given to the {on_conflict} feature"
+    logger.warning("%s: %d pixels that different classes claim %s (%s)", src_path, count, done, shortened(claimed))
+
+
+def _in_colors(
+    classes: tuple[LandCoverClass, ...], table: tuple[LandCoverClass, ...] | None
+) -> tuple[LandCoverClass, ...]:
+    """The classes as a table has them."""
+    known = {c.id: c for c in table or ()}
+    return tuple(known.get(c.id, c) for c in classes)

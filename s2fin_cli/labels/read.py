@@ -1,0 +1,157 @@
+"""Read labels, vector files or rasters of whole numbers, as labelled pixels of a grid.
+
+They are read some rows of the grid at a time, so that memory does not grow with the number of labelled pixels; where
+they are few they are held as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from s2fin_cli.labels.features import read_feature_labels
+from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.pixels import Found, LabelledPixels, counted
+from s2fin_cli.labels.rasters import open_raster_labels
+from s2fin_cli.labels.rules import LabelRules, check_no_buffer
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.vector.kinds import is_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.geo.grid import Grid
+
+
+class _Source(Protocol):
+    """Labels on a grid as a file holds them; what it has to say of them is said once all rows were read.
+
+    Attributes:
+        kind, ids_are_given: as of `LabelledPixels`.
+        group_count: so many numbers there are for groups.
+        strips: first and last row (exclusive) of rows that hold few enough pixels to be read at a time.
+    """
+
+    kind: str
+    ids_are_given: bool
+    group_count: int
+
+    @property
+    def strips(self) -> list[tuple[int, int]]: ...
+
+    def open(self) -> AbstractContextManager[Callable[[int, int], Found]]:
+        """Something that reads the labelled pixels of rows from a first to a last one (exclusive)."""
+
+    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
+        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels on a grid: held as a whole where they are few, and else read some rows at a time, as often as needed.
+
+    Attributes:
+        grid: the grid.
+        classes, kind, ids_are_given: as of `LabelledPixels`.
+        totals: number of pixels by class id, of each of the classes.
+        group_count: so many numbers there are for groups.
+        limits: how many pixels are held or dealt with at a time.
+        whole: all of them, or None where they are too many to be held.
+    """
+
+    grid: Grid
+    classes: tuple[LandCoverClass, ...]
+    kind: str
+    ids_are_given: bool
+    totals: dict[int, int]
+    group_count: int
+    limits: Limits
+    whole: LabelledPixels | None
+    _source: _Source
+
+    def __len__(self) -> int:
+        return sum(self.totals.values())
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[int, int], LabelledPixels]]:
+        """Give what reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        with self._source.open() as read:
+            yield lambda start, stop: LabelledPixels(*read(start, stop), self.classes, self.kind, self.ids_are_given)
+
+    def strips(self) -> Generator[LabelledPixels]:
+        """All labelled pixels in row-major order, some whole rows at a time."""
+        if self.whole is not None:
+            yield self.whole
+            return
+        with self.open() as read:
+            for start, stop in self._source.strips:
+                pixels = read(start, stop)
+                if len(pixels):
+                    yield pixels
+
+
+def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = None) -> LabelledPixels:
+    """Read labels as pixels of a grid, all at once.
+
+    A pixel belongs to a polygon, or to what lies around a point or line, if its centre lies inside, and to a point
+    alone if the point lies in it.
+
+    Args:
+        src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. What has
+            features is a vector file, whatever raster driver takes it too.
+        grid: the grid to put them on; labels in another CRS are reprojected.
+        rules: how; None for the defaults.
+
+    Raises:
+        LabelError: no usable label, or the class field is not clear.
+        RasterError: a raster of values that are no class numbers.
+        GeoreferencingError: labels and grid do not go together.
+    """
+    labels = open_labels(src_path, grid, rules, limits=Limits(held_pixels=grid.height * grid.width))
+    assert labels.whole is not None  # noqa: S101  (a grid has no more pixels)
+    return labels.whole
+
+
+def open_labels(
+    src_path: str | Path, grid: Grid, rules: LabelRules | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Labels:
+    """Read labels once to check and count them, and hold them if they are few enough.
+
+    Memory grows with the limits, and not with the number of labelled pixels. Other arguments and errors are those of
+    `read_labels`.
+    """
+    most = limits.held_pixels
+    source = _source_of(src_path, grid, rules or LabelRules(), limits)
+    totals: Counter[int] = Counter()
+    held: list[list[NDArray[np.int32]]] = []
+    with source.open() as read:
+        for start, stop in source.strips:
+            found = read(start, stop)
+            totals.update(counted(found[2]))
+            if totals.total() <= most:
+                held.append([part.astype(np.int32) for part in found])  # half of what they need once they are joined
+            else:
+                held.clear()
+    classes = source.conclude(totals)
+    whole = None
+    if totals.total() <= most:
+        rows, cols, class_ids, groups = (np.concatenate(part, dtype=np.int64) for part in zip(*held, strict=True))
+        whole = LabelledPixels(rows, cols, class_ids, groups, classes, source.kind, source.ids_are_given)
+    counts = {c.id: totals[c.id] for c in classes}
+    return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, limits, whole, source)
+
+
+def _source_of(src_path: str | Path, grid: Grid, rules: LabelRules, limits: Limits) -> _Source:
+    if is_vector(src_path):
+        return read_feature_labels(src_path, grid, rules, limits=limits)
+    check_no_buffer(rules.buffer, "a raster")
+    return open_raster_labels(read_info(src_path), grid, rules, limits=limits)

@@ -1,0 +1,72 @@
+"""How labels become pixels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.classes import read_class_table
+from s2fin_cli.core.errors import LabelError, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.core.options import LabelOptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """How labels become pixels.
+
+    Attributes:
+        field: the class field of a vector file; None takes the only one that can be it.
+        classes: those that there are, with names and colours; labels of others are left out. None takes all that occur.
+        buffer: CRS units of the grid around points and lines that are theirs; None is half a pixel around a line, and
+            of a point the pixel that it lies in.
+        on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
+            "first" and "last" give them to the feature that comes first or last in the file.
+    """
+
+    field: str | None = None
+    classes: tuple[LandCoverClass, ...] | None = None
+    buffer: float | None = None
+    on_conflict: str = "drop"
+
+
+def rules_of(options: LabelOptions) -> LabelRules:
+    """The rules that options describe.
+
+    Raises:
+        LabelError: the class table cannot be read.
+    """
+    classes = None if options.classes is None else read_class_table(options.classes)
+    return LabelRules(options.label_field, classes, options.label_buffer, options.on_conflict)
+
+
+def check_no_buffer(buffer: float | None, kind: str) -> None:
+    """Refuse a buffer around labels that are neither points nor lines.
+
+    Raises:
+        LabelError: there is one.
+    """
+    if buffer is not None:
+        raise LabelError(f"a buffer is for points and lines, and the labels are {kind}; leave it out")
+
+
+def warn_of_other_classes(src_path: str | Path, what: str, others: Iterable[str] | Iterable[int]) -> None:
+    """Warn of labels that are left out because their classes are not in the class table.
+
+    Args:
+        src_path: where the labels come from.
+        what: how many features or pixels they are.
+        others: the classes.
+    """
+    logger.warning(
+        "%s: %s of classes that the class table does not have are left out: %s",
+        src_path, what, shortened(sorted(others)),
+    )  # fmt: skip
