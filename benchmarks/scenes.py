@@ -14,8 +14,9 @@ from s2fin_cli.core.options import InputOptions
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.stack.sampling import sample_pixels
 from s2fin_cli.stack.stack import Stack
-from s2fin_cli.stack.statistics import band_statistics, sample_pixels
+from s2fin_cli.stack.statistics import band_statistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -30,7 +30,6 @@ KNOWN: set[str] = {
     "tests/conftest.py",
     "tests/labels/test_labels.py",
     "tests/model/test_file.py",
-    "tests/stack/test_statistics.py",
     "tests/teaching/test_ensemble.py",
     "tests/teaching/test_features.py",
     "tests/teaching/test_propagation.py",

@@ -32,19 +32,22 @@ STRIP_PIXELS = 1 << 20
 LARGEST_NUMBER = 1 << 53
 
 
-def iter_class_strips(map_path: str | Path, nothing: int) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+def iter_class_strips(
+    map_path: str | Path, nothing: int, *, strip_pixels: int = STRIP_PIXELS
+) -> Iterator[tuple[Window, NDArray[np.int64]]]:
     """Full-width windows of a class map with their class ids, from top to bottom.
 
     Args:
         map_path: the map, of any whole numbers.
         nothing: what stands for nodata.
+        strip_pixels: pixels of a window at most, if not a single row has more.
 
     Raises:
         RasterError: it cannot be read, or holds fractions.
     """
     with open_raster(map_path) as src:
         # NOTE: rows of blocks, and less of a wide map, so that memory does not grow with its width
-        rows = min(max(STRIP_PIXELS // src.width, 1), BLOCK_SIZE)
+        rows = min(max(strip_pixels // src.width, 1), BLOCK_SIZE)
         for window in iter_tiles(src.shape, (rows, src.width)):
             yield window, read_class_ids(src, window, nothing)
 

@@ -131,12 +131,20 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
 
 
 def iter_cells(
-    stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int
+    stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int, at_once: int = CELLS_TO_READ
 ) -> Iterator[tuple[NDArray[np.int64], Cells]]:
-    """Read the cells that (n,) pixels lie in, some at a time, each time with the positions of the pixels in them."""
+    """Read the cells that (n,) pixels are in, some at a time, each time with the positions of the pixels in them.
+
+    Args:
+        stack: the stack.
+        rows: (n,) of the pixels in the raster.
+        cols: (n,) likewise.
+        margin: pixels to add to a cell on each side.
+        at_once: cells that are read at a time, which bounds memory.
+    """
     _, cell = np.unique(_cell_numbers(rows, cols), return_inverse=True)
     order = np.argsort(cell, kind="stable")
-    firsts = np.arange(CELLS_TO_READ, cell.max(initial=0) + 1, CELLS_TO_READ)
+    firsts = np.arange(at_once, cell.max(initial=0) + 1, at_once)
     for part in np.split(order, np.searchsorted(cell[order], firsts)):
         yield part, read_cells(stack, rows[part], cols[part], margin=margin)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
-from s2fin_cli.stack.statistics import FEW_VALUES, sample_pixels
+from s2fin_cli.stack.sampling import QUICK, SMALL, sample_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def find_undeclared(
     pixels: NDArray[np.float32] | None = None,
     *,
     may_be_filled: bool = True,
-    most_at_once: int = FEW_VALUES,
+    most_at_once: int = SMALL.values,
 ) -> Undeclared:
     """Look for values that stand for no data although the files do not say so.
 
@@ -96,7 +96,7 @@ def find_undeclared(
     border = _find_border_value(stored, most_at_once) if may_be_filled else None
     if pixels is None:
         # NOTE: few tiles suffice for voids, but not for the share that a fill has.
-        pixels = sample_pixels(stored, values=FEW_VALUES, few_tiles=border is None)
+        pixels = sample_pixels(stored, QUICK if border is None else SMALL)
     image = np.s_[:, : len(stack.image.numbers)]
     fill = None if border is None else _fill_of(pixels[image], border)
     if fill is not None and not fill.is_declared_otherwise:

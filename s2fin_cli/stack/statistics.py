@@ -1,29 +1,15 @@
-"""Per-band statistics of a stack, from an even sample of its pixels."""
+"""Statistics of bands, and the combinations of bands that hold most signal."""
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rasterio.windows import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from s2fin_cli.stack.stack import Stack, Tile
-
-#: Size of the sample: so many values (pixels times bands), at most so many pixels, from at most so many tiles.
-MAX_VALUES = 30_000_000
-#: Values that suffice to tell a unit, or what fills a border; few, as they are held beside all else.
-FEW_VALUES = 2_000_000
-MAX_PIXELS = 200_000
-MAX_TILES = 64
-#: Tiles that suffice to tell a unit: a tile has to be decoded as a whole, however few of its pixels are taken.
-FEW_TILES = 5
-TILE_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -55,67 +41,6 @@ class BandStatistics:
         return BandStatistics(self.mean[which], self.std[which], self.low[which], self.high[which])
 
 
-def sample_pixels(stack: Stack, *, values: int = MAX_VALUES, few_tiles: bool = False) -> NDArray[np.float32]:
-    """An even sample of a stack's pixels in the area of interest, whether they have data or not.
-
-    Args:
-        stack: the stack.
-        values: to take at most, pixels times bands.
-        few_tiles: take them from `FEW_TILES` tiles at most, not from `MAX_TILES`.
-
-    Returns:
-        float32 (n, bands of all layers), NaN where a band has no data.
-    """
-    chosen = (
-        _scattered_tiles(stack.extent, most=FEW_TILES) if few_tiles else _spread_tiles(stack.extent, most=MAX_TILES)
-    )
-    bands = sum(len(layer.numbers) for layer in stack.layers)
-    pixels = sum(window.height * window.width for window in chosen)
-    wanted = max(min(MAX_PIXELS, values // bands), 1)
-    # NOTE: an odd step does not fall into line with the rows of an even-sized tile.
-    step = -(-pixels // wanted) | 1 if pixels > wanted else 1
-
-    def some_of(tile: Tile) -> NDArray[np.float32]:
-        some = np.concatenate([part.reshape(len(part), -1)[:, ::step] for part in tile.images.parts()]).T
-        # NOTE: pixel by pixel in memory, as sums over the pixels, and with them a model, depend on the order
-        return np.ascontiguousarray(some if tile.inside is None else some[tile.inside.ravel()[::step]])
-
-    return np.concatenate(stack.read_scattered(chosen, some_of))
-
-
-def _spread_tiles(extent: Window, *, most: int) -> list[Window]:
-    """At most so many tiles of a window, spread evenly over its height and over its width: a grid of them."""
-    rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
-    chosen_rows = _spread(rows, max(math.isqrt(most), most // cols))
-    chosen_cols = _spread(cols, most // len(chosen_rows))
-    return [_tile(extent, int(row), int(col)) for row in chosen_rows for col in chosen_cols]
-
-
-def _scattered_tiles(extent: Window, *, most: int) -> list[Window]:
-    """At most so many tiles of a window, likewise, but each in a row and in a column of its own as far as possible."""
-    rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
-    count = min(most, max(rows, cols))
-    places = np.arange(count)
-    crossed = np.concatenate([places[::2], places[1::2]])  # not on a diagonal, which a swath may follow
-    chosen = {
-        (row * (rows - 1) // max(count - 1, 1), col * (cols - 1) // max(count - 1, 1))
-        for row, col in zip(places.tolist(), crossed.tolist(), strict=True)
-    }
-    return [_tile(extent, row, col) for row, col in sorted(chosen)]
-
-
-def _tile(extent: Window, row: int, col: int) -> Window:
-    """One of the tiles that cover a window."""
-    top, left = row * TILE_SIZE, col * TILE_SIZE
-    height, width = min(TILE_SIZE, extent.height - top), min(TILE_SIZE, extent.width - left)
-    return Window(extent.col_off + left, extent.row_off + top, width, height)
-
-
-def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """At most so many of the numbers from 0 to `count` - 1, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
-
-
 def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:
     """Statistics of sampled pixels (n, bands), NaN where there is no data."""
     with warnings.catch_warnings():
@@ -139,7 +64,7 @@ LEAST_RATIO = 1e-9
 
 
 def noise_adjusted_components(
-    tiles: NDArray[np.float32], statistics: BandStatistics, count: int
+    tiles: NDArray[np.float32], statistics: BandStatistics, count: int, *, quiet_share: float = QUIET_SHARE
 ) -> NDArray[np.float64]:
     """Projection of standardised bands onto those combinations of them that hold most signal for their noise.
 
@@ -152,6 +77,8 @@ def noise_adjusted_components(
         tiles: (n, bands, height, width) parts of one image, NaN where there is no data.
         statistics: of the same bands.
         count: number of components.
+        quiet_share: share of the differences between neighbours, the smallest ones, that count as noise and not as
+            edges.
 
     Returns:
         float64 (count, bands), at most as many rows as bands; zeros for a combination that is constant, as that of
@@ -160,7 +87,7 @@ def noise_adjusted_components(
     """
     scale = np.where(statistics.std > 0, statistics.std, 1)[:, None, None]
     values = (tiles - statistics.mean[:, None, None]) / scale
-    noise = _noise_covariance(values)
+    noise = _noise_covariance(values, quiet_share)
     signal = _covariance(_by_pixel(values))
     # whiten the noise, then find the directions of most variance
     whitening = np.linalg.inv(np.linalg.cholesky(noise))
@@ -174,13 +101,13 @@ def noise_adjusted_components(
     return np.asarray(projection * size[:, None])
 
 
-def _noise_covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _noise_covariance(values: NDArray[np.float64], quiet_share: float) -> NDArray[np.float64]:
     """Covariance (bands, bands) of the noise in (n, bands, height, width), never singular."""
     differences = np.concatenate([_by_pixel(np.diff(values, axis=axis)) for axis in (2, 3)])
     if not len(differences):
         return np.eye(values.shape[1])
     sizes = np.square(differences).sum(axis=1)
-    quiet = differences[sizes <= np.quantile(sizes, QUIET_SHARE)]
+    quiet = differences[sizes <= np.quantile(sizes, quiet_share)]
     noise = _covariance(quiet) / 2  # a difference has twice the variance of each of its parts
     bands = len(noise)
     return np.asarray(noise + np.eye(bands) * max(NOISE_FLOOR * np.trace(noise) / bands, 1e-9))

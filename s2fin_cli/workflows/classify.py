@@ -22,7 +22,8 @@ from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
 from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
-from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
+from s2fin_cli.stack.sampling import SMALL, sample_pixels
+from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
 from s2fin_cli.workflows.map_item import write_item
@@ -150,7 +151,7 @@ def _scratch(map_path: Path) -> Iterator[Path]:
 
 def _why_empty(stack: Stack) -> str:
     """Why no pixel can be classified, for a message."""
-    is_empty = band_statistics(sample_pixels(stack, values=FEW_VALUES)).is_empty
+    is_empty = band_statistics(sample_pixels(stack, SMALL)).is_empty
     lacking = [(layer, np.array(layer.numbers)[is_empty[bands]].tolist()) for layer, bands in stack.slices()]
     found = [
         f"{layer.describe()} has none in bands {layer.describe_bands(numbers)}" for layer, numbers in lacking if numbers

@@ -29,7 +29,8 @@ from s2fin_cli.model.fit import check_values, fit_stack
 from s2fin_cli.raster.creation import RasterFormat, check_format
 from s2fin_cli.raster.write import AS_FLOATS
 from s2fin_cli.stack.assembly import stack_of
-from s2fin_cli.stack.statistics import FEW_VALUES, band_statistics, sample_pixels
+from s2fin_cli.stack.sampling import QUICK, sample_pixels
+from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.write import check_vector_crs
 from s2fin_cli.workflows.members import input_files
 from s2fin_cli.workflows.outputs import SCALED, Outputs
@@ -145,7 +146,7 @@ def _check_stride(stride: int | None, largest: int) -> None:
 
 def _check_scene(info: ModelInfo, stack: Stack) -> None:
     """Compare the scene with the one that the model was trained on."""
-    statistics = band_statistics(sample_pixels(stack, values=FEW_VALUES, few_tiles=True))
+    statistics = band_statistics(sample_pixels(stack, QUICK))
     for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
         check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
     same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)

@@ -22,8 +22,9 @@ from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.scaling import Scaling
 from s2fin_cli.stack.fill import find_undeclared
 from s2fin_cli.stack.layer import Layer
+from s2fin_cli.stack.sampling import sample_pixels
 from s2fin_cli.stack.stack import Stack
-from s2fin_cli.stack.statistics import band_statistics, sample_pixels
+from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:

@@ -41,7 +41,8 @@ from s2fin_cli.stack.cells import (
     thin_out,
     whole_cells,
 )
-from s2fin_cli.stack.statistics import BandStatistics, band_statistics, noise_adjusted_components, sample_pixels
+from s2fin_cli.stack.sampling import sample_pixels
+from s2fin_cli.stack.statistics import BandStatistics, band_statistics, noise_adjusted_components
 from s2fin_cli.teaching.ensemble import Ensemble, choose_members, cross_validate, teach
 from s2fin_cli.teaching.features import FEW_BANDS, MARGIN, features_at, merged, pixel_features, positions
 from s2fin_cli.teaching.propagation import average_alike, guide_of, lie_densely, propagate

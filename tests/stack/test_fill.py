@@ -21,7 +21,7 @@ from s2fin_cli.core.options import InputOptions
 from s2fin_cli.stack import fill as fill_module
 from s2fin_cli.stack.assembly import build_stack, stack_of
 from s2fin_cli.stack.fill import find_undeclared
-from s2fin_cli.stack.statistics import FEW_VALUES
+from s2fin_cli.stack.sampling import SMALL
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def image(dtype: str = "uint8", *, fill: float | None = 255, where: NDArray[np.b
 
 def fill_of(path: Path) -> Fill | None:
     stack = build_stack({"msi": [str(path)]})
-    as_a_whole, by_pieces = (find_undeclared(stack, most_at_once=most).fill for most in (FEW_VALUES, 0))
+    as_a_whole, by_pieces = (find_undeclared(stack, most_at_once=most).fill for most in (SMALL.values, 0))
     assert as_a_whole == by_pieces
     return as_a_whole
 

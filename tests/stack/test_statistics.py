@@ -7,46 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-import s2fin_cli.stack.statistics as module
-from s2fin_cli.stack.assembly import build_stack
-from s2fin_cli.stack.statistics import band_statistics, noise_adjusted_components, sample_pixels
-from tests.files import write_raster
+from s2fin_cli.stack.statistics import band_statistics, noise_adjusted_components
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from s2fin_cli.stack.statistics import BandStatistics
-
-
-def test_a_small_raster_is_sampled_whole(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).random((3, 300, 270)).astype("float32")
-    heights = np.random.default_rng(1).random((1, 300, 270)).astype("float32")
-    stack = build_stack(
-        {
-            "hsi": [str(write_raster(tmp_path / "a.tif", values))],
-            "dsm": [str(write_raster(tmp_path / "b.tif", heights))],
-        }
-    )
-    sample = sample_pixels(stack)
-    whole = np.concatenate([values, heights]).reshape(4, -1).T
-    assert sample.dtype == np.float32
-    assert np.array_equal(sample[np.lexsort(sample.T)], whole[np.lexsort(whole.T)])
-
-
-def test_a_large_raster_is_sampled_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PIXELS", 2000)
-    monkeypatch.setattr(module, "MAX_TILES", 4)
-    rows, cols = np.indices((700, 600))
-    values = np.stack([rows, cols]).astype("float32")
-    sample = sample_pixels(build_stack({"hsi": [str(write_raster(tmp_path / "a.tif", values))]}))
-    assert 1000 < len(sample) <= 2000 + 4
-    share = np.bincount((sample[:, 0] // 256).astype(int)) / len(sample)
-    assert share[0] > share[2]  # full tiles weigh more than those that the lower edge cuts
-    assert np.unique(sample[:, 1] % 256).size > 150  # not the same few columns of each tile
-    assert sample[:, 0].max() > 600
-    assert sample[:, 0].min() < 50
 
 
 def test_statistics_agree_with_numpy() -> None:
@@ -138,7 +104,7 @@ def test_components_find_what_is_smooth_and_weak_in_strong_noise() -> None:
     assert max(correlation(pixels @ vector, hidden) for vector in vectors.T[-3:]) < 0.3
 
 
-def test_edges_are_no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edges_are_no_noise() -> None:
     generator = np.random.default_rng(0)
     fields: NDArray[np.float64] = np.kron(generator.normal(size=(16, 16)), np.ones((4, 4))).astype(np.float64)
     noise = 0.1 * generator.normal(size=(4, 64, 64))
@@ -146,8 +112,9 @@ def test_edges_are_no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     tiles = np.einsum("bk,khw->bhw", generator.normal(size=(4, 4)), sources + noise)[None].astype("float32")
     pixels = by_pixel(standardised(tiles))
     assert correlation(pixels @ components_of(tiles, 1)[0], fields) > 0.95
-    monkeypatch.setattr(module, "QUIET_SHARE", 1.0)  # were all differences noise, the fields would come after the wave
-    assert correlation(pixels @ components_of(tiles, 1)[0], fields) < 0.5
+    # were all differences noise, the fields would come after the wave
+    components = noise_adjusted_components(tiles, statistics_of(tiles), 1, quiet_share=1.0)
+    assert correlation(pixels @ components[0], fields) < 0.5
 
 
 def test_components_are_uncorrelated_and_scaled_by_their_ratio_to_the_noise() -> None:

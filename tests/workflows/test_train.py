@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
-import tracemalloc
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,14 @@ import pytest
 import rasterio
 import torch
 from numpy.typing import NDArray
-from rasterio.windows import Window, intersection
 
 from s2fin import S2Fin
 from s2fin_cli.core.errors import LabelError, S2finError
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
 from s2fin_cli.model.file import read_info, read_model
-from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import CELL_SIZE
 from s2fin_cli.stack.stack import Stack
-from s2fin_cli.stack.statistics import (
-    FEW_TILES,
-    MAX_TILES,
-    TILE_SIZE,
-    _scattered_tiles,
-    _spread_tiles,
-    sample_pixels,
-)
 from s2fin_cli.teaching import propagation
 from s2fin_cli.teaching.ensemble import Ensemble, Lessons, Trust, cross_validate, teach
 from s2fin_cli.teaching.features import Features
@@ -42,46 +30,6 @@ from s2fin_cli.workflows.classify import classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_labels
-
-LARGE_SHAPES = [(16128, 16128), (5376, 5376), (16384, 16384), (300, 100_000), (100_000, 300)]
-
-
-@pytest.mark.parametrize("shape", LARGE_SHAPES)
-def test_sampled_tiles_lie_all_over_the_raster(shape: tuple[int, int]) -> None:
-    tiles = _spread_tiles(Window(0, 0, shape[1], shape[0]), most=MAX_TILES)
-    assert MAX_TILES // 2 <= len(tiles) <= MAX_TILES
-    for offsets, size in (({w.row_off for w in tiles}, shape[0]), ({w.col_off for w in tiles}, shape[1])):
-        wanted = min(-(-size // TILE_SIZE), math.isqrt(MAX_TILES))
-        gaps = np.diff(sorted(offsets))
-        assert len(offsets) >= wanted
-        assert min(offsets) == 0
-        assert max(offsets) + TILE_SIZE >= size
-        assert len(gaps) == 0 or gaps.max() <= 2 * gaps.min()
-
-
-@pytest.mark.parametrize("shape", [*LARGE_SHAPES, (100, 100), (640, 640), (1000, 500), (256, 257)])
-def test_a_few_sampled_tiles_lie_each_in_a_row_and_column_of_its_own(shape: tuple[int, int]) -> None:
-    extent = Window(70, 30, shape[1], shape[0])
-    tiles = _scattered_tiles(extent, most=FEW_TILES)
-    rows, cols = (-(-size // TILE_SIZE) for size in shape)
-    assert len(tiles) == min(max(rows, cols), FEW_TILES)
-    assert len({w.row_off for w in tiles}) == min(rows, FEW_TILES)
-    assert len({w.col_off for w in tiles}) == min(cols, FEW_TILES)
-    assert all(intersection(tile, extent) == tile for tile in tiles)
-    assert {w.row_off for w in tiles} >= {30, 30 + (rows - 1) * TILE_SIZE}
-    assert {w.col_off for w in tiles} >= {70, 70 + (cols - 1) * TILE_SIZE}
-
-
-def test_the_sample_does_not_hold_whole_tiles(tmp_path: Path) -> None:
-    values = np.arange(2048, dtype=np.uint8)[None, None].repeat(8, 0).repeat(2048, 1)
-    path = write_raster(tmp_path / "large.tif", values, tiled=True)
-    stack = build_stack({"msi": [str(path)]})
-    tracemalloc.start()
-    pixels = sample_pixels(stack)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    one_tile = 8 * TILE_SIZE**2 * 4
-    assert peak < 2.5 * pixels.nbytes + 6 * one_tile  # 64 whole tiles would be ten times that
 
 
 def test_a_huge_undeclared_value_spoils_no_neighbour(scene: Scene, model: Path, tmp_path: Path) -> None:
