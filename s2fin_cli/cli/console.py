@@ -112,6 +112,6 @@ def _bars() -> Iterator[Progress]:
         bars.stop()
 
 
-def print_json(answer: object) -> None:
-    """Print an answer for a program on stdout, in ASCII: it does not depend on the terminal's encoding."""
-    click.echo(json.dumps(answer, indent=2))
+def print_json(result: object) -> None:
+    """Print a result for a program on stdout, in ASCII, which no terminal's encoding changes."""
+    click.echo(json.dumps(result, indent=2))

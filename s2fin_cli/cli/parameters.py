@@ -10,7 +10,7 @@ import click
 
 from s2fin_cli.cli.console import set_up_logging
 from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS
+from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS, InputOptions, LabelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,26 +20,33 @@ if TYPE_CHECKING:
 else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
-#: What the help of the last image's option says of all of them.
-SEVERAL_FILES = "Any image in several files: its option for each of them."
+#: What the help of the last image's option adds about all of them.
+SEVERAL_FILES = "For an image in several files, repeat its option."
 
 
 class FilePath(FileType):
-    """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file."""
+    """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file.
+
+    Args:
+        metavar: what kind of file it is, for the help.
+    """
 
     name = "file"
 
+    def __init__(self, metavar: str = "FILE") -> None:
+        self._metavar = metavar
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What stands for the value in the help."""
-        return "FILE"
+        """The kind of file, which stands for the value in the help."""
+        return self._metavar
 
 
 def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive image") -> Callable[[Command], Command]:
-    """The rasters of a scene and how they are brought together.
+    """The images of a scene, and how they are stacked on one grid.
 
     Args:
         without: names of options that a command does not have.
-        bands_of: the image that bands are of where no modality is named.
+        bands_of: the image that bands belong to where no modality is named.
     """
 
     def add(command: Command) -> Command:
@@ -53,7 +60,10 @@ def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive i
 def _image_options() -> dict[str, Callable[[Command], Command]]:
     texts = {name: modality.help for name, modality in MODALITIES.items()}
     texts[next(reversed(texts))] += f" {SEVERAL_FILES}"
-    return {name: click.option(f"--{name}", type=FilePath(), multiple=True, help=text) for name, text in texts.items()}
+    return {
+        name: click.option(f"--{name}", type=FilePath("RASTER"), multiple=True, help=text)
+        for name, text in texts.items()
+    }
 
 
 def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
@@ -71,7 +81,7 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
             multiple=True,
             metavar="[MODALITY:]VALUE|none",
             help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}, where all "
-            "bands hold it.  [default: the nodata values of the files, and what fills the passive image's border]",
+            "bands must hold it.  [default: what files declare, and the value that fills the passive image's border]",
         ),
         "bounds": click.option(
             "--bounds",
@@ -80,7 +90,7 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
             metavar="LEFT BOTTOM RIGHT TOP",
             help="Area of interest in the passive image's CRS.",
         ),
-        "aoi": click.option("--aoi", type=FilePath(), help="Area of interest: polygons, in any CRS."),
+        "aoi": click.option("--aoi", type=FilePath("POLYGONS"), help="Area of interest: polygons, in any CRS."),
         "resampling": click.option(
             "--resampling",
             type=click.Choice(RESAMPLINGS),
@@ -90,12 +100,16 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
         "coregister": click.option(
             "--coregister",
             type=click.Choice(COREGISTRATIONS),
-            default="off",
+            default=InputOptions.coregister,
             show_default=True,
-            help="Whether to find by how many pixels the other images lie off the passive one, and to shift them.",
+            help="Whether to measure the offset of the other images from the passive one, and to shift them by it.",
         ),
         "device": click.option(
-            "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="What computes."
+            "--device",
+            type=click.Choice(DEVICES),
+            default=InputOptions.device,
+            show_default=True,
+            help="Device to compute on.",
         ),
     }
 
@@ -104,22 +118,25 @@ def label_options(command: Command) -> Command:
     """Labels and how they become pixels."""
     for option in reversed(
         [
-            click.option("--labels", type=FilePath(), required=True, help="Polygons, lines, points, or a raster."),
-            click.option("--label-field", help="The labels' class field.  [default: the only one that can be it]"),
+            click.option(
+                "--labels", type=FilePath("LABELS"), required=True, help="Polygons, lines, points, or a raster."
+            ),
+            click.option("--label-field", help="Class field of the labels.  [default: the only field that can be it]"),
             click.option(
                 "--label-buffer",
                 type=float,
                 metavar="DISTANCE",
-                help="What belongs to points and lines around them, in CRS units.  "
+                help="Buffer around points and lines, in CRS units.  "
                 "[default: the pixel of a point, half a pixel around a line]",
             ),
-            click.option("--classes", type=FilePath(), help="Class table, a CSV file with columns id, name, color."),
+            click.option("--classes", type=FilePath("CSV"), help="Class table with the columns id, name and color."),
             click.option(
                 "--on-conflict",
                 type=click.Choice(CONFLICTS),
-                default="drop",
+                default=LabelOptions.on_conflict,
                 show_default=True,
-                help="Pixels that different classes claim: left out, refused, or given to the first or last feature.",
+                help="What happens to pixels that features of different classes cover: they are dropped, refused, or "
+                "assigned to the first or last feature.",
             ),
         ]
     ):
@@ -128,20 +145,20 @@ def label_options(command: Command) -> Command:
 
 
 def overwrite_option(command: Command) -> Command:
-    """Whether outputs may already be there."""
-    return click.option("--overwrite", is_flag=True, help="Replace outputs that are already there.")(command)
+    """Whether existing outputs may be replaced."""
+    return click.option("--overwrite", is_flag=True, help="Replace existing outputs.")(command)
 
 
 def json_option(command: Command) -> Command:
-    """Whether the answer is for a program."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on stdout.")(command)
+    """Whether to print the result for a program."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")(command)
 
 
 def verbosity_options(command: Command) -> Command:
     """-q and -v, which set up the logging before the command runs."""
 
     @click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
-    @click.option("-v", "--verbose", is_flag=True, help="Show details, and where in the code an error arose.")
+    @click.option("-v", "--verbose", is_flag=True, help="Show details, and where in the code an error occurred.")
     @wraps(command)
     def wrapped(*args: Any, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
         if quiet and verbose:

@@ -78,7 +78,7 @@ def check_outputs(
         _check_place(dst_path)
         there = [part for part in (dst_path, *parts_of(dst_path)) if os.path.lexists(part)]
         if there and not overwrite:
-            raise OutputError(f"{there[0]} is already there; give --overwrite to replace it, or another name")
+            raise OutputError(f"{there[0]} is already there; give `overwrite=True` to replace it, or another name")
     resolved = [path.resolve() for path in dst_paths]
     if len(set(resolved)) < len(resolved):
         raise OutputError(f"two outputs have the same name: {', '.join(map(str, dst_paths))}")

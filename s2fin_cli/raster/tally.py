@@ -12,6 +12,8 @@ from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids
 from s2fin_cli.raster.class_ids import iter_class_strips
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rasterio.windows import Window
 
     from s2fin_cli.geo.grid import Grid
@@ -51,8 +53,24 @@ def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dic
         LabelError: it holds numbers that no class has.
     """
     nothing = MAX_CLASS_ID + 1
+    return tally_strips(iter_class_strips(map_path, nothing), grid, nothing)
+
+
+def tally_strips(
+    strips: Iterable[tuple[Window, NDArray[np.int64]]], grid: Grid, nothing: int
+) -> tuple[dict[int, int], dict[int, float]]:
+    """Pixels and square metres of each class by class id, as `tally_classes`, from windows with their class ids.
+
+    Args:
+        strips: the windows, no pixel twice.
+        grid: the map's grid.
+        nothing: what stands for nodata, above all class ids.
+
+    Raises:
+        LabelError: there are numbers that no class has.
+    """
     tally = ClassTally(grid, size=nothing + 1)
-    for window, values in iter_class_strips(map_path, nothing):
+    for window, values in strips:
         check_class_ids(np.unique(values[values != nothing]))
         tally.add(values, window)
     present = [int(i) for i in np.flatnonzero(tally.pixels[:nothing])]

@@ -45,7 +45,7 @@ class AlignResult:
         return {"output": str(self.output), "valid": self.valid, "displacement": found}
 
 
-def align(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
+def run(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
     """Warp an image onto the grid of another and write it, float32 with NaN where there is no data.
 
     Args:

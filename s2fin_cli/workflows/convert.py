@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,27 @@ LEAST_SIDE = 8
 KEPT_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
 
 
-def convert(options: ConvertOptions) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class ConvertResult:
+    """What conversion gave.
+
+    Attributes:
+        output: path of the GeoTIFF.
+        shape: the array's shape: rows, columns and, of an image, bands.
+    """
+
+    output: Path
+    shape: tuple[int, ...]
+
+
+def run(options: ConvertOptions) -> ConvertResult:
     """Write an array of a MATLAB file as a GeoTIFF.
 
     Args:
         options: the options.
 
     Returns:
-        the array's shape: rows, columns and, of an image, bands.
+        where the GeoTIFF is, and the array's shape.
 
     Raises:
         S2finError: something is wrong with the file, the options or the output; nothing is written.
@@ -61,7 +75,7 @@ def convert(options: ConvertOptions) -> tuple[int, ...]:
             _write_labels(tmp_path, values, grid, options)
         else:
             _write_image(tmp_path, values, grid, _wavelengths(arrays, values, options))
-    return values.shape
+    return ConvertResult(dst_path, values.shape)
 
 
 def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDArray[Any]:

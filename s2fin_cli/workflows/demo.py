@@ -1,4 +1,4 @@
-"""The use case of the demonstration: the example scene from labels to an assessed map and a picture of it."""
+"""The demonstration: the example scene from labels to an assessed map and a picture of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
 from s2fin_cli.workflows.classify import classify
-from s2fin_cli.workflows.evaluate import evaluate
+from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.train import train
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.workflows.options.demo import DemoOptions
 
 #: Bands of the example's image that make a natural-colour picture.
 RGB_INDEXES = (3, 2, 1)
@@ -48,31 +52,41 @@ def example_folder() -> Path:
     raise InputError(f"the example scene is missing from {package}; install s2fin again")
 
 
-def run_demo(output: str, *, overwrite: bool = False, progress: Progress = silent) -> DemoResult:
+def run(
+    options: DemoOptions,
+    *,
+    progress: Progress = silent,
+    example: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> DemoResult:
     """Train on the example, classify it, assess the map and draw it.
 
     Args:
-        output: folder for the results, made if missing.
-        overwrite: whether results may already be there.
-        progress: told how far it is.
+        options: the options.
+        progress: is called with how far the work is.
+        example: folder of a scene with the example's file names; None takes the example.
+        training: options of training other than the defaults.
 
     Raises:
         S2finError: the results cannot be written.
     """
-    example, folder = example_folder(), Path(output)
+    example, folder = example or example_folder(), Path(options.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+        raise OutputError(f"the folder {folder} cannot be created: {error.strerror or error}") from error
     names = {"model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "picture": "map.png"}
     paths = {kind: folder / name for kind, name in names.items()}
+    overwrite = options.overwrite
     check_outputs(list(paths.values()), overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
-    train(TrainOptions(msi=msi, dsm=dsm, labels=labels, output=paths["model"], overwrite=overwrite), progress=progress)
+    wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
+    train(TrainOptions(msi=msi, dsm=dsm, **wanted), progress=progress)
     classify(
         ClassifyOptions(msi=msi, dsm=dsm, model=paths["model"], output=paths["map"], overwrite=overwrite),
         progress=progress,
     )
     with staged([paths["picture"]], overwrite=overwrite) as (tmp_path,):
         write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), map_panel(paths["map"])])
-    return DemoResult(paths, evaluate(paths["map"], example / "validation.shp"))
+    assessed = evaluate(EvaluateOptions(map=paths["map"], reference=example / "validation.shp"))
+    return DemoResult(paths, assessed.accuracy)

@@ -1,22 +1,23 @@
-"""A random sample of a map's pixels, class by class, for people to say what is really there."""
+"""A stratified random sample of a map's pixels, for interpreters to record the true class."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
 import shapely
 
+from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.raster.class_ids import iter_class_strips
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
-from s2fin_cli.workflows.evaluate import read_map_info
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
@@ -34,17 +35,33 @@ NOTHING = -1
 FIELD = "class"
 
 
-def sample(options: SampleOptions) -> dict[int, int]:
+@dataclass(frozen=True)
+class SampleResult:
+    """What sampling gave.
+
+    Attributes:
+        output: path of the points.
+        points: number of points by class id.
+    """
+
+    output: Path
+    points: dict[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        return {"output": str(self.output), "points": {str(i): number for i, number in self.points.items()}}
+
+
+def run(options: SampleOptions) -> SampleResult:
     """Draw a stratified random sample of a map and write it as points with an empty class field.
 
-    Which class the map has is not in the file, so that it does not sway the interpreter, and the points are in no
-    order.
+    The file does not hold the map's class, so that it does not bias the interpreter, and the points are shuffled.
 
     Args:
         options: the options.
 
     Returns:
-        number of points by class id.
+        where the points are, and how many each class has.
 
     Raises:
         RasterError: the map is not a class map, or holds no class.
@@ -78,19 +95,19 @@ def sample(options: SampleOptions) -> dict[int, int]:
         )  # fmt: skip
     names = read_class_names(map_path)
     logger.info("fill in the field %r with: %s", FIELD, ", ".join(names.get(i, str(i)) for i in pixels))
-    return numbers
+    return SampleResult(dst_path, numbers)
 
 
 def allocate(pixels: Mapping[int, int], *, size: int, least: int) -> dict[int, int]:
-    """How many pixels to draw of each class: a least number of each, the rest in proportion to what the map has.
+    """How many pixels to draw of each class: a minimum of each, the rest in proportion to the mapped area.
 
-    That is what Olofsson et al. 2014 (section 5.1.1) recommend for estimating both the accuracy of rare classes and
-    the areas of all.
+    Olofsson et al. 2014 (section 5.1.1) recommend this for estimating both the accuracy of rare classes and the areas
+    of all.
 
     Args:
-        pixels: of each class in the map, by class id.
-        size: pixels to draw in all; more if the least numbers come to more.
-        least: pixels of each class, or all that it has.
+        pixels: pixels of each class in the map, by class id.
+        size: pixels to draw in all; more if the minimum numbers add up to more.
+        least: fewest pixels of each class; a class with fewer has all of them drawn.
     """
     fixed: dict[int, int] = {}
     while True:
@@ -101,7 +118,7 @@ def allocate(pixels: Mapping[int, int], *, size: int, least: int) -> dict[int, i
         if not few:
             break
         fixed |= few
-    # round so that the sum is right: the largest remainders are rounded up
+    # the largest remainders are rounded up, so that the sum is right
     numbers = {i: int(share) for i, share in shares.items()}
     missing = max(round(sum(shares.values())) - sum(numbers.values()), 0)
     for i in sorted(shares, key=lambda i: numbers[i] - shares[i])[:missing]:
@@ -112,7 +129,7 @@ def allocate(pixels: Mapping[int, int], *, size: int, least: int) -> dict[int, i
 def _draw(
     map_path: str, pixels: Mapping[int, int], numbers: Mapping[int, int], generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of so many pixels of each class, drawn without replacement."""
+    """Rows and columns of the given number of pixels of each class, drawn without replacement."""
     wanted = {i: np.sort(generator.choice(pixels[i], number, replace=False)) for i, number in numbers.items()}
     seen = dict.fromkeys(pixels, 0)
     found = []

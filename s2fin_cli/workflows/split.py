@@ -72,7 +72,7 @@ class SplitResult:
         }
 
 
-def split(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResult:
+def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResult:
     """Part labels into training and test labels, and write both as label rasters on the grid of an image.
 
     Training pixels that lie nearer than the distance to a test pixel are left out.

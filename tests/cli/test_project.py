@@ -51,7 +51,7 @@ def test_keys_with_dashes_or_underscores(tmp_path: Path, key: str) -> None:
 
 def test_keys_are_the_names_of_options(tmp_path: Path) -> None:
     values = defaults(tmp_path, '[evaluate]\nmap = "map.tif"\n')
-    assert values["evaluate"] == {"map_path": str(tmp_path / "map.tif")}
+    assert values["evaluate"] == {"map": str(tmp_path / "map.tif")}
 
 
 @pytest.mark.parametrize(

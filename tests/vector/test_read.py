@@ -31,7 +31,7 @@ from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features
-from s2fin_cli.workflows.evaluate import evaluate
+from tests.assessment import assess
 from tests.files import write_raster, write_vector
 from tests.rectangles import ALL, GRID, LEFT, TOP, at, counts
 
@@ -319,7 +319,7 @@ def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -
     labels = read_labels(polygons, GRID)
     assert counts(labels) == {"forest": 500, "Grünland": 1000, "water": 500}
     assert (labels.class_ids == values[labels.rows, labels.cols]).all()
-    assert evaluate(tmp_path / "map.tif", polygons).overall_accuracy == 1
+    assert assess(tmp_path / "map.tif", polygons).overall_accuracy == 1
     area = read_area(GRID, src_path=polygons)
     assert area is not None
     assert area.mask(ALL).all()
@@ -336,7 +336,7 @@ def test_what_is_written_can_be_read_in_every_use(tmp_path: Path, suffix: str) -
     write_features(sample, filled, layer="sample")
     labels = read_labels(sample, GRID)
     assert (labels.rows.tolist(), labels.cols.tolist()) == (rows.tolist(), cols.tolist())
-    assert evaluate(tmp_path / "map.tif", sample).overall_accuracy == 1
+    assert assess(tmp_path / "map.tif", sample).overall_accuracy == 1
     with pytest.raises(AreaError, match="holds Point; give polygons"):
         read_area(GRID, src_path=sample)
 

@@ -19,7 +19,9 @@ from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.limits import Limits
 from s2fin_cli.raster.classmap import create_class_map
-from s2fin_cli.workflows.evaluate import evaluate, evaluate_stratified
+from s2fin_cli.workflows.evaluate import run
+from s2fin_cli.workflows.options.evaluate import EvaluateOptions
+from tests.assessment import assess
 from tests.files import CRS_CODE, TRANSFORM, write_raster
 from tests.scenes import Run
 
@@ -46,7 +48,7 @@ def write_points(path: Path, **fields: Any) -> Path:
 
 
 def test_known_confusion(tmp_path: Path) -> None:
-    accuracy = evaluate(write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.gpkg"))
+    accuracy = assess(write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.gpkg"))
     assert accuracy.class_ids == (1, 4, 7)
     assert accuracy.class_names == ("Bare soil", "Forest", "Water")
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
@@ -62,7 +64,7 @@ def test_known_confusion(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spelling", [str.upper, str.lower, lambda name: f" {name} "])
 def test_classes_are_matched_by_name_whatever_its_case(tmp_path: Path, spelling: Any) -> None:
     names = [spelling(NAMES[i]) for i in REFERENCE.ravel().tolist()]
-    accuracy = evaluate(write_map(tmp_path / "map.tif"), write_points(tmp_path / "p.gpkg", **{"class": names}))
+    accuracy = assess(write_map(tmp_path / "map.tif"), write_points(tmp_path / "p.gpkg", **{"class": names}))
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
 
 
@@ -70,7 +72,7 @@ def test_names_decide_although_their_alphabetical_numbers_are_others(tmp_path: P
     names = {1: "water", 2: "forest", 3: "bare soil"}
     turned = np.choose(MAPPED // 3, [MAPPED, 2, 1])  # 1 is bare soil, 4 forest and 7 water in MAPPED
     turned[MAPPED == 1] = 3
-    accuracy = evaluate(write_map(tmp_path / "map.tif", turned, names), write_points(tmp_path / "p.gpkg"))
+    accuracy = assess(write_map(tmp_path / "map.tif", turned, names), write_points(tmp_path / "p.gpkg"))
     assert accuracy.class_names == ("water", "forest", "bare soil")
     assert accuracy.matrix.tolist() == [[4, 0, 1], [1, 4, 0], [0, 1, 3]]
 
@@ -78,33 +80,33 @@ def test_names_decide_although_their_alphabetical_numbers_are_others(tmp_path: P
 def test_a_reference_of_some_classes(tmp_path: Path) -> None:
     values = np.where(REFERENCE == 4, 0, REFERENCE)
     raster = write_raster(tmp_path / "reference.tif", values.astype(np.uint8), nodata=0)
-    accuracy = evaluate(write_map(tmp_path / "map.tif"), raster)
+    accuracy = assess(write_map(tmp_path / "map.tif"), raster)
     assert accuracy.class_ids == (1, 4, 7), "forest occurs in the map there"
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 0, 0], [1, 0, 4]]
 
 
 def test_an_integer_reference(tmp_path: Path) -> None:
     points = write_points(tmp_path / "points.gpkg", code=REFERENCE.ravel().tolist())
-    accuracy = evaluate(write_map(tmp_path / "map.tif"), points)
+    accuracy = assess(write_map(tmp_path / "map.tif"), points)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     assert accuracy.class_names == ("Bare soil", "Forest", "Water")
 
 
 def test_a_foreign_map_without_names(tmp_path: Path) -> None:
     foreign = write_raster(tmp_path / "foreign.tif", MAPPED.astype(np.int16), nodata=0)
-    accuracy = evaluate(foreign, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    accuracy = assess(foreign, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
     assert accuracy.class_names == ("1", "4", "7")
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     with pytest.raises(LabelError, match=r"holds classes that the map does not know: .*numbers without names only"):
-        evaluate(foreign, write_points(tmp_path / "points.gpkg"))
+        assess(foreign, write_points(tmp_path / "points.gpkg"))
 
 
 def test_a_map_that_has_none_of_the_classes_is_refused(tmp_path: Path) -> None:
     reference = write_raster(tmp_path / "reference.tif", np.where(REFERENCE == 7, 7, 0).astype(np.uint8), nodata=0)
     wrong = np.where(REFERENCE == 7, 4, MAPPED)
     heights = write_raster(tmp_path / "heights.tif", (wrong + 100).astype(np.int16))
-    with pytest.raises(LabelError, match=r"has none of the classes of .*values such as 104; give a class map"):
-        evaluate(heights, reference)
+    with pytest.raises(LabelError, match=r"has none of the classes of .*values such as 104 where its labels"):
+        assess(heights, reference)
     row = np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0)
     only = write_raster(tmp_path / "only.tif", row.astype(np.uint8), nodata=0)
     for all_wrong in (
@@ -114,9 +116,7 @@ def test_a_map_that_has_none_of_the_classes_is_refused(tmp_path: Path) -> None:
         only = write_raster(
             tmp_path / "only.tif", np.where([[0], [1], [0]], REFERENCE * (REFERENCE == 7), 0).astype(np.uint8), nodata=0
         )
-        assert evaluate(all_wrong, only).overall_accuracy == 0, (
-            "wrong wherever it is compared, yet a map of the classes"
-        )
+        assert assess(all_wrong, only).overall_accuracy == 0, "wrong wherever it is compared, yet a map of the classes"
 
 
 def test_a_foreign_map_with_category_names(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_foreign_map_with_category_names(tmp_path: Path) -> None:
     for class_id in range(8):
         ET.SubElement(categories, "Category").text = NAMES.get(class_id, "")
     foreign.with_name("foreign.tif.aux.xml").write_bytes(ET.tostring(root))
-    accuracy = evaluate(foreign, write_points(tmp_path / "points.gpkg"))
+    accuracy = assess(foreign, write_points(tmp_path / "points.gpkg"))
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
 
 
@@ -134,21 +134,21 @@ def test_unknown_classes_are_named(tmp_path: Path) -> None:
     names = ["marsh" if i == 4 else NAMES[i] for i in REFERENCE.ravel().tolist()]
     points = write_points(tmp_path / "points.gpkg", **{"class": names})
     with pytest.raises(LabelError) as caught:
-        evaluate(write_map(tmp_path / "map.tif"), points)
+        assess(write_map(tmp_path / "map.tif"), points)
     assert "the map does not know: marsh; the map has Bare soil (1), Forest (4), Water (7)" in str(caught.value)
     raster = write_raster(tmp_path / "reference.tif", np.where(REFERENCE == 4, 9, REFERENCE).astype(np.uint8))
     with pytest.raises(LabelError, match="does not know: 9;"):
-        evaluate(write_map(tmp_path / "map.tif"), raster)
+        assess(write_map(tmp_path / "map.tif"), raster)
 
 
 def test_names_that_differ_in_their_case_alone(tmp_path: Path) -> None:
     names = {1: "Road", 4: "road", 7: "Water"}
     map_path = write_map(tmp_path / "map.tif", names=names)
     points = write_points(tmp_path / "p.gpkg", **{"class": [names[i].rjust(6) for i in REFERENCE.ravel().tolist()]})
-    assert evaluate(map_path, points).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert assess(map_path, points).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     points = write_points(tmp_path / "q.gpkg", **{"class": ["ROAD" if i == 4 else "WATER" for i in REFERENCE.ravel()]})
     with pytest.raises(LabelError, match="does not know: ROAD;"):
-        evaluate(map_path, points)
+        assess(map_path, points)
 
 
 def test_a_match_by_number_against_the_names_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -156,19 +156,19 @@ def test_a_match_by_number_against_the_names_is_told(tmp_path: Path, caplog: pyt
     numbers = REFERENCE.ravel().tolist()
     names = [{1: "Bare soil", 4: "Marsh", 7: "Lake"}[i] for i in numbers]
     reference = write_points(tmp_path / "reference.gpkg", code=numbers, name=names)
-    accuracy = evaluate(map_path, reference)
+    accuracy = assess(map_path, reference)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     told = f"{reference}: the map has no class Marsh, Lake; all are matched by number"
     assert caplog.messages == [told]
     caplog.clear()
-    evaluate(map_path, write_raster(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
+    assess(map_path, write_raster(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
     assert not caplog.messages, "numbers alone contradict no name"
 
 
 def test_a_name_of_gdals_own_keeps_its_slashes(tmp_path: Path) -> None:
     write_map(tmp_path / "map.tif")
     reference = write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8))
-    assert evaluate(f"vrt://{tmp_path / 'map.tif'}", reference).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
+    assert assess(f"vrt://{tmp_path / 'map.tif'}", reference).matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
 
 
 def test_what_is_no_class_map(tmp_path: Path) -> None:
@@ -177,16 +177,16 @@ def test_what_is_no_class_map(tmp_path: Path) -> None:
     with pytest.raises(
         RasterError, match=r"floats\.tif holds 4\.25 at row 1, column 2; class numbers must be whole .*rint"
     ):
-        evaluate(write_raster(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
+        assess(write_raster(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
     with pytest.raises(RasterError, match="it has 2 bands of uint8"):
-        evaluate(write_raster(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
+        assess(write_raster(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
 
 
 def test_large_rasters_are_read_block_by_block(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     truth, mapped = (generator.integers(1, 4, size=(600, 530)) for _ in range(2))
     names = {1: "a", 2: "b", 3: "c"}
-    accuracy = evaluate(
+    accuracy = assess(
         write_map(tmp_path / "map.tif", mapped, names), write_raster(tmp_path / "truth.tif", truth.astype(np.uint8))
     )
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
@@ -208,7 +208,7 @@ def test_a_reference_of_many_pixels_is_compared_strip_by_strip(tmp_path: Path, k
         reference = tmp_path / "truth.gpkg"
         names = ["abc"[truth[cell] - 1] for cell in cells]
         gpd.GeoDataFrame({"class": names}, geometry=boxes, crs=CRS_CODE).to_file(reference)
-    accuracy = evaluate(map_path, reference, limits=Limits(held_pixels=10, strip_pixels=300))
+    accuracy = assess(map_path, reference, limits=Limits(held_pixels=10, strip_pixels=300))
     assert np.array_equal(accuracy.matrix, oracle.confusion_matrix(truth.ravel(), mapped.ravel()))
     assert accuracy.class_names == ("a", "b", "c")
 
@@ -225,7 +225,7 @@ def test_a_value_without_a_name_is_a_class_and_an_error(
         for class_id in range(8):
             ET.SubElement(categories, "Category").text = NAMES.get(class_id, "")
         map_path.with_name("map.tif.aux.xml").write_bytes(ET.tostring(root))
-    accuracy = evaluate(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
+    accuracy = assess(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
     seen = values > 0
     assert accuracy.class_ids == (1, 4, 7, 9)
     assert accuracy.class_names == (*(NAMES.values() if with_names else "147"), "9")
@@ -240,7 +240,7 @@ def test_a_number_without_a_name_is_matched_where_the_map_holds_it(tmp_path: Pat
     map_path = write_map(tmp_path / "map.tif", np.where(MAPPED == 4, 1, MAPPED), named)
     with rasterio.open(map_path, "r+") as dst:
         dst.write(MAPPED.astype(np.uint8), 1)
-    accuracy = evaluate(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
+    accuracy = assess(map_path, write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist()))
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     assert accuracy.class_names == ("Bare soil", "4", "Water")
 
@@ -251,19 +251,20 @@ def test_a_map_of_whole_numbers_in_floating_point(tmp_path: Path, dtype: Any, no
     values = np.where(MAPPED == 0, np.nan if nodata is None else nodata, MAPPED)
     map_path = write_raster(tmp_path / "map.tif", values.astype(dtype), nodata=nodata)
     reference = write_raster(tmp_path / "reference.tif", REFERENCE.astype(dtype))
-    accuracy = evaluate(map_path, reference)
+    accuracy = assess(map_path, reference)
     assert accuracy.class_ids == (1, 4, 7)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     assert accuracy.unmapped.tolist() == [0, 0, 1]
-    adjusted = evaluate_stratified(map_path, reference)
-    assert adjusted.map_areas.tolist() == pytest.approx([400, 500, 500], rel=1e-3)  # UTM, on the ellipsoid
+    report = run(EvaluateOptions(map=map_path, reference=reference, stratified=True)).report
+    assert report.estimates is not None
+    assert report.estimates.map_areas.tolist() == pytest.approx([400, 500, 500], rel=1e-3)  # UTM, on the ellipsoid
 
 
 def test_masked_pixels_of_a_map_have_no_class(tmp_path: Path) -> None:
     map_path = write_raster(tmp_path / "map.tif", np.where(MAPPED == 0, 4, MAPPED).astype(np.uint8))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(map_path, "r+") as dst:
         dst.write_mask(MAPPED != 0)
-    accuracy = evaluate(map_path, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
+    accuracy = assess(map_path, write_raster(tmp_path / "reference.tif", REFERENCE.astype(np.uint8)))
     assert accuracy.class_ids == (1, 4, 7)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
     assert accuracy.unmapped.tolist() == [0, 0, 1]
@@ -275,13 +276,13 @@ def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
         RasterError, match=r"at row 2, column 3, which is no class number; .*-a_nodata -3\.39999\d+e\+38"
     ):
-        evaluate(write_raster(tmp_path / "map.tif", values), points)
+        assess(write_raster(tmp_path / "map.tif", values), points)
 
 
 def test_a_reference_class_that_means_no_data_in_the_map_is_refused(tmp_path: Path) -> None:
     codes = np.where(REFERENCE == 1, 0, REFERENCE).ravel().tolist()
     with pytest.raises(LabelError, match=r"holds class 0, which means no data in .*map\.tif; .*-unsetnodata"):
-        evaluate(
+        assess(
             write_raster(tmp_path / "map.tif", MAPPED.astype(np.uint8), nodata=0),
             write_points(tmp_path / "p.gpkg", code=codes),
         )

@@ -5,14 +5,17 @@ import json
 import re
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rich.console import Console
 
-from s2fin_cli.core.errors import ModelFileError, RasterError
-from s2fin_cli.workflows.inspect import describe, print_description
-from tests.files import TRANSFORM, write_raster
+from s2fin_cli.cli.rendering.descriptions import print_description
+from s2fin_cli.core.errors import InputError, ModelFileError, RasterError
+from s2fin_cli.workflows.inspect import describe
+from tests.files import CRS_CODE, TRANSFORM, write_raster
 from tests.scenes import Run, Scene
 
 
@@ -127,15 +130,54 @@ def test_a_name_of_gdals_own_keeps_its_slashes(scene: Scene) -> None:
     assert describe(f"vrt://{scene.hsi}")["path"] == f"vrt://{scene.hsi}"
 
 
-def test_what_cannot_be_described(scene: Scene, tmp_path: Path) -> None:
+def test_a_vector_file(run: Run, scene: Scene) -> None:
+    answer = json.loads(run("inspect", scene.labels, "--json").stdout)
+    assert (answer["kind"], answer["driver"]) == ("vector", "GPKG")
+    (layer,) = answer["layers"]
+    assert (layer["name"], layer["features"], layer["geometry"], layer["crs"]) == ("labels", 15, "Polygon", CRS_CODE)
+    assert layer["fields"] == [{"name": "class", "type": "object"}]
+    left, bottom, right, top = layer["bounds"]
+    assert left < right
+    assert bottom < top
+    shown = " ".join(run("inspect", scene.labels).stdout.split())
+    for part in ("labels.gpkg (GPKG)", "features 15, Polygon", f"CRS {CRS_CODE}", "fields class (object)"):
+        assert part in shown
+
+
+def test_layers_and_tables(tmp_path: Path) -> None:
+    points = gpd.GeoDataFrame({"id": [1, 2]}, geometry=[shapely.Point(1, 2), shapely.Point(3, 5)], crs=CRS_CODE)
+    points.to_file(tmp_path / "two.gpkg", layer="a")
+    points.iloc[:1].to_crs("EPSG:4326").to_file(tmp_path / "two.gpkg", layer="b")
+    layers = describe(tmp_path / "two.gpkg")["layers"]
+    assert [(layer["name"], layer["features"], layer["crs"]) for layer in layers] == [
+        ("a", 2, CRS_CODE),
+        ("b", 1, "EPSG:4326"),
+    ]
+    points.to_parquet(tmp_path / "points.parquet")
+    (layer,) = describe(tmp_path / "points.parquet")["layers"]
+    assert (layer["features"], layer["geometry"], layer["crs"]) == (2, "Point", CRS_CODE)
+    assert layer["bounds"] == [1, 2, 3, 5]
+    assert layer["fields"] == [{"name": "id", "type": "int64"}]
+    (tmp_path / "points.csv").write_text("x,y,class\n1,2,a\n3,5,b\n", encoding="utf-8")
+    description = describe(tmp_path / "points.csv")
+    (layer,) = description["layers"]
+    assert (description["driver"], layer["features"], layer["geometry"]) == ("CSV", 2, "Point")
+    assert [field["name"] for field in layer["fields"]] == ["x", "y", "class"]
+    stream = io.StringIO()
+    print_description(description, Console(file=stream, width=100))
+    assert "extent    unknown" in stream.getvalue()
+
+
+def test_what_cannot_be_described(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match="does not exist"):
         describe(tmp_path / "none.tif")
     with pytest.raises(RasterError, match="is a folder"):
         describe(tmp_path)
     with pytest.raises(ModelFileError, match="there is no model file"):
         describe(tmp_path / "none.s2fin")
-    with pytest.raises(RasterError, match=r"labels\.gpkg"):
-        describe(scene.labels)
+    (tmp_path / "noise.gpkg").write_bytes(b"noise")
+    with pytest.raises(InputError, match=r"noise\.gpkg cannot be read as a vector file"):
+        describe(tmp_path / "noise.gpkg")
     (tmp_path / "noise.s2fin").write_bytes(b"noise")
     with pytest.raises(ModelFileError, match="damaged"):
         describe(tmp_path / "noise.s2fin")

@@ -18,11 +18,11 @@ from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 from s2fin_cli.labels.unit_splits import Candidates, iter_parts
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import ValidPixels, have_data
-from s2fin_cli.workflows.evaluate import evaluate
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.options.train import TrainOptions
-from s2fin_cli.workflows.split import split
+from s2fin_cli.workflows.split import run as split
 from s2fin_cli.workflows.train import _with_data
+from tests.assessment import assess
 from tests.files import write_raster
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def test_memory_does_not_grow_with_the_number_of_labelled_pixels(tmp_path: Path,
 
         def work(image: Path = image, path: Path = path, folder: Path = folder) -> object:
             if command == "evaluate":
-                return evaluate(path, path, limits=SMALL)
+                return assess(path, path, limits=SMALL)
             if command == "split":
                 parts = folder / "train.tif", folder / "test.tif"
                 return split(SplitOptions(labels=path, like=image, train=parts[0], test=parts[1]), limits=SMALL)

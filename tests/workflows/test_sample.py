@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -18,6 +19,8 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.info import read_info
+from s2fin_cli.workflows.evaluate import run as evaluate
+from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.sample import allocate
 from tests.files import CRS_CODE, TRANSFORM, write_raster
 
@@ -180,7 +183,7 @@ def test_polygons_are_told_to_be_no_sample(run: Run, tmp_path: Path) -> None:
         points.set_geometry(geometries).to_file(tmp_path / f"{name}.gpkg", layer="sample")
         result = run("evaluate", "--map", "map.tif", "--reference", f"{name}.gpkg", "--stratified")
         assert result.exit_code == 0, result.stderr
-        assert ("whose pixels are no random sample of each class" in result.stderr) == is_told
+        assert ("whose pixels are not a random sample of each class" in result.stderr) == is_told
 
 
 def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
@@ -214,3 +217,28 @@ def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     result = run("sample", "--map", "empty.tif", "-o", "x.gpkg")
     assert (result.exit_code, "empty.tif holds no class" in result.stderr) == (1, True)
     assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("kind", ["points", "raster"])
+def test_a_stratified_sample_is_compared_in_one_pass_over_the_map(tmp_path: Path, kind: str) -> None:
+    values = make_map(tmp_path / "map.tif")  # over several strips
+    truth = np.where(values == 2, 1, values)
+    truth[np.random.default_rng(3).random(SHAPE) < 0.5] = 0
+    truth[100:400] = 0  # strips without labels
+    if kind == "raster":
+        reference = write_raster(tmp_path / "truth.tif", truth, nodata=0)
+    else:
+        rows, cols = np.nonzero(truth)
+        a, b, c, d, e, f = TRANSFORM[:6]
+        x, y = a * (cols + 0.5) + b * (rows + 0.5) + c, d * (cols + 0.5) + e * (rows + 0.5) + f
+        reference = tmp_path / "truth.gpkg"
+        points = gpd.GeoDataFrame({"class": truth[rows, cols]}, geometry=gpd.points_from_xy(x, y), crs=CRS_CODE)
+        points.to_file(reference)
+    options = EvaluateOptions(map=tmp_path / "map.tif", reference=reference)
+    plain, whole = evaluate(options).report, evaluate(replace(options, stratified=True)).report
+    assert np.array_equal(whole.accuracy.matrix, plain.accuracy.matrix)
+    assert np.array_equal(whole.accuracy.unmapped, plain.accuracy.unmapped)
+    assert {c.name: c.pixels for c in whole.classes} == {name: int((values == i).sum()) for i, name in NAMES.items()}
+    assert [c.area for c in whole.classes] == pytest.approx([100 * int((values == i).sum()) for i in NAMES], rel=1e-3)
+    assert whole.classes[0].color == make_classes(NAMES)[0].color
+    assert {c.pixels for c in plain.classes} == {None}

@@ -19,7 +19,7 @@ from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.workflows.options.split import SplitOptions
-from s2fin_cli.workflows.split import split
+from s2fin_cli.workflows.split import run as split
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 
 if TYPE_CHECKING:

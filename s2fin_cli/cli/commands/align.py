@@ -15,22 +15,22 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--like", type=FilePath(), required=True, help="Image whose grid the other is to have.")
-@input_options(without=("hsi", "device"), bands_of="the image that is aligned")
-@click.option("-o", "--output", type=FilePath(), required=True, help="Aligned image to write, a GeoTIFF.")
+@click.option("--like", type=FilePath("RASTER"), required=True, help="Image whose grid the other gets.")
+@input_options(without=("hsi", "device"), bands_of="the image to align")
+@click.option("-o", "--output", type=FilePath("RASTER"), required=True, help="Aligned image to write, a GeoTIFF.")
 @overwrite_option
 @json_option
 @verbosity_options
-def align(*, like: str, as_json: bool, **options: Any) -> None:
+def align(*, as_json: bool, **options: Any) -> None:
     """Warp an image onto the grid of another, as training and classification do.
 
-    Give the image as one of --msi, --lidar, --dsm and --sar. With --coregister shift it is also moved by what it lies
-    off, where that is certain; --json tells what was found in which window.
+    Give one image besides --like. With --coregister shift its offset from the other is measured and, where the
+    measurement is reliable, corrected; --json shows what was measured in which window.
     """
-    from s2fin_cli.workflows.align import align as run
+    from s2fin_cli.workflows.align import run
 
     with shown_progress() as progress:
-        result = run(AlignOptions(like=like, **options), progress=progress)
+        result = run(AlignOptions(**options), progress=progress)
     logger.info("aligned: %s (%.1f %% with data)", result.output, 100 * result.valid)
     if as_json:
         print_json(result.to_dict())

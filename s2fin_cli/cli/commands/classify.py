@@ -10,7 +10,7 @@ import click
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.options import PRECISIONS
+from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE, PRECISIONS
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
@@ -18,8 +18,10 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @input_options()
-@click.option("-o", "--output", type=FilePath(), required=True, help="Class map to write, a GeoTIFF.")
-@click.option("-m", "--model", type=FilePath(), help="Model file.  [default: ./model.s2fin, else $S2FIN_MODEL]")
+@click.option("-o", "--output", type=FilePath("MAP"), required=True, help="Class map to write, a GeoTIFF.")
+@click.option(
+    "-m", "--model", type=FilePath("MODEL"), help=f"Model file.  [default: ./{DEFAULT_MODEL}, else ${MODEL_VARIABLE}]"
+)
 @click.option(
     "--vector/--no-vector",
     default=ClassifyOptions.vector,
@@ -28,7 +30,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option(
     "--polygons",
-    type=FilePath(),
+    type=FilePath("POLYGONS"),
     help=f"Where to write them: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
 )
 @click.option(
@@ -36,18 +38,18 @@ logger = logging.getLogger(__name__)
     default=ClassifyOptions.mmu,
     show_default=True,
     metavar="PIXELS",
-    help="Minimum mapping unit of the polygons: smaller areas are given to their largest neighbours. The raster keeps "
-    "them.",
+    help="Minimum mapping unit of the polygons: smaller areas are merged into their largest neighbours. The "
+    "raster keeps them.",
 )
 @click.option(
     "--simplify",
     type=float,
     metavar="DISTANCE",
-    help="Smooth the polygons' borders by about this much, in CRS units. Neighbours stay joined.",
+    help="Smooth the polygons' borders by approximately this much, in CRS units. Neighbours stay joined.",
 )
-@click.option("--confidence", type=FilePath(), help="Also write the probability of each pixel's class.")
-@click.option("--probabilities", type=FilePath(), help="Also write the probabilities of all classes.")
-@click.option("--scaled", is_flag=True, help="Store both as bytes, 250 for a probability of 1: a fraction of the size.")
+@click.option("--confidence", type=FilePath("RASTER"), help="Also write the probability of each pixel's class.")
+@click.option("--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes.")
+@click.option("--scaled", is_flag=True, help="Store both as bytes, 250 for a probability of 1, to save space.")
 @click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json.")
 @click.option(
     "-f",
@@ -62,30 +64,31 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--stride",
     type=int,
-    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel a window of its own and takes longest.  "
-    "[default: 5, or 3 if the model's labels lay densely]",
+    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel its own window and takes longest.  "
+    "[default: 5, or 3 if the model's labels were dense]",
 )
-@click.option("--smooth", is_flag=True, help="Let neighbours that look alike have a say in each pixel's class.")
+@click.option("--smooth", is_flag=True, help="Average each pixel's probabilities with those of similar pixels nearby.")
 @click.option(
     "--prior",
     multiple=True,
     metavar="CLASS=PERCENT",
-    help="About how much of the mapped area a class (its name or number) covers; once for each class that you know, 0 "
-    "to exclude one. The others share the rest.",
+    help="Approximate share of the mapped area that a class (its name or number) covers; repeat it for each class that "
+    "you know, with 0 to exclude one. The others share the rest.",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=ClassifyOptions.precision,
     show_default=True,
-    help="Of the network's products. bfloat16 is for devices that compute faster in it; others are slower with it.",
+    help="Precision of the network's matrix products. bfloat16 is for devices that compute faster in it; others are "
+    "slower with it.",
 )
 @click.option(
     "--tile-size",
     type=int,
     default=ClassifyOptions.tile_size,
-    help="Pixels a side that are read and computed at a time, or as many in wide tiles where the image is stored in "
-    "strips; the map does not depend on it.  [default: 256; 640 on CUDA]",
+    help="Side in pixels of the tiles that are read and computed at a time, in wider tiles where the image is stored "
+    "in strips; it does not change the map.  [default: 256; 640 on CUDA]",
 )
 @json_option
 @verbosity_options

@@ -14,28 +14,30 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.argument("src", type=FilePath())
-@click.option("-o", "--output", type=FilePath(), required=True, help="GeoTIFF to write.")
-@click.option("--variable", help="Array to write, e.g. data_HS_LR or hsi.Data.  [default: the only one that can be it]")
-@click.option("--crs", help="Its CRS, e.g. EPSG:32615.  [default: none]")
+@click.argument("src", metavar="FILE", type=FilePath())
+@click.option("-o", "--output", type=FilePath("RASTER"), required=True, help="GeoTIFF to write.")
+@click.option(
+    "--variable", help="Array to convert, e.g. data_HS_LR or hsi.Data.  [default: the only one that can be it]"
+)
+@click.option("--crs", help="CRS of the array, e.g. EPSG:32615.  [default: none]")
 @click.option(
     "--transform",
     type=float,
     nargs=6,
     metavar="A B C D E F",
-    help="Where its pixels lie: pixel width, 0, left edge, 0, minus pixel height, top edge.  [default: nowhere]",
+    help="Affine transform of the grid: pixel width, 0, left edge, 0, minus pixel height, top edge.  [default: none]",
 )
-@click.option("--wavelengths", type=FilePath(), help="Of its bands in nm: a file of numbers, or a variable.")
-@click.option("--classes", type=FilePath(), help="Class table (id, name, color): the array holds labels.")
+@click.option("--wavelengths", type=FilePath("FILE|VARIABLE"), help="Wavelengths of the bands in nm.")
+@click.option("--classes", type=FilePath("CSV"), help="Class table (id, name, color): the array holds labels.")
 @overwrite_option
 @verbosity_options
 def convert(**options: Any) -> None:
     """Turn an array of a MATLAB file into a GeoTIFF.
 
     Images have rows, columns and bands in this order. With --classes, the result is a label raster with names and
-    colours, in which what was 0 or below is unlabelled. Each table [[convert]] of a project file is a file to write.
+    colours, in which values of 0 or below are unlabelled. Each table [[convert]] of a project file is a file to write.
     """
-    from s2fin_cli.workflows.convert import convert as run
+    from s2fin_cli.workflows.convert import run
 
-    shape = run(ConvertOptions(**options))
-    logger.info("%s: %s", options["output"], " x ".join(map(str, shape)))
+    result = run(ConvertOptions(**options))
+    logger.info("%s: %s", result.output, " x ".join(map(str, result.shape)))

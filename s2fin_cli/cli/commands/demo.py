@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
 from s2fin_cli.cli.console import console, print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
+from s2fin_cli.workflows.options.demo import DemoOptions
 
 logger = logging.getLogger(__name__)
 
@@ -16,28 +18,28 @@ logger = logging.getLogger(__name__)
 @click.option(
     "-o",
     "--output",
-    type=FilePath(),
-    default="demo",
+    type=FilePath("FOLDER"),
+    default=DemoOptions.output,
     show_default=True,
     help="Folder for the results.",
 )
 @overwrite_option
 @json_option
 @verbosity_options
-def demo(*, output: str, overwrite: bool, as_json: bool) -> None:
+def demo(*, as_json: bool, **options: Any) -> None:
     """Train on the example scene, classify it and assess the map.
 
     The example, a Landsat 7 image and a coarser height model of Olinda in Brazil with hand-drawn labels, is part of
     the package; nothing is downloaded.
     """
-    from s2fin_cli.assess.reports import print_report
-    from s2fin_cli.workflows.demo import run_demo
+    from s2fin_cli.cli.rendering.reports import print_accuracy
+    from s2fin_cli.workflows.demo import run
 
     with shown_progress() as progress:
-        result = run_demo(output, overwrite=overwrite, progress=progress)
+        result = run(DemoOptions(**options), progress=progress)
     if logger.isEnabledFor(logging.INFO):
         logger.info("accuracy on the validation polygons, which training did not see:")
-        print_report(result.accuracy, console())
+        print_accuracy(result.accuracy, console())
     for name, path in result.paths.items():
         logger.info("%s: %s", name, path)
     if as_json:

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
 from s2fin_cli.cli.console import print_json
 from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
+from s2fin_cli.workflows.options.inspect import InspectOptions
 
 logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.argument("file", type=FilePath())
-@click.option("--stac", type=FilePath(), help="Write the STAC item that a model carries (MLM extension), .json.")
+@click.argument("src", metavar="FILE", type=FilePath())
+@click.option("--stac", type=FilePath("ITEM"), help="Write the STAC item that a model carries (MLM extension), .json.")
 @overwrite_option
 @json_option
 @verbosity_options
-def inspect(*, file: str, stac: str | None, overwrite: bool, as_json: bool) -> None:
-    """Show what a raster or a model file holds."""
+def inspect(*, as_json: bool, **options: Any) -> None:
+    """Show what a raster, a vector file or a model file holds."""
     from rich.console import Console
 
-    from s2fin_cli.workflows.inspect import describe, print_description, write_item
+    from s2fin_cli.cli.rendering.descriptions import print_description
+    from s2fin_cli.workflows.inspect import run
 
-    if stac is not None:
-        write_item(file, stac, overwrite=overwrite)
-        logger.info("STAC item: %s", stac)
-    description = describe(file)
+    result = run(InspectOptions(**options))
+    if result.stac is not None:
+        logger.info("STAC item: %s", result.stac)
     if as_json:
-        print_json(description)
+        print_json(result.to_dict())
     else:
-        print_description(description, Console())
+        print_description(result.description, Console())

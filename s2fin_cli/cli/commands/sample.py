@@ -16,25 +16,25 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--map", type=FilePath(), required=True, help="Class map to sample.")
+@click.option("--map", type=FilePath("MAP"), required=True, help="Class map to sample.")
 @click.option(
-    "-o", "--output", type=FilePath(), required=True, help=f"Points to write: {listed(VECTOR_OUTPUT_SUFFIXES)}."
+    "-o", "--output", type=FilePath("POINTS"), required=True, help=f"Points to write: {listed(VECTOR_OUTPUT_SUFFIXES)}."
 )
-@click.option("--size", default=SampleOptions.size, show_default=True, help="Points in all.")
-@click.option("--least", default=SampleOptions.least, show_default=True, help="Points of each class at least.")
-@click.option("--seed", default=SampleOptions.seed, show_default=True, help="Of the draw.")
+@click.option("--size", default=SampleOptions.size, show_default=True, help="Number of points in all.")
+@click.option("--least", default=SampleOptions.least, show_default=True, help="Fewest points per class.")
+@click.option("--seed", default=SampleOptions.seed, show_default=True, help="Seed of the random draw.")
 @overwrite_option
 @json_option
 @verbosity_options
 def sample(*, as_json: bool, **options: Any) -> None:
-    """Draw a random sample of a map, class by class, for people to interpret.
+    """Draw a stratified random sample of a map for interpreters.
 
-    The points have an empty field for the class that is really there. Once it is filled in,
-    s2fin evaluate --stratified gives accuracies and class areas with their margins of error.
+    The points have an empty field for the true class. Once it is filled in, s2fin evaluate --stratified estimates
+    accuracies and class areas with their margins of error.
     """
-    from s2fin_cli.workflows.sample import sample as run
+    from s2fin_cli.workflows.sample import run
 
-    numbers = run(SampleOptions(**options))
-    logger.info("%d points: %s", sum(numbers.values()), options["output"])
+    result = run(SampleOptions(**options))
+    logger.info("%d points: %s", sum(result.points.values()), result.output)
     if as_json:
-        print_json({"output": str(options["output"]), "points": {str(i): number for i, number in numbers.items()}})
+        print_json(result.to_dict())

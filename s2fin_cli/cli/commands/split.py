@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @label_options
-@click.option("--like", type=FilePath(), required=True, help="Image whose pixels the labels are for.")
-@click.option("--train", type=FilePath(), required=True, help="Training labels to write, a GeoTIFF.")
-@click.option("--test", type=FilePath(), required=True, help="Test labels to write, a GeoTIFF.")
-@click.option("--picture", type=FilePath(), help="Also draw both side by side: a PNG.")
+@click.option("--like", type=FilePath("RASTER"), required=True, help="Image whose grid the label rasters get.")
+@click.option("--train", type=FilePath("RASTER"), required=True, help="Training labels to write, a GeoTIFF.")
+@click.option("--test", type=FilePath("RASTER"), required=True, help="Test labels to write, a GeoTIFF.")
+@click.option("--picture", type=FilePath("PNG"), help="Also draw both side by side.")
 @click.option(
     "--method",
     type=click.Choice(SPLITS),
@@ -29,29 +29,30 @@ logger = logging.getLogger(__name__)
     help="What is kept together: whole polygons, blocks of pixels, or nothing (random); auto takes polygons for "
     "polygons, else blocks.",
 )
-@click.option("--share", default=SplitOptions.share, show_default=True, help="Of each class's pixels to test on.")
+@click.option("--share", default=SplitOptions.share, show_default=True, help="Share of each class's pixels to test on.")
 @click.option(
     "--distance",
     default=SplitOptions.distance,
     show_default=True,
     metavar="PIXELS",
-    help="Training pixels nearer than this to a test pixel are left out. The default is farther than the network sees.",
+    help="Training pixels closer than this to a test pixel are dropped. The default is more than the network sees.",
 )
-@click.option("--seed", default=SplitOptions.seed, show_default=True, help="Of the choice.")
+@click.option("--seed", default=SplitOptions.seed, show_default=True, help="Seed of the random split.")
 @overwrite_option
 @json_option
 @verbosity_options
 def split(*, as_json: bool, **options: Any) -> None:
-    """Part labels into training and test labels that lie apart.
+    """Split labels into spatially separate training and test labels.
 
-    Both become label rasters with the classes' names and colours, which train, evaluate and any GIS take.
+    Both become label rasters with the classes' names and colours, which train, evaluate and any GIS read.
     """
-    from s2fin_cli.workflows.split import split as run
+    from s2fin_cli.workflows.split import run
 
     result = run(SplitOptions(**options))
     for name, (train, test) in result.counts.items():
         logger.info("%8d training, %8d test pixels  %s", train, test, name)
-    logger.info("%d pixels are left out, as they lie too near the other part", result.dropped)
+    if result.dropped:
+        logger.info("%d training pixels are dropped, because they are too close to test pixels", result.dropped)
     for path in (result.train, result.test, result.picture):
         if path is not None:
             logger.info("written: %s", path)

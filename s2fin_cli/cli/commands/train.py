@@ -25,10 +25,12 @@ logger = logging.getLogger(__name__)
 @click.command()
 @input_options()
 @label_options
-@click.option("-o", "--output", type=FilePath(), default=TrainOptions.output, show_default=True, help="Model to write.")
+@click.option(
+    "-o", "--output", type=FilePath("MODEL"), default=TrainOptions.output, show_default=True, help="Model to write."
+)
 @overwrite_option
 @click.option(
-    "--patch-size", default=TrainOptions.patch_size, show_default=True, help="Pixels a side of a window, odd, 5 to 21."
+    "--patch-size", default=TrainOptions.patch_size, show_default=True, help="Side in pixels of a window, odd, 5 to 21."
 )
 @click.option(
     "--epochs",
@@ -36,18 +38,18 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="Rounds of training; one is 16 to 80 steps.",
 )
-@click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows a step.")
+@click.option("--batch-size", default=TrainOptions.batch_size, show_default=True, help="Windows per step.")
 @click.option(
     "--learning-rate",
     default=TrainOptions.learning_rate,
     show_default=True,
-    help="Peak learning rate; doubled where labels lie densely.",
+    help="Peak learning rate; doubled where labels are dense.",
 )
 @click.option(
     "--labels-per-class",
     default=TrainOptions.labels_per_class,
     show_default=True,
-    help="Training pixels of one class at most.",
+    help="Most training pixels of one class.",
 )
 @click.option(
     "--split",
@@ -55,33 +57,33 @@ logger = logging.getLogger(__name__)
     default=TrainOptions.split,
     show_default=True,
     help="How validation pixels are held out: whole polygons, spatial blocks with a buffer, or single random "
-    "pixels (which flatters the figures); auto takes polygons for polygons, else blocks.",
+    "pixels (which overestimates the accuracy); auto takes polygons for polygons, else blocks.",
 )
 @click.option(
     "--validation",
     default=TrainOptions.validation,
     show_default=True,
-    help="Share of the labels to hold out; 0, or fewer than 40 labels a class: none.",
+    help="Share of the labels to hold out; none with 0, or with fewer than 40 labels per class.",
 )
 @click.option(
     "--refit/--no-refit",
     default=TrainOptions.refit,
     show_default=True,
-    help="After validation, train the model to keep on all labels.",
+    help="After validation, train the final model on all labels.",
 )
-@click.option("--seed", default=TrainOptions.seed, show_default=True, help="Of every random choice.")
+@click.option("--seed", default=TrainOptions.seed, show_default=True, help="Seed of every random choice.")
 @json_option
 @verbosity_options
 def train(*, as_json: bool, **options: Any) -> None:
     """Train a model from images and labels.
 
     The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. Without a second image,
-    its spectral components serve as one.
+    its spectral components are used as one.
 
-    An ensemble of simple classifiers learns from the labels first, and labels pixels all over the images; the network
-    learns from both.
+    First an ensemble of simple classifiers learns from the labels, and labels pixels all over the images; then the
+    network learns from both.
     """
-    from s2fin_cli.assess.reports import print_report
+    from s2fin_cli.cli.rendering.reports import print_accuracy
     from s2fin_cli.workflows.train import train as run
 
     with shown_progress() as progress:
@@ -91,10 +93,10 @@ def train(*, as_json: bool, **options: Any) -> None:
     if result.accuracy is not None and logger.isEnabledFor(logging.INFO):
         when = ", before the final training on all labels" if result.info.training["refitted"] else ""
         logger.info("accuracy on the pixels held out%s:", when)
-        print_report(result.accuracy, console())
+        print_accuracy(result.accuracy, console())
     elif result.teacher is not None and logger.isEnabledFor(logging.INFO):
         logger.info("accuracy of the ensemble that taught the network, by cross-validation on the labels:")
-        print_report(result.teacher, console())
+        print_accuracy(result.teacher, console())
     logger.info("model: %s", result.model)
     if as_json:
         print_json(result.to_dict())

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.assess.reports import print_report, write_report
+from s2fin_cli.assess.report import MapReport
+from s2fin_cli.cli.rendering.reports import print_accuracy
 from s2fin_cli.core.errors import OutputError, UsageError
+from s2fin_cli.report.files import write_report
 
 AWKWARD_NAMES = ("low|rise", 'say "trees", then', "[red]açaí_palm_ & *co*")
 
@@ -41,7 +43,7 @@ def many(
 
 def printed(accuracy: Accuracy, width: int) -> list[str]:
     stream = io.StringIO()
-    print_report(accuracy, Console(file=stream, width=width))
+    print_accuracy(accuracy, Console(file=stream, width=width))
     return stream.getvalue().splitlines()
 
 
@@ -134,12 +136,12 @@ def test_undefined_figures_are_a_dash() -> None:
 
 
 def test_json_reopened(small: Accuracy, tmp_path: Path) -> None:
-    write_report(small, tmp_path / "report.json")
+    write_report(MapReport.of(small), tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text("utf-8")) == small.to_dict()
 
 
 def test_csv_reopened(small: Accuracy, tmp_path: Path) -> None:
-    write_report(small, tmp_path / "report.csv")
+    write_report(MapReport.of(small), tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as src:
         rows = list(csv.DictReader(src))
     assert [row["class_name"] for row in rows] == list(AWKWARD_NAMES)
@@ -167,7 +169,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
 
 
 def test_markdown_reopened(small: Accuracy, tmp_path: Path) -> None:
-    write_report(small, tmp_path / "report.md")
+    write_report(MapReport.of(small), tmp_path / "report.md")
     summary, classes, matrix = markdown_tables((tmp_path / "report.md").read_text("utf-8"))
     assert dict(summary[2:])["Cohen's kappa"] == "0.5952"
     assert dict(summary[2:])["Reference pixels unmapped, left out"] == "4"
@@ -183,7 +185,7 @@ def test_markdown_reopened(small: Accuracy, tmp_path: Path) -> None:
 
 def test_line_breaks_in_names_break_no_table(tmp_path: Path) -> None:
     accuracy = Accuracy.from_matrix([[3]], class_ids=[1], class_names=["a\r\n| b\x1b[0m\tc"])
-    write_report(accuracy, tmp_path / "report.md")
+    write_report(MapReport.of(accuracy), tmp_path / "report.md")
     _, classes, _ = markdown_tables((tmp_path / "report.md").read_text("utf-8"))
     assert classes[2][1] == "a | b [0m c"
     assert any(line.startswith(" 1  a | b [0m c ") for line in printed(accuracy, 80))
@@ -192,25 +194,25 @@ def test_line_breaks_in_names_break_no_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".md"])
 def test_names_with_lone_surrogates_are_written(suffix: str, tmp_path: Path) -> None:
     accuracy = Accuracy.from_matrix([[3]], class_ids=[1], class_names=["for\udceat"])
-    write_report(accuracy, tmp_path / f"report{suffix}")
+    write_report(MapReport.of(accuracy), tmp_path / f"report{suffix}")
     assert "for" in (tmp_path / f"report{suffix}").read_text("utf-8")
 
 
 def test_upper_case_suffix_and_text_path(small: Accuracy, tmp_path: Path) -> None:
-    write_report(small, os.fspath(tmp_path / "REPORT.JSON"))
+    write_report(MapReport.of(small), os.fspath(tmp_path / "REPORT.JSON"))
     assert json.loads((tmp_path / "REPORT.JSON").read_text("utf-8"))["n"] == 82
 
 
 @pytest.mark.parametrize(("name", "found"), [("report.xlsx", "the suffix '.xlsx'"), ("report", "no suffix")])
 def test_unknown_suffix_names_those_that_work(name: str, found: str, small: Accuracy, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=rf"{name}: no report has {found}; .*\.json, \.csv, \.md$"):
-        write_report(small, tmp_path / name)
+        write_report(MapReport.of(small), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_an_existing_report_is_replaced(small: Accuracy, tmp_path: Path) -> None:
     (tmp_path / "report.csv").write_text("old")
-    write_report(small, tmp_path / "report.csv")
+    write_report(MapReport.of(small), tmp_path / "report.csv")
     assert (tmp_path / "report.csv").read_text("utf-8").startswith("class_id,class_name,")
     assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
 
@@ -225,15 +227,15 @@ def test_a_failed_write_keeps_the_old_report(small: Accuracy, tmp_path: Path, mo
     with pytest.raises(
         OutputError, match=r"writing \S*report\.md failed: .*No space left on device\); nothing is left$"
     ):
-        write_report(small, tmp_path / "report.md")
+        write_report(MapReport.of(small), tmp_path / "report.md")
     assert (tmp_path / "report.md").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
 
 
 def test_a_missing_folder_is_reported(small: Accuracy, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"the folder .*missing does not exist"):
-        write_report(small, tmp_path / "missing" / "report.md")
+        write_report(MapReport.of(small), tmp_path / "missing" / "report.md")
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
-        write_report(small, tmp_path / "folder.md")
+        write_report(MapReport.of(small), tmp_path / "folder.md")
     assert [p.name for p in tmp_path.iterdir()] == ["folder.md"]

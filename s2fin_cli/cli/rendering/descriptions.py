@@ -1,0 +1,144 @@
+"""Descriptions of rasters, vector files and models as tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from s2fin_cli.raster.scaling import Scaling
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Figures of an accuracy by how they are shown.
+_FIGURES = (("OA", "overall_accuracy"), ("AA", "average_accuracy"), ("kappa", "kappa"))
+
+
+def print_description(description: dict[str, Any], console: Console) -> None:
+    """Print a description, as `workflows.inspect.describe` gives it.
+
+    Args:
+        description: what to print.
+        console: where to.
+    """
+    _PRINTERS[description["kind"]](description, console)
+
+
+def _print_raster(raster: dict[str, Any], console: Console) -> None:
+    rows = {
+        "raster": f"{raster['path']} ({raster['driver']})",
+        "size": f"{raster['width']} x {raster['height']} px, {len(raster['bands'])} bands of {raster['dtype']}",
+        "CRS": raster["crs"] or "none",
+        "pixel size": " x ".join(f"{value:.8g}" for value in raster["res"]),
+        "extent": _extent(raster["bounds"]),
+        "nodata": _nodata(raster),
+        **_scaling(raster["bands"]),
+        **_oddities(raster),
+    }
+    _print_rows(rows, console)
+    table = Table("band", "name", "nm", "valid %", "mean", "std", "2 %", "98 %", box=None, header_style="bold")
+    for band in raster["bands"]:
+        figures = ["-" if band[key] is None else f"{band[key]:.6g}" for key in ("mean", "std", "low", "high")]
+        wavelength = "" if band["wavelength_nm"] is None else f"{band['wavelength_nm']:.1f}"
+        table.add_row(str(band["index"]), Text(band["name"] or ""), wavelength, f"{100 * band['valid']:.1f}", *figures)
+    console.print(table)
+    console.print(f"figures from {raster['sampled_pixels']} sampled pixels")
+
+
+def _extent(bounds: list[float]) -> str:
+    left, bottom, right, top = (f"{value:.10g}" for value in bounds)
+    return f"x {left} to {right}, y {bottom} to {top}"
+
+
+def _nodata(raster: dict[str, Any]) -> str:
+    """What stands for no data, or seems to."""
+    text = "none declared" if raster["nodata"] is None else str(raster["nodata"])
+    if raster["border_fill"] is not None:
+        text += f", but {raster['border_fill']:g} fills the border in all bands"
+    for void in raster["voids"]:
+        where = f"{100 * void['share']:.1f} % of band {', '.join(map(str, void['bands']))}"
+        text += f", but {void['value']:g}, far from all other values, fills {where}"
+    return text
+
+
+def _scaling(bands: list[dict[str, Any]]) -> dict[str, str]:
+    """The declared scales and offsets, where there are any."""
+    scaling = Scaling.of(*([band[key] for band in bands] for key in ("scale", "offset")))
+    if scaling.is_identity:
+        return {}
+    return {"declared": f"{scaling.describe()}; the figures below are stored * scale + offset"}
+
+
+def _oddities(raster: dict[str, Any]) -> dict[str, str]:
+    """What only some rasters have."""
+    rows = {
+        "doubtful" + " " * number: doubt.removeprefix(f"{raster['path']} ")
+        for number, doubt in enumerate(raster["doubts"])
+    }
+    if raster["mask_bands"]:
+        rows["mask"] = f"band {', '.join(map(str, raster['mask_bands']))} (alpha)"
+    if raster["bad_bands"]:
+        rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
+    if raster["classes"]:
+        rows["classes"] = ", ".join(f"{class_id} {name}" for class_id, name in raster["classes"].items())
+    return rows
+
+
+def _print_vector(vector: dict[str, Any], console: Console) -> None:
+    console.print(Text.assemble(("vector file  ", "bold"), f"{vector['path']} ({vector['driver']})"))
+    for layer in vector["layers"]:
+        fields = ", ".join(f"{field['name']} ({field['type']})" for field in layer["fields"])
+        rows = {
+            "layer": layer["name"],
+            "features": f"{layer['features']}, {layer['geometry'] or 'without geometries'}",
+            "CRS": layer["crs"] or "none",
+            "extent": "unknown" if layer["bounds"] is None else _extent(layer["bounds"]),
+            "fields": fields or "none",
+        }
+        console.print()
+        _print_rows(rows, console)
+
+
+def _print_model(model: dict[str, Any], console: Console) -> None:
+    training, architecture = model["training"], model["architecture"]
+    images = [f"--{b['modality']} ({len(b['indexes'])} of {b['count']} bands, {b['dtype']})" for b in model["bands"]]
+    rows = {
+        "model": model["path"],
+        "images": ", ".join(images),
+        "patch": f"{architecture['patch_size']} x {architecture['patch_size']} px of "
+        + " x ".join(f"{value:.8g}" for value in model["res"]),
+        "training": f"{training['train_pixels']} pixels, {training['epochs']} epochs, seed {training['seed']}",
+        "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
+        "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
+    }
+    if training["validation"] is not None:
+        rows["validation"] = _figures(training["validation"])
+        if training.get("refitted"):
+            rows["validation"] += ", before the final training on all labels"
+    elif training.get("cross_validation") is not None:
+        rows["cross-validation"] = _figures(training["cross_validation"]) + ", of the ensemble that taught the network"
+    _print_rows(rows, console)
+    table = Table("class", "name", "colour", "labelled pixels", box=None, header_style="bold")
+    for land_cover in model["classes"]:
+        red, green, blue = land_cover["color"]
+        swatch = Text("    ", style=f"on rgb({red},{green},{blue})")
+        labelled = training["labelled_pixels"].get(land_cover["name"], "")
+        table.add_row(str(land_cover["id"]), Text(land_cover["name"]), swatch, str(labelled))
+    console.print(table)
+
+
+def _figures(accuracy: dict[str, Any]) -> str:
+    figures = {name: accuracy[key] for name, key in _FIGURES}
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
+
+
+def _print_rows(rows: dict[str, str], console: Console) -> None:
+    table = Table(box=None, show_header=False)
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+
+
+_PRINTERS = {"raster": _print_raster, "vector": _print_vector, "model": _print_model}

@@ -1,0 +1,79 @@
+"""The texts of a report's tables, which the terminal and Markdown show alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
+    from s2fin_cli.assess.metrics import Accuracy
+
+#: What the columns of `estimate_cells` are.
+ESTIMATES_LEGEND = "± margins of 95 % confidence (Olofsson et al. 2014); - undefined: a class with a single point"
+
+
+def class_cells(accuracy: Accuracy) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the per-class table; unmapped pixels have a column only where there are any."""
+    header = ["id", "class", "PA %", "UA %", "F1 %", "support"]
+    columns: list[Iterable[str]] = [
+        map(str, accuracy.class_ids),
+        map(one_line, accuracy.class_names),
+        *(map(percent, r.tolist()) for r in (accuracy.producers_accuracy, accuracy.users_accuracy, accuracy.f1)),
+        map(str, accuracy.support.tolist()),
+    ]
+    if accuracy.unmapped.any():
+        header.append("unmapped")
+        columns.append(map(str, accuracy.unmapped.tolist()))
+    return header, [list(row) for row in zip(*columns, strict=True)]
+
+
+def estimates_summary(adjusted: AreaAdjusted) -> str:
+    """One sentence with the overall accuracy of the whole map."""
+    return f"Estimated for the whole map: OA {_with_margin(adjusted.overall_accuracy, 100)[0]} %"
+
+
+def estimate_cells(adjusted: AreaAdjusted) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of estimates for the whole map; areas in hectares where there are any."""
+    unit, factor = ("ha", 1e-4) if adjusted.unit == "m2" else ("px", 1.0)
+    header = ["id", "class", f"map {unit}", f"area {unit}", "PA %", "UA %"]
+    columns = (
+        map(str, adjusted.sample.class_ids),
+        map(one_line, adjusted.sample.class_names),
+        (_area(area * factor) for area in adjusted.map_areas.tolist()),
+        _with_margin(adjusted.areas, factor, _area),
+        _with_margin(adjusted.producers_accuracy, 100),
+        _with_margin(adjusted.users_accuracy, 100),
+    )
+    return header, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _with_margin(
+    estimate: Estimate, factor: float, form: Callable[[float], str] = lambda value: f"{value:.1f}"
+) -> list[str]:
+    pairs = zip((estimate.value * factor).ravel().tolist(), (estimate.margin * factor).ravel().tolist(), strict=True)
+    return [
+        "-" if math.isnan(value) else f"{form(value)} ± {'-' if math.isnan(margin) else form(margin)}"
+        for value, margin in pairs
+    ]
+
+
+def _area(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and control characters, which names read from files may hold."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def percent(ratio: float) -> str:
+    """A ratio in percent with two decimals, a dash for NaN."""
+    return "-" if math.isnan(ratio) else f"{100 * ratio:.2f}"
+
+
+def decimal(value: float) -> str:
+    """A value with four decimals, a dash for NaN."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
