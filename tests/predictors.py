@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from s2fin_cli.core.images import Images
+    from s2fin_cli.inference.engine import Predictor
 
 
 class ValuePredictor:
@@ -45,3 +46,17 @@ class ValuePredictor:
         values = images.image[0, inner, inner].nan_to_num().long()
         assert values.shape == valid.shape
         return F.one_hot(values, self.num_classes).permute(2, 0, 1) * 0.8 + 0.2 / self.num_classes
+
+
+class WatchedPredictor:
+    """Predicts what another predictor does, after calling `before` with the number of tiles so far."""
+
+    def __init__(self, predictor: Predictor, before: Callable[[int], None]) -> None:
+        self.device, self.num_classes = predictor.device, predictor.num_classes
+        self.cell_size, self.margin, self.put = predictor.cell_size, predictor.margin, predictor.put
+        self._predictor, self._before, self._tiles = predictor, before, 0
+
+    def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:
+        self._before(self._tiles)
+        self._tiles += 1
+        return self._predictor.predict(images, valid)

@@ -74,10 +74,13 @@ def write_labels(path: Path, *, rows: range = range(3), half: int = 2) -> Path:
     return path
 
 
-def write_scene(folder: Path) -> Scene:
-    """Write an image of 5 bands, heights on a shifted grid of pixels twice as wide, and polygons."""
+def write_scene(folder: Path, *, truth: NDArray[np.int64] | None = None) -> Scene:
+    """Write an image of 5 bands, heights on a shifted grid of pixels twice as wide, and polygons.
+
+    The polygons are those of the scene's own truth, `make_truth()`, whatever truth is given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    truth = make_truth()
+    truth = make_truth() if truth is None else truth
     hsi = write_raster(folder / "hsi.tif", make_image(truth))
     padded = np.pad(truth, ((6, 6), (6, 6)), mode="edge")
     heights = make_heights(padded[::2, ::2])

@@ -15,6 +15,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import torch
 from affine import Affine
 from click.testing import Result
 from numpy.typing import NDArray
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 import s2fin_cli
 from s2fin_cli.cli.main import cli, main
 from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.inference.engine import Engine
 from s2fin_cli.training import loop as training
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.train import TrainOptions
@@ -156,12 +156,12 @@ def test_an_interrupt_before_the_first_epoch_leaves_nothing(
 def test_a_request_to_end_leaves_nothing(
     scene: Scene, model: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def terminate(*_: object) -> None:
+    def terminate(*_: object, **__: object) -> None:
         assert any(in_folder.iterdir())
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)  # the signal comes now
 
-    monkeypatch.setattr(Engine, "predict", terminate)
+    monkeypatch.setattr(torch.nn.functional, "pad", terminate)  # the first step of classifying a tile
     monkeypatch.setattr("sys.argv", ["s2fin", "classify", *scene.arguments, "-m", str(model), "-o", "map.tif", "-q"])
     before = signal.getsignal(signal.SIGTERM)
     try:

@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 import s2fin
 import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError
-from s2fin_cli.inference.engine import Engine
 from s2fin_cli.model import file as modelfile
 from s2fin_cli.model.file import find_model, read_info, read_model, write_model
 from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import TrainResult
 from tests.files import TRANSFORM, read_raster, write_raster
@@ -236,25 +236,16 @@ def test_find_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pyt
 # ---- whether a model fits images -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def never_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(*_: object) -> None:
-        raise AssertionError("the engine was called")
-
-    monkeypatch.setattr(Engine, "predict", predict)
-
-
 def refused(tmp_path: Path, model: Path, **images: Path) -> str:
-    """The message of a refusal that leaves no output behind."""
+    """The message of a refusal before anything is computed, which leaves no output behind."""
     folder = tmp_path / "outputs"
     folder.mkdir()
     with pytest.raises(ModelFileError) as caught:
-        classify(ClassifyOptions(**images, model=model, output=folder / "map.tif"))  # type: ignore[arg-type]
+        prepare(ClassifyOptions(**images, model=model, output=folder / "map.tif"))  # type: ignore[arg-type]
     assert list(folder.iterdir()) == []
     return str(caught.value)
 
 
-@pytest.mark.usefixtures("never_computes")
 def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     fewer = write_raster(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
     text = refused(tmp_path, model, hsi=fewer, lidar=scene.lidar)
@@ -262,7 +253,6 @@ def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path:
     assert "has 4 (uint16), and neither wavelengths nor names tell which are the same" in text
 
 
-@pytest.mark.usefixtures("never_computes")
 def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     given = {
         "--hsi was": {"hsi": scene.hsi},
@@ -277,7 +267,6 @@ def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path)
         assert name in text
 
 
-@pytest.mark.usefixtures("never_computes")
 def test_values_in_another_unit_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     reflectance = write_raster(tmp_path / "reflectance.tif", make_image(scene.truth).astype(np.float32) / 10_000)
     text = refused(tmp_path, model, hsi=reflectance, lidar=scene.lidar)
