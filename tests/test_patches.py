@@ -28,7 +28,6 @@ KNOWN: set[str] = {
     "tests/benchmarks/test_summary.py",
     "tests/cli/test_commands.py",
     "tests/conftest.py",
-    "tests/labels/test_labels.py",
     "tests/model/test_file.py",
     "tests/teaching/test_ensemble.py",
     "tests/teaching/test_features.py",
@@ -37,9 +36,7 @@ KNOWN: set[str] = {
     "tests/training/test_loop.py",
     "tests/workflows/test_area_of_interest.py",
     "tests/workflows/test_demo.py",
-    "tests/workflows/test_evaluate.py",
     "tests/workflows/test_many_labels.py",
-    "tests/workflows/test_split.py",
     "tests/workflows/test_train.py",
 }
 
