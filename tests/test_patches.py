@@ -28,7 +28,6 @@ KNOWN: set[str] = {
     "tests/benchmarks/test_summary.py",
     "tests/cli/test_commands.py",
     "tests/conftest.py",
-    "tests/model/test_file.py",
     "tests/teaching/test_ensemble.py",
     "tests/teaching/test_features.py",
     "tests/teaching/test_propagation.py",

@@ -21,7 +21,7 @@ from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.info import ModelInfo
-from s2fin_cli.model.stac import model_item
+from s2fin_cli.model.model_item import model_item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ def find_model(given: str | os.PathLike[str] | None) -> Path:
         return Path(named)
     raise ModelFileError(
         f"no model: there is no {DEFAULT_MODEL} in {Path.cwd()} and ${MODEL_VARIABLE} is not set; "
-        "train one with s2fin train, or name one with -m"
+        "train one with s2fin train, or name one with `model`"
     )
 
 
@@ -114,6 +114,21 @@ def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict[str, Any]]:
     """What a model file says about its model, and the JSON values that it is made of."""
+    text = _read_metadata(src_path)
+    try:
+        values = json.loads(text)
+        _check_format(values, src_path)
+        if not isinstance(values[ITEM_KEY], dict):
+            raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")
+        return ModelInfo.from_dict(values), values
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
+
+
+def _read_metadata(src_path: str | os.PathLike[str]) -> str:
+    """The JSON text in a model file's metadata."""
     if not os.path.isfile(src_path):
         raise ModelFileError(f"there is no model file {src_path}; check the path")
     try:
@@ -125,25 +140,19 @@ def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict
         ) from error
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{src_path} holds safetensors weights, but not of an s2fin model; train one with s2fin")
-    try:
-        values = json.loads(metadata[METADATA_KEY])
-        if values["format"] > FORMAT_VERSION:
-            raise ModelFileError(
-                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, and this "
-                f"is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
-            )
-        if values["format"] < OLDEST_FORMAT:
-            raise ModelFileError(
-                f"{src_path} was written by s2fin {values['versions']['s2fin']} in format {values['format']}, whose "
-                "network this version no longer has; train again"
-            )
-        if not isinstance(values[ITEM_KEY], dict):
-            raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")
-        return ModelInfo.from_dict(values), values
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
+    return str(metadata[METADATA_KEY])
+
+
+def _check_format(values: Mapping[str, Any], src_path: str | os.PathLike[str]) -> None:
+    """Refuse a format that this version does not read."""
+    found, version = values["format"], values["versions"].get("s2fin")
+    written = f"{src_path} was written by s2fin {version} in format {found}"
+    if found > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{written}, and this is s2fin {__version__}, which reads up to {FORMAT_VERSION}; update s2fin"
+        )
+    if found < OLDEST_FORMAT:
+        raise ModelFileError(f"{written}, whose network this version no longer has; train again")
 
 
 def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:

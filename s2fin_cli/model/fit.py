@@ -55,7 +55,7 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
 
 
 def _options(modalities: list[str]) -> str:
-    return " ".join(f"--{modality}" for modality in modalities)
+    return " ".join(f"`{modality}`" for modality in modalities)
 
 
 def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
@@ -75,10 +75,10 @@ def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
         in_use = "" if len(bands.indexes) == bands.count else f", {len(bands.indexes)} of them in use,"
         chosen = f", {len(layer.numbers)} of them chosen" if layer.is_chosen else ""
         raise ModelFileError(
-            f"the model was trained on {bands.count} bands of --{bands.modality} ({bands.dtype}){in_use} and "
+            f"the model was trained on {bands.count} bands of `{bands.modality}` ({bands.dtype}){in_use} and "
             f"{layer.describe()} has {layer.count} ({layer.dtype}){chosen}, and neither wavelengths nor names tell "
             "which are the same; give an image of the same sensor, or choose the bands that are the model's with "
-            f"-b:\n{_table(_labels_of_model(bands), _labels_of_image(layer))}"
+            f"`bidx`:\n{_table(_labels_of_model(bands), _labels_of_image(layer))}"
         )
     if numbers != by_number:
         logger.info("%s: bands matched by %s: %s", layer.describe(), how, layer.describe_bands(numbers))
@@ -112,7 +112,7 @@ def _by_name(bands: BandSet, layer: Layer) -> list[int] | None:
     missing = [label for label, number in zip(_labels_of_model(bands), numbers, strict=True) if number is None]
     others = _labels_of_image(layer.without(set(found)))
     raise ModelFileError(
-        f"{_lacking(layer, len(missing), len(wanted))}, or choose all of them, in the model's order, with -b:\n"
+        f"{_lacking(layer, len(missing), len(wanted))}, or choose all of them, in the model's order, with `bidx`:\n"
         f"{_table(missing, others, 'others in the image')}"
     )
 
@@ -214,7 +214,7 @@ def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
         if wanted and given and wanted != given:
             logger.warning(
                 "%s: bands are taken by number, and band %d is marked as %s where the model had %s; if their order "
-                "differs, choose the bands in the model's order with -b", layer.describe(), number, given, wanted,
+                "differs, choose the bands in the model's order with `bidx`", layer.describe(), number, given, wanted,
             )  # fmt: skip
             return
 

@@ -81,8 +81,7 @@ def write_polygons(
     (real, mean and minimum of the pixels). A map without any valid pixel gives an empty layer with the same fields. A
     GeoPackage also holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard wants it.
 
-    Polygons of a format that can be appended to are written as they end on the map; those of other formats, and
-    simplified ones, are held in memory first.
+    Polygons of a format that cannot be appended to, and simplified ones, are held in memory first.
 
     Args:
         dst_path: the file, see `check_vector_path`; an existing one is replaced. Nothing is removed on failure: write
@@ -90,8 +89,7 @@ def write_polygons(
         regions: of the map, see `map_regions`; at least one batch.
         grid: of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
         classes: those that occur; others may be among them.
-        simplify: about how far borders may move, in CRS units; neighbours stay joined, and the map's outer border
-            stays where it is. None keeps the pixels' borders.
+        simplify: how far, about, borders between polygons may move, in CRS units; None keeps the pixels' borders.
 
     Returns:
         The number of polygons.

@@ -18,7 +18,7 @@ from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.model.file import read_item
-from s2fin_cli.model.stac import model_item_beside
+from s2fin_cli.model.model_item import model_item_beside
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.stack.fill import find_undeclared

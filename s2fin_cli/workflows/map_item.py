@@ -13,7 +13,8 @@ from s2fin_cli.core.files import companions
 from s2fin_cli.core.formats import by_driver
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
-from s2fin_cli.model.stac import Written, class_objects, map_item
+from s2fin_cli.model.map_item import Provenance, Written, map_item
+from s2fin_cli.model.stac import class_objects
 from s2fin_cli.workflows.outputs import SCALED
 
 if TYPE_CHECKING:
@@ -38,15 +39,18 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
         job.outputs.stac,
         job.stack.grid.crop(job.stack.extent),
         _assets(job, written),
-        inputs=[(layer.modality, raster.src_path) for layer in job.stack.layers for raster in layer.rasters],
-        model=(job.model_path, read_item(job.model_path)["id"]),
-        acquired=job.stack.image.finest.acquired,
-        lineage=f"classified by s2fin with a stride of {job.stride} pixels, {options.precision}"
-        + ", smoothed" * options.smooth
-        + (f", with a prior of {', '.join(options.prior)}" if options.prior else ""),
-        software={
-            "s2fin": __version__, "torch": torch.__version__, "GDAL": rasterio.__gdal_version__, **made_by,
-        },
+        provenance=Provenance(
+            inputs=[(layer.modality, raster.src_path) for layer in job.stack.layers for raster in layer.rasters],
+            model_path=job.model_path,
+            model_id=read_item(job.model_path)["id"],
+            acquired=job.stack.image.finest.acquired,
+            lineage=f"classified by s2fin with a stride of {job.stride} pixels, {options.precision}"
+            + ", smoothed" * options.smooth
+            + (f", with a prior of {', '.join(options.prior)}" if options.prior else ""),
+            software={
+                "s2fin": __version__, "torch": torch.__version__, "GDAL": rasterio.__gdal_version__, **made_by,
+            },
+        ),
     )  # fmt: skip
     written.stac.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
 

@@ -5,9 +5,8 @@ import dataclasses
 import json
 import logging
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,9 +23,13 @@ from s2fin_cli.model.file import find_model, read_info, read_model, write_model
 from s2fin_cli.workflows.classify import classify
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.train import TrainResult
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s2fin_cli.workflows.train import TrainResult
 
 
 def parts(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -249,21 +252,21 @@ def refused(tmp_path: Path, model: Path, **images: Path) -> str:
 def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     fewer = write_raster(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
     text = refused(tmp_path, model, hsi=fewer, lidar=scene.lidar)
-    assert "trained on 5 bands of --hsi (uint16)" in text
+    assert "trained on 5 bands of `hsi` (uint16)" in text
     assert "has 4 (uint16), and neither wavelengths nor names tell which are the same" in text
 
 
 def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     given = {
-        "--hsi was": {"hsi": scene.hsi},
-        "--hsi --lidar --sar was": {**scene.images, "sar": scene.lidar},
-        "--msi --lidar was": {"msi": scene.hsi, "lidar": scene.lidar},
+        "`hsi` was": {"hsi": scene.hsi},
+        "`hsi` `lidar` `sar` was": {**scene.images, "sar": scene.lidar},
+        "`msi` `lidar` was": {"msi": scene.hsi, "lidar": scene.lidar},
     }
     for number, (name, images) in enumerate(given.items()):
         folder = tmp_path / str(number)
         folder.mkdir()
         text = refused(folder, model, **images)
-        assert "was trained with --hsi --lidar" in text
+        assert "was trained with `hsi` `lidar`" in text
         assert name in text
 
 

@@ -176,7 +176,7 @@ def test_chosen_bands_are_the_models(scene: Scene, tmp_path: Path) -> None:
     other = write_raster(tmp_path / "other.tif", values[[4, 2, 1, 0]])
     assert np.array_equal(classified(scene, tmp_path, other, "other", bidx="4,3,2,1"), expected)
     with pytest.raises(
-        ModelFileError, match=r"6 bands of --hsi \(uint16\), 4 of them in use, and .* has 4 \(uint16\),"
+        ModelFileError, match=r"6 bands of `hsi` \(uint16\), 4 of them in use, and .* has 4 \(uint16\),"
     ):
         classified(scene, tmp_path, other, "map")
     with pytest.raises(ModelFileError, match=r"has 4 \(uint16\), 2 of them chosen,"):

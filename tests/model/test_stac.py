@@ -25,7 +25,9 @@ from stac_model.schema import MLModelProperties
 from s2fin_cli.core.classes import LandCoverClass
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.model.file import read_item, read_model
-from s2fin_cli.model.stac import Written, class_objects, href, map_item, model_item
+from s2fin_cli.model.map_item import Provenance, Written, map_item
+from s2fin_cli.model.model_item import model_item
+from s2fin_cli.model.stac import class_objects, href
 from s2fin_cli.raster.info import read_info as read_raster_info
 from tests.files import write_raster
 
@@ -191,10 +193,8 @@ def test_the_time_of_the_image_is_the_map_s(tmp_path: Path) -> None:
     taken = datetime(2018, 5, 7, 10, 30, tzinfo=UTC)
     (tmp_path / "m.s2fin").write_bytes(b"m")
     for acquired in (taken, None):
-        item = map_item(
-            tmp_path / "map.json", grid, {"map": _written(tmp_path / "map.tif")}, inputs=[], acquired=acquired,
-            model=(tmp_path / "m.s2fin", "m"), lineage="a test", software={},
-        )  # fmt: skip
+        made = Provenance([], tmp_path / "m.s2fin", "m", acquired, lineage="a test", software={})
+        item = map_item(tmp_path / "map.json", grid, {"map": _written(tmp_path / "map.tif")}, provenance=made)
         check(item)
         assert (item["properties"]["datetime"] == "2018-05-07T10:30:00Z") == (acquired is not None)
         assert item["geometry"] is None
