@@ -166,7 +166,7 @@ class Trained:
         info: what the model file says beside it.
     """
 
-    paths: dict[str, str | list[str]]
+    paths: dict[str, Any]
     class_ids: NDArray[np.int64]
     network: S2Fin
     info: ModelInfo
@@ -292,7 +292,7 @@ def _write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDA
     return class_ids
 
 
-def _passive_only(paths: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+def _passive_only(paths: dict[str, Any]) -> dict[str, Any]:
     return {name: path for name, path in paths.items() if name == passive_of(paths)}
 
 

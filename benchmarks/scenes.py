@@ -131,7 +131,7 @@ class LoadedScene:
     """
 
     scene: Scene
-    paths: dict[str, str | list[str]]
+    paths: dict[str, Any]
     stack: Stack
     image: NDArray[np.float32]
     image_bands: int

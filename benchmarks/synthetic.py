@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -36,7 +36,7 @@ class SyntheticScene:
         labels: a raster of labels, 0 where there is none.
     """
 
-    images: dict[str, str]
+    images: dict[str, Any]
     labels: str
 
 

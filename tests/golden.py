@@ -42,7 +42,7 @@ TOLERANCE, DIGITS = 0.001, 6
 LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 
-def write_inputs(folder: Path) -> dict[str, Path]:
+def write_inputs(folder: Path) -> dict[str, Any]:
     """Write an image, heights and labels of classes in patches, which noise makes hard to tell apart."""
     rng = np.random.default_rng(5)
     truth = gaussian_filter(rng.normal(size=(CLASSES, SIDE, SIDE)), (0, 4, 4)).argmax(axis=0)
@@ -70,7 +70,7 @@ def compute() -> dict[str, Any]:
         model, probabilities = folder / "model.s2fin", folder / "probabilities.tif"
         s2fin_cli.train(**inputs, output=model, epochs=1, device="cpu")
         del inputs["labels"]
-        written = {"output": folder / "map.tif", "probabilities": probabilities, "vector": False}
+        written: dict[str, Any] = {"output": folder / "map.tif", "probabilities": probabilities, "vector": False}
         s2fin_cli.classify(**inputs, **written, model=model, device="cpu")
         values: NDArray[np.float32] = read_raster(probabilities)
     sides = BLOCKS, SIDE // BLOCKS

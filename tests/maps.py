@@ -13,7 +13,8 @@ import rasterio.features
 import shapely
 from affine import Affine
 
-from s2fin_cli.workflows.classify import ClassifyResult, classify
+from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.outputs import Outputs
 from tests.files import read_raster

@@ -38,7 +38,7 @@ class Scene:
     truth: NDArray[np.int64]
 
     @property
-    def images(self) -> dict[str, Path]:
+    def images(self) -> dict[str, Any]:
         return {"hsi": self.hsi, "lidar": self.lidar}
 
     @property

@@ -38,7 +38,8 @@ def test_wheel_has_the_example_with_its_notice_and_the_console_script(unpacked_w
         assert (example / name).read_bytes() == (ROOT / "examples" / "olinda" / name).read_bytes()
     (metadata,) = unpacked_wheel.glob("*.dist-info")
     assert "s2fin = s2fin_cli.cli.main:main" in (metadata / "entry_points.txt").read_text()
-    assert (unpacked_wheel / "s2fin" / "py.typed").exists()
+    for name in ("s2fin/py.typed", "s2fin_cli/py.typed", "s2fin_cli/__init__.pyi"):
+        assert (unpacked_wheel / name).exists()
 
 
 def test_description_has_absolute_links_only(unpacked_wheel: Path) -> None:

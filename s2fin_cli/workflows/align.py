@@ -10,7 +10,7 @@ import numpy as np
 
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.geo.windows import clip, iter_tiles
 from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.write import create_image
@@ -45,16 +45,19 @@ class AlignResult:
         return {"output": str(self.output), "valid": self.valid, "displacement": found}
 
 
-def run(options: AlignOptions, *, progress: Progress = silent) -> AlignResult:
+def run(options: AlignOptions, *, progress: Progress = silent, stop: Stop | None = None) -> AlignResult:
     """Warp an image onto the grid of another and write it, float32 with NaN where there is no data.
 
     Args:
         options: the options.
-        progress: told how far it is.
+        progress: is called with how far the work is.
+        stop: ends the work at its next step once it is set.
 
     Raises:
         S2finError: something is wrong with the inputs, options or output; nothing is written.
     """
+    if stop is not None:
+        progress = stoppable(progress, stop)
     dst_path = Path(options.output)
     check_raster_path(dst_path)
     check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))

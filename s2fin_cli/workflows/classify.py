@@ -70,7 +70,7 @@ class ClassifyResult:
         }
 
 
-def classify(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | None = None) -> ClassifyResult:
+def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | None = None) -> ClassifyResult:
     """Classify a scene and write the map.
 
     Args:

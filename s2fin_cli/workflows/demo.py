@@ -10,7 +10,7 @@ from s2fin_cli.core.errors import InputError, OutputError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
-from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions

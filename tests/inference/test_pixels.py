@@ -13,7 +13,7 @@ from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
 from s2fin_cli.model.file import read_model
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
-from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster
 from tests.predictors import ValuePredictor

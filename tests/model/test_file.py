@@ -20,7 +20,7 @@ import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.model import file as modelfile
 from s2fin_cli.model.file import find_model, read_info, read_model, write_model
-from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import TRANSFORM, read_raster, write_raster
@@ -214,7 +214,7 @@ def test_a_file_of_an_earlier_network_is_refused_with_the_remedy(
 def test_nothing_is_classified_with_an_earlier_network(scene: Scene, model: Path, tmp_path: Path, version: int) -> None:
     path = rewrite(model, tmp_path / "old.s2fin", change=lambda description: description.update(format=version))
     with pytest.raises(ModelFileError, match="train again"):
-        classify(ClassifyOptions(**scene.images, model=path, output=tmp_path / "map.tif"))  # type: ignore[arg-type]
+        classify(ClassifyOptions(**scene.images, model=path, output=tmp_path / "map.tif"))
     assert [file.name for file in tmp_path.iterdir()] == ["old.s2fin"]
 
 

@@ -212,7 +212,7 @@ def test_the_real_bands_of_noise_are_left_out(
 ) -> None:
     """The scene has labels of one class only, so training goes as far as that."""
     folder = real_scenes / "neon_sjer"
-    options = {"hsi": folder / "sjer_hsi426.tif", "lidar": folder / "SJER_052_CHM.tif"}
+    options: dict[str, Any] = {"hsi": folder / "sjer_hsi426.tif", "lidar": folder / "SJER_052_CHM.tif"}
     with pytest.raises(LabelError, match="all labels are of one class"):
         s2fin_cli.train(**options, labels=folder / "sjer_tree_boxes.gpkg", output=tmp_path / "m.s2fin")
     assert "bands of noise, as where water vapour absorbs, left out: 197, 198, 201, 291..299, 305, 306" in caplog.text

@@ -12,7 +12,8 @@ import torch
 
 from s2fin_cli.core.errors import OutputError, S2finError, UsageError
 from s2fin_cli.core.progress import Stop, Stopped
-from s2fin_cli.workflows.classify import ClassifyResult, carry_out, classify
+from s2fin_cli.workflows.classify import ClassifyResult, carry_out
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import train

@@ -12,7 +12,8 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from s2fin_cli.core.errors import ModelFileError, RasterError
-from s2fin_cli.workflows.classify import ClassifyResult, classify
+from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import train
 from tests.files import TRANSFORM, read_raster, write_raster

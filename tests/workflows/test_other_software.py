@@ -39,7 +39,7 @@ def result(
     request: pytest.FixtureRequest, scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> ClassifyResult:
     folder = tmp_path_factory.mktemp(request.param)
-    rasters = {name: folder / f"{name}.tif" for name in ("confidence", "probabilities")}
+    rasters: dict[str, Any] = {name: folder / f"{name}.tif" for name in ("confidence", "probabilities")}
     return s2fin_cli.classify(
         hsi=scene.hsi, lidar=scene.lidar, model=model, output=folder / "map.tif", format=request.param, **rasters
     )

@@ -26,7 +26,7 @@ from s2fin_cli.teaching.features import Features
 from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
 from s2fin_cli.training.loop import LABEL_SMOOTHING, Hyperparameters, Outcome, TrainingSet
 from s2fin_cli.workflows import train as pipeline
-from s2fin_cli.workflows.classify import classify
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from tests.files import read_raster, write_raster
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_labels

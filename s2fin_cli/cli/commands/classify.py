@@ -97,7 +97,7 @@ def classify(*, as_json: bool, **options: Any) -> None:
 
     The map has the passive image's grid; the other images are warped onto it window by window.
     """
-    from s2fin_cli.workflows.classify import classify as run
+    from s2fin_cli.workflows.classify import run
 
     with shown_progress() as progress:
         result = run(ClassifyOptions(**options), progress=progress)

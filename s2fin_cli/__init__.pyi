@@ -1,0 +1,438 @@
+"""s2fin: land-cover maps from two co-located rasters and a few labels.
+
+Each command of the command line is a function of the same name here, with the same options and defaults.
+"""
+
+# Written by `python -m tests.stub` from s2fin_cli/workflows/functions.py; do not edit.
+
+from collections.abc import Sequence
+
+from s2fin_cli.core.options import StrPath
+from s2fin_cli.core.progress import Progress, Stop
+from s2fin_cli.workflows.align import AlignResult
+from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.convert import ConvertResult
+from s2fin_cli.workflows.demo import DemoResult
+from s2fin_cli.workflows.evaluate import EvaluateResult
+from s2fin_cli.workflows.inspect import InspectResult
+from s2fin_cli.workflows.sample import SampleResult
+from s2fin_cli.workflows.split import SplitResult
+from s2fin_cli.workflows.train import TrainResult
+
+__all__ = [
+    "__version__",
+    "align",
+    "classify",
+    "convert",
+    "demo",
+    "evaluate",
+    "inspect",
+    "sample",
+    "split",
+    "train",
+]
+
+__version__: str
+
+def align(
+    *,
+    hsi: StrPath | Sequence[StrPath] | None = None,
+    msi: StrPath | Sequence[StrPath] | None = None,
+    lidar: StrPath | Sequence[StrPath] | None = None,
+    dsm: StrPath | Sequence[StrPath] | None = None,
+    sar: StrPath | Sequence[StrPath] | None = None,
+    thermal: StrPath | Sequence[StrPath] | None = None,
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: StrPath | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    like: StrPath,
+    output: StrPath,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> AlignResult:
+    """Warp an image onto the grid of another and write it.
+
+    Args:
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
+            fills its border is looked for.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
+            average for much finer rasters, else bilinear.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        like: image whose grid the other gets; it takes the place of `hsi`.
+        output: aligned image to write, a GeoTIFF.
+        overwrite: whether an existing `output` may be replaced.
+        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        where the aligned image is, and what offset was measured.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def classify(
+    *,
+    hsi: StrPath | Sequence[StrPath] | None = None,
+    msi: StrPath | Sequence[StrPath] | None = None,
+    lidar: StrPath | Sequence[StrPath] | None = None,
+    dsm: StrPath | Sequence[StrPath] | None = None,
+    sar: StrPath | Sequence[StrPath] | None = None,
+    thermal: StrPath | Sequence[StrPath] | None = None,
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: StrPath | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    output: StrPath,
+    vector: bool = True,
+    polygons: StrPath | None = None,
+    mmu: int = 1,
+    simplify: float | None = None,
+    confidence: StrPath | None = None,
+    probabilities: StrPath | None = None,
+    scaled: bool = False,
+    stac: bool = False,
+    format: str = "GTiff",
+    co: Sequence[str] = (),
+    overwrite: bool = False,
+    smooth: bool = False,
+    prior: Sequence[str] = (),
+    precision: str = "float32",
+    model: StrPath | None = None,
+    stride: int | None = None,
+    tile_size: int | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> ClassifyResult:
+    """Classify a scene with a trained model and write the map.
+
+    Args:
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
+            fills its border is looked for.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
+            average for much finer rasters, else bilinear.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        vector: whether to write polygons.
+        polygons: where to write them, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`; None is
+            beside the map, with the suffix `.gpkg`.
+        mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
+        simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
+            keeps the pixels' borders.
+        confidence: where to write the probability of each pixel's class, if anywhere.
+        probabilities: where to write the probabilities of all classes, if anywhere.
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
+        format: how the rasters are written, one of `RASTER_DRIVERS`.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        overwrite: whether existing outputs may be replaced.
+        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
+        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
+            number; the other classes share the rest.
+        precision: of the network's matrix products, one of `PRECISIONS`; its frequency parts are always float32.
+        model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
+        stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
+            takes what the model was trained for: 5, or 3 where its labels were dense.
+        tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips,
+            the same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        where the outputs are, and how many pixels each class has.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def convert(
+    *,
+    src: StrPath,
+    output: StrPath,
+    variable: str | None = None,
+    crs: str | None = None,
+    transform: Sequence[float] | None = None,
+    wavelengths: StrPath | None = None,
+    classes: StrPath | None = None,
+    overwrite: bool = False,
+) -> ConvertResult:
+    """Convert an array of a MATLAB file to a GeoTIFF.
+
+    Args:
+        src: MATLAB file, version 5 or 7.3.
+        output: GeoTIFF to write.
+        variable: array to convert, with dots between the fields of structures; None takes the only one that can be it.
+        crs: CRS of the array, as a code or WKT; None for none.
+        transform: affine transform of the grid in rasterio's order: a, b, c, d, e, f.
+        wavelengths: wavelengths of the bands: a text file of numbers in nanometres, or a variable of the MATLAB file.
+        classes: CSV table of classes: the array holds labels, and becomes a label raster with names and colours.
+        overwrite: whether an existing `output` may be replaced.
+
+    Returns:
+        where the GeoTIFF is, and the array's shape.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def demo(
+    *,
+    output: StrPath = "demo",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DemoResult:
+    """Train on the example scene, classify it and assess the map.
+
+    Args:
+        output: folder for the results, created if missing.
+        overwrite: whether existing results may be replaced.
+        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+
+    Returns:
+        where the results are, and the map's accuracy.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def evaluate(
+    *,
+    map: StrPath,
+    reference: StrPath,
+    label_field: str | None = None,
+    stratified: bool = False,
+    output: StrPath | None = None,
+    overwrite: bool = False,
+) -> EvaluateResult:
+    """Assess a map's accuracy against reference labels.
+
+    Args:
+        map: class map to assess: a raster of whole numbers, in floating point too.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers.
+        label_field: class field of a vector reference; None takes the only field that can be it.
+        stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
+            then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
+        output: report to write, a `.json`, `.csv` or `.md` file; None for none.
+        overwrite: whether an existing `output` may be replaced.
+
+    Returns:
+        a report of the map's classes, areas and accuracy.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def inspect(
+    *,
+    src: StrPath,
+    stac: StrPath | None = None,
+    overwrite: bool = False,
+) -> InspectResult:
+    """Describe a raster, a vector file or a model file.
+
+    Args:
+        src: raster, model file or vector file to describe.
+        stac: where to write the STAC item that a model carries, a `.json` file; None for none.
+        overwrite: whether an existing `stac` may be replaced.
+
+    Returns:
+        what the file holds.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def sample(
+    *,
+    map: StrPath,
+    output: StrPath,
+    size: int = 500,
+    least: int = 50,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> SampleResult:
+    """Draw a stratified random sample of a map for interpreters.
+
+    Args:
+        map: class map to sample.
+        output: points to write, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`.
+        size: number of points in all; more if `least` requires more.
+        least: fewest points per class; a class with fewer pixels has all of them sampled.
+        seed: seed of the random draw.
+        overwrite: whether an existing `output` may be replaced.
+
+    Returns:
+        where the points are, and how many each class has.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def split(
+    *,
+    labels: StrPath,
+    label_field: str | None = None,
+    label_buffer: float | None = None,
+    classes: StrPath | None = None,
+    on_conflict: str = "drop",
+    like: StrPath,
+    train: StrPath,
+    test: StrPath,
+    picture: StrPath | None = None,
+    method: str = "auto",
+    share: float = 0.5,
+    distance: int = 19,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> SplitResult:
+    """Split labels into spatially separate training and test labels.
+
+    Args:
+        labels: vector file of polygons, lines or points, or a raster of whole numbers.
+        label_field: class field of the vector file; None takes the only field that can be it.
+        label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
+            and half a pixel around a line.
+        classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
+        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`.
+        like: image whose grid the label rasters get.
+        train: training labels to write, a GeoTIFF.
+        test: test labels to write, a GeoTIFF.
+        picture: PNG of both to write, if any.
+        method: what is kept together: "polygons", "blocks" of pixels, nothing ("random"), or "auto": polygons for
+            polygons, else blocks.
+        share: share of each class's pixels to test on, as nearly as whole polygons or blocks allow.
+        distance: training pixels closer than this to a test pixel are dropped, in pixels. The default is more than the
+            network sees with its default patch size.
+        seed: seed of the random split.
+        overwrite: whether existing outputs may be replaced.
+
+    Returns:
+        where both label rasters are, and how many pixels each class has in them.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def train(
+    *,
+    hsi: StrPath | Sequence[StrPath] | None = None,
+    msi: StrPath | Sequence[StrPath] | None = None,
+    lidar: StrPath | Sequence[StrPath] | None = None,
+    dsm: StrPath | Sequence[StrPath] | None = None,
+    sar: StrPath | Sequence[StrPath] | None = None,
+    thermal: StrPath | Sequence[StrPath] | None = None,
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: StrPath | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    labels: StrPath,
+    label_field: str | None = None,
+    label_buffer: float | None = None,
+    classes: StrPath | None = None,
+    on_conflict: str = "drop",
+    output: StrPath = "model.s2fin",
+    overwrite: bool = False,
+    patch_size: int = 7,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 0.004,
+    labels_per_class: int = 1000,
+    split: str = "auto",
+    validation: float = 0.25,
+    refit: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train a model on images and labels and write it.
+
+    Args:
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
+            fills its border is looked for.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
+            average for much finer rasters, else bilinear.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers.
+        label_field: class field of the vector file; None takes the only field that can be it.
+        label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
+            and half a pixel around a line.
+        classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
+        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`.
+        output: model file to write.
+        overwrite: whether an existing `output` may be replaced.
+        patch_size: side in pixels of the window around each pixel, odd, 5 to 21.
+        epochs: rounds of training; one is 16 to 80 steps, not a pass over all training pixels.
+        batch_size: windows per step.
+        learning_rate: peak learning rate of the one-cycle schedule; doubled where labels are dense.
+        labels_per_class: most training pixels of one class, and most validation pixels.
+        split: how validation pixels are held out: "polygons" (whole polygons), "blocks" (of pixels, with a buffer),
+            "random" (single pixels, which overestimates the accuracy), or "auto": polygons for polygons, else blocks.
+        validation: share of the labelled pixels to hold out, 0 for none.
+        refit: whether to train the final model on all labels after validation.
+        seed: seed of every random choice.
+        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+
+    Returns:
+        where the model is, and how accurate it is on the pixels held out.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """

@@ -1,0 +1,192 @@
+"""The commands as functions with keyword arguments, as `import s2fin_cli` has them.
+
+Torch and GDAL are loaded on the first call. What editors and type checkers know of the functions is in
+`s2fin_cli/__init__.pyi`, which `python -m tests.stub` writes from the same table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, dataclass, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.workflows.options.align import AlignOptions
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.convert import ConvertOptions
+from s2fin_cli.workflows.options.demo import DemoOptions
+from s2fin_cli.workflows.options.evaluate import EvaluateOptions
+from s2fin_cli.workflows.options.inspect import InspectOptions
+from s2fin_cli.workflows.options.sample import SampleOptions
+from s2fin_cli.workflows.options.split import SplitOptions
+from s2fin_cli.workflows.options.train import TrainOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s2fin_cli.core.options import Options
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What a caller may hand to a long job besides its options.
+
+    Attributes:
+        name: the keyword.
+        type: its type, as it is written.
+        text: what it is, for the docstring.
+    """
+
+    name: str
+    type: str
+    text: str
+
+
+HOOKS = (
+    Hook("progress", "Progress | None", "is called with how far the work is, see `s2fin_cli.core.progress.Progress`."),
+    Hook("stop", "Stop | None", "ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`."),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of which there is a function.
+
+    Attributes:
+        name: of the command, the function and the module in `workflows`.
+        options: the class of its options, whose fields are the function's keywords.
+        summary: what it does.
+        returns: what its result is.
+        hooks: the keywords besides the options.
+        entry: the name of the workflow in its module.
+    """
+
+    name: str
+    options: type[Options]
+    summary: str
+    returns: str
+    hooks: tuple[Hook, ...] = ()
+    entry: str = "run"
+
+    @property
+    def result(self) -> str:
+        """The name of the result's class, in the module of the same name in `workflows`."""
+        return f"{self.name.capitalize()}Result"
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command(
+            "align",
+            AlignOptions,
+            "Warp an image onto the grid of another and write it.",
+            "where the aligned image is, and what offset was measured.",
+            HOOKS,
+        ),
+        Command(
+            "classify",
+            ClassifyOptions,
+            "Classify a scene with a trained model and write the map.",
+            "where the outputs are, and how many pixels each class has.",
+            HOOKS,
+        ),
+        Command(
+            "convert",
+            ConvertOptions,
+            "Convert an array of a MATLAB file to a GeoTIFF.",
+            "where the GeoTIFF is, and the array's shape.",
+        ),
+        Command(
+            "demo",
+            DemoOptions,
+            "Train on the example scene, classify it and assess the map.",
+            "where the results are, and the map's accuracy.",
+            HOOKS[:1],
+        ),
+        Command(
+            "evaluate",
+            EvaluateOptions,
+            "Assess a map's accuracy against reference labels.",
+            "a report of the map's classes, areas and accuracy.",
+        ),
+        Command(
+            "inspect",
+            InspectOptions,
+            "Describe a raster, a vector file or a model file.",
+            "what the file holds.",
+        ),
+        Command(
+            "sample",
+            SampleOptions,
+            "Draw a stratified random sample of a map for interpreters.",
+            "where the points are, and how many each class has.",
+        ),
+        Command(
+            "split",
+            SplitOptions,
+            "Split labels into spatially separate training and test labels.",
+            "where both label rasters are, and how many pixels each class has in them.",
+        ),
+        Command(
+            "train",
+            TrainOptions,
+            "Train a model on images and labels and write it.",
+            "where the model is, and how accurate it is on the pixels held out.",
+            HOOKS[:1],
+            entry="train",
+        ),
+    )
+}
+
+
+def function_of(command: Command) -> Callable[..., Any]:
+    """The function of a command; its signature and docstring come from the command's options."""
+    hooks = {hook.name for hook in command.hooks}
+
+    def function(**keywords: Any) -> Any:
+        options = command.options.from_kwargs({name: value for name, value in keywords.items() if name not in hooks})
+        given = {name: value for name, value in keywords.items() if name in hooks and value is not None}
+        workflow = getattr(import_module(f"s2fin_cli.workflows.{command.name}"), command.entry)
+        return workflow(options, **given)
+
+    function.__name__ = function.__qualname__ = command.name
+    function.__module__ = "s2fin_cli"
+    function.__doc__ = docstring_of(command)
+    function.__signature__ = signature_of(command)  # type: ignore[attr-defined]  # help() and notebooks read it
+    return function
+
+
+def signature_of(command: Command) -> inspect.Signature:
+    """The signature of a command's function: keywords only, annotations as they are written."""
+    keyword, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(
+            field.name, keyword, annotation=field.type, default=empty if field.default is MISSING else field.default
+        )
+        for field in fields(command.options)
+    ]
+    parameters += [inspect.Parameter(hook.name, keyword, annotation=hook.type, default=None) for hook in command.hooks]
+    return inspect.Signature(parameters, return_annotation=command.result)
+
+
+def docstring_of(command: Command) -> str:
+    """The docstring of a command's function, with the texts of its options."""
+    texts: dict[str, str] = {}
+    for base in reversed(command.options.__mro__):
+        texts |= _attribute_texts(inspect.cleandoc(base.__doc__ or ""))
+    texts |= {hook.name: hook.text for hook in command.hooks}
+    names = [field.name for field in fields(command.options)] + [hook.name for hook in command.hooks]
+    arguments = "\n".join(f"        {name}: {texts[name]}" for name in names if name in texts)
+    return (
+        f"{command.summary}\n\n    Args:\n{arguments}\n\n    Returns:\n        {command.returns}\n\n    Raises:\n"
+        "        S2finError: something is wrong with the options, inputs or outputs; nothing is written.\n    "
+    )
+
+
+def _attribute_texts(docstring: str) -> dict[str, str]:
+    """Texts by name from the section "Attributes" of a docstring."""
+    _, _, section = docstring.partition("Attributes:\n")
+    found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", section, re.MULTILINE)
+    return {name: re.sub(r"\n +", "\n            ", text) for name, text in found}
