@@ -48,7 +48,7 @@ def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str
     if (said := _unread_nodata(src, indexes)) is not None:
         yield (
             f"{src.name} declares no-data values by {said}, which GDAL ignores; if such values occur, "
-            "name one of them with --nodata, or write them as its _FillValue"
+            "name one of them with `nodata`, or write them as its _FillValue"
         )
     if is_lossy(src) and any(MaskFlags.nodata in src.mask_flag_enums[index - 1] for index in indexes):
         yield (

@@ -100,8 +100,8 @@ def _check_resampling(stack: Stack) -> None:
         scaling, name = layer.scaling, None if stack.resampling is None else stack.resampling.name
         if (name == "rms" and (scaling.offsets != 0).any()) or (name in ("q1", "q3") and (scaling.scales < 0).any()):
             raise UsageError(
-                f"--resampling {name} cannot be taken for {layer.describe()}, whose values are declared with "
-                f"{scaling.describe()}; take another method, or write the values out first: "
+                f"`resampling={name!r}` cannot be used for {layer.describe()}, whose values are declared with "
+                f"{scaling.describe()}; use another method, or write the values out first: "
                 "gdal_translate -unscale -ot Float32"
             )
 
@@ -127,7 +127,7 @@ def _warn_of_void(layer: Layer, void: Void) -> None:
     """Warn of a value that looks like no data."""
     logger.warning(
         "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
-        "nodata value; if these pixels have no data, give --nodata %s:%g",
+        "nodata value; if these pixels have no data, give `nodata=\"%s:%g\"`",
         layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
         layer.modality, void.value,
     )  # fmt: skip
@@ -170,11 +170,11 @@ def _warn_of_fill(image: Layer, fill: Fill) -> None:
     if fill.is_declared_otherwise:
         logger.warning(
             "%s, although the file says otherwise what has no data; if these pixels have none either, give "
-            "--nodata %s:%g", found, image.modality, fill.value,
+            "`nodata=\"%s:%g\"`", found, image.modality, fill.value,
         )  # fmt: skip
     else:
         logger.warning(
-            "%s, and no nodata value is declared; they are taken for no data (--nodata none keeps them)", found
+            '%s, and no nodata value is declared; they are treated as no data (`nodata="none"` keeps them)', found
         )
 
 
@@ -190,7 +190,7 @@ def _read_info(src_path: str) -> RasterInfo:
     for index in info.alpha_data_indexes:
         logger.warning(
             "band %d of %s is marked as alpha and is used as data, as it holds too many values for a mask; to leave it "
-            "out, choose the others with -b", index, src_path,
+            "out, choose the others with `bidx`", index, src_path,
         )  # fmt: skip
     return info
 
@@ -201,9 +201,7 @@ def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:
         return layer
     missing = [number for number in numbers if number > layer.count]
     if missing:
-        raise RasterError(
-            f"band {missing[0]} of {layer.describe()} was asked for, and there are {layer.count}; give others with -b"
-        )
+        raise RasterError(f"`bidx` has band {missing[0]} of {layer.describe()}, which has {layer.count}; choose others")
     return replace(layer, numbers=tuple(numbers), is_chosen=True)
 
 

@@ -150,7 +150,7 @@ class Layer:
 
     def describe_file(self, info: RasterInfo) -> str:
         """Option and path of one of the rasters for messages."""
-        return f"--{self.option or self.modality} {info.src_path}"
+        return f"`{self.option or self.modality}` {info.src_path}"
 
     def describe_bands(self, numbers: Sequence[int]) -> str:
         """Some bands for messages: their numbers, or their files too where there are several."""

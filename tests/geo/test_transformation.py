@@ -81,8 +81,8 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("image_crs", "dsm_crs", "message"),
     [
-        (UTM, LOCAL, r"--dsm .*dsm\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*dsm\.tif"),
-        (LOCAL, UTM, r"--msi .*msi\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*msi\.tif"),
+        (UTM, LOCAL, r"`dsm` .*dsm\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*dsm\.tif"),
+        (LOCAL, UTM, r"`msi` .*msi\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*msi\.tif"),
         (UTM, MARS, r"dsm.tif has IAU_2015:49900 and .*nothing can be transformed between them \(.*celestial body"),
     ],
 )  # fmt: skip

@@ -284,7 +284,7 @@ def test_values_that_may_be_in_another_unit_are_told_of(
     darker = write_raster(tmp_path / "darker.tif", make_image(scene.truth) // 10)
     options: dict[str, Any] = {"lidar": scene.lidar, "model": model, "vector": False}
     classify(ClassifyOptions(hsi=darker, output=tmp_path / "map.tif", **options))
-    assert "--hsi" in caplog.text
+    assert "`hsi`" in caplog.text
     assert "are both in the same unit?" in caplog.text
     caplog.clear()
     classify(ClassifyOptions(hsi=scene.hsi, output=tmp_path / "same.tif", **options))

@@ -281,7 +281,7 @@ def test_resampling_of_stored_values_that_means_another_thing_is_refused(
     declare(lidar, scale=-1, offset=5)
     for method in ("rms", "q1"):
         with pytest.raises(
-            UsageError, match=f"--resampling {method} cannot be taken for --lidar .* scale -1 and offset 5"
+            UsageError, match=f"`resampling='{method}'` cannot be used for `lidar` .* scale -1 and offset 5"
         ):
             s2fin_cli.classify(hsi=scene.hsi, lidar=lidar, resampling=method, output=tmp_path / "o.tif", model=model)
 

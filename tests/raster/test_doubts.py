@@ -77,7 +77,7 @@ def test_geolocation_arrays_alone_are_refused_with_the_command(tmp_path: Path) -
     )
     info = read_info(path)
     with pytest.raises(GeoreferencingError, match="gdalwarp -geoloc -t_srs EPSG:CODE"):
-        check_placed(info, "--msi a.vrt")
+        check_placed(info, "`msi` a.vrt")
 
 
 def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_rational_polynomials_alone_are_refused_with_the_command(tmp_path: Path)
     info = read_info(path)
     assert info.rectified_by == "rpcs"
     with pytest.raises(GeoreferencingError, match=r"gdalwarp -rpc -to RPC_DEM=HEIGHTS\.tif"):
-        check_placed(info, "--msi a.tif")
+        check_placed(info, "`msi` a.tif")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_warning_names_the_values_that_are_no_temperatures(
 ) -> None:
     path = assemble(tmp_path, values, **declared)
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"--thermal {path}: band 1, 2 has values of about ")
+    assert record.getMessage().startswith(f"`thermal` {path}: band 1, 2 has values of about ")
     assert "but 150 to 400 kelvin or -100 to 150 degrees Celsius are plausible; check the unit" in record.getMessage()
 
 

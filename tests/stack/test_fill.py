@@ -72,8 +72,8 @@ def test_what_fills_the_border_is_found_and_told(
     assert found.share == pytest.approx(WEDGE.mean())
     with caplog.at_level(logging.WARNING):
         assert stack_of(options(path)).image.fill == fill
-    assert f"--msi {path}: {100 * WEDGE.mean():.1f} % of the pixels hold {fill:g} in all bands" in caplog.text
-    assert "--nodata none keeps them" in caplog.text
+    assert f"`msi` {path}: {100 * WEDGE.mean():.1f} % of the pixels hold {fill:g} in all bands" in caplog.text
+    assert '`nodata="none"` keeps them' in caplog.text
 
 
 def inside() -> NDArray[np.bool_]:
@@ -194,7 +194,7 @@ def test_voids_of_a_second_image_are_warned_of(tmp_path: Path, caplog: pytest.Lo
     dsm = write_raster(tmp_path / "dsm.tif", heights(void))
     assert voids_of(msi, dsm) == [("dsm", float(np.float32(void)), (1,))]
     assert f"{dsm}: 20.0 % of the pixels hold {void:g} in band 1, far from all other values" in caplog.text
-    assert f"give --nodata dsm:{void:g}" in caplog.text
+    assert f'give `nodata="dsm:{void:g}"`' in caplog.text
     caplog.clear()
     assert not voids_of(msi, dsm, nodata=f"dsm:{void:g}" if abs(void) < 1e6 else f"dsm:{void!r}")
     assert not caplog.records

@@ -188,7 +188,7 @@ def test_no_passive_image(image: Path) -> None:
 
 def test_a_rotated_image_is_refused_with_a_remedy(tmp_path: Path) -> None:
     rotated = write_raster(tmp_path / "a.tif", random_values(1), transform=CORNER @ Affine.rotation(30))
-    with pytest.raises(GeoreferencingError, match=r"--hsi .*a\.tif has a rotated grid \(a=8\.66.*gdalwarp"):
+    with pytest.raises(GeoreferencingError, match=r"`hsi` .*a\.tif has a rotated grid \(a=8\.66.*gdalwarp"):
         stack_of(hsi=rotated)
 
 
@@ -212,15 +212,15 @@ def test_ground_control_points_alone_are_refused(tmp_path: Path, image: Path, ro
     corners = [(0, 0), (0, 50), (40, 0), (40, 50)]
     gcps = [GroundControlPoint(r, c, 500_000 + 10 * c, 5_000_000 - 10 * r) for r, c in corners]
     path = write_raster(tmp_path / "raw.tif", random_values(1), gcps=gcps)
-    with pytest.raises(GeoreferencingError, match=rf"--{role} .*raw\.tif is placed by ground control points only"):
+    with pytest.raises(GeoreferencingError, match=rf"`{role}` .*raw\.tif is placed by ground control points only"):
         stack_of(**{"msi": image, role: path})
 
 
 def test_only_one_has_a_crs(tmp_path: Path, image: Path) -> None:
     bare = write_raster(tmp_path / "bare.tif", random_values(1), crs=None)
-    with pytest.raises(GeoreferencingError, match=r"--sar .*bare\.tif has no CRS but --hsi .* has EPSG:32632.*-a_srs"):
+    with pytest.raises(GeoreferencingError, match=r"`sar` .*bare\.tif has no CRS but `hsi` .* has EPSG:32632.*-a_srs"):
         stack_of(hsi=image, sar=bare)
-    with pytest.raises(GeoreferencingError, match=r"--hsi .*bare\.tif has no CRS but --sar .* has EPSG:32632"):
+    with pytest.raises(GeoreferencingError, match=r"`hsi` .*bare\.tif has no CRS but `sar` .* has EPSG:32632"):
         stack_of(hsi=bare, sar=image)
 
 
@@ -261,7 +261,7 @@ def test_no_overlap_names_both_extents(tmp_path: Path, image: Path) -> None:
     far = write_raster(tmp_path / "far.tif", random_values(1), transform=CORNER @ Affine.translation(1000, 0))
     with pytest.raises(
         GeoreferencingError,
-        match=r"--sar .*far\.tif does not overlap --hsi .*x 510000 to 510500.*and the image x 500000 to 500500",
+        match=r"`sar` .*far\.tif does not overlap `hsi` .*x 510000 to 510500.*and the image x 500000 to 500500",
     ):
         stack_of(hsi=image, sar=far)
 
@@ -277,7 +277,7 @@ def test_partial_overlap_is_told(tmp_path: Path, image: Path, caplog: pytest.Log
     half = write_raster(tmp_path / "half.tif", random_values(1), transform=CORNER @ Affine.translation(25, 0))
     with caplog.at_level(logging.WARNING):
         stack = stack_of(hsi=image, sar=half)
-    assert "covers 50.0 % of --hsi" in caplog.text
+    assert "covers 50.0 % of `hsi`" in caplog.text
     _, aux = read(stack)
     assert np.array_equal(np.isnan(np.asarray(aux)[0]).any(axis=0), np.arange(50) < 25)
 
@@ -310,7 +310,7 @@ def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
         f"gdal_edit.py -colorinterp_4 undefined {path}"
         if is_mask
         else f"band 4 of {path} is marked as alpha and is used as data, as it holds too many values for a mask; "
-        "to leave it out, choose the others with -b"
+        "to leave it out, choose the others with `bidx`"
     )
     assert stack.image.numbers == ((1, 2, 3) if is_mask else (1, 2, 3, 4))
     assert [record.getMessage() for record in caplog.records] == [expected]
@@ -342,11 +342,11 @@ def test_files_of_a_modality_must_go_together(tmp_path: Path) -> None:
     first = write_raster(tmp_path / "b1.tif", random_values(1))
     elsewhere = write_raster(tmp_path / "b2.tif", random_values(1), transform=CORNER @ Affine.translation(500, 0))
     bare = write_raster(tmp_path / "b3.tif", random_values(1), crs=None)
-    with pytest.raises(GeoreferencingError, match=r"--msi .*b2.tif does not overlap --msi .*b1.tif"):
+    with pytest.raises(GeoreferencingError, match=r"`msi` .*b2.tif does not overlap `msi` .*b1.tif"):
         build_stack({"msi": [str(first), str(elsewhere)]})
-    with pytest.raises(GeoreferencingError, match=r"--msi .*b3.tif has no CRS but --msi .*b1.tif has EPSG:32632"):
+    with pytest.raises(GeoreferencingError, match=r"`msi` .*b3.tif has no CRS but `msi` .*b1.tif has EPSG:32632"):
         build_stack({"msi": [str(first), str(bare)]})
-    with pytest.raises(RasterError, match=r"band 3 of --msi .*b1.tif \(and 1 more\) was asked for, and there are 2"):
+    with pytest.raises(RasterError, match=r"band 3 of `msi` .*b1.tif \(and 1 more\), which has 2"):
         build_stack({"msi": [str(first), str(first)]}, choice={"msi": [1, 3]})
 
 

@@ -99,7 +99,7 @@ def test_a_scene_without_any_data_is_refused(scene: Scene, model: Path, tmp_path
     for values, bands in ((empty, r"1\.\.5"), (part, "3")):
         hsi = write_raster(tmp_path / "hsi.tif", values, nodata=0)
         with pytest.raises(
-            RasterError, match=rf"no pixel has data in all images \(--hsi .* has none in bands {bands}\)"
+            RasterError, match=rf"no pixel has data in all images \(`hsi` .* has none in bands {bands}\)"
         ):
             run_classify(scene, model, tmp_path / "map.tif", hsi=hsi)
         assert [path.name for path in tmp_path.iterdir()] == ["hsi.tif"]

@@ -130,11 +130,6 @@ def test_blocks_are_no_more_than_their_counts_have_room_for(tmp_path: Path) -> N
 SMALL = Limits(held_pixels=1 << 14, strip_pixels=1 << 14, split_pixels=1 << 14, sample_pixels=2000)
 
 
-@pytest.fixture
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2fin_cli.raster.class_ids.STRIP_PIXELS", 1 << 14)
-
-
 def peak(function: Callable[[], object]) -> int:
     """Bytes of Python and NumPy at the peak of a call, after a first one that loads what is loaded once."""
     tracemalloc.start()
@@ -146,7 +141,6 @@ def peak(function: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("command", ["train", "split", "evaluate"])
-@pytest.mark.usefixtures("small_limits")
 def test_memory_does_not_grow_with_the_number_of_labelled_pixels(tmp_path: Path, command: str) -> None:
     peaks: list[int] = []
     for height in (40, 256, 1024):
