@@ -7,12 +7,10 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-import rasterio.windows
 import torch
 from rasterio.windows import Window
 
-from s2fin_cli.geo.windows import aligned, clip, grown, iter_tiles, tile_shape_for
+from s2fin_cli.geo.windows import aligned, grown, iter_tiles, tile_shape_for
 from s2fin_cli.inference.background import ahead
 from s2fin_cli.inference.smoothing import around
 from s2fin_cli.raster.opening import MOST_CACHE
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from s2fin_cli.core.images import Images
@@ -75,8 +72,8 @@ class Source(Protocol):
 class StackSource:
     """Tiles of a stack that cover a window of its grid; a `Source`.
 
-    They are made of whole cells of the predictor, aligned to the raster, so that the map depends neither on the tiles'
-    size nor on the window nor on the area of interest.
+    They are made of whole cells of the predictor, aligned to the raster, and the same pixels of a cell are classified
+    whatever the window, so that the map depends neither on the tiles' size nor on the window.
 
     Attributes:
         extent: what the tiles cover: the window, the surroundings that smoothing needs, and the rest of their cells.
@@ -99,11 +96,11 @@ class StackSource:
             predictor: what the tiles are for.
             window: the part of the grid to classify; None is all that is of interest, `Stack.extent`.
             tile_size: pixels a side of a tile; None chooses by the predictor's device.
-            reach: pixels around those of interest that have to be classified too, because smoothing looks at them.
+            reach: pixels around the window and the area of interest that have to be classified too, because smoothing
+                looks at them.
         """
         kind = predictor.device.type
         self._stack, self._predictor, self._reach, self._cache = stack, predictor, reach, CACHES[kind]
-        self._window = None if window is None or window == stack.extent else window
         shape, unit = stack.grid.shape, predictor.cell_size
         self.extent = aligned(grown(window or stack.extent, shape, by=reach), shape, unit=unit)
         covered, offset = (self.extent.height, self.extent.width), (self.extent.row_off, self.extent.col_off)
@@ -147,20 +144,7 @@ class StackSource:
         window, tile = read
         margin = self._predictor.margin
         valid = torch.from_numpy(tile.has_data)
-        inside = self._inside(window, tile)
-        if inside is not None:
-            valid = valid & around(torch.from_numpy(inside), self._reach)
+        if tile.inside is not None:
+            valid = valid & around(torch.from_numpy(tile.inside), self._reach)
         images = tile.images.map(lambda part: self._predictor.put(torch.from_numpy(part)))
         return LoadedTile(window, images, valid[margin:-margin, margin:-margin])
-
-    def _inside(self, window: Window, tile: Tile) -> NDArray[np.bool_] | None:
-        """Mask over a tile and its margin of what is of interest; None where all is."""
-        if self._window is None:
-            return tile.inside
-        margin, shape = self._predictor.margin, tile.images.image.shape[1:]
-        whole = Window(window.col_off - margin, window.row_off - margin, shape[1], shape[0])
-        inside = np.zeros(shape, dtype=bool)
-        if rasterio.windows.intersect(whole, self._window):
-            rows, cols = clip(whole, self._window)[1]
-            inside[rows, cols] = True
-        return inside if tile.inside is None else inside & tile.inside

@@ -162,7 +162,7 @@ def _why_empty(stack: Stack) -> str:
 
 
 def _warn_of_old(outputs: Outputs) -> None:
-    """Warn of what an earlier map may have left beside the new one, which is not written now."""
+    """Warn of files that an earlier map may have left beside the new one, and that were not written now."""
     for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
         if path is None and beside.exists():
             logger.warning("%s was left by an earlier map and does not belong to the new one", beside)

@@ -81,7 +81,7 @@ def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:
 
 
 def _beside(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
-    """What belongs to a file and lies beside it: GDAL's sidecar, and the parts of its dataset."""
+    """The files that belong to a file and are beside it: GDAL's sidecar, and the other parts of its dataset."""
     found = {}
     for own, now in zip(companions(path), companions(source), strict=True):
         if now.exists():

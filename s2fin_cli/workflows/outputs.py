@@ -22,7 +22,7 @@ SCALED = Encoding("uint8", 255, 0.004)
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files of one classification, None for those that are not asked for."""
+    """The files of one classification, None for those that are not wanted."""
 
     map: Path
     style: Path
@@ -33,10 +33,10 @@ class Outputs:
 
     @classmethod
     def of(cls, options: MapOptions) -> Outputs:
-        """The files that options ask for.
+        """The files that a map's options ask for.
 
         Raises:
-            UsageError: a raster is not to be a GeoTIFF, or polygons are to have a format that is not known.
+            UsageError: the name of a raster is not that of a GeoTIFF, or the polygons' format is unknown.
         """
         class_map = Path(options.output)
         check_raster_path(class_map)
@@ -52,7 +52,7 @@ class Outputs:
 
     @property
     def stac_beside(self) -> Path:
-        """Where a STAC item of the map lies if there is one."""
+        """Where the map's STAC item is, if there is one."""
         return self.map.with_suffix(".json")
 
     @property
@@ -61,7 +61,7 @@ class Outputs:
         return [path for path in vars(self).values() if path is not None]
 
     def at(self, places: Sequence[Path]) -> Outputs:
-        """The same files at other places, which are in the order of `wanted`."""
+        """The same files at other paths, given in the order of `wanted`."""
         moved = dict(zip(self.wanted, places, strict=True))
         return replace(self, **{name: moved[path] for name, path in vars(self).items() if path is not None})
 

@@ -124,16 +124,18 @@ def test_only_pixels_of_interest_with_data_and_those_within_reach_are_classified
     assert (cover(source)[expected] == 1).all()
 
 
-@pytest.mark.parametrize("reach", [0, 3])
-def test_a_part_of_the_raster_has_the_whole_ones_cells(tmp_path: Path, reach: int) -> None:
+@pytest.mark.parametrize(("reach", "extent"), [(0, Window(32, 16, 32, 48)), (3, Window(16, 0, 64, 64))])
+def test_a_part_of_the_raster_has_the_whole_ones_cells(tmp_path: Path, reach: int, extent: Window) -> None:
+    """All of their pixels are classified, as those of the whole raster, whose rounding they have therefore."""
     stack = make_stack(tmp_path)
-    window = Window(33, 17, 30, 40)
+    window = Window(34, 17, 28, 44)
     source = StackSource(stack, ValuePredictor(), window=window, tile_size=32, reach=reach)
-    assert np.array_equal(classified(source), rectangle(window, by=reach))
-    assert (source.extent.row_off, source.extent.col_off) == ((16, 32) if reach == 0 else (0, 16))
-    inside = with_area(stack, Window(50, 30, 40, 40))
-    source = StackSource(inside, ValuePredictor(), window=window, tile_size=32)
-    assert np.array_equal(classified(source), rectangle(Window(50, 30, 13, 27)))
+    assert source.extent == extent
+    assert np.array_equal(classified(source), rectangle(extent))
+    area = Window(50, 30, 40, 40)
+    source = StackSource(with_area(stack, area), ValuePredictor(), window=window, tile_size=32, reach=reach)
+    assert source.extent == extent
+    assert np.array_equal(classified(source), rectangle(extent) & rectangle(area, by=reach))
 
 
 def test_values_are_put_beside_the_computing_where_that_takes_a_copy(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.stack.assembly import build_stack
 from tests.files import write_raster
 from tests.predictors import ValuePredictor
+from tests.sinks import ArraySink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,32 +67,8 @@ class ArraySource:
         return LoadedTile(window, Images(torch.from_numpy(values)), valid)
 
 
-class ArraySink:
-    """Keeps classes, and where they are valid.
-
-    Attributes:
-        threads: those that wrote.
-        before: called before each window, with the number of windows so far.
-    """
-
-    def __init__(self, shape: tuple[int, int] = SHAPE, *, before: Callable[[int], None] = lambda number: None) -> None:
-        self.classes, self.times = np.full(shape, -1), np.zeros(shape, dtype=np.int64)
-        self.probs = np.full((3, *shape), np.nan, np.float32)
-        self.threads: set[int] = set()
-        self.before, self._written = before, 0
-
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        self.before(self._written)
-        self._written += 1
-        self.threads.add(threading.get_ident())
-        there = window.toslices()
-        self.times[there] += 1
-        self.classes[there] = np.where(valid, probs.argmax(axis=0), -1)
-        self.probs[:, *there] = np.where(valid, probs, np.nan)
-
-
 def test_what_the_predictor_says_reaches_the_sink_and_what_is_not_wanted_does_not() -> None:
-    source, sink = ArraySource(), ArraySink()
+    source, sink = ArraySource(), ArraySink(SHAPE)
     classify_tiles(source, ValuePredictor(), sink)
     expected = np.where(np.arange(SHAPE[1])[None] < 16, -1, VALUES)
     expected[::16, ::16] = -1  # the first pixel of a tile is not valid
@@ -106,7 +83,7 @@ def test_what_the_predictor_says_reaches_the_sink_and_what_is_not_wanted_does_no
 def test_progress_counts_the_tiles_that_are_wanted() -> None:
     steps: list[tuple[str, int, int]] = []
     source = ArraySource()
-    classify_tiles(source, ValuePredictor(), ArraySink(), progress=lambda *step, **_: steps.append(step))
+    classify_tiles(source, ValuePredictor(), ArraySink(SHAPE), progress=lambda *step, **_: steps.append(step))
     assert [step[1] for step in steps] == [0, 0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9]
     assert {(step[0], step[2]) for step in steps} == {("classifying", 9)}
 
@@ -118,7 +95,7 @@ def guide(images: Images[Tensor]) -> Tensor:
 
 @pytest.mark.parametrize("side", [16, 32, 64])
 def test_smoothing_stands_between_them(side: int) -> None:
-    source, sink = ArraySource(side), ArraySink()
+    source, sink = ArraySource(side), ArraySink(SHAPE)
     classify_tiles(source, ValuePredictor(), sink, smoother=Smoother(source.extent, guide))
     values, valid = torch.from_numpy(VALUES), torch.ones(SHAPE, dtype=torch.bool)
     valid[::side, ::side] = False
@@ -143,7 +120,7 @@ def fail_at(limit: int) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("number", [0, 1, 8])
 def test_an_error_of_the_predictor_ends_it(number: int) -> None:
-    source, sink = ArraySource(), ArraySink()
+    source, sink = ArraySource(), ArraySink(SHAPE)
     with pytest.raises(DefectError):
         classify_tiles(source, ValuePredictor(before=fail_at(number)), sink)
     assert source.loaded == number + 1
@@ -155,7 +132,7 @@ def test_an_error_of_the_predictor_ends_it(number: int) -> None:
 def test_an_error_of_the_sink_ends_it(number: int) -> None:
     source = ArraySource()
     with pytest.raises(DefectError):
-        classify_tiles(source, ValuePredictor(), ArraySink(before=fail_at(number)))
+        classify_tiles(source, ValuePredictor(), ArraySink(SHAPE, before=fail_at(number)))
     assert not source.is_open
     assert source.loaded <= number + 2, "at most one tile is computed while another one is written"
 
@@ -168,7 +145,7 @@ def test_it_ends_at_the_next_tile_when_it_is_asked_to() -> None:
             stop.set()
 
     with pytest.raises(Stopped):
-        classify_tiles(source, ValuePredictor(before=ask), ArraySink(), progress=stoppable(silent, stop))
+        classify_tiles(source, ValuePredictor(before=ask), ArraySink(SHAPE), progress=stoppable(silent, stop))
     assert source.loaded == 4
     assert not source.is_open
 

@@ -13,15 +13,19 @@ import rasterio
 import rasterio.features
 import torch
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.model.file import read_info
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import train
 from tests.files import read_raster, write_raster
 from tests.maps import read_polygons, run_classify
-from tests.scenes import Scene, tiny_options
+from tests.scenes import SHAPE, Scene, tiny_options
+from tests.sinks import ArraySink
 
 
 def test_the_map_is_right_and_lies_where_the_image_does(result: ClassifyResult, scene: Scene) -> None:
@@ -181,3 +185,21 @@ def test_a_map_made_on_cuda_is_the_one_made_on_the_cpu(
         assert np.array_equal(np.isnan(there), np.isnan(probs[0]))
         assert np.nanmax(np.abs(there - probs[0])) < (0.1 if "precision" in how else 5e-3)
         assert (found == maps[0]).mean() > 0.98
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_job_classifies_parts_of_a_map_as_it_does_the_whole(
+    scene: Scene, model: Path, tmp_path: Path, *, smooth: bool
+) -> None:
+    options = {"model": model, "output": tmp_path / "map.tif", "device": "cpu", "tile_size": 16, "smooth": smooth}
+    job = prepare(ClassifyOptions.from_kwargs({**scene.images, **options}))
+    whole = ArraySink(SHAPE)
+    job.classify([whole])
+    assert ((whole.classes + 1) == scene.truth).mean() > 0.95
+    parts = np.empty_like(whole.probs)
+    for window in (Window(0, 0, 48, 48), Window(48, 0, 22, 48), Window(0, 48, 70, 12)):
+        sink = ArraySink((window.height, window.width))
+        job.classify([sink], window=window)
+        parts[:, *window.toslices()] = sink.probs
+    assert np.array_equal(parts, whole.probs)
+    assert not list(tmp_path.iterdir())

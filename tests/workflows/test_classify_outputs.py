@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+import s2fin_cli
 from s2fin_cli.core.errors import OutputError, S2finError, UsageError
 from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.workflows.classify import ClassifyResult, carry_out
-from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.train import train
@@ -150,11 +150,9 @@ def test_a_classification_that_is_asked_to_end_leaves_nothing(scene: Scene, mode
         if done == 2:
             stop.set()
 
-    options = ClassifyOptions.from_kwargs(
-        {**scene.images, "model": model, "output": tmp_path / "map.tif", "device": "cpu", "tile_size": 16, "stride": 1}
-    )
+    options = {**scene.images, "model": model, "output": tmp_path / "map.tif", "tile_size": 16, "stride": 1}
     with pytest.raises(Stopped, match="nothing half-written is left"):
-        classify(options, progress=progress, stop=stop)
+        s2fin_cli.classify(**options, device="cpu", progress=progress, stop=stop)
     assert steps == [0, 1, 2]
     assert not list(tmp_path.iterdir())
 
