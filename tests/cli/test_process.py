@@ -84,6 +84,7 @@ def test_a_full_disk_leaves_nothing(process: Process, scene: Scene, model: Path,
     assert not list(in_folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_model(process: Process, scene: Scene, in_folder: Path) -> None:
     options = ("--epochs", "1", "--patch-size", "5", "--batch-size", "8", "-q")
     done = process("-c", LIMITED, 100_000, "train", *scene.arguments, "--labels", scene.labels, *options)
@@ -92,6 +93,7 @@ def test_a_full_disk_leaves_no_model(process: Process, scene: Scene, in_folder: 
     assert not list(in_folder.iterdir())
 
 
+@pytest.mark.slow
 def test_ctrl_c_after_the_first_epoch_keeps_the_best_model(
     scene: Scene, in_folder: Path, environment: dict[str, str]
 ) -> None:

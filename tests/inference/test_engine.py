@@ -106,7 +106,7 @@ def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: in
     return result
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     height=st.integers(1, 60),
     width=st.integers(1, 60),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
 from hypothesis import Phase, given, settings
@@ -192,6 +193,7 @@ def second_transform(file: File, shape: tuple[int, int]) -> Affine:
     return Affine(width, 0, corner[0], 0, height, corner[1])
 
 
+@pytest.mark.slow
 @settings(max_examples=100, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(first=files, second=files, seed=st.integers(0, 1000))
 def test_a_stack_reads_what_the_files_hold(first: File, second: File, seed: int) -> None:

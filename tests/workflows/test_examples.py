@@ -49,6 +49,7 @@ def add_scene(scene: Scene, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_batch_goes_on_after_a_bad_scene(script: Script, scene: Scene, model: Path, in_folder: Path) -> None:
     scenes = in_folder / "all scenes"
     add_scene(scene, scenes / "north side")
@@ -94,6 +95,7 @@ def test_batch_used_wrongly(script: Script, in_folder: Path) -> None:
     assert "has no subfolders" in done.stderr
 
 
+@pytest.mark.slow
 def test_python_api(script: Script, scene: Scene, in_folder: Path) -> None:
     arguments = ("--msi", scene.hsi, "--dsm", scene.lidar, "--labels", scene.labels, "--epochs", 1)
     done = script(sys.executable, EXAMPLES / "python_api.py", *arguments)
