@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import rasterio
     from numpy.typing import NDArray
@@ -53,48 +53,58 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
     first. Units are nanometres to metres, Angstrom and wavenumbers (1/cm). Numbers without a unit are metres below
     0.001, micrometres below 100 and else nanometres; those of an unknown unit count for nothing.
     """
-    tags_of_all = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}
-    unit = tags_of_all.get("wavelength_units", "")
-    listed = _dataset_list(src, "wavelength", count=src.count)
-    listed = listed if len(listed) == src.count else []  # else nobody knows which are whose
-
-    def of_tag(index: int) -> float:
-        tags = _lower(src.tags(index))
-        text = next(tags[key] for key in _KEYS if key in tags)
-        return _nanometres(text, tags.get("wavelength_units", tags.get("wavelength_unit", unit)))
-
-    def of_dimension(index: int) -> float:
-        return _of_dimension(_lower(src.tags(index)), tags_of_all)
-
-    def of_list(index: int) -> float:
-        return _nanometres(listed[index - 1], unit)
-
-    def of_imagery(index: int) -> float:
-        return float(src.tags(index, ns="IMAGERY")["CENTRAL_WAVELENGTH_UM"]) * 1000
-
-    def of_words(index: int) -> float:
-        found = _IN_WORDS.search(src.descriptions[index - 1] or "")
-        if found is None:
-            raise KeyError(index)
-        return _of_words(*found.groups())
-
-    sources = [of_tag, of_dimension, of_list, of_imagery, of_words]
-    if any("," in text for text in listed):  # decimal commas, at which GDAL parts the bands' own tags
-        sources.insert(0, of_list)
+    header = _Header(src)
     try:
-        found = [_first(sources, index) for index in indexes]
+        found = [header.wavelength(index) for index in indexes]
     except ValueError:
         return None
     known = [place for place in found if place is not None]
     return tuple(found) if known and all(0 < place < np.inf for place in known) else None
 
 
-def _first(sources: Sequence[Callable[[int], float]], index: int) -> float | None:
-    """What the first source that knows a band says of it."""
-    for source in sources:
-        with contextlib.suppress(KeyError, IndexError, StopIteration):
-            return source(index)
-    return None
+class _Header:
+    """What the header of a raster says of its bands' wavelengths, source by source.
+
+    A source raises KeyError, IndexError or StopIteration for a band that it does not know, and ValueError for one of
+    which it says nonsense.
+    """
+
+    def __init__(self, src: rasterio.DatasetReader) -> None:
+        self._src = src
+        self._tags = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}
+        self._unit = self._tags.get("wavelength_units", "")
+        listed = _dataset_list(src, "wavelength", count=src.count)
+        self._listed = listed if len(listed) == src.count else []  # else nobody knows which are whose
+
+    def wavelength(self, index: int) -> float | None:
+        """Nanometres of a band by the first source that knows it."""
+        sources = [self._of_tag, self._of_dimension, self._of_list, self._of_imagery, self._of_words]
+        if any("," in text for text in self._listed):  # decimal commas, at which GDAL parts the bands' own tags
+            sources.insert(0, self._of_list)
+        for source in sources:
+            with contextlib.suppress(KeyError, IndexError, StopIteration):
+                return source(index)
+        return None
+
+    def _of_tag(self, index: int) -> float:
+        tags = _lower(self._src.tags(index))
+        text = next(tags[key] for key in _KEYS if key in tags)
+        return _nanometres(text, tags.get("wavelength_units", tags.get("wavelength_unit", self._unit)))
+
+    def _of_dimension(self, index: int) -> float:
+        return _of_dimension(_lower(self._src.tags(index)), self._tags)
+
+    def _of_list(self, index: int) -> float:
+        return _nanometres(self._listed[index - 1], self._unit)
+
+    def _of_imagery(self, index: int) -> float:
+        return float(self._src.tags(index, ns="IMAGERY")["CENTRAL_WAVELENGTH_UM"]) * 1000
+
+    def _of_words(self, index: int) -> float:
+        found = _IN_WORDS.search(self._src.descriptions[index - 1] or "")
+        if found is None:
+            raise KeyError(index)
+        return _of_words(*found.groups())
 
 
 def _of_dimension(tags: dict[str, str], tags_of_all: dict[str, str]) -> float:

@@ -31,7 +31,11 @@ from s2fin_cli.vector.kinds import is_vector
 from s2fin_cli.workflows.members import input_files
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from s2fin_cli.core.options import StrPath
+    from s2fin_cli.raster.info import RasterInfo
     from s2fin_cli.workflows.options.inspect import InspectOptions
 
 
@@ -129,22 +133,6 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     stack.image.scaling.apply(pixels.T)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
-    statistics = band_statistics(pixels)
-    bands = [
-        {
-            "index": index,
-            "name": info.band_names[i] or None,
-            "wavelength_nm": None if info.wavelengths is None else info.wavelengths[i],
-            "scale": info.scales[i],
-            "offset": info.offsets[i],
-            "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
-            **{
-                name: None if values[i] != values[i] else round(float(values[i]), 6)
-                for name, values in vars(statistics).items()
-            },
-        }
-        for i, index in enumerate(info.indexes)
-    ]
     return {
         "kind": "raster",
         "path": src_path,
@@ -163,9 +151,29 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "mask_bands": list(info.alpha_indexes),
         "bad_bands": list(info.bad_indexes),
         "sampled_pixels": len(pixels),
-        "bands": bands,
+        "bands": _describe_bands(info, pixels),
         "classes": {str(class_id): name for class_id, name in names.items()},
     }
+
+
+def _describe_bands(info: RasterInfo, pixels: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """The data bands of a raster, with statistics of sampled pixels (n, bands)."""
+    statistics = band_statistics(pixels)
+    return [
+        {
+            "index": index,
+            "name": info.band_names[i] or None,
+            "wavelength_nm": None if info.wavelengths is None else info.wavelengths[i],
+            "scale": info.scales[i],
+            "offset": info.offsets[i],
+            "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
+            **{
+                name: None if values[i] != values[i] else round(float(values[i]), 6)
+                for name, values in vars(statistics).items()
+            },
+        }
+        for i, index in enumerate(info.indexes)
+    ]
 
 
 def _plain(nodata: float | None) -> float | str | None:
