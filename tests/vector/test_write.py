@@ -152,7 +152,7 @@ CHECKERBOARD = class_map("1212", "2121", "1212", "2121")
 NODATA_FRAME = class_map("....", ".11.", ".21.", "....")
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(classes=maps(), heights=HEIGHTS, block_rows=st.integers(1, 5))
 @example(SPIRAL, [1], 1)
 @example(CUP, [2], 1)
