@@ -11,6 +11,7 @@ from rasterio.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from s2fin_cli.core.progress import Stop
     from s2fin_cli.inference.engine import Predictor
     from s2fin_cli.stack.stack import Stack
 
@@ -20,7 +21,12 @@ CELLS_A_SIDE = 4
 
 
 def predict_pixels(
-    predictor: Predictor, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]
+    predictor: Predictor,
+    stack: Stack,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    *,
+    stop: Stop | None = None,
 ) -> NDArray[np.float32]:
     """Class probabilities (n, num_classes) of pixels of a stack; no more is read and computed than they need.
 
@@ -29,6 +35,10 @@ def predict_pixels(
         stack: the stack.
         rows: (n,), the pixels' rows in the raster.
         cols: (n,), their columns.
+        stop: checked before each tile.
+
+    Raises:
+        Stopped: it was asked to end.
     """
     size, (height, width) = CELLS_A_SIDE * predictor.cell_size, stack.grid.shape
     probs = np.empty((len(rows), predictor.num_classes), np.float32)
@@ -36,6 +46,8 @@ def predict_pixels(
     order = np.argsort(tile_number, kind="stable")
     with stack.open() as opened:
         for part in np.split(order, np.flatnonzero(np.diff(tile_number[order])) + 1):
+            if stop is not None:
+                stop.check()
             top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
             window = Window(left, top, min(size, width - left), min(size, height - top))
             tile = opened.read(window, halo=predictor.margin)

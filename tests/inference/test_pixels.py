@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
 from s2fin_cli.model.file import read_model
@@ -74,3 +75,11 @@ def test_a_single_pixel(scene: Scene, model: Path) -> None:
     probs = predict_pixels(engine, stack_of(scene), np.array([59]), np.array([69]))
     assert probs.sum() == pytest.approx(1, abs=1e-5)
     assert probs.argmax() + 1 == scene.truth[59, 69]
+
+
+def test_it_ends_at_the_next_tile_when_it_is_asked_to(scene: Scene) -> None:
+    stop = Stop()
+    predictor = ValuePredictor(1024, before=lambda number: stop.set())
+    with pytest.raises(Stopped):
+        predict_pixels(predictor, stack_of(scene), *scattered(), stop=stop)
+    assert len(predictor.asked) == 1
