@@ -34,7 +34,6 @@ KNOWN: set[str] = {
     "tests/training/test_augmentation.py",
     "tests/training/test_loop.py",
     "tests/workflows/test_area_of_interest.py",
-    "tests/workflows/test_demo.py",
     "tests/workflows/test_train.py",
 }
 
