@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
+from s2fin_cli.core.sidecars import PAM_SUFFIX, names_read_beside, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,13 +24,6 @@ logger = logging.getLogger(__name__)
 
 #: A disk with less room than this is full for all that is written here.
 FULL_BYTES = 1 << 16
-#: What GDAL may put beside a file under the file's own name.
-SIDECAR_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-journal", "-wal", "-shm")
-#: What else software reads beside a file of any format: headers, pixels, metadata, CRS, overviews, statistics, styles.
-OTHER_SUFFIXES = (
-    ".hdr", ".aux", ".rrd", ".rde", ".ige", ".rpb", ".imd", ".pvl", ".clr", ".stx", ".wld", ".xsd", ".gfs", ".csvt",
-    ".qml",
-)  # fmt: skip
 #: Suffixes of folders that are one dataset.
 DATASET_FOLDERS = (".gdb", ".zarr", ".safe")
 #: Bytes that a file's name may have where the system does not say it.
@@ -92,7 +86,7 @@ def _check_place(dst_path: Path) -> None:
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{dst_path} cannot be written: no permission to write in {folder}")
     # NOTE: a raster's classes go into a sidecar, whose name is longer.
-    beside = SIDECAR_SUFFIXES[0] if dst_path.suffix.lower() in RASTER_SUFFIXES else ""
+    beside = PAM_SUFFIX if dst_path.suffix.lower() in RASTER_SUFFIXES else ""
     most, size = _name_max(folder) - len(beside), len(os.fsencode(dst_path.name))
     if size > most:
         raise OutputError(
@@ -177,7 +171,7 @@ class _Kept:
         if owner is not None:
             why = "" if self._places(owner)[0] in self._places(dst_path) else f" (it belongs to {owner})"
             raise UsageError(f"{dst_path} is an input, which would be lost{why}; give the output another name")
-        for part in filter(os.path.lexists, companions(dst_path)):
+        for part in filter(os.path.lexists, written_beside(dst_path)):
             is_own = dst_path in old and part in parts_of(dst_path)
             owner = self._owner(part) or (None if is_own else self._beside(part))
             if owner is not None:
@@ -203,7 +197,7 @@ class _Kept:
         key = (place.parent, _stem(place))
         if key not in self._sidecars:
             group = self._groups.get(key, ())
-            self._sidecars[key] = {name: owner for main, owner in group for name in sidecar_names(main)}
+            self._sidecars[key] = {name: owner for main, owner in group for name in names_read_beside(main)}
         return self._sidecars[key].get(place.name.lower())
 
     def _same_file(self, path: Path) -> str | None:
@@ -220,19 +214,6 @@ class _Kept:
 def _stem(path: Path) -> str:
     """What the names of a file and of all that belongs to it begin with."""
     return path.name.split(".")[0].lower()
-
-
-def sidecar_names(name: str) -> list[str]:
-    """The names, in lower case, of what may lie beside a file and be read along with it, the file itself left out."""
-    name = name.lower()
-    stem, suffix = os.path.splitext(name)
-    kind = suffix[1:]
-    known = format_of(Path(name))
-    parts = () if known is None else known.parts
-    world = (f".{kind[0]}{kind[-1]}w", f"{suffix}w") if kind else ()
-    found = [name + suffix for suffix in (*SIDECAR_SUFFIXES, ".hdr", ".vat.dbf", ".xml")]
-    found += [stem + suffix for suffix in (*OTHER_SUFFIXES, *world, *parts, "_rpc.txt", ".rpc")]
-    return [other for other in found if other != name]
 
 
 @contextlib.contextmanager
@@ -265,7 +246,7 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
         raise OutputError(f"writing {_names(dst_paths)} failed: {error.strerror or error}; nothing is left") from error
     finally:
         for tmp_path in temporary:
-            for path in (tmp_path, *companions(tmp_path)):
+            for path in (tmp_path, *written_beside(tmp_path)):
                 path.unlink(missing_ok=True)
 
 
@@ -294,13 +275,13 @@ def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
 
 def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
     """Put all files, each with its sidecars, in the places of the old ones; none if one cannot be moved."""
-    old = [path for dst_path in dst_paths for path in (dst_path, *companions(dst_path)) if os.path.lexists(path)]
+    old = [path for dst_path in dst_paths for path in (dst_path, *written_beside(dst_path)) if os.path.lexists(path)]
     aside = [(path, path.with_name(_name_aside(path, number))) for number, path in enumerate(old)]
     new = list(zip(tmp_paths, dst_paths, strict=True))
     new += [
         (sidecar, target)
         for tmp_path, dst_path in new
-        for sidecar, target in zip(companions(tmp_path), companions(dst_path), strict=True)
+        for sidecar, target in zip(written_beside(tmp_path), written_beside(dst_path), strict=True)
         if os.path.lexists(sidecar)
     ]
     with contextlib.ExitStack() as undo:
@@ -325,17 +306,6 @@ def _move_back(path: Path, former: Path) -> None:
             os.replace(path, former)
     except OSError as error:
         logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)
-
-
-def companions(path: Path) -> list[Path]:
-    """What may lie beside a file and belong to it, whether it is there or not."""
-    if not path.name:  # as "." and "/" have none
-        return []
-    beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
-    found = format_of(path)
-    if found is not None:
-        beside += [path.with_suffix(suffix) for suffix in found.sidecars]
-    return beside + parts_of(path)
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import InputError, OutputError
-from s2fin_cli.core.files import check_name, sidecar_names
+from s2fin_cli.core.files import check_name
+from s2fin_cli.core.sidecars import names_read_beside
 from s2fin_cli.core.snapshots import readable
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _beside(path: str) -> list[str]:
     """What lies beside a file and is read with it by GDAL."""
     folder, name = os.path.split(path)
     stem = os.path.splitext(name)[0]
-    names = {other for small in sidecar_names(name) for other in _spellings(small, name)}
+    names = {other for small in names_read_beside(name) for other in _spellings(small, name)}
     names |= {stem + suffix for suffix in (".prj", ".PRJ")}
     read = (other for other in names - {name} if not other.lower().endswith(_NOT_READ))
     return sorted(found for other in read if os.path.isfile(found := os.path.join(folder, other)))

@@ -14,6 +14,7 @@ from rasterio.enums import Resampling
 
 from s2fin_cli.core.classes import LandCoverClass, map_encoding
 from s2fin_cli.core.errors import OutputError
+from s2fin_cli.core.sidecars import pam_of
 from s2fin_cli.raster.class_names import CLASSES_TAG
 from s2fin_cli.raster.creation import DEFAULT_FORMAT, RasterFormat
 from s2fin_cli.raster.styles import xml_text
@@ -97,7 +98,7 @@ def _check_classes(path: Path, tally: ClassTally, grid: Grid, nodata: int) -> No
 def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: ClassTally) -> None:
     """GDAL's sidecar with the names and attributes of the classes; a TIFF itself has no place for them."""
     names = {c.id: c.name for c in classes}
-    path = sidecar(map_path)
+    path = pam_of(map_path)
     # what GDAL itself had no room for in the TIFF, as the CRS with some profiles, is there already
     root = ET.parse(path).getroot() if path.exists() else ET.Element("PAMDataset")  # noqa: S314  GDAL wrote it just now
     band = root.find("PAMRasterBand")
@@ -119,8 +120,3 @@ def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: Cla
             ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
     path.write_bytes(ET.tostring(root, encoding="utf-8"))
-
-
-def sidecar(map_path: Path) -> Path:
-    """Path of GDAL's sidecar of a raster."""
-    return map_path.with_name(map_path.name + ".aux.xml")

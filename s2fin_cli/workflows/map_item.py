@@ -9,8 +9,8 @@ import rasterio
 import torch
 
 from s2fin_cli.core.classes import map_encoding
-from s2fin_cli.core.files import companions
 from s2fin_cli.core.formats import by_driver
+from s2fin_cli.core.sidecars import written_beside
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.map_item import Provenance, Written, map_item
@@ -83,7 +83,7 @@ def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:
 def _beside(name: str, title: str, path: Path, source: Path) -> dict[str, Written]:
     """The files that belong to a file and are beside it: GDAL's sidecar, and the other parts of its dataset."""
     found = {}
-    for own, now in zip(companions(path), companions(source), strict=True):
+    for own, now in zip(written_beside(path), written_beside(source), strict=True):
         if now.exists():
             kind = own.name.removeprefix(path.stem).removeprefix(path.suffix)
             found[f"{name}{kind.replace('.', '-')}"] = Written(f"{title}: {kind[1:]}", ("metadata",), own, now, {})

@@ -11,8 +11,8 @@ import pyogrio.errors
 import pyogrio.raw
 
 from s2fin_cli.core.errors import S2finError
-from s2fin_cli.core.files import companions
 from s2fin_cli.core.names import followed, is_dataset_name, vector_name
+from s2fin_cli.core.sidecars import written_beside
 from s2fin_cli.core.virtual import local_file, sources_of
 from s2fin_cli.raster.opening import open_raster
 
@@ -55,7 +55,7 @@ def _parts(given: str) -> list[str]:
         return parts
     if os.path.isdir(main):
         return [main, *(entry.path for entry in os.scandir(main) if entry.is_file())]
-    beside = [str(path) for path in companions(Path(main))]
+    beside = [str(path) for path in written_beside(Path(main))]
     named = [local_file(source.path) or source.path for source in sources_of(main)]
     return [main, *beside, *parts, *named]
 

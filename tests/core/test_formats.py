@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s2fin_cli.core.files import companions, sidecar_names
 from s2fin_cli.core.formats import (
     FORMATS,
     RASTER_DRIVERS,
@@ -18,6 +17,7 @@ from s2fin_cli.core.formats import (
     media_type,
     parts_of,
 )  # fmt: skip
+from s2fin_cli.core.sidecars import names_read_beside, written_beside
 
 if TYPE_CHECKING:
     from tests.scenes import Run
@@ -44,8 +44,8 @@ def test_what_is_written() -> None:
 )
 def test_parts_belong_to_their_dataset(name: str, parts: set[str]) -> None:
     assert parts <= {part.name for part in parts_of(Path(name))}
-    assert parts <= {part.name for part in companions(Path(name))}
-    assert {part.lower() for part in parts} <= set(sidecar_names(name))
+    assert parts <= {part.name for part in written_beside(Path(name))}
+    assert {part.lower() for part in parts} <= set(names_read_beside(name))
 
 
 def test_media_types() -> None:
