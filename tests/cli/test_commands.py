@@ -153,12 +153,13 @@ def test_an_interrupt_before_the_first_epoch_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_request_to_end_leaves_nothing(
-    scene: Scene, model: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 1)])
+def test_a_request_to_end_ends_a_classification_at_once_and_leaves_nothing(
+    scene: Scene, model: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     def terminate(*_: object, **__: object) -> None:
         assert any(in_folder.iterdir())
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         time.sleep(60)  # the signal comes now
 
     monkeypatch.setattr(torch.nn.functional, "pad", terminate)  # the first step of classifying a tile
@@ -169,7 +170,7 @@ def test_a_request_to_end_leaves_nothing(
             main()
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 128 + signal.SIGTERM
+    assert ended.value.code == code
     assert not list(in_folder.iterdir())
 
 
