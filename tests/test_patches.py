@@ -26,7 +26,6 @@ KNOWN: set[str] = {
     "tests/benchmarks/test_records.py",
     "tests/benchmarks/test_scenes.py",
     "tests/benchmarks/test_summary.py",
-    "tests/cli/test_commands.py",
     "tests/conftest.py",
     "tests/teaching/test_ensemble.py",
     "tests/teaching/test_features.py",

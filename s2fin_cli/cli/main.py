@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -29,6 +29,9 @@ from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
 from s2fin_cli.core.version import __version__
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 logger = logging.getLogger("s2fin_cli")
 
 
@@ -44,9 +47,9 @@ class _Failure(click.ClickException):
 
 
 class _EachTable(click.Command):
-    """A command that the project file has several tables of: it is run once for each.
+    """A command that has several tables in the project file: it runs once for each.
 
-    Where the command line says what to write, it is run that once, without them.
+    Where the command line names the output, it runs only once, without the tables.
     """
 
     def __init__(self, command: click.Command, runs: list[dict[str, Any]]) -> None:
@@ -75,12 +78,13 @@ class _EachTable(click.Command):
                 self._command.invoke(context)
 
 
-class _Boundary(click.Group):
+class Boundary(click.Group):
     """Takes defaults from the project file, and turns errors into one message and an exit code."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, with defaults from the project file, and once for each of its tables there."""
         path = ctx.params.get("config") or (DEFAULT_PROJECT if Path(DEFAULT_PROJECT).is_file() else None)
         wants_help = not set(args).isdisjoint(ctx.help_option_names)
         defaults: dict[str, Defaults] = {}
@@ -95,6 +99,7 @@ class _Boundary(click.Group):
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error becomes a message and an exit code."""
         try:
             return super().invoke(ctx)
         except S2finError as error:
@@ -116,7 +121,7 @@ def _trace() -> None:
         click.echo(traceback.format_exc(), err=True)
 
 
-@click.group(cls=_Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="s2fin")
 @click.option(
     "--config", metavar="FILE", help=f"Project file with inputs and options.  [default: {DEFAULT_PROJECT}, if there]"
@@ -134,10 +139,14 @@ for _command in (convert, align, split, train, classify, sample, evaluate, inspe
     cli.add_command(_command)
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def main(command: Callable[..., Any] = cli) -> None:
+    """Entry point of the console script.
+
+    Args:
+        command: what to run, given the program's name.
+    """
     # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either. A signal that is
-    # ignored stays so: under nohup a run goes on when its terminal is closed.
+    # ignored stays ignored: under nohup a run goes on when its terminal is closed.
     for name in ("SIGTERM", "SIGHUP"):  # the latter is not there on Windows
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
@@ -145,4 +154,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show
-    cli(prog_name="s2fin")
+    command(prog_name="s2fin")

@@ -15,20 +15,19 @@ from s2fin_cli.cli.signals import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# main() with the commands replaced by one that sends the signal to its own process
+# main() with a command that sends the signal to its own process
 CODE = """
 import os, signal, sys
-import s2fin_cli.cli.main as m
+from s2fin_cli.cli.main import main
 number = getattr(signal, sys.argv[1])
 signal.signal(number, signal.SIG_IGN if sys.argv[2] == "ignored" else signal.SIG_DFL)
-def cli(prog_name):
+def command(prog_name):
     try:
         os.kill(os.getpid(), number)
         print("went on")
     finally:
         print("cleaned up")
-m.cli = cli
-m.main()
+main(command)
 """
 
 
