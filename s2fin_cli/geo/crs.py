@@ -5,16 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import re
-from typing import TYPE_CHECKING
 
 from pyproj import CRS as ProjCRS
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from s2fin_cli.core.gdal import GDAL_ERRORS
-
-if TYPE_CHECKING:
-    pass
 
 #: What transforming places from one CRS to another raises.
 TRANSFORM_ERRORS = (*GDAL_ERRORS, ProjError, ValueError)

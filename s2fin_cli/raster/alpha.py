@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
@@ -13,8 +12,6 @@ from rasterio.errors import RasterioError
 
 from s2fin_cli.geo.windows import spread_windows
 
-if TYPE_CHECKING:
-    pass
 logger = logging.getLogger(__name__)
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.vrt import as_vrt
-
-if TYPE_CHECKING:
-    pass
-
 
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
