@@ -1,0 +1,179 @@
+"""The choice of training and test labels: the best of some random splits."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.neighbors import KDTree
+
+from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.formats import BLOCK_SIZE
+from s2fin_cli.labels.splits import split_labels
+from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from numpy.typing import NDArray
+
+    from s2fin_cli.labels.pixels import LabelledPixels
+    from s2fin_cli.labels.read import Labels
+    from s2fin_cli.workflows.options.split import SplitOptions
+
+logger = logging.getLogger(__name__)
+
+#: Splits that are tried: which polygons or blocks are held out is random, and some leave little of a class.
+TRIES = 20
+#: Those of them that are counted in full, the best by a sample first, where labels are read strip by strip.
+EXACT_TRIES = 5
+
+
+class Partition(ABC):
+    """Training and test pixels of labels.
+
+    Attributes:
+        labels: the labels.
+        trained, tested: number of pixels by class id.
+    """
+
+    def __init__(self, labels: Labels, trained: dict[int, int], tested: dict[int, int]) -> None:
+        self.labels, self.trained, self.tested = labels, trained, tested
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether there is any test pixel."""
+        return any(self.tested.values())
+
+    @property
+    def lost(self) -> list[str]:
+        """Names of the classes that are tested and not trained on."""
+        return [c.name for c in self.labels.classes if self.tested[c.id] and not self.trained[c.id]]
+
+    @property
+    def untested(self) -> list[str]:
+        """Names of the classes that are not tested."""
+        return [c.name for c in self.labels.classes if not self.tested[c.id]]
+
+    @property
+    def dropped(self) -> int:
+        """Number of pixels in neither part, because they are too close to test pixels."""
+        return len(self.labels) - sum(self.trained.values()) - sum(self.tested.values())
+
+    @abstractmethod
+    def strips(self) -> Generator[tuple[int, int, LabelledPixels, LabelledPixels]]:
+        """First and last row (exclusive) of strips that cover the grid, with training and test pixels there."""
+
+
+class HeldPartition(Partition):
+    """Both parts of labels that are few enough to be held."""
+
+    def __init__(self, labels: Labels, train: LabelledPixels, test: LabelledPixels) -> None:
+        super().__init__(labels, train.counts(), test.counts())
+        self._parts = train, test
+
+    def strips(self) -> Generator[tuple[int, int, LabelledPixels, LabelledPixels]]:
+        """See `Partition`."""
+        height = self.labels.grid.height
+        for start in range(0, height, BLOCK_SIZE):
+            stop = min(start + BLOCK_SIZE, height)
+            train, test = (
+                part.select(slice(*np.searchsorted(part.rows, (start, stop)).tolist())) for part in self._parts
+            )
+            yield start, stop, train, test
+
+
+class DrawnPartition(Partition):
+    """Both parts of labels that are read strip by strip."""
+
+    def __init__(self, labels: Labels, draw: Draw) -> None:
+        trained, tested, self._rescued = count_parts(labels, draw)
+        super().__init__(labels, trained, tested)
+        self._draw = draw
+
+    def strips(self) -> Generator[tuple[int, int, LabelledPixels, LabelledPixels]]:
+        """See `Partition`."""
+        for start, stop, parts in iter_parts(self.labels, self._draw):
+            rescued = parts.apart & np.isin(parts.pixels.class_ids, list(self._rescued))
+            yield start, stop, parts.pixels.select(parts.train | rescued), parts.pixels.select(parts.test)
+
+
+def partition(labels: Labels, options: SplitOptions) -> Partition:
+    """Split labels into training and test labels, so that no tested class is without training labels.
+
+    Raises:
+        LabelError: no split tests any class, or in each split a tested class has no training labels.
+    """
+    worst = None
+    for found in _partitions(labels, options):
+        if found.has_tests and not found.lost:
+            if found.untested:
+                logger.warning(
+                    "classes found in one place only are used for training and not tested: %s",
+                    ", ".join(found.untested),
+                )
+            return found
+        worst = found
+    if worst is None or not worst.has_tests:
+        raise LabelError(
+            f"{options.labels}: every class is in a single polygon or block, so none can be tested; use another "
+            "`method` or a shorter `distance`, or draw more labels elsewhere"
+        )
+    raise LabelError(
+        f"{options.labels}: all training labels of {', '.join(worst.lost)} are within {options.distance} pixels of "
+        "test labels in every split; use a shorter `distance`, a smaller `share` or another `method`"
+    )
+
+
+def _partitions(labels: Labels, options: SplitOptions) -> Iterator[Partition]:
+    """Partitions worth looking at, the best first."""
+    generator = np.random.default_rng(options.seed)
+    if labels.whole is not None:
+        held = labels.whole
+        tries = (_try(held, options, generator) for _ in range(TRIES))
+        yield HeldPartition(labels, *min(tries, key=lambda parts: _loss(*parts)))  # if it loses a class, all others do
+        return
+    candidates = Candidates.of(labels, method=options.method, radius=options.distance, seed=options.seed)
+    draws = [
+        candidates.draw(labels, share=options.share, radius=options.distance, generator=generator) for _ in range(TRIES)
+    ]
+    if any(draw.holds_out for draw in draws):
+        draws.sort(key=lambda draw: _loss(*_sampled(candidates.sample, draw)))
+        for draw in draws[:EXACT_TRIES]:
+            yield DrawnPartition(labels, draw)
+
+
+def _try(
+    labels: LabelledPixels, options: SplitOptions, generator: np.random.Generator
+) -> tuple[LabelledPixels, LabelledPixels]:
+    """Both parts by one random split."""
+    parts = split_labels(
+        labels, method=options.method, share=options.share, radius=options.distance, generator=generator
+    )
+    train, test = labels.select(parts.train), labels.select(parts.validation)
+    return _apart(train, test, options.distance), test
+
+
+def _sampled(sample: LabelledPixels, draw: Draw) -> tuple[LabelledPixels, LabelledPixels]:
+    """Both parts of a sample of the labels."""
+    held, near = draw.held_out(sample), draw.near(sample)
+    train, test = sample.select(~held & ~near), sample.select(held)
+    return _apart(train, test, draw.radius), test
+
+
+def _apart(train: LabelledPixels, test: LabelledPixels, distance: int) -> LabelledPixels:
+    """The training pixels whose rows or columns differ by at least a distance from those of all test pixels."""
+    if not len(test) or not len(train):
+        return train
+    tree = KDTree(np.column_stack([test.rows, test.cols]), metric="chebyshev")
+    nearest: NDArray[np.float64] = tree.query(np.column_stack([train.rows, train.cols]))[0][:, 0]
+    return train.select(nearest >= distance)
+
+
+def _loss(train: LabelledPixels, test: LabelledPixels) -> tuple[bool, int, int]:
+    """How bad a split is: no test pixels, then classes that are lost, then pixels that are dropped."""
+    trained, tested = train.counts(), test.counts()
+    lost = sum(1 for c in train.classes if tested[c.id] and not trained[c.id])
+    return not len(test), lost, -len(train) - len(test)
