@@ -56,7 +56,7 @@ def check_outputs(
         dst_paths: the outputs.
         overwrite: whether they may already be there.
         inputs: what is read and must stay, even so; None stands for an input that was not given. A mapping, as
-            `input_files` makes it, says of each file to which input it belongs.
+            `input_files` makes it, gives for each file the input that it belongs to.
 
     Raises:
         UsageError: an output, or what is replaced along with it, is an input or belongs to one; or the name of either
@@ -147,7 +147,7 @@ class _Kept:
                 self._groups.setdefault((place.parent, _stem(place)), []).append((place.name, owner))
 
     def _places(self, path: StrPath) -> list[Path]:
-        """Where a file lies: under the name given, in a folder without links, and where that leads if it is a link."""
+        """Where a file is: under the name given, in a folder without links, and its target if it is a link."""
         folder, name = os.path.split(path)
         if name in ("", ".", ".."):
             return [Path(os.path.realpath(path))]
@@ -181,7 +181,7 @@ class _Kept:
                 )
 
     def _owner(self, path: Path) -> str | None:
-        """The input that a file is, or belongs to; also that in whose folder it lies, of one such as a geodatabase."""
+        """The input that a file is, or belongs to; also the geodatabase or the like in whose folder it is."""
         for place in self._places(path):
             folders = (folder for folder in place.parents if folder.suffix.lower() in DATASET_FOLDERS)
             for known in (place, *folders):
@@ -268,7 +268,7 @@ def _plain(name: str) -> str:
 
 
 def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
-    """The first folder of the targets on whose disk there is no room, if any; libraries tell of it in many ways."""
+    """The first folder of the targets whose disk is full, if any; libraries report it in many ways."""
     folders = (path.absolute().parent for path in dst_paths)
     return next((folder for folder in folders if shutil.disk_usage(folder).free < FULL_BYTES), None)
 

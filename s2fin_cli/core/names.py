@@ -1,8 +1,8 @@
 """Names of datasets: in the form in which GDAL's Python packages leave them as they are, links followed.
 
-Both packages take apart what they are given: "!", ";" and "?" part an archive or a query from the rest, and what comes
-before a colon is a protocol or a driver. All that opens a file for GDAL asks here for its name first. Of a GeoPackage
-with pending changes it gets that of a copy.
+Both packages parse what they are given: "!", ";" and "?" separate an archive or a query from the rest, and what comes
+before a colon is a protocol or a driver. Every function that opens a file with GDAL gets its name from here. A
+GeoPackage with pending changes gets the name of a copy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 #: What pyogrio, or OGR's drivers, do not take for a part of a name; and what they would open an archive for.
 _PARTED = re.compile(r"[!;?\\\x00-\x1f]")
-#: What lies beside a file and is QGIS's, or SQLite's, which follows links by itself.
+#: Files beside another one that belong to QGIS, or to SQLite, which follows links itself.
 _NOT_READ = (".qml", "-journal", "-wal", "-shm")
 #: Bytes of an absolute path up to which GDAL opens GeoPackages under a relative one too.
 _SHORT_BYTES = 400
@@ -98,7 +98,7 @@ def vector_name(src_path: StrPath, *, error: type[Exception] = InputError) -> It
         return
     path = followed(os.fspath(src_path))
     name = plain_name(path, error=error)
-    # NOTE: GDAL leaves a schema beside a GML file that has none, which then lies among the links.
+    # NOTE: GDAL leaves a schema beside a GML file that has none, which then goes among the links.
     if os.name == "nt" or not (_PARTED.search(name) or _leaves_schema(path)):
         yield name
         return
@@ -166,10 +166,10 @@ def _linked(error: type[Exception], path: Path) -> Iterator[Path]:
 
 
 def followed(path: str) -> str:
-    """The path to open a file by: where a link leads, if what belongs to the file lies there and not beside the link.
+    """The path to open a file by: where a link leads, if what belongs to the file is there and not beside the link.
 
     GDAL looks for masks, overviews, headers and world files beside the name that it is given. Of links that lead to
-    links, the last place with such files counts; those beside the others are left aside, with a warning.
+    links, the last place with such files counts; those beside the others are ignored, with a warning.
     """
     places = [path]
     while os.path.islink(places[-1]) and len(places) <= _MOST_LINKS:
@@ -190,15 +190,15 @@ def followed(path: str) -> str:
 
 @functools.cache
 def _warn_of_ignored(path: str, target: str, ignored: tuple[str, ...]) -> None:
-    """Say it once."""
+    """Warn once."""
     logger.warning(
-        "%s is a link, and what lies beside its target %s is read with it; ignored: %s",
+        "%s is a link, and files beside its target %s are read with it; ignored: %s",
         path, target, ", ".join(ignored),
     )  # fmt: skip
 
 
 def _beside(path: str) -> list[str]:
-    """What lies beside a file and is read with it by GDAL."""
+    """The files beside another one that GDAL reads with it."""
     folder, name = os.path.split(path)
     stem = os.path.splitext(name)[0]
     names = {other for small in names_read_beside(name) for other in _spellings(small, name)}

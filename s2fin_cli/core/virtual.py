@@ -25,7 +25,7 @@ _VIRTUAL = re.compile(rb"<(VRTDataset|OGRVRTDataSource|GDALTileIndexDataset|VRTP
 _HEAD_BYTES = 4096
 #: Sources of one virtual raster that are opened before it is read; all are looked for.
 MOST_OPENED = 256
-#: GDAL's file systems and schemes of what is no file here.
+#: GDAL's file systems and schemes of files that are not on this machine.
 _REMOTE = re.compile(
     r"(https?|ftp|s3|gs|az|oss|adls|adl|abfs|swift|webhdfs|hdfs|curl|mem|stdin|stdout)(_streaming)?$", re.IGNORECASE
 )
@@ -108,7 +108,7 @@ def check_sources(
     error: type[InputError],
     most_opened: int | None = MOST_OPENED,
 ) -> None:
-    """Refuse a virtual dataset of which a source is missing or cannot be read.
+    """Refuse a virtual dataset with a source that is missing or cannot be read.
 
     Args:
         src_path: the dataset; one that is not virtual passes.
@@ -129,7 +129,7 @@ def check_sources(
     within = "" if lost[0].parent == str(src_path) else f" (by way of {lost[0].parent})"
     raise error(
         f"{src_path} is made of other files{within}, and {shortened([source.path for source in lost])} {what}; "
-        f"{how}, or make the virtual raster anew of the files that there are, e.g. with gdalbuildvrt"
+        f"{how}, or rebuild the virtual raster from the files that exist, e.g. with gdalbuildvrt"
     )
 
 

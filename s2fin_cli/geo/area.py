@@ -1,4 +1,4 @@
-"""Areas of interest: the pixels of a grid whose centres lie in polygons."""
+"""Areas of interest: the pixels of a grid whose centres are in polygons."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Area:
     Attributes:
         grid: the grid.
         geometries: shapely polygons in the grid's CRS.
-        window: the smallest one that holds all pixels whose centres lie in them.
+        window: the smallest one that holds all pixels whose centres are in them.
     """
 
     grid: Grid
@@ -32,11 +32,11 @@ class Area:
     window: Window
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Mask (height, width) over a window of the grid: True where a pixel's centre lies in a geometry."""
+        """Mask (height, width) over a window of the grid: True where a pixel's centre is in a geometry."""
         return self._burn(rasterio.windows.transform(window, self.grid.transform), (window.height, window.width))
 
     def touched(self, size: int) -> NDArray[np.bool_]:
-        """Mask over squares of so many pixels a side, aligned to the grid: True where a geometry touches one."""
+        """Mask over squares of a number of pixels a side, aligned to the grid: True where a geometry touches one."""
         shape = (-(-self.grid.height // size), -(-self.grid.width // size))
         return self._burn(self.grid.transform * Affine.scale(size), shape, all_touched=True)
 

@@ -67,9 +67,9 @@ def _nearest(bounds: BoundingBox, other: Grid) -> BoundingBox:
 
 
 def share_covered(grid: Grid, other: Grid) -> float:
-    """The share of a grid's pixels whose centres lie on another grid, from an even sample of them.
+    """The share of a grid's pixels whose centres are on another grid, from an even sample.
 
-    Both have a CRS. Centres that the other CRS cannot express lie outside.
+    Both have a CRS. Centres that the other CRS cannot express count as outside.
     """
     rows, cols = (np.unique(np.linspace(0, size - 1, min(size, 512)).round()) for size in grid.shape)
     a, b, c, d, e, f = grid.transform[:6]
@@ -86,7 +86,7 @@ def share_covered(grid: Grid, other: Grid) -> float:
 
 
 def _onto(x: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """Coordinates in a grid's CRS, moved by full turns to where they lie between its left and right bounds."""
+    """Coordinates in a grid's CRS, moved by full turns to between its left and right bounds."""
     turn, (left, _, right, _) = grid.full_turn, grid.bounds
     if turn is None:
         return x
@@ -107,7 +107,7 @@ def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> No
     if image.shape != other.shape:
         raise GeoreferencingError(
             f"neither {names[0]} nor {names[1]} has a CRS, and their sizes differ ({image.width} x {image.height} "
-            f"and {other.width} x {other.height} px); give both a CRS, or crop them alike"
+            f"and {other.width} x {other.height} px); give both a CRS, or crop them to the same pixels"
         )
     if image.is_georeferenced and other.is_georeferenced and not image.same_pixels(other):
         raise GeoreferencingError(

@@ -39,7 +39,7 @@ GRID_TOLERANCE_PX = 0.01
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a raster's pixels lie.
+    """Where a raster's pixels are.
 
     Attributes:
         crs: the coordinate reference system, or None where the raster has none.
@@ -71,7 +71,7 @@ class Grid:
         return Window(0, 0, self.width, self.height)
 
     def window_of(self, bounds: Sequence[float]) -> Window | None:
-        """The window of the pixels that bounds (left, bottom, right, top) touch, or None where they lie outside."""
+        """The window of the pixels that bounds (left, bottom, right, top) touch, or None where they are outside."""
         left, bottom, right, top = bounds
         if not np.isfinite([left, bottom, right, top]).all():
             return None
@@ -118,8 +118,8 @@ class Grid:
     def footprint(self) -> dict[str, Any] | None:
         """Its outline as GeoJSON in longitude and latitude (WGS 84), or None where it has no place on the Earth.
 
-        Its sides have more vertices than their ends, as a straight line is none in another CRS; what lies across the
-        180th meridian is cut there.
+        Its sides have more vertices than their ends, as a straight line is not straight in another CRS; an
+        outline across the 180th meridian is cut there.
         """
         if self.crs is None:
             return None
@@ -163,7 +163,7 @@ class Grid:
 
     @cached_property
     def metres(self) -> float:
-        """Side of a square as large as the pixel in the middle, in metres; NaN where that is not known."""
+        """Side of a square as large as the pixel in the middle, in metres; NaN where it is unknown."""
         window = Window(self.width // 2, self.height // 2, 1, 1)
         return math.sqrt(float(self.pixel_areas(window)[0, 0]))
 
@@ -210,7 +210,7 @@ class Grid:
         Returns:
             two float64 arrays, square metres and metres (holes' rings included), on the CRS's ellipsoid. They are
             planar, times the unit, where the projection keeps areas or an engineering CRS knows no ellipsoid; NaN where
-            there is no CRS to tell how large anything is.
+            the size of anything is unknown without a CRS.
         """
         geometries = np.asarray(geometries, dtype=object)
         crs = self._proj_crs
@@ -281,7 +281,7 @@ class Grid:
 
 
 def _in_one_turn(outline: Any, turn: float) -> Any:
-    """An outline between half a turn to the west and to the east, cut where it lies across that."""
+    """An outline between half a turn to the west and to the east, cut where it crosses that."""
     left, bottom, right, top = shapely.bounds(outline)
     if left >= -turn / 2 and right <= turn / 2:
         return outline

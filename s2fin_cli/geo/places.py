@@ -26,7 +26,7 @@ SAMPLE = 32
 
 @dataclass(frozen=True)
 class Places:
-    """Where the columns and rows of a grid lie in space.
+    """Where the columns and rows of a grid are in space.
 
     Attributes:
         transform: from (column, row) to the CRS.
@@ -42,7 +42,7 @@ class Places:
 
     @classmethod
     def of(cls, crs: ProjCRS, base: ProjCRS, transform: Affine) -> Places | None:
-        """Those of a grid in a CRS over a geodetic one; None where PROJ has no way between the two."""
+        """The places of a grid in a CRS over a geodetic one; None where PROJ cannot transform between the two."""
         try:
             to_degrees = Transformer.from_crs(crs, base, always_xy=True)
         except ProjError:

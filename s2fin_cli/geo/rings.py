@@ -34,7 +34,7 @@ class Rings:
 
     @classmethod
     def of(cls, polygons: NDArray[np.object_], to_pixels: Affine) -> Rings:
-        """Those of polygons, or of polygons of several parts, in the CRS."""
+        """The edges of polygons, or of polygons of several parts, in the CRS."""
         parts, polygon = polygons, np.arange(len(polygons))
         if (shapely.get_type_id(polygons) != shapely.GeometryType.POLYGON).any():
             parts, polygon = shapely.get_parts(polygons, return_index=True)
@@ -64,5 +64,5 @@ class Rings:
 
 
 def _sums(numbers: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Sums of values by number, of so many numbers."""
+    """Sums of values by number, for the numbers from 0 to `count` - 1."""
     return np.asarray(np.bincount(numbers, values, count), dtype=np.float64)

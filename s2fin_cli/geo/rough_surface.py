@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoughSurface:
-    """A grid that reaches beyond its projection, or to where that has no bounds: measured place by place.
+    """A grid that reaches beyond its projection, or to where the projection is unbounded: measured place by place.
 
     Attributes:
-        places: where its pixels lie.
+        places: where its pixels are.
         unit: metres of a CRS unit, about.
     """
 
@@ -29,7 +29,7 @@ class RoughSurface:
     unit: float
 
     def pixel_areas(self, window: Window) -> NDArray[np.float64]:
-        """See `Surface`; the area between the diagonals, and 0 where a corner lies outside the projection."""
+        """See `Surface`; the area between the diagonals, and 0 where a corner is outside the projection."""
         cols = np.arange(window.col_off, window.col_off + window.width + 1, dtype=np.float64)
         areas = []
         for row in range(window.row_off, window.row_off + window.height):
@@ -39,7 +39,7 @@ class RoughSurface:
         return np.asarray(np.nan_to_num(np.stack(areas), nan=0.0))
 
     def measure(self, polygons: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """See `Surface`; NaN for a polygon that lies partly outside the projection."""
+        """See `Surface`; NaN for a polygon that is partly outside the projection."""
         a, b, _, d, e, _ = self.places.transform[:6]
         longest = LONGEST * self.places.axes[0] / self.unit
         dense = shapely.segmentize(polygons, min(math.hypot(a, d), math.hypot(b, e), longest))

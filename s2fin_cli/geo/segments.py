@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How far an edge may lie from where it belongs, in pixels.
+#: How far an edge may be from where it belongs, in pixels.
 TOLERANCE_PX = 0.02
 #: Places along an edge at which it is measured; three, as an edge across the equator is right in its middle.
 PLACES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
@@ -139,7 +139,7 @@ def _measured(
 
 
 def _full_turn(transformer: Transformer) -> float | None:
-    """Units of a geographic target CRS after which longitudes begin anew; None for another CRS."""
+    """Units of a geographic target CRS after which longitudes repeat; None for another CRS."""
     target = transformer.target_crs
     if target is None or not target.is_geographic:
         return None

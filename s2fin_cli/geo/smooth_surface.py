@@ -40,8 +40,8 @@ class SmoothSurface:
     """A grid whose fundamental form is held by polynomials.
 
     Attributes:
-        places: where its pixels lie.
-        bounds: first and last column, first and last row of what the polynomials hold on.
+        places: where its pixels are.
+        bounds: first and last column, first and last row of where the polynomials hold.
         forms: coefficients (degrees of columns, degrees of rows) of m, E, F and G, per pixel.
     """
 
@@ -51,7 +51,7 @@ class SmoothSurface:
 
     @classmethod
     def fit(cls, places: Places, bounds: tuple[float, float, float, float]) -> SmoothSurface | None:
-        """One for a grid; None where no polynomial is exact enough."""
+        """The surface of a grid; None where no polynomial is exact enough."""
         middle = [(bounds[0] + bounds[1]) / 2, (bounds[2] + bounds[3]) / 2]
         around = places.points(*(np.array([v, v + (i == 0), v + (i == 1)]) for i, v in enumerate(middle)))
         # a small grid is fitted with its surroundings, as its own differences would be too small to be exact
@@ -155,10 +155,10 @@ class SmoothSurface:
 def _fundamental_forms(
     places: Places, bounds: tuple[float, float, float, float], degree: int
 ) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], ...]] | None:
-    """Coefficients of m, E, F and G over columns and rows, from so many places along each axis.
+    """Coefficients of m, E, F and G over columns and rows, from `degree` places along each axis.
 
     Returns:
-        those places from -1 to 1 with m at them (columns, rows), and the coefficients; None where a place lies outside
+        those places from -1 to 1 with m at them (columns, rows), and the coefficients; None where a place is outside
         the projection.
     """
     u = chebyshev.chebpts1(degree)
@@ -192,7 +192,7 @@ def _slope(coefficients: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 
 def _trimmed(coefficients: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """Coefficients without the last rows and columns of such as are smaller than the least."""
+    """Coefficients without the last rows and columns in which all are smaller than the least."""
     large = np.abs(coefficients) > least
     rows, cols = (np.flatnonzero(large.any(axis=axis)) for axis in (1, 0))
     return coefficients[: rows.max(initial=0) + 1, : cols.max(initial=0) + 1]

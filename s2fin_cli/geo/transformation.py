@@ -43,7 +43,7 @@ class Placed:
 
 
 def check_transformable(other: Placed, image: Placed) -> None:
-    """Refuse two files of which one cannot be brought to the other's CRS.
+    """Refuse two files if one cannot be transformed to the other's CRS.
 
     Raises:
         GeoreferencingError: one has an engineering CRS, another celestial body's, or one that PROJ has no operation

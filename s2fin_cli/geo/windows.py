@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Scattered pixels are read together that lie in one block of so many pixels a side.
+#: Pixels a side of the blocks in which scattered pixels are read together.
 BLOCK_SIZE = 256
 
 
@@ -24,7 +24,7 @@ def iter_tiles(
 
     Args:
         shape: (height, width) of the raster or the part.
-        tile_shape: likewise of a window; those at the right and lower edge are cut to the raster.
+        tile_shape: (height, width) of a window; those at the right and lower edge are cut to the raster.
         offset: row and column where the part begins.
     """
     (height, width), (rows, cols), (top, left) = shape, tile_shape, offset
@@ -34,11 +34,11 @@ def iter_tiles(
 
 
 def spread_windows(shape: tuple[int, int], side: int, *, most: int) -> list[Window]:
-    """Square windows of so many pixels a side, spread evenly over a raster in a grid of rows and columns.
+    """Square windows, spread evenly over a raster in a grid of rows and columns.
 
     Args:
         shape: (height, width) of the raster.
-        side: of a window; those of a smaller raster are cut to it.
+        side: pixels a side of a window; those of a smaller raster are cut to it.
         most: windows at most; a square number.
     """
     starts = []
@@ -87,13 +87,13 @@ def tile_shape_for(
 ) -> tuple[int, int]:
     """The shape (height, width) of tiles for which least has to be decoded and copied.
 
-    A block is decoded as a whole, and again for each tile that it lies in and that comes too late for it to be kept.
+    A block is decoded as a whole, and again for each tile that needs it after it was dropped.
     So a raster in strips is read in wide tiles, and a wide one, no row of whose blocks can be kept, in tall tiles.
 
     Args:
         block_shape: (height, width) of the raster's blocks.
         shape: (height, width) of the raster.
-        size: a tile has at most as many pixels as a square of so many a side, rounded up to units.
+        size: a tile has at most as many pixels as a square of this side, rounded up to units.
         unit: height and width are multiples of it.
         halo: pixels that are read around a tile on each side.
         kept: decoded blocks that are kept.
@@ -136,12 +136,12 @@ def _spans(tile_length: int, length: int, *, halo: int) -> tuple[NDArray[np.int6
 
 
 def _blocks(block_length: int, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number of blocks that each span lies in."""
+    """The number of blocks that each span touches."""
     return (end - 1) // block_length - first // block_length + 1
 
 
 def iter_blocks(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:
-    """Positions of those of (n,) scattered pixels that lie in one block, with the smallest window that holds them."""
+    """Positions of the (n,) scattered pixels in each block, with the smallest window that holds them."""
     numbers = (rows // BLOCK_SIZE) * (1 << 32) + cols // BLOCK_SIZE
     order = np.argsort(numbers, kind="stable")
     for positions in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):

@@ -28,7 +28,7 @@ KERNEL_PX = 2
 def kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
     """GDAL's options for the size of the kernel: pixels of the grid per pixel of the raster, along columns and rows.
 
-    GDAL by itself measures it for each window anew, and values would depend on the window that they are read with.
+    GDAL itself measures it again for each window, so values would depend on the window that they are read with.
     """
     covered, wanted = bounds_on(own_grid, grid), grid.bounds
     x = (max(covered.left, wanted.left) + min(covered.right, wanted.right)) / 2
@@ -36,7 +36,7 @@ def kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
     width, height = grid.res
     places = ([x, x + width, x], [y, y, y + height])
     try:
-        is_one_plane = is_engineering(own_grid.crs) and own_grid.crs == grid.crs  # of which PROJ knows no operation
+        is_one_plane = is_engineering(own_grid.crs) and own_grid.crs == grid.crs  # PROJ has no operation for it
         xs, ys = (np.array(v) for v in (places if is_one_plane else transform(grid.crs, own_grid.crs, *places)))
     except TRANSFORM_ERRORS:
         return {}
@@ -66,7 +66,7 @@ class Wrapping:
 
     @classmethod
     def of(cls, own_grid: Grid, grid: Grid) -> Wrapping:
-        """What a raster on its own grid needs to be warped onto another."""
+        """What is needed to warp a raster on its own grid onto another."""
         turn, scale = own_grid.full_turn, own_grid.transform.a
         if turn is None or own_grid.is_rotated or scale <= 0:
             return cls(grid.transform)

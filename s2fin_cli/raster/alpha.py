@@ -30,10 +30,10 @@ def alpha_roles(src: rasterio.DatasetReader) -> tuple[tuple[int, ...], tuple[int
 
 
 def _holds_data(src: rasterio.DatasetReader, index: int) -> bool:
-    """Whether a band has too many values for a mask, as one has that GDAL takes for alpha because it is the fourth."""
+    """Whether a band has too many values for a mask, like a fourth band of data that GDAL takes for alpha."""
     try:
         parts = [src.read(index, window=w).ravel() for w in spread_windows(src.shape, ALPHA_SIDE, most=ALPHA_WINDOWS)]
-    except RasterioError:  # whoever reads it in earnest says what is wrong
+    except RasterioError:  # reading the values will say what is wrong
         return False
     values = np.concatenate(parts)
     values = values[values > 0]  # NaN is not

@@ -83,7 +83,7 @@ def create_class_map(
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer
-    with as_os_error():  # reading it back also tells whether it is whole
+    with as_os_error():  # reading it back also shows whether it is whole
         _check_classes(dst_path, writer.tally, grid, nodata)
     _write_sidecar(dst_path, classes, writer.tally)
 

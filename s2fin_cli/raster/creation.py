@@ -53,7 +53,7 @@ PROBE_SIZE = 16
 
 
 def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[int] | None = None) -> None:
-    """Refuse creation options that the driver does not have, which GDAL itself merely leaves aside, and lossy ones.
+    """Refuse creation options that the driver does not have, which GDAL itself merely ignores, and lossy ones.
 
     Args:
         fmt: the format.
@@ -76,7 +76,7 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
 
 
 def _check_meaning(fmt: RasterFormat, *, is_exact: bool) -> None:
-    """Refuse options that a driver has, and that would make another raster of it."""
+    """Refuse options that the driver has but that would change the grid or the classes."""
     for name in sorted(_OTHER_GRID & fmt.options.keys()):
         raise UsageError(f"`co` has {name.upper()}, which would change the grid of the rasters; leave it out")
     for name in sorted(_OVERVIEWS & fmt.options.keys()) if is_exact else ():
@@ -85,10 +85,10 @@ def _check_meaning(fmt: RasterFormat, *, is_exact: bool) -> None:
 
 
 def _tried(fmt: RasterFormat, probe: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
-    """What is read of values (bands, height, width) that were written in a format, and what GDAL says of it."""
-    told = _Collected(logging.WARNING)
+    """Values (bands, height, width) read back after they were written in a format, and GDAL's messages."""
+    collected = _Collected(logging.WARNING)
     log = logging.getLogger("rasterio")
-    log.addHandler(told)
+    log.addHandler(collected)
     count, height, width = probe.shape
     profile = {"driver": PLAIN_DRIVER, "width": width, "height": height, "count": count, "dtype": probe.dtype.name}
     found = probe
@@ -105,10 +105,10 @@ def _tried(fmt: RasterFormat, probe: NDArray[Any]) -> tuple[NDArray[Any], list[s
                 with MemoryFile(ext=".tif") as tried:
                     tried.open(**{**profile, **side, **fmt.options}).close()
     except (*GDAL_ERRORS, ValueError) as error:
-        told.messages.append(str(error))
+        collected.messages.append(str(error))
     finally:
-        log.removeHandler(told)
-    return found, told.messages
+        log.removeHandler(collected)
+    return found, collected.messages
 
 
 def check_raster_path(dst_path: Path) -> None:

@@ -44,7 +44,7 @@ class RasterInfo:
 
     Attributes:
         src_path: as given, GDAL's virtual paths included.
-        grid: where its pixels lie.
+        grid: where its pixels are.
         indexes: 1-based numbers of the data bands; alpha bands that are masks are left out.
         alpha_indexes: 1-based numbers of the alpha bands that are masks: they say where the others have data.
         alpha_data_indexes: 1-based numbers of the data bands that are marked as alpha and hold too many values for a
@@ -53,8 +53,8 @@ class RasterInfo:
         nodata: declared nodata value of the first data band, or None.
         scales, offsets: of the data bands: a value is what is stored times the scale, plus the offset.
         band_names: descriptions of the data bands, empty where there is none.
-        wavelengths: centre wavelengths in nanometres of the data bands, None of those of which none is known; None
-            where there is none at all.
+        wavelengths: centre wavelengths in nanometres of the data bands, None for a band whose wavelength is
+            unknown; None where all are unknown.
         bad_indexes: 1-based numbers of the data bands that the file declares bad.
         driver: GDAL's short name of the format.
         block_shape: (height, width) of what it is read by.
@@ -63,7 +63,7 @@ class RasterInfo:
         acquired: when it was taken, where the file says so.
         colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
         units: of the values of the data bands, as the file names them; empty where it does not.
-        doubts: what of it may not be meant, a sentence each.
+        doubts: what may be a mistake in it, a sentence each.
         has_mask: whether a mask or an alpha band says where it has data.
         is_lossy: whether it is compressed in a way that changes values.
     """

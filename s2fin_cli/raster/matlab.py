@@ -49,7 +49,7 @@ def read_arrays(src_path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
 
 
 def _of_version_5(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    from scipy.io import loadmat  # noqa: PLC0415  takes long, and is for this alone
+    from scipy.io import loadmat  # noqa: PLC0415  slow to import, and needed here only
 
     for name, value in loadmat(path, struct_as_record=False, squeeze_me=False).items():
         if not name.startswith("__"):

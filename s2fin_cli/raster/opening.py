@@ -51,7 +51,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment())
-        # NOTE: a raster without georeferencing is judged by whoever asked for it; the warning would come twice.
+        # NOTE: a raster without georeferencing is judged by the caller; the warning would come twice.
         stack.enter_context(without_georeferencing_warning())
         name = gdal_name(src_path, error=RasterError)
         try:
@@ -69,7 +69,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
 
 @contextlib.contextmanager
 def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
-    """Call a raster in errors by the path that was given, and not by that which a link leads to."""
+    """Name a raster in errors by the path that was given, not by the target of a link."""
     try:
         yield
     except (RasterError, GeoreferencingError) as error:
@@ -99,7 +99,7 @@ def _check_once(src_path: str, changed: int) -> None:
 
 
 def _why_not(src_path: str, *, whole: bool = False) -> str | None:
-    """Why GDAL cannot open a source, or read it to its last pixel where that is asked for; None where it can."""
+    """Why GDAL cannot open a source, or read it to its last pixel, if `whole`; None where it can."""
     try:
         with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
             if whole:  # as a copy that was cut off cannot be

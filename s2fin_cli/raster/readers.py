@@ -62,10 +62,10 @@ class DirectReader:
 
     @cached_property
     def _has_mask(self) -> bool:
-        """Whether GDAL's masks tell what neither NaNs, nodata values compared here nor an alpha band say themselves."""
+        """Whether GDAL's masks are needed, beside NaN, nodata values compared here and alpha bands."""
         for flags, nodata, dtype in self._bands:
-            is_told = nodata is not None and (np.isnan(nodata) or is_compared(nodata, dtype, flags))
-            known = {MaskFlags.all_valid, MaskFlags.nodata} if is_told else {MaskFlags.all_valid}
+            is_known = nodata is not None and (np.isnan(nodata) or is_compared(nodata, dtype, flags))
+            known = {MaskFlags.all_valid, MaskFlags.nodata} if is_known else {MaskFlags.all_valid}
             if MaskFlags.alpha not in flags and set(flags) - known:
                 return True
         return False

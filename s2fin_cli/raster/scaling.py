@@ -26,7 +26,7 @@ class Scaling:
 
     @classmethod
     def of(cls, scales: Sequence[float], offsets: Sequence[float]) -> Scaling:
-        """Those of bands, of which there may be none."""
+        """The scaling of bands; there may be none."""
         return cls(np.array(scales, dtype=np.float64), np.array(offsets, dtype=np.float64))
 
     @property

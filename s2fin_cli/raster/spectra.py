@@ -1,4 +1,4 @@
-"""What headers say of a band's place in the spectrum, and which bands are of no use."""
+"""Wavelengths of bands in headers, and bands that are of no use."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
 
 
 class _Header:
-    """What the header of a raster says of its bands' wavelengths, source by source.
+    """The wavelengths of bands in the header of a raster, source by source.
 
-    A source raises KeyError, IndexError or StopIteration for a band that it does not know, and ValueError for one of
-    which it says nonsense.
+    A source raises KeyError, IndexError or StopIteration for a band that it does not know, and ValueError for one whose
+    entry is nonsense.
     """
 
     def __init__(self, src: rasterio.DatasetReader) -> None:
@@ -206,7 +206,7 @@ def _usual(high: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _running_median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Median of so many values around each, those there are; NaN where there are none."""
+    """Median of the `width` values around each, without NaN; NaN where there are none."""
     padded = np.pad(values, width // 2, constant_values=np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nothing but NaN gives NaN

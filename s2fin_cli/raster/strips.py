@@ -32,7 +32,7 @@ def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -
     Args:
         map_path: the class map.
         confidence_path: its confidence.
-        mmu: smaller areas than of so many pixels are given to their largest neighbour, see `sieved`; above 1 the map is
+        mmu: areas of fewer pixels are given to their largest neighbour, see `sieved`; above 1 the map is
             held in memory.
     """
     with contextlib.ExitStack() as opened:

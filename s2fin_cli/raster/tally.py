@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class ClassTally:
-    """How much of a map each class has.
+    """Pixels and area of each class of a map.
 
     Attributes:
         pixels: float64, number of pixels by class id.
-        areas: float64, square metres by class id; NaN where there is no CRS to tell.
+        areas: float64, square metres by class id; NaN without a CRS.
     """
 
     def __init__(self, grid: Grid, *, size: int) -> None:
@@ -47,7 +47,7 @@ def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dic
 
     Args:
         map_path: the map, of any integers.
-        grid: where it lies.
+        grid: its grid.
 
     Raises:
         LabelError: it holds numbers that no class has.

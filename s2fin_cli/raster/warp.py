@@ -46,9 +46,9 @@ def open_on_grid(
     alpha_indexes: tuple[int, ...] | None = None,
     nodata: float | None = None,
 ) -> Iterator[WindowReader]:
-    """Open bands of a raster, as they are stored, as if they lay on another grid.
+    """Open bands of a raster, as they are stored, as if they were on another grid.
 
-    A raster that already lies there is read as it is; any other is warped window by window, its validity with it.
+    A raster on that grid already is read as it is; any other is warped window by window, with its validity.
 
     Args:
         src_path: the raster.
@@ -107,7 +107,7 @@ def _warp_sources(
     warped, a single band with a mask as two.
     """
     groups: dict[float | None, dict[int, int]] = {}
-    nodatavals, dtypes, roles = src.nodatavals, src.dtypes, src.colorinterp  # each of which looks at all bands
+    nodatavals, dtypes, roles = src.nodatavals, src.dtypes, src.colorinterp  # each looks at all bands
     for position, index in enumerate(indexes):
         nodata = nodata_of_warp(nodatavals[index - 1], dtypes[index - 1], extra)
         groups.setdefault(nodata, {})[position] = index

@@ -67,7 +67,7 @@ class RasterWriter:
 
 
 class ScaledWriter(RasterWriter):
-    """An open raster of values that are stored as whole numbers of a scale, as GDAL is told."""
+    """An open raster of values that are stored as whole numbers of a declared scale."""
 
     def write(self, values: NDArray[Any], window: Window) -> None:
         """Write values (bands, height, width), NaN where there is none, into a window."""
@@ -182,7 +182,7 @@ def _add_overviews(path: Path, resampling: Resampling) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Read a written raster back: GDAL does not tell when its last blocks meet a full disk."""
+    """Read a written raster back: GDAL does not report that its last blocks met a full disk."""
     with open_raster(path) as src:
         for window in iter_tiles(src.shape, (8 * BLOCK_SIZE, 8 * BLOCK_SIZE)):
             src.read(window=window)

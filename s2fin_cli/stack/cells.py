@@ -1,6 +1,6 @@
 """Samples: cells of a stack around pixels of interest.
 
-Labelled pixels lie side by side in polygons, and pixels to learn from without a label lie anywhere. Both are kept as
+Labelled pixels are side by side in polygons, and pixels to learn from without a label are anywhere. Both are kept as
 cells, squares aligned to the raster with a margin for the windows around their pixels: what neighbours share is read,
 kept and computed once.
 """
@@ -37,8 +37,8 @@ class Cells:
     Attributes:
         image: float32 (cells, bands, side, side) of the passive image, side = `CELL_SIZE` + 2 margin; NaN where there
             is no data, mirrored within the margin beyond the raster's edge.
-        aux: likewise of the second image, or None.
-        index: int64 (n,), the cell that each pixel lies in.
+        aux: the same of the second image, or None.
+        index: int64 (n,), the cell that each pixel is in.
         rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
     """
 
@@ -57,7 +57,7 @@ class Cells:
 
 
 def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell, for each of (n,) pixels, whether it is of interest and every band of every modality has data there."""
+    """Mask over (n,) pixels: True where a pixel is of interest and every band of every modality has data."""
     result = np.empty(len(rows), dtype=bool)
     with stack.open() as opened:
         for positions, window in iter_blocks(rows, cols):
@@ -67,7 +67,7 @@ def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) ->
 
 
 class ValidPixels:
-    """Says of pixels of ascending rows whether they have data, as `have_data` does; each block is read once.
+    """Finds whether pixels of ascending rows have data, as `have_data` does; each block is read once.
 
     Args:
         opened: the open stack.
@@ -91,7 +91,7 @@ class ValidPixels:
         return result
 
     def _read(self, number: int, cols: NDArray[np.int64]) -> None:
-        """Read those blocks of a row of blocks that columns lie in, where they are not read yet."""
+        """Read the blocks of a row of blocks that hold columns, if they are not read yet."""
         if number != self._number:
             self._number, self._is_read[:] = number, False
         height, width = self._opened.grid.shape
@@ -105,7 +105,7 @@ class ValidPixels:
 
 
 def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
-    """Read the cells that pixels lie in.
+    """Read the cells that pixels are in.
 
     Args:
         stack: the stack.
@@ -150,7 +150,7 @@ def iter_cells(
 
 
 def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:
-    """How many cells (n,) pixels lie in."""
+    """How many cells (n,) pixels are in."""
     return len(np.unique(_cell_numbers(rows, cols)))
 
 
@@ -159,7 +159,7 @@ def _cell_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[n
 
 
 def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
-    """Read the cells whose upper left pixels span a window; no data where a cell lies beyond the raster's edge."""
+    """Read the cells whose upper left pixels span a window; no data where a cell is beyond the raster's edge."""
     height, width = (
         min(start + size - 1 + CELL_SIZE, limit) - start
         for start, size, limit in (
@@ -176,7 +176,7 @@ def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
 def scatter_pixels(
     shape: tuple[int, int], *, cells: int, pixels: int, generator: np.random.Generator, area: Area | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of pixels that lie at random in cells that lie at random in a raster.
+    """Rows and columns of random pixels in random cells of a raster.
 
     Args:
         shape: (height, width) of the raster.
@@ -199,7 +199,7 @@ def scatter_pixels(
 def whole_cells(
     rows: NDArray[np.int64], cols: NDArray[np.int64], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of all pixels of a raster (height, width) in the cells that (n,) pixels lie in."""
+    """Rows and columns of all pixels of a raster (height, width) in the cells that (n,) pixels are in."""
     unique = np.unique(_cell_numbers(rows, cols))
     inner = np.arange(CELL_SIZE**2)
     all_rows = ((unique // (1 << 32) * CELL_SIZE)[:, None] + inner // CELL_SIZE).ravel()
@@ -209,6 +209,6 @@ def whole_cells(
 
 
 def thin_out(rows: NDArray[np.int64], cols: NDArray[np.int64], *, cells: int) -> NDArray[np.bool_]:
-    """Mask over (n,) pixels of those in at most so many of their cells, evenly spread over the raster."""
+    """Mask over (n,) pixels of those in at most `cells` of their cells, evenly spread over the raster."""
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
     return np.asarray(index % -(-len(unique) // cells) == 0)

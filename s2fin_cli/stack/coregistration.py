@@ -1,4 +1,4 @@
-"""How far a second image lies off the passive one, from the images themselves.
+"""The offset of a second image from the passive one, measured on the images themselves.
 
 Georeferencing may be off by a pixel or so. In many windows all over the scene, the displacement between the edges of
 both images is found by their correlation in the frequency domain, to fractions of a pixel (Guizar-Sicairos, Thurman and
@@ -32,33 +32,33 @@ logger = logging.getLogger(__name__)
 
 #: Pixels a side of a window, at most and at least, and how many there are about.
 LARGEST, SMALLEST, WINDOWS = 64, 16, 64
-#: Farther than this many pixels two images are taken not to lie apart.
+#: Larger offsets, in pixels, are not believed.
 FARTHEST = 4.0
-#: Windows agree whose displacements lie within so many pixels of the winner's.
+#: Windows agree if their displacements are within this many pixels of the winner's.
 AGREEMENT = 0.5
 #: No shift is applied if a smaller share of the windows agrees, or fewer of them.
 LEAST_CONFIDENCE, LEAST_WINDOWS = 0.4, 5
 #: Steps of a pixel, and how often the second image is moved and looked at again.
 UPSAMPLING, ROUNDS = 50, 3
-#: Edges that run one way tell nothing of a displacement along them: windows are left out that have less than this ratio
+#: Edges that run one way give no displacement along them, so windows are skipped that have less than this ratio
 #: of the gradients' variance in the direction where it is smallest to where it is largest.
 LEAST_ISOTROPY = 0.2
 #: Bands of an image whose edges are looked at, at most.
 BANDS = 12
-#: Share of a window without data above which it is left out.
+#: Share of a window without data above which it is skipped.
 MOST_MISSING = 0.2
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """How far a second image lies off the passive one.
+    """The offset of a second image from the passive one.
 
     Attributes:
-        cols, rows: pixels of the passive image's grid; positive where what the second image shows lies right of and
-            below what the passive one does.
+        cols, rows: pixels of the passive image's grid; positive where the second image shows things to the right of
+            and below where the passive one does.
         vectors: float64 (windows, 4): row and column of each window's middle, and its displacement in columns and rows.
         agrees: bool (windows,), whether a window agrees with the result.
-        before, after: mean correlation of both images' edges as they lie, and with the second image moved.
+        before, after: mean correlation of both images' edges as they are, and with the second image moved.
     """
 
     cols: float
@@ -84,7 +84,7 @@ class Displacement:
 
     @property
     def fits(self) -> bool:
-        """Whether the windows agree that the second image lies where it should."""
+        """Whether the windows agree that the second image is where it should be."""
         return self._is_agreed and self.after < self.before
 
     @property
@@ -97,9 +97,9 @@ class Displacement:
             return f"its edges fit best as they are, with a correlation of {self.before:.2f} and not {self.after:.2f}"
         shifts = self.vectors[:, 2:]
         far = shifts[np.hypot(*shifts.T) > FARTHEST]
-        alike = int((np.linalg.norm(far - np.median(far, axis=0), axis=1) <= AGREEMENT).sum()) if len(far) else 0
-        if alike >= LEAST_CONFIDENCE * count:
-            return f"{alike} of {count} windows say more than {FARTHEST:g} pixels, which is too far to be sure"
+        same = int((np.linalg.norm(far - np.median(far, axis=0), axis=1) <= AGREEMENT).sum()) if len(far) else 0
+        if same >= LEAST_CONFIDENCE * count:
+            return f"{same} of {count} windows find more than {FARTHEST:g} pixels, which is too far to be sure"
         share = 100 * self.confidence
         return f"no displacement is certain: {share:.0f} % of {count} windows agree on the most likely one"
 
@@ -124,7 +124,7 @@ def _plain(value: float) -> float | None:
 
 
 def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
-    """Find how far each other modality lies off the passive image, and shift those for which that is certain.
+    """Measure the offset of each other modality from the passive image, and shift those for which it is certain.
 
     Returns:
         the stack, and what was found, one entry a modality.
@@ -146,11 +146,11 @@ def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
             replace(layer, shift=(displacement.cols, displacement.rows)) if displacement.is_certain else layer
         )
         found.append(displacement)
-        _tell_of_displacement(layer, displacement)
+        _report_displacement(layer, displacement)
     return replace(stack, aux=tuple(layers)), found
 
 
-def _tell_of_displacement(layer: Layer, found: Displacement) -> None:
+def _report_displacement(layer: Layer, found: Displacement) -> None:
     share, windows = 100 * found.confidence, len(found.agrees)
     if found.is_certain:
         logger.info(
@@ -174,14 +174,14 @@ def check_installed() -> None:
 
 
 def find_displacement(open_moved: Callable[[float, float], AbstractContextManager[OpenStack]]) -> Displacement:
-    """Find how far the second image of a stack lies off the passive one.
+    """Measure the offset of the second image of a stack from the passive one.
 
     A displacement by a fraction of a pixel is found too small, as the images are sampled on one grid, so the second
     image is moved and looked at again.
 
     Args:
-        open_moved: opens the stack, with one modality as its second image that is moved by so many columns and rows
-            against what is found.
+        open_moved: opens the stack, with one modality as its second image that is moved back by a number of columns
+            and rows.
     """
     cols = rows = 0.0
     found: Displacement | None = None
@@ -256,7 +256,7 @@ def _spread(shape: tuple[int, int]) -> Iterator[Window]:
     side = int(np.clip(min(shape) // 3, SMALLEST, LARGEST))
     if min(shape) < side:
         return
-    apart = max(np.sqrt(shape[0] * shape[1] / WINDOWS), side / 2)  # so that there are about so many
+    apart = max(np.sqrt(shape[0] * shape[1] / WINDOWS), side / 2)  # for about `WINDOWS` of them
     rows, cols = (
         np.linspace(0, size - side, int((size - side) / apart) + 1).round().astype(int).tolist() for size in shape
     )

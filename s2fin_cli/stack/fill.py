@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 #: Least share of the border's and of all pixels that have the value.
 BORDER_SHARE, SHARE = 0.05, 0.01
-#: Least share of a band's pixels that hold a void's value, and least number of the other values that it lies far from.
+#: Least share of a band's pixels that hold a void's value, and least number of the other values that it is far from.
 VOID_SHARE, FEWEST_OTHERS = 0.01, 16
-#: Length of the pieces of each border that are looked at, and how many at most; they lie in as many blocks, each of
-#: which has to be decoded as a whole.
+#: Length of the pieces of each border that are looked at, and how many at most; each block that they are in
+#: has to be decoded as a whole.
 PIECE, PIECES = 128, 3
 
 
@@ -206,7 +206,7 @@ def _border(shape: tuple[int, int]) -> Iterator[Window]:
 
 
 def _is_border(window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Mask (height, width) of a window's pixels that lie on the border of a raster of a shape."""
+    """Mask (height, width) of a window's pixels that are on the border of a raster of a shape."""
     rows, cols = (
         np.isin(np.arange(start, start + length), (0, size - 1))
         for start, length, size in zip(
@@ -227,8 +227,8 @@ def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:
     """The value that most of those pixels have whose bands agree, and their share of all."""
     if not len(pixels):
         return 0.0, 0.0
-    alike = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]
-    if not len(alike):
+    uniform = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]
+    if not len(uniform):
         return 0.0, 0.0
-    values, counts = np.unique(alike, return_counts=True)
+    values, counts = np.unique(uniform, return_counts=True)
     return float(values[counts.argmax()]), float(counts.max() / len(pixels))

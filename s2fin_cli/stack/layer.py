@@ -34,11 +34,11 @@ class Layer:
         rasters: its rasters; their data bands are counted through, from 1.
         numbers: of the bands in use, in the order in which they are read.
         is_chosen: whether the user chose them.
-        shift: columns and rows of the passive image's grid by which what it shows lies right of and below what the
-            passive image does; it is read from there.
+        shift: columns and rows of the passive image's grid by which its contents are to the right of and below those
+            of the passive image; it is read from there.
         fill: what all bands in use hold, as stored, where there is no data, besides what the files say; None for no
             such value.
-        nodata: likewise what any single band holds where it has no data.
+        nodata: what any single band holds, as stored, where it has no data; None for no such value.
         as_stored: whether values are read as they are stored, without the scales and offsets that the files declare.
         option: that it was given with, for messages, where it is not named like the modality.
     """
@@ -90,7 +90,7 @@ class Layer:
 
     @property
     def known_wavelengths(self) -> dict[int, float]:
-        """Centre wavelengths in nanometres by number of those bands in use of which they are known."""
+        """Centre wavelengths in nanometres by number, of those bands in use whose wavelengths are known."""
         places = [place for info in self.rasters for place in info.wavelengths or [None] * info.count]
         return {number: place for number in self.numbers if (place := places[number - 1]) is not None}
 
@@ -104,7 +104,7 @@ class Layer:
 
     @property
     def _metres(self) -> NDArray[np.float64]:
-        """Metres of a unit of each data band's values, float64 (bands,); 1 where that is not known."""
+        """Metres of a unit of each data band's values, float64 (bands,); 1 where it is unknown."""
         units = [unit for info in self.rasters for unit in info.units]
         is_height = self.modality in MODALITIES and MODALITIES[self.modality].is_height
         return np.array([METRES.get(unit.lower(), 1.0) if is_height else 1.0 for unit in units])

@@ -71,7 +71,7 @@ def sample_pixels(stack: Stack, sampling: Sampling = THOROUGH) -> NDArray[np.flo
 
 
 def spread_tiles(extent: Window, *, most: int) -> list[Window]:
-    """At most so many tiles of a window, spread evenly over its height and over its width: a grid of them."""
+    """At most `most` tiles of a window, spread evenly over its height and over its width: a grid of them."""
     rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
     chosen_rows = _spread(rows, max(math.isqrt(most), most // cols))
     chosen_cols = _spread(cols, most // len(chosen_rows))
@@ -79,7 +79,7 @@ def spread_tiles(extent: Window, *, most: int) -> list[Window]:
 
 
 def scattered_tiles(extent: Window, *, most: int) -> list[Window]:
-    """At most so many tiles of a window, likewise, but each in a row and in a column of its own as far as possible."""
+    """At most `most` tiles of a window, spread evenly, each in a row and in a column of its own as far as possible."""
     rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
     count = min(most, max(rows, cols))
     places = np.arange(count)
@@ -99,5 +99,5 @@ def _tile(extent: Window, row: int, col: int) -> Window:
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """At most so many of the numbers from 0 to `count` - 1, evenly spread, the first and the last among them."""
+    """At most `most` of the numbers from 0 to `count` - 1, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -124,7 +124,7 @@ class Stack:
             yield OpenStack(self.grid, readers[0], readers[1:], self.area)
 
     def read_scattered(self, windows: Sequence[Window], function: Callable[[Tile], R]) -> list[R]:
-        """Give what a function makes of the tiles of windows that lie far apart, in their order.
+        """Apply a function to the tiles of windows that are far apart, in their order.
 
         Such windows share no blocks, and hold too few each for GDAL to decode them side by side; so several threads
         read them, each its own rasters.
@@ -141,12 +141,12 @@ class Stack:
             return [result for part in pool.map(read_some, stacks, ends, ends[1:]) for result in part]
 
     def kept_blocks(self, cache: int) -> float:
-        """Blocks of the passive image's finest raster, all bands, that so many bytes of cache hold."""
+        """Blocks of the passive image's finest raster, all bands, that a cache of some bytes holds."""
         bands = [(info.count, np.dtype(info.dtype).itemsize) for info in self.image.rasters]
         return cache / (math.prod(self.image.finest.block_shape) * sum(count * size for count, size in bands))
 
     def _cache(self, rows: int, most: int) -> int:
-        """Bytes that GDAL is to keep of what it decodes: the blocks that a row of windows lies in.
+        """Bytes of decoded blocks that GDAL is to keep: the blocks of a row of windows.
 
         Some of them the next row shares. Not more, so that memory does not grow with the raster's height.
         """
@@ -232,12 +232,12 @@ class OpenStack:
 
 
 def _mirrored(values: NDArray[np.float32], padding: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
-    """Values with so many mirrored ones added before and behind each axis; themselves where that is none."""
+    """Values with mirrored ones added before and after each axis; themselves where there are none to add."""
     return np.pad(values, padding, mode="symmetric") if np.any(padding) else values
 
 
 def _clip(window: Window, halo: int, grid: Grid) -> tuple[Window, tuple[tuple[int, int], ...]]:
-    """The part of a window with halo that lies in the grid, and what `np.pad` must add to it."""
+    """The part of a window with halo that is in the grid, and what `np.pad` must add to it."""
     top, left = window.row_off - halo, window.col_off - halo
     bottom, right = window.row_off + window.height + halo, window.col_off + window.width + halo
     row_off, col_off = max(top, 0), max(left, 0)

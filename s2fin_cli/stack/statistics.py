@@ -44,7 +44,7 @@ class BandStatistics:
 def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:
     """Statistics of sampled pixels (n, bands), NaN where there is no data."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # bands without data are told by NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # bands without data become NaN
         low, high = np.nanpercentile(pixels, [2, 98], axis=0)
         mean = np.asarray(np.nanmean(pixels, axis=0, dtype=np.float64))
         std = np.asarray(np.nanstd(pixels, axis=0, dtype=np.float64))

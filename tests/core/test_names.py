@@ -272,7 +272,7 @@ def test_the_targets_sidecars_win_and_the_links_are_named(tmp_path: Path, caplog
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(valid_pixels(link), valid)
         assert np.array_equal(valid_pixels(link), valid)
-    message = f"{link} is a link, and what lies beside its target {path} is read with it; ignored: {other}"
+    message = f"{link} is a link, and files beside its target {path} are read with it; ignored: {other}"
     assert [record.getMessage() for record in caplog.records] == [message]
 
 
