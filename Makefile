@@ -38,7 +38,7 @@ test-minimum:
 	$(PYTHON) -m venv --clear $(MINIMUM)
 	$(MINIMUM)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM) --resolution lowest-direct -e '.[dev]'
-	$(ONE_THREAD) $(MINIMUM)/bin/python $(PYTEST) -m "not slow"
+	$(ONE_THREAD) $(MINIMUM)/bin/python $(PYTEST) -m "not slow" --ignore tests/benchmarks  # whose figures are of one torch
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
