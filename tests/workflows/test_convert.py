@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
-import rasterio
 import scipy.io
 from affine import Affine
 
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.info import read_info
-from s2fin_cli.raster.opening import without_georeferencing_warning
+from tests.files import read_raster
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tests.scenes import Run
 
 CUBE = np.random.default_rng(0).integers(0, 9000, (20, 30, 4)).astype("uint16")
@@ -44,11 +41,6 @@ def write_mat(path: Path, *, version: str, **arrays: Any) -> Path:
     return path
 
 
-def read(path: Path) -> NDArray[Any]:
-    with without_georeferencing_warning(), rasterio.open(path) as src:
-        return np.asarray(src.read())
-
-
 @pytest.mark.parametrize("version", ["5", "7.3"])
 def test_a_cube_becomes_a_geotiff(run: Run, tmp_path: Path, version: str) -> None:
     write_mat(tmp_path / "a.mat", version=version, data=CUBE, wavelength=PLACES[None])
@@ -57,7 +49,7 @@ def test_a_cube_becomes_a_geotiff(run: Run, tmp_path: Path, version: str) -> Non
         "--transform", 2.5, 0, 271_460, 0, -2.5, 3_290_290,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    assert np.array_equal(read(tmp_path / "a.tif"), np.moveaxis(CUBE, 2, 0))
+    assert np.array_equal(read_raster(tmp_path / "a.tif"), np.moveaxis(CUBE, 2, 0))
     info = read_info(tmp_path / "a.tif")
     assert info.dtype == "uint16"
     assert info.wavelengths == tuple(PLACES)
@@ -81,9 +73,9 @@ def test_fields_of_structures_and_several_arrays(run: Run, tmp_path: Path, versi
     for line in ("hsi.Data: 20 x 30 x 4 uint16", "gt: 20 x 30 uint8", "z: 20 x 30 float64"):
         assert f"  {line}\n" in result.stderr
     assert run("convert", "a.mat", "-o", "a.tif", "--variable", "hsi.Data").exit_code == 0
-    assert np.array_equal(read(tmp_path / "a.tif"), np.moveaxis(CUBE, 2, 0))
+    assert np.array_equal(read_raster(tmp_path / "a.tif"), np.moveaxis(CUBE, 2, 0))
     assert run("convert", "a.mat", "-o", "z.tif", "--variable", "z").exit_code == 0
-    assert np.array_equal(read(tmp_path / "z.tif")[0], heights.astype("float32"))
+    assert np.array_equal(read_raster(tmp_path / "z.tif")[0], heights.astype("float32"))
     assert read_info(tmp_path / "a.tif").grid.crs is None
 
 
@@ -92,7 +84,7 @@ def test_cells_have_numbers(run: Run, tmp_path: Path) -> None:
     cells[0, 0], cells[0, 1] = {"z": LABELS}, {"z": LABELS + 1}
     write_mat(tmp_path / "a.mat", version="5", hsi={"Lidar": cells})
     assert run("convert", "a.mat", "-o", "a.tif", "--variable", "hsi.Lidar.2.z").exit_code == 0
-    assert np.array_equal(read(tmp_path / "a.tif")[0], LABELS + 1)
+    assert np.array_equal(read_raster(tmp_path / "a.tif")[0], LABELS + 1)
 
 
 @pytest.mark.parametrize("version", ["5", "7.3"])
@@ -101,7 +93,7 @@ def test_labels_have_names_and_colours(run: Run, tmp_path: Path, version: str) -
     (tmp_path / "t.csv").write_text("id,name,color\n1,roof,#112233\n2,grass,\n3,tree,\n")
     result = run("convert", "gt.mat", "-o", "gt.tif", "--classes", "t.csv")
     assert result.exit_code == 0, result.stderr
-    assert np.array_equal(read(tmp_path / "gt.tif")[0], LABELS)
+    assert np.array_equal(read_raster(tmp_path / "gt.tif")[0], LABELS)
     labels = read_labels(tmp_path / "gt.tif", read_info(tmp_path / "gt.tif").grid)
     assert [(c.id, c.name) for c in labels.classes] == [(1, "roof"), (2, "grass"), (3, "tree")]
     (tmp_path / "short.csv").write_text("id,name\n1,roof\n2,grass\n")
@@ -118,7 +110,7 @@ def test_data_types_that_a_geotiff_does_not_hold(run: Run, tmp_path: Path) -> No
         write_mat(tmp_path / f"{name}.mat", version="5", a=values)
         assert run("convert", f"{name}.mat", "-o", f"{name}.tif").exit_code == 0
         assert read_info(tmp_path / f"{name}.tif").dtype == dtype
-        assert np.array_equal(read(tmp_path / f"{name}.tif")[0], values.astype(dtype))
+        assert np.array_equal(read_raster(tmp_path / f"{name}.tif")[0], values.astype(dtype))
 
 
 def test_what_cannot_be_converted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

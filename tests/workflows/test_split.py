@@ -17,7 +17,6 @@ from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
-from s2fin_cli.raster.opening import without_georeferencing_warning
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.split import run as split
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
@@ -109,8 +108,7 @@ def test_the_parts_are_labels_with_names_and_colours(run: Run, scene: Path) -> N
             assert (src.crs, src.transform, src.shape) == (CRS_CODE, TRANSFORM, SHAPE)
     result = run("evaluate", "--map", "train.tif", "--reference", "train.tif", "--json")
     assert json.loads(result.stdout)["overall_accuracy"] == 1
-    with without_georeferencing_warning(), rasterio.open(scene / "split.png") as src:
-        picture = src.read()
+    picture = read_raster(scene / "split.png")
     panels = picture[:, :, : SHAPE[1]], picture[:, :, -SHAPE[1] :]
     for panel, name in zip(panels, ("train", "test"), strict=True):
         values = read_raster(scene / f"{name}.tif")[0]
