@@ -66,6 +66,16 @@ def _image_options() -> dict[str, Callable[[Command], Command]]:
     }
 
 
+def _device_option() -> Callable[[Command], Command]:
+    return click.option(
+        "--device",
+        type=click.Choice(DEVICES),
+        default=InputOptions.device,
+        show_default=True,
+        help="Device to compute on.",
+    )
+
+
 def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
     return {
         **_image_options(),
@@ -104,13 +114,7 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
             show_default=True,
             help="Whether to measure the offset of the other images from the passive one, and to shift them by it.",
         ),
-        "device": click.option(
-            "--device",
-            type=click.Choice(DEVICES),
-            default=InputOptions.device,
-            show_default=True,
-            help="Device to compute on.",
-        ),
+        "device": _device_option(),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +12,24 @@ import click
 from s2fin_cli.cli.parameters import FilePath
 from s2fin_cli.core.checks import nearest_name
 from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.names import looks_like_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PROJECT = "s2fin.toml"
-#: Parameters that say how a single call is to answer, not what a project is.
+#: Parameters of a single call, which do not describe a project.
 NOT_IN_PROJECT = ("as_json", "quiet", "verbose", "help", "version", "config")
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a project file says of a command.
+    """The defaults of a command from a project file.
 
     Attributes:
         shared: values by parameter name from the keys at the top; paths relative to the file's folder.
-        runs: the same with those of the command's own table besides, once for each such table; one where it has none.
+        runs: the shared values with those of one of the command's own tables, for each such table; one entry where it
+            has none.
     """
 
     shared: dict[str, Any]
@@ -38,8 +39,8 @@ class Defaults:
 def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict[str, Defaults]:
     """Defaults of the commands' options and arguments from a project file.
 
-    Keys at the top hold for every command that has such an option; those in a table named like a command hold for it
-    alone and come first. Of several tables for one command, `[[convert]]`, each is a run of it.
+    Keys at the top apply to every command that has such an option; keys in a table named after a command apply to it
+    alone and override the others. Each of several tables for one command, `[[convert]]`, is a run of it.
 
     Args:
         src_path: the project file.
@@ -49,7 +50,7 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
         the defaults by command.
 
     Raises:
-        UsageError: the file cannot be read, or holds a key that no option has, or a value of the wrong type.
+        UsageError: the file cannot be read, or it holds a key that no option has, or a value of the wrong type.
     """
     try:
         values = tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
@@ -87,7 +88,7 @@ def _tables(value: Any) -> list[dict[str, Any]] | None:
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:
-    """A command's options and arguments by the name that a user knows them by."""
+    """A command's options and arguments by the names that users know."""
     known = [parameter for parameter in command.params if parameter.name not in NOT_IN_PROJECT]
     return {_to_name(max(parameter.opts, key=len).lstrip("-")): parameter for parameter in known}
 
@@ -101,7 +102,7 @@ def _check_keys(values: Mapping[str, Any], known: list[str], *, where: str) -> N
 def _values(
     given: Mapping[str, Any], known: Mapping[str, click.Parameter], *, folder: Path, where: str
 ) -> dict[str, Any]:
-    """Values by parameter name, each of the type that its option takes."""
+    """Values by parameter name, each of the type of its option."""
     values = {}
     for key, value in given.items():
         parameter = known[_to_name(key)]
@@ -116,13 +117,13 @@ def _values(
 
 def _value(value: Any, parameter: click.Parameter, folder: Path, *, where: str) -> Any:
     kinds, requirement = _TYPES.get(type(parameter.type), ((str,), 'a text in quotes, "..."'))
-    # NOTE: to Python true and false are numbers too.
+    # NOTE: to Python, true and false are numbers too.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise UsageError(f"{where} is {value!r}; it must be {requirement}{', or a list' * parameter.multiple}")
     return _resolve(value, parameter, folder)
 
 
-#: What a value in a file must be by the type of its option, texts apart.
+#: The types of values in a file by the type of the option; all others are texts.
 _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
     type(click.BOOL): ((bool,), "true or false"),
     type(click.INT): ((int,), "a whole number"),
@@ -135,9 +136,7 @@ def _to_name(key: str) -> str:
 
 
 def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
-    """A path in a project file is relative to it; GDAL's names of datasets are left alone."""
+    """A path in a project file is relative to it; GDAL's names of datasets stay as they are."""
     if not isinstance(parameter.type, FilePath):
         return value
-    # NOTE: a single letter before the colon is a drive of Windows.
-    is_dataset_name = re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:", value, re.IGNORECASE | re.ASCII)
-    return value if is_dataset_name and not (folder / value).exists() else str(folder / value)
+    return value if looks_like_dataset_name(value) and not (folder / value).exists() else str(folder / value)

@@ -44,9 +44,13 @@ def is_dataset_name(src_path: StrPath) -> bool:
     Such a name must never become a `pathlib.Path`, which folds its slashes. A file that is there is a plain path, even
     if its name has a colon.
     """
+    return looks_like_dataset_name(str(src_path)) and not os.path.lexists(src_path)
+
+
+def looks_like_dataset_name(text: str) -> bool:
+    """Whether a text has the form of one of GDAL's own names, whatever files there are."""
     # NOTE: a single letter before the colon is a drive of Windows.
-    found = re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:|\s*<VRTDataset", str(src_path), re.IGNORECASE | re.ASCII)
-    return found is not None and not os.path.lexists(src_path)
+    return re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:|\s*<VRTDataset", text, re.IGNORECASE | re.ASCII) is not None
 
 
 def plain_name(path: StrPath, *, error: type[Exception] = OutputError) -> str:

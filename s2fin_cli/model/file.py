@@ -17,11 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.core.errors import ModelFileError
+from s2fin_cli.core.errors import ModelFileError, RasterError
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.model.model_item import model_item
+from s2fin_cli.vector.sources import raster_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,12 +136,21 @@ def _read_metadata(src_path: str | os.PathLike[str]) -> str:
         with safe_open(src_path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{src_path} is not a model file or is damaged ({error}); train again, or copy it again"
-        ) from error
+        raise ModelFileError(_why_unreadable(src_path, error)) from error
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{src_path} holds safetensors weights, but not of an s2fin model; train one with s2fin")
     return str(metadata[METADATA_KEY])
+
+
+def _why_unreadable(src_path: str | os.PathLike[str], error: Exception) -> str:
+    """A message that says what a file is that is not a model file."""
+    try:
+        driver = raster_driver(os.fspath(src_path))
+    except RasterError:  # of several rasters
+        driver = "of several layers"
+    if driver is not None:
+        return f"{src_path} is not a model file but a raster ({driver}); give the model file that s2fin train wrote"
+    return f"{src_path} is not a model file or is damaged ({error}); train again, or copy it again"
 
 
 def _check_format(values: Mapping[str, Any], src_path: str | os.PathLike[str]) -> None:

@@ -251,6 +251,8 @@ def test_the_environment_names_the_model(run: Run, scene: Scene, model: Path, mo
     assert "named by $S2FIN_MODEL" in result.stderr
     Path("model.s2fin").write_bytes(b"damaged")
     assert "model.s2fin is not a model file" in failed(run("classify", *scene.arguments, "-o", "other.tif"))
+    text = failed(run("classify", *scene.arguments, "-o", "other.tif", "-m", scene.lidar))
+    assert "is not a model file but a raster (GTiff); give the model file that s2fin train wrote" in text
     succeeded(run("classify", *scene.arguments, "-o", "other.tif", "-m", model, "--no-vector"))
 
 
