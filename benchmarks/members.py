@@ -13,36 +13,38 @@ import logging
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
-from unittest import mock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
-import s2fin_cli
-from accuracy import _write_labels
 from protocols import draw
-from s2fin_cli.labels.splits import units_of
-from s2fin_cli.teaching.ensemble import Calibration, Ensemble, Trust, choose_members, cross_validate, teach
+from s2fin_cli.teaching.calibration import Calibration
+from s2fin_cli.teaching.ensemble import ask_members
 from s2fin_cli.teaching.features import features_at
-from s2fin_cli.workflows import train as pipeline
+from s2fin_cli.teaching.members import choose_members
+from s2fin_cli.teaching.recipe import EnsembleRecipe
+from s2fin_cli.teaching.validation import Trust, cross_validate
+from s2fin_cli.training.learning import labels_of
+from s2fin_cli.training.targets import make_lesson
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import prepare
 from scenes import SCENES, load, read_scene
+from subject import write_labels
 from summary import table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.teaching.ensemble import Member
     from s2fin_cli.teaching.features import Features
+    from s2fin_cli.teaching.members import Member
+    from s2fin_cli.teaching.teacher import Lesson
 
 #: Leaves probabilities as they are.
-AS_SAID = Calibration((1.0, 2.0), (1.0, 1.0))
+UNCHANGED = Calibration((1.0, 2.0), (1.0, 1.0))
 ALL = "all"
-
-
-class _FoundError(Exception):
-    """What training knows before it asks its teacher."""
+RECIPE = EnsembleRecipe()
 
 
 def accuracies(name: str, count: int, seed: int) -> dict[str, float]:
@@ -50,44 +52,34 @@ def accuracies(name: str, count: int, seed: int) -> dict[str, float]:
     logging.getLogger("s2fin_cli").setLevel(logging.ERROR)
     loaded = load(read_scene(Path(name)) if Path(name).is_dir() else {scene.name: scene for scene in SCENES}[name])
     case = draw(loaded, "blocks", count, seed)
-
-    def found(*arguments: Any, **_: Any) -> NoReturn:
-        raise _FoundError(*arguments)
-
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(pipeline, "_teach", found):
+    with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder, "labels.tif")
-        class_ids = _write_labels(labels, loaded, case.train)
-        try:
-            s2fin_cli.train(**loaded.paths, labels=str(labels), output=str(Path(folder, "model.s2fin")), seed=seed)
-        except _FoundError as known:
-            network, scene, learnt, options = known.args
-    features, asked = (features_at(network, scene.stack, pixels.rows, pixels.cols) for pixels in (learnt, case.test))
-    targets = np.searchsorted([c.id for c in learnt.classes], learnt.class_ids).astype(np.int64)
-    units = units_of(learnt, options.split, pipeline._reach(options.patch_size))
-    ensemble = Ensemble(choose_members(features, dense=False), len(learnt.classes), seed)
-    weights = cross_validate(ensemble, features, targets, units).weights
-    said = np.stack([_said(member, ensemble, features, targets, asked) for member in ensemble.members])
+        class_ids = write_labels(labels, loaded, case.train)
+        job = prepare(TrainOptions.from_kwargs({**loaded.paths, "labels": str(labels), "seed": seed}))
+    learnt, _ = labels_of(job, job.split)
+    lesson = make_lesson(job, learnt, np.arange(len(learnt)), dense=False)
+    asked = features_at(job.scene.standardizer, job.scene.stack, case.test.rows, case.test.cols)
+    members = choose_members(lesson.features, dense=False)
+    weights = cross_validate(members, lesson, RECIPE).weights
+    answers = np.stack([_answers(member, lesson, asked) for member in members])
     ids = class_ids[[c.id - 1 for c in learnt.classes]]
 
     def accuracy(used: NDArray[np.float64]) -> float:
-        probs = np.einsum("m,mnc->nc", used, said)
+        probs = np.einsum("m,mnc->nc", used, answers)
         return 100 * float((ids[probs.argmax(axis=1)] == case.test.class_ids).mean())
 
     result = {ALL: accuracy(weights)}
     alone = np.eye(len(weights))
-    for member, one in zip(ensemble.members, alone, strict=True):
+    for member, one in zip(members, alone, strict=True):
         result[f"-{member.name}"] = accuracy(weights * (1 - one))
         result[member.name] = accuracy(one)
     return result
 
 
-def _said(
-    member: Member, ensemble: Ensemble, features: Features, targets: NDArray[np.int64], asked: Features
-) -> NDArray[np.float32]:
+def _answers(member: Member, lesson: Lesson, asked: Features) -> NDArray[np.float32]:
     """Votes and probabilities (n, classes) of one member."""
-    trust = Trust(np.ones(1), AS_SAID, np.empty((0, ensemble.num_classes)))
-    alone = Ensemble((member,), ensemble.num_classes, ensemble.seed)
-    return teach(alone, features, targets, asked, trust=trust).probs
+    trust = Trust(np.ones(1), UNCHANGED, np.empty((0, lesson.num_classes)))
+    return ask_members((member,), lesson, asked, trust=trust, recipe=RECIPE).probs
 
 
 def _in_one_thread(name: str, count: int, seed: int) -> dict[str, float]:

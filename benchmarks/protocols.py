@@ -46,23 +46,24 @@ class Case:
     test: LabelledPixels
 
 
-def draw(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
+def draw(loaded: LoadedScene, protocol: str, count: int, seed: int, *, most_tested: int = MOST_TESTED) -> Case:
     """Draw pixels of a scene.
 
     Args:
         loaded: the scene.
         protocol: "blocks": training pixels from half of the blocks of 25 x 25 pixels, test pixels from the other half,
             at least 12 pixels from every block of the first; "random": single pixels anywhere; "fixed": the published
-            split. Of more test pixels than `MOST_TESTED`, so many are chosen at random.
+            split.
         count: training pixels of each class, at most half of what the class has; unused for the published split.
-        seed: of the draw.
+        seed: of the random draw.
+        most_tested: test pixels of a known scene; of more, about this many are chosen at random.
     """
     if protocol == "fixed":
         if loaded.fixed is None:
             raise ValueError(f"{loaded.scene.name} has no published split")
         return Case(*loaded.fixed)
     case = _drawn(loaded, protocol, count, seed)
-    return replace(case, test=_thinned(case.test, seed)) if loaded.scene.root == DATA else case
+    return replace(case, test=_thinned(case.test, seed, most_tested)) if loaded.scene.root == DATA else case
 
 
 def _drawn(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
@@ -78,14 +79,14 @@ def _drawn(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
     return Case(labels.select(train), labels.select(testable & np.isin(ids, ids[train])))
 
 
-def _thinned(test: LabelledPixels, seed: int) -> LabelledPixels:
-    """So many test pixels as are tested at most, at random."""
-    if len(test) <= MOST_TESTED:
+def _thinned(test: LabelledPixels, seed: int, most: int) -> LabelledPixels:
+    """At most about this many test pixels, at random."""
+    if len(test) <= most:
         return test
     generator, kept = np.random.default_rng(seed), []
     for class_id in np.unique(test.class_ids):
         own = np.flatnonzero(test.class_ids == class_id)
-        kept.append(generator.choice(own, max(1, len(own) * MOST_TESTED // len(test)), replace=False))
+        kept.append(generator.choice(own, max(1, len(own) * most // len(test)), replace=False))
     return test.select(np.sort(np.concatenate(kept)))
 
 

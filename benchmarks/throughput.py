@@ -19,30 +19,33 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 from rich.console import Console
 
-import s2fin_cli
 from commands import classify_cost, classify_costs, otb_costs, s2fin_cost, shape_name
 from engine_rates import compare, rates_by_bands
 from s2fin_cli.core.device import keep_freed_memory, pick_device
-from s2fin_cli.teaching import ensemble as teacher
-from s2fin_cli.workflows import train as learn_pipeline
+from s2fin_cli.teaching.recipe import EnsembleRecipe
+from s2fin_cli.training.recipe import Recipe, Sampling
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import run
 from stages import stages_of
 from synthetic import SyntheticScene, write_scene
 from throughput_tables import tables
+
+#: A small teacher, and few pixels to label.
+SMALL = Recipe(
+    ensemble=EnsembleRecipe(trees=8, trees_to_validate=4, rounds=4, fewest_rounds=4),
+    sampling=Sampling(scene_cells=16, scene_pixels=500),
+)
 
 
 def train(scene: SyntheticScene, folder: Path) -> Path:
     """A trained model for a scene; of one epoch and a small teacher, as speed does not depend on how good it is."""
     model = folder / "model.s2fin"
-    with (
-        mock.patch.multiple(teacher, TREES=8, TREES_TO_VALIDATE=4, ROUNDS=4, FEWEST_ROUNDS=4),
-        mock.patch.multiple(learn_pipeline, SCENE_CELLS=16, SCENE_PIXELS=500),
-    ):
-        s2fin_cli.train(**scene.images, labels=scene.labels, output=model, epochs=1, validation=0, labels_per_class=5)
+    given = {**scene.images, "labels": scene.labels, "output": model}
+    run(TrainOptions.from_kwargs({**given, "epochs": 1, "validation": 0, "labels_per_class": 5}), recipe=SMALL)
     return model
 
 

@@ -385,6 +385,7 @@ def train(
     refit: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> TrainResult:
     """Train a model on images and labels and write it.
 
@@ -429,6 +430,7 @@ def train(
         refit: whether to train the final model on all labels after validation.
         seed: seed of every random choice.
         progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:
         where the model is, and how accurate it is on the pixels held out.

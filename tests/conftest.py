@@ -18,10 +18,9 @@ from hypothesis import HealthCheck, settings
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.cli.main import cli
 from s2fin_cli.model.file import read_model, write_model
-from s2fin_cli.teaching import ensemble as teacher
-from s2fin_cli.training import loop as training
 from s2fin_cli.workflows.train import TrainResult
-from s2fin_cli.workflows.train import train as run_train
+from s2fin_cli.workflows.train import run as run_train
+from tests.recipes import QUICK, SMALL
 from tests.scenes import Run, Scene, tiny_options, write_scene
 
 if TYPE_CHECKING:
@@ -63,26 +62,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def few_trees() -> Iterator[None]:
-    """Small forests and few rounds of boosting: whole ones take seconds, and the classes here are easy to tell apart.
-
-    This is for the whole session, as its one model needs it, and no test of another folder trains in this process.
-    """
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(teacher, "TREES", 8)
-        monkeypatch.setattr(teacher, "TREES_TO_VALIDATE", 4)
-        monkeypatch.setattr(teacher, "ROUNDS", 8)
-        yield
-
-
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return write_scene(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture(scope="session")
-def trained(scene: Scene, few_trees: None, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+def trained(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The one model of the session: seed 0, four epochs, patches of 5 x 5 pixels.
 
     Processes that test side by side share it: the first that needs it trains it.
@@ -93,7 +79,8 @@ def trained(scene: Scene, few_trees: None, tmp_path_factory: pytest.TempPathFact
     with FileLock(folder / "trained.lock"):
         if not kept.exists():
             torch.set_num_threads(1)
-            kept.write_bytes(pickle.dumps(run_train(tiny_options(scene, folder / "tiny.s2fin"))))
+            options = tiny_options(scene, folder / "tiny.s2fin")
+            kept.write_bytes(pickle.dumps(run_train(options, recipe=SMALL)))
     result: TrainResult = pickle.loads(kept.read_bytes())  # noqa: S301  written just before
     return result
 
@@ -116,11 +103,11 @@ def wide_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(in_folder: Path) -> Run:
-    """Run the command line in this process, in an empty folder, without a project file or a model."""
+    """Run the command line in this process, in an empty folder, without project file or model; training is quick."""
     assert not list(in_folder.iterdir())
 
     def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="s2fin")
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="s2fin", obj=QUICK)
 
     return invoke
 
@@ -138,11 +125,3 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("S2FIN_MODEL", raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps an epoch, and ten for AFCM alone, for tests that need a model and not a good one."""
-    monkeypatch.setattr(training, "CONTEXT_STEPS", 10)
-    monkeypatch.setattr(training, "MIN_STEPS", 3)
-    monkeypatch.setattr(training, "MAX_STEPS", 3)

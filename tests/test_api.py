@@ -45,7 +45,7 @@ def test_workflows_have_what_the_functions_need(name: str) -> None:
     command = COMMANDS[name]
     module = import_module(f"s2fin_cli.workflows.{name}")
     assert hasattr(module, command.result)
-    parameters = inspect.signature(getattr(module, command.entry)).parameters
+    parameters = inspect.signature(module.run).parameters
     assert {hook.name for hook in command.hooks} <= set(parameters)
 
 

@@ -26,7 +26,7 @@ ORDER = (
 #: Modules beside the packages, and what they may import.
 LOOSE = {"__init__": set(ORDER[:-1]), "__main__": {"cli"}}
 #: Modules that import from a later package, to be mended.
-MENDED_LATER = {"teaching/propagation.py": {"training"}}
+MENDED_LATER: dict[str, set[str]] = {}
 CLICK_USERS = {"cli"}
 #: Modules that may call `rasterio.open`, and in which modes.
 RASTER_OPENERS = {"raster/opening.py": {"r"}, "raster/write.py": {"w", "r+"}, "raster/picture.py": {"w"}}

@@ -18,23 +18,7 @@ OURS = {"s2fin_cli", "s2fin", "tests", "benchmarks", *(path.stem for path in ROO
 BUILTIN = {"setattr", "delattr"}
 REPLACING = {*BUILTIN, "setitem", "delitem", "patch", "object", "multiple", "dict"}
 #: Files that still replace something of ours, until they give it as a parameter.
-KNOWN: set[str] = {
-    "benchmarks/accuracy.py",
-    "benchmarks/members.py",
-    "benchmarks/throughput.py",
-    "tests/benchmarks/test_protocols.py",
-    "tests/benchmarks/test_records.py",
-    "tests/benchmarks/test_scenes.py",
-    "tests/benchmarks/test_summary.py",
-    "tests/conftest.py",
-    "tests/teaching/test_ensemble.py",
-    "tests/teaching/test_features.py",
-    "tests/teaching/test_propagation.py",
-    "tests/training/test_augmentation.py",
-    "tests/training/test_loop.py",
-    "tests/workflows/test_area_of_interest.py",
-    "tests/workflows/test_train.py",
-}
+KNOWN: set[str] = set()
 
 
 def origins(tree: ast.Module) -> dict[str, str]:

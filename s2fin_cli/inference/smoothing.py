@@ -7,7 +7,6 @@ squares of pixels. It is ours, and no part of the network.
 from __future__ import annotations
 
 import itertools
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -15,18 +14,18 @@ from rasterio.windows import Window
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2fin_cli.core.images import Images
+from s2fin_cli.stack.guide import COMPONENTS, guide_parts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from s2fin import Standardizer
-    from s2fin_cli.core.images import Images
 
 #: Pixels on each side that vote.
 RADIUS = 3
 #: Pixels this far apart in the guide, or farther, do not: in standard deviations of the scene's components.
 UNLIKE = 0.75
-#: Leading components of the image that pixels are compared by.
-COMPONENTS = 6
 
 
 class Prediction(NamedTuple):
@@ -62,8 +61,8 @@ def guide_of(standardizer: Standardizer, images: Images[Tensor]) -> Tensor:
     # NOTE: band by band, as the rounding of a matrix product depends on its size, and the map would on the tiles'.
     for band in range(bands):
         components += weights[:, band] * x[0, band]
-    parts = [components] if images.aux is None else [components, a[0]]
-    return torch.cat([part.cpu() / math.sqrt(len(part)) for part in parts])
+    compared = Images(components, None if images.aux is None else a[0])
+    return torch.cat(guide_parts(compared.map(Tensor.cpu)))
 
 
 @torch.inference_mode()

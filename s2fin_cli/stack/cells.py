@@ -31,19 +31,14 @@ CELLS_TO_READ = 64
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Cells of both images, and the pixels of interest in them.
+class Places:
+    """Where pixels are in cells.
 
     Attributes:
-        image: float32 (cells, bands, side, side) of the passive image, side = `CELL_SIZE` + 2 margin; NaN where there
-            is no data, mirrored within the margin beyond the raster's edge.
-        aux: the same of the second image, or None.
-        index: int64 (n,), the cell that each pixel is in.
-        rows, cols: int64 (n,), where in that cell, 0 to `CELL_SIZE` - 1.
+        index: int64 (n,), the cell of each pixel.
+        rows, cols: int64 (n,), its place in that cell, 0 to `CELL_SIZE` - 1.
     """
 
-    image: NDArray[np.float32]
-    aux: NDArray[np.float32] | None
     index: NDArray[np.int64]
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
@@ -51,9 +46,37 @@ class Cells:
     def __len__(self) -> int:
         return len(self.index)
 
-    def select(self, which: NDArray[np.int64]) -> Cells:
-        """The same cells with some of the pixels."""
-        return replace(self, index=self.index[which], rows=self.rows[which], cols=self.cols[which])
+    def select(self, which: NDArray[np.int64]) -> Places:
+        """The places of some of the pixels."""
+        return Places(self.index[which], self.rows[which], self.cols[which])
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of both images, and the pixels of interest in them.
+
+    Attributes:
+        images: float32 (cells, bands, side, side) each, side = `CELL_SIZE` + 2 margin; NaN where there is no data,
+            mirrored within the margin beyond the raster's edge.
+        places: where the pixels of interest are.
+    """
+
+    images: Images[NDArray[np.float32]]
+    places: Places
+
+    def __len__(self) -> int:
+        """How many cells there are."""
+        return len(self.images.image)
+
+    @property
+    def margin(self) -> int:
+        """Pixels that were added to a cell on each side."""
+        side: int = self.images.image.shape[-1]
+        return (side - CELL_SIZE) // 2
+
+    def select(self, which: slice) -> Images[NDArray[np.float32]]:
+        """The images of some of the cells."""
+        return self.images.map(lambda values: values[which])
 
 
 def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -116,10 +139,8 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
     tops, lefts = unique // (1 << 32) * CELL_SIZE, unique % (1 << 32) * CELL_SIZE
     side = CELL_SIZE + 2 * margin
-    bands = [len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux)]
-    image = np.empty((len(unique), bands[0], side, side), np.float32)
-    aux = np.empty((len(unique), bands[1], side, side), np.float32) if stack.aux else None
-    images = Images(image, aux)
+    counts = Images(len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux) if stack.aux else None)
+    images = counts.map(lambda bands: np.empty((len(unique), bands, side, side), np.float32))
     with stack.open() as opened:
         for positions, window in iter_blocks(tops, lefts):
             tile, offsets = _read_whole_cells(opened, window, margin), (window.row_off, window.col_off)
@@ -127,7 +148,7 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
                 row, col = tops[position] - offsets[0], lefts[position] - offsets[1]
                 for cells, values in zip(images.parts(), tile.images.parts(), strict=True):
                     cells[position] = values[:, row : row + side, col : col + side]
-    return Cells(image, aux, index.astype(np.int64), rows - tops[index], cols - lefts[index])
+    return Cells(images, Places(index.astype(np.int64), rows - tops[index], cols - lefts[index]))
 
 
 def iter_cells(

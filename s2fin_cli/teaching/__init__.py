@@ -1,1 +1,1 @@
-"""The teacher: an ensemble that learns from few labels and labels the scene for the network."""
+"""The teacher: learns from few labels, and labels the scene for the network."""

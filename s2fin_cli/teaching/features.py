@@ -1,8 +1,8 @@
-"""What the teacher knows of a pixel: the values of both images there, and how they lie around it at several scales.
+"""What the teacher sees of a pixel: the values of both images there, and their surroundings at several scales.
 
-Both images are told by the same kinds of features at the same scales, so that neither is a footnote to the other. Of an
-image with many bands the surroundings are told by its components: otherwise its hundreds of features would drown those
-of a second image.
+Both images have the same kinds of features at the same scales, so that neither is a footnote to the other. Of an image
+with many bands, the surroundings are those of its components: otherwise its hundreds of features would drown those of a
+second image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from s2fin.afcm import local_statistics
-from s2fin_cli.stack.cells import CELL_SIZE, iter_cells
+from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, iter_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from s2fin import S2Fin
+    from s2fin import Standardizer
     from s2fin_cli.stack.cells import Cells
     from s2fin_cli.stack.stack import Stack
 
-#: Sides of the squares around a pixel that are summarised, and how far they reach.
+#: Sides of the squares around a pixel that are summarised, in pixels, and how far they reach.
 SCALES = (3, 7, 15, 31)
 MARGIN = max(SCALES) // 2
-#: Bands of an image whose surroundings are told band by band; of more, the components are.
+#: The surroundings of an image with at most this many bands are summarised band by band; of more, by its components.
 FEW_BANDS = 16
-#: Scales at which the shape of spectra is told; of many bands at the first one alone.
+#: Scales of the shape of spectra; with many bands the first one alone.
 SHAPE_SCALES = (3, 15)
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
@@ -43,30 +43,41 @@ FLATTEST = 1e-3
 Features = dict[str, "NDArray[np.float32]"]
 
 
-def pixel_features(network: S2Fin, cells: Cells) -> Features:
+def pixel_features(standardizer: Standardizer, cells: Cells, *, at_once: int = CELLS_AT_ONCE) -> Features:
     """Features of the pixels of cells.
 
     Bands are the standardised ones of the passive image, and components its own; those of the second image, "aux", are
     there if it is. The shape is the standard normal variate of the passive image's bands, or of their means.
 
     Args:
-        network: what standardises values and knows the components.
-        cells: cells with a margin of `MARGIN` pixels at least.
+        standardizer: the scene's; its device computes.
+        cells: cells with a margin of at least `MARGIN` pixels.
+        at_once: cells that are computed at a time.
     """
-    return merged([(pixels, _features_of(network, cells, chosen, place)) for chosen, pixels, place in _groups(cells)])
+    groups = _groups(cells, at_once)
+    return merged([(pixels, _features_of(standardizer, cells, chosen, place)) for chosen, pixels, place in groups])
 
 
-def features_at(network: S2Fin, stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Features:
-    """Features of pixels (n,) of a stack, however many cells they lie in; with their positions.
+def features_at(
+    standardizer: Standardizer,
+    stack: Stack,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    *,
+    at_once: int = CELLS_TO_READ,
+) -> Features:
+    """Features of pixels of a stack, however many cells they are in; with their positions.
 
     Args:
-        network: what standardises values and knows the components.
+        standardizer: the scene's; its device computes.
         stack: the stack.
-        rows: of the pixels in the raster.
-        cols: likewise.
+        rows: (n,) of the pixels in the raster.
+        cols: (n,) of the pixels.
+        at_once: cells that are read at a time.
     """
-    read = [(part, pixel_features(network, cells)) for part, cells in iter_cells(stack, rows, cols, margin=MARGIN)]
-    return merged(read) | {"position": positions(rows, cols)}
+    read = iter_cells(stack, rows, cols, margin=MARGIN, at_once=at_once)
+    parts = [(part, pixel_features(standardizer, cells)) for part, cells in read]
+    return merged(parts) | {"position": positions(rows, cols)}
 
 
 def merged(parts: Sequence[tuple[NDArray[np.int64], Features]]) -> Features:
@@ -80,30 +91,30 @@ def positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.fl
     return np.stack([rows, cols], axis=1).astype(np.float32)
 
 
-def _groups(cells: Cells) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
-    """Cells, some at a time, the pixels (n,) that lie in them, and their places (3, n) there."""
-    order = np.argsort(cells.index, kind="stable")
-    starts = np.arange(0, len(cells.image), CELLS_AT_ONCE)
-    groups = np.split(order, np.searchsorted(cells.index[order], starts[1:]))
+def _groups(cells: Cells, at_once: int) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
+    """Cells, some at a time, their pixels (n,), and these pixels' places (3, n) in them: cell, row and column."""
+    places = cells.places
+    order = np.argsort(places.index, kind="stable")
+    starts = np.arange(0, len(cells), at_once)
+    groups = np.split(order, np.searchsorted(places.index[order], starts[1:]))
     for start, group in zip(starts.tolist(), groups, strict=True):
-        place = np.stack([cells.index[group] - start, cells.rows[group], cells.cols[group]])
-        yield slice(start, start + CELLS_AT_ONCE), group, torch.from_numpy(place)
+        place = np.stack([places.index[group] - start, places.rows[group], places.cols[group]])
+        yield slice(start, start + at_once), group, torch.from_numpy(place)
 
 
-def _maps(network: S2Fin, cells: Cells, chosen: slice) -> dict[str, Tensor]:
+def _maps(standardizer: Standardizer, cells: Cells, chosen: slice) -> dict[str, Tensor]:
     """Standardised bands and components (cells, side, side, C) of cells, and the bands of a second image, "aux"."""
-    device = network.image_mean.device
-    image = torch.from_numpy(cells.image[chosen]).to(device)
-    x, a = network.standardize(image, None if cells.aux is None else torch.from_numpy(cells.aux[chosen]).to(device))
-    maps = {"bands": x[:, : network.cfg.in_channels], "components": x[:, network.cfg.in_channels :]}
-    if cells.aux is not None:
+    raw = cells.select(chosen).map(torch.from_numpy).map(lambda values: values.to(standardizer.device))
+    x, a = standardizer(*raw)
+    maps = {"bands": x[:, : standardizer.bands], "components": x[:, standardizer.bands :]}
+    if raw.aux is not None:
         maps["aux"] = a
     return {name: part.permute(0, 2, 3, 1).contiguous() for name, part in maps.items()}
 
 
 @torch.inference_mode()
-def _features_of(network: S2Fin, cells: Cells, chosen: slice, place: Tensor) -> Features:
-    maps, place = _maps(network, cells, chosen), place.to(network.image_mean.device)
+def _features_of(standardizer: Standardizer, cells: Cells, chosen: slice, place: Tensor) -> Features:
+    maps, place = _maps(standardizer, cells, chosen), place.to(standardizer.device)
     features = {}
     for name, part in maps.items():
         features.update(_summaries(name, part, place))

@@ -1,8 +1,8 @@
-"""Training: augmentation and the loop."""
+"""Training: what the network learns from, and how it learns."""
 
 #: Version of the method: of everything that decides which map the defaults give from the same files and seed. Raise it
 #: by one in the commit that changes what training or inference gives by more than rounding (features, teacher, network,
 #: recipe, defaults, stride, how images are standardised, which pixels are drawn), and not for what only moves code or
 #: words. Measured results carry it, so that those of another version are known; `python -m tests.golden` then writes
-#: anew what `tests/test_golden.py` compares with.
+#: the file that `tests/test_golden.py` compares with.
 METHOD_VERSION = 3

@@ -10,11 +10,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Standard deviations, in units of a band's own, of the changes to a window: of all bands, of each band, of each value.
-GAIN = 0.05
-OFFSET = 0.05
-BAND_GAIN = 0.03
-NOISE = 0.03
+    from s2fin_cli.training.recipe import Augmentation
+
 #: Symmetries of a square.
 SYMMETRIES = 8
 
@@ -38,12 +35,14 @@ def reorient(squares: Sequence[Tensor]) -> list[Tensor]:
     return results
 
 
-def change_values(image: Tensor, *, generator: torch.Generator) -> Tensor:
+def change_values(image: Tensor, strengths: Augmentation, *, generator: torch.Generator) -> Tensor:
     """Change the gains and offsets of windows (B, C, S, S) at random and add noise; a new tensor."""
     batch, bands = image.shape[:2]
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(image)
 
-    gain = 1 + GAIN * normal(batch, 1, 1, 1) + BAND_GAIN * normal(batch, bands, 1, 1)
-    return torch.addcmul(OFFSET * normal(batch, 1, 1, 1) + NOISE * normal(*image.shape), image, gain)
+    gain = 1 + strengths.gain * normal(batch, 1, 1, 1) + strengths.band_gain * normal(batch, bands, 1, 1)
+    return torch.addcmul(
+        strengths.offset * normal(batch, 1, 1, 1) + strengths.noise * normal(*image.shape), image, gain
+    )

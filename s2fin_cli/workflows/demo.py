@@ -15,7 +15,7 @@ from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.train import TrainOptions
-from s2fin_cli.workflows.train import train
+from s2fin_cli.workflows.train import run as train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -59,7 +59,6 @@ class Command:
         summary: what it does.
         returns: what its result is.
         hooks: the keywords besides the options.
-        entry: the name of the workflow in its module.
     """
 
     name: str
@@ -67,7 +66,6 @@ class Command:
     summary: str
     returns: str
     hooks: tuple[Hook, ...] = ()
-    entry: str = "run"
 
     @property
     def result(self) -> str:
@@ -134,8 +132,7 @@ COMMANDS = {
             TrainOptions,
             "Train a model on images and labels and write it.",
             "where the model is, and how accurate it is on the pixels held out.",
-            HOOKS[:1],
-            entry="train",
+            HOOKS,
         ),
     )
 }
@@ -148,8 +145,7 @@ def function_of(command: Command) -> Callable[..., Any]:
     def function(**keywords: Any) -> Any:
         options = command.options.from_kwargs({name: value for name, value in keywords.items() if name not in hooks})
         given = {name: value for name, value in keywords.items() if name in hooks and value is not None}
-        workflow = getattr(import_module(f"s2fin_cli.workflows.{command.name}"), command.entry)
-        return workflow(options, **given)
+        return import_module(f"s2fin_cli.workflows.{command.name}").run(options, **given)
 
     function.__name__ = function.__qualname__ = command.name
     function.__module__ = "s2fin_cli"

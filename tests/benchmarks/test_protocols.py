@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import protocols
 from protocols import BLOCK_SIDE, BUFFER, draw
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.options import InputOptions
@@ -96,13 +95,10 @@ def test_the_published_split_is_given_as_it_is(made_scene: LoadedScene) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["blocks", "random"])
-def test_of_many_test_pixels_some_are_chosen_at_random(
-    made_scene: LoadedScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: str
-) -> None:
+def test_of_many_test_pixels_some_are_chosen_at_random(made_scene: LoadedScene, tmp_path: Path, protocol: str) -> None:
     everything = draw(made_scene, protocol, 5, 1)
     assert len(everything.test) > 500
-    monkeypatch.setattr(protocols, "MOST_TESTED", 300)
-    case, again = (draw(made_scene, protocol, 5, 1) for _ in range(2))
+    case, again = (draw(made_scene, protocol, 5, 1, most_tested=300) for _ in range(2))
     assert pixels(case.train) == pixels(everything.train)
     assert pixels(case.test) == pixels(again.test) < pixels(everything.test)
     assert 295 <= len(case.test) <= 300 + 1  # a rare class keeps one pixel
@@ -111,7 +107,7 @@ def test_of_many_test_pixels_some_are_chosen_at_random(
         assert after[class_id] == pytest.approx(before[class_id] * 300 / len(everything.test), abs=1)
         assert after[class_id] >= 1
     own = dataclasses.replace(made_scene, scene=dataclasses.replace(made_scene.scene, root=tmp_path))
-    assert pixels(draw(own, protocol, 5, 1).test) == pixels(everything.test)
+    assert pixels(draw(own, protocol, 5, 1, most_tested=300).test) == pixels(everything.test)
 
 
 def test_blocks_of_few_points_have_each_class_on_both_sides(real_scenes: Path) -> None:

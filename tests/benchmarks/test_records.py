@@ -83,10 +83,10 @@ def test_a_variant_has_the_version_of_the_method(method: str, version: int) -> N
     assert records.version_of(method) == version
 
 
-def test_results_of_a_method_are_stale_without_those_of_its_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = [record(), record(replace(RUN, method="RF"), PEERS_VERSION)]
-    monkeypatch.setattr(records, "METHOD_VERSION", METHOD_VERSION + 1)
-    assert [each.is_stale for each in kept] == [True, False]
+def test_results_of_a_method_are_stale_without_those_of_its_peers() -> None:
+    of_before = record(version=METHOD_VERSION - 1)
+    kept = [record(), of_before, record(replace(RUN, method="RF"), PEERS_VERSION)]
+    assert [each.is_stale for each in kept] == [False, True, False]
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

@@ -6,20 +6,25 @@ import itertools
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 import rasterio
 
 import accuracy
+import subject
 from peers import PEERS
 from protocols import draw
 from records import Run, read_records
-from s2fin_cli.training.loop import Outcome, TrainingSet
-from s2fin_cli.workflows import train as pipeline
 from scenes import SCENES, load, read_scene
+from subject_teachers import NoTeacher
 from tests.files import write_raster
+from tests.recipes import QUICK
+from tests.teachers import Undecided, Watched
+
+if TYPE_CHECKING:
+    from s2fin_cli.teaching.teacher import Lesson, Questions
 
 DESCRIPTION = 'labels = "labels.tif"\nimages = {msi = "image.tif"}\n'
 SIDE = 100
@@ -52,40 +57,52 @@ def test_an_own_scene_is_measured_like_the_others(folder: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("variant", "alone"), [("-afcm", False), ("labels alone", True)])
-def test_what_a_variant_learns_from(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, variant: str, *, alone: bool
-) -> None:
-    seen: list[TrainingSet] = []
-
-    def no_fit(network: object, train: TrainingSet, **kwargs: Any) -> Outcome:
-        seen.append(train)
-        return Outcome(1, 0.0, interrupted=False)
-
-    monkeypatch.setattr(pipeline, "fit", no_fit)
-    loaded = load(read_scene(folder))
-    train = draw(loaded, "blocks", 5, 0).train
-    trained = accuracy.train_subject(variant, loaded, train, 0)
+def test_what_a_variant_learns_from(folder: Path, variant: str, *, alone: bool) -> None:
+    loaded, teacher = load(read_scene(folder)), Watched(Undecided())
+    pixels = draw(loaded, "blocks", 5, 0).train
+    trained = subject.train_subject(variant, loaded, pixels, 0, teacher=teacher, recipe=QUICK)
     assert trained.network.cfg.afcm == alone
-    (given,) = seen
-    assert np.count_nonzero(given.labels >= 0) == len(train) == 10
-    assert (len(given.labels) == 10) == alone
-    assert len(given.cells.index) == len(given.targets) == len(given.labels)
+    assert len(teacher.lessons) == (0 if alone else 1)
+    assert trained.info.training["train_pixels"] == len(pixels) == 10
+    assert trained.predict(pixels, stride=None, smooth=False).shape == (10, 2)
 
 
-def test_variants_of_a_draw_have_one_teacher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[int] = []
-    teachers, learning = itertools.count(), cast("Any", pipeline)
+def test_who_has_no_teacher_learns_from_no_pixel_without_a_label() -> None:
+    lesson = cast("Lesson", SimpleNamespace(targets=np.zeros(4), num_classes=3))
+    questions = cast("Questions", SimpleNamespace(labels=np.full(7, -1)))
+    examined = NoTeacher().examine(lesson)
+    assert np.isnan(examined.cross_validated).all()
+    answers = NoTeacher().teach(lesson, questions, examined)
+    assert answers.probs.shape == (7, 3)
+    assert np.isnan(answers.probs).all()
+    assert not answers.nearly_right
 
-    def trained(*args: object) -> SimpleNamespace:
-        given.extend(learning._teach() for _ in range(2))  # as where labels are held out
+
+class Counting:
+    """A teacher whose answers are numbers."""
+
+    def __init__(self) -> None:
+        self.examined, self.taught = itertools.count(), itertools.count()
+
+    def examine(self, lesson: object) -> Any:
+        return next(self.examined)
+
+    def teach(self, lesson: object, questions: object, examination: object) -> Any:
+        return next(self.taught)
+
+
+def test_variants_of_a_draw_have_one_teacher(folder: Path) -> None:
+    given: list[tuple[int, int]] = []
+
+    def trained(*_: object, teacher: Any) -> Any:
+        # twice, as where labels are held out
+        given.extend((teacher.examine(None), teacher.teach(None, None, None)) for _ in range(2))
         return SimpleNamespace(class_ids=None, predict=lambda pixels: None)
 
-    monkeypatch.setattr(pipeline, "_teach", lambda: next(teachers))
-    monkeypatch.setattr(accuracy, "train_subject", trained)
-    loaded, subjects = load(read_scene(folder)), accuracy.Subjects()
+    loaded, subjects = load(read_scene(folder)), subject.Subjects(trained, cast("Any", Counting()))
     for seed, method in ((0, ""), (0, " -scan"), (0, " one image"), (1, " one image"), (1, "")):
         subjects.fit(Run("own", "blocks", 5, seed, f"s2fin{method}"), loaded, loaded.labels)
-    assert given == [0, 1, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert given == [(number, number) for number in (0, 1, 0, 1, 2, 3, 4, 5, 6, 7)]
 
 
 def test_bands_without_data_are_left_out(folder: Path) -> None:

@@ -78,7 +78,6 @@ def test_version_and_help(run: Run) -> None:
         assert "--verbose" in succeeded(run(name, "--help")).stdout
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> None:
     trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK))
     assert trained.stdout == ""
@@ -92,7 +91,6 @@ def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", *written}
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: Scene) -> None:
     trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 2))
     for epoch in (1, 2):
@@ -103,7 +101,6 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: S
     assert told[-1][0] == told[-1][1]
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before(run: Run, scene: Scene) -> None:
     arguments = ("train", *scene.arguments, "--labels", scene.labels, *QUICK[:-1])
     heading = "accuracy on the pixels held out"
@@ -111,7 +108,6 @@ def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before
     assert f"{heading}:" in succeeded(run(*arguments, "--no-refit", "--overwrite")).stderr
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_json_and_quiet(run: Run, scene: Scene) -> None:
     trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--json", "-q"))
     assert trained.stderr == ""
@@ -161,7 +157,6 @@ def test_a_defect_is_reported_as_one() -> None:
     assert "Traceback" in verbose.stderr
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_an_interrupt_before_the_first_epoch_leaves_nothing(
     run: Run, scene: Scene, tmp_path: Path, at_first_progress: Callable[[Callable[[], None]], None]
 ) -> None:
@@ -313,7 +308,6 @@ def test_labels_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
         assert not Path("model.s2fin").exists()
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Scene, tmp_path: Path) -> None:
     point = square(30, 30, side=1)
     labels = write_labels(
@@ -325,7 +319,6 @@ def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Sc
     assert json.loads(result.stdout)["training"]["labelled_pixels"]["rare"] == 1
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0, 7)], ["a", "b"])
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
@@ -336,7 +329,6 @@ def test_one_polygon_a_class_leaves_nothing_to_validate(run: Run, scene: Scene, 
     assert succeeded(run("inspect", "model.s2fin")).stdout.count("held out") == 1
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_few_labels_are_not_held_out_and_the_figures_are_the_ensembles(run: Run, scene: Scene, tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "l.gpkg", [square(0, 0, 4), square(44, 0, 4), square(20, 2)], ["a", "a", "b"])
     arguments = ("train", *scene.arguments, "--labels", labels, *QUICK, "--overwrite")
@@ -352,7 +344,6 @@ def test_few_labels_are_not_held_out_and_the_figures_are_the_ensembles(run: Run,
     assert "too few to hold any out" not in succeeded(run(*arguments, "--validation", 0)).stderr, "none were asked for"
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
     image = make_image(scene.truth).astype(np.float32)
     image[0, 10, 5:9] = np.nan
@@ -364,7 +355,6 @@ def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path
     assert "warning: 6 labelled pixels have no data in some image and are left out" in result.stderr
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_a_class_that_lies_in_nodata_is_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
     heights: NDArray[np.float32] = make_heights(scene.truth)
     heights[scene.truth == 3] = np.nan
@@ -390,7 +380,6 @@ def test_labels_that_all_lie_in_nodata(run: Run, scene: Scene, tmp_path: Path) -
 # ---- project file ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("short_epochs")
 def test_the_project_file_gives_inputs_and_options(run: Run, scene: Scene, tmp_path: Path) -> None:
     Path("s2fin.toml").write_text(
         f'hsi = "{scene.hsi}"\nlidar = "{scene.lidar}"\ndevice = "cpu"\n\n'
@@ -447,13 +436,15 @@ def test_python_and_command_line_give_the_same_map(run: Run, scene: Scene, model
     assert set(stages) == {"classifying", "polygons"}
 
 
-@pytest.mark.usefixtures("short_epochs")
-def test_python_and_command_line_give_the_same_model(run: Run, scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_python_and_command_line_give_the_same_model(in_folder: Path, scene: Scene) -> None:
+    labels = write_labels(in_folder / "l.gpkg", [square(0, 0, 2), square(20, 2, 2)], ["a", "b"])
     s2fin_cli.train(
-        **scene.images, labels=scene.labels, output=tmp_path / "api.s2fin", patch_size=5, epochs=1, batch_size=8,
+        **scene.images, labels=labels, output=in_folder / "api.s2fin", patch_size=5, epochs=1, batch_size=8,
         device="cpu", refit=False,
     )  # fmt: skip
-    succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK))
+    arguments = ["train", *scene.arguments, "--labels", labels, *QUICK]
+    succeeded(CliRunner().invoke(cli, [str(argument) for argument in arguments]))  # with the recipe of users
     assert Path("api.s2fin").read_bytes() == Path("model.s2fin").read_bytes()
 
 

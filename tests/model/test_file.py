@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import logging
 import zipfile
@@ -23,7 +22,9 @@ from s2fin_cli.model.file import find_model, read_info, read_model, write_model
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.train import run as train
 from tests.files import TRANSFORM, read_raster, write_raster
+from tests.recipes import QUICK
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options
 
 if TYPE_CHECKING:
@@ -316,9 +317,7 @@ def test_empty_bands_are_left_out_of_the_model(scene: Scene, tmp_path: Path, cap
     values = make_image(scene.truth).astype(np.float32)
     values[1], values[3] = np.nan, 7.0
     hsi = write_raster(tmp_path / "gaps.tif", values)
-    info = s2fin_cli.train(
-        **{**dataclasses.asdict(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, batch_size=8)), "hsi": hsi}
-    ).info
+    info = train(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, hsi=hsi), recipe=QUICK).info
     assert "bands without any data, left out: 2" in caplog.text
     assert "bands with one value throughout, left out: 4" in caplog.text
     assert info.bands[0].indexes == (1, 3, 5)

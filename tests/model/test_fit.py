@@ -16,7 +16,10 @@ from s2fin_cli.model.file import read_info
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.stack.assembly import build_stack
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import run as train
 from tests.files import read_raster, write_raster
+from tests.recipes import SMALL
 from tests.scenes import make_image, tiny_options
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tests.scenes import Scene
+    from tests.recipes import SMALL
+from tests.scenes import Scene
 
 PLACES = (443.0, 560.0, 665.0, 842.0, 1610.0)
 
@@ -44,7 +48,7 @@ def write_bands(path: Path, values: NDArray[Any], *, places: Sequence[float] = (
 def trained_on(scene: Scene, folder: Path, hsi: Path | list[Path], **options: Any) -> ModelInfo:
     defaults = tiny_options(scene, folder / "m.s2fin", epochs=1, batch_size=8, validation=0.0)
     given = {**vars(defaults), "hsi": hsi, "lidar": scene.lidar, **options}
-    return s2fin_cli.train(**given).info
+    return train(TrainOptions.from_kwargs(given), recipe=SMALL).info
 
 
 def classified(scene: Scene, folder: Path, hsi: Path | list[Path], name: str, **options: Any) -> NDArray[Any]:
@@ -53,7 +57,6 @@ def classified(scene: Scene, folder: Path, hsi: Path | list[Path], name: str, **
     return read_raster(output)
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_bands_are_found_by_wavelength_whatever_their_order_and_number(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,7 +79,6 @@ def test_bands_are_found_by_wavelength_whatever_their_order_and_number(
     assert np.array_equal(classified(scene, tmp_path, singles, "singles"), expected)
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_bands_that_are_missing_are_refused_with_a_table(scene: Scene, tmp_path: Path) -> None:
     values = make_image(scene.truth)
     trained_on(scene, tmp_path, write_bands(tmp_path / "hsi.tif", values, places=PLACES))
@@ -93,7 +95,6 @@ def test_bands_that_are_missing_are_refused_with_a_table(scene: Scene, tmp_path:
     assert not list(tmp_path.glob("map*"))
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_bands_are_found_by_name(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values, names = make_image(scene.truth), ("B02", "B03", "B04", "B08", "B11")
     hsi = write_bands(tmp_path / "hsi.tif", values, names=names)
@@ -105,7 +106,6 @@ def test_bands_are_found_by_name(scene: Scene, tmp_path: Path, caplog: pytest.Lo
     assert "bands matched by name: 5, 4, 3, 2, 1" in caplog.text
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_bands_of_which_some_names_are_missing_are_refused_with_a_table(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,7 +126,6 @@ def test_bands_of_which_some_names_are_missing_are_refused_with_a_table(
     assert "bands are taken by number, and band 4 is named 'B8A' where the model had 'B08'" in caplog.text
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_wavelengths_of_some_bands_are_not_passed_over(scene: Scene, tmp_path: Path) -> None:
     values = make_image(scene.truth)
     hsi = write_bands(tmp_path / "hsi.tif", values, places=PLACES)
@@ -140,7 +139,6 @@ def test_wavelengths_of_some_bands_are_not_passed_over(scene: Scene, tmp_path: P
     assert np.array_equal(classified(scene, tmp_path, singles, "singles"), expected)
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,7 +163,6 @@ def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
     ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_chosen_bands_are_the_models(scene: Scene, tmp_path: Path) -> None:
     values = make_image(scene.truth)
     hsi = write_raster(tmp_path / "hsi.tif", np.concatenate([values, values[:1] * 0 + 9]))
@@ -183,7 +180,6 @@ def test_chosen_bands_are_the_models(scene: Scene, tmp_path: Path) -> None:
         classified(scene, tmp_path, other, "map", bidx="1,2")
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_declared_bad_bands_are_left_out_unless_they_are_chosen(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,9 +244,7 @@ def test_the_same_values_stored_in_another_way_give_the_same_map(
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_values_of_another_unit_are_refused_with_what_both_files_declare(
-    scene: Scene, tmp_path: Path, short_epochs: None
-) -> None:
+def test_values_of_another_unit_are_refused_with_what_both_files_declare(scene: Scene, tmp_path: Path) -> None:
     values = make_image(scene.truth)
     reflectance = declare(write_raster(tmp_path / "r.tif", values), scale=1e-4, offset=-0.1)
     info = trained_on(scene, tmp_path, reflectance)
@@ -333,9 +327,7 @@ def test_bands_marked_as_other_colors_are_warned_of(
         caplog.clear()
 
 
-def test_colder_places_are_only_warned_of(
-    scene: Scene, tmp_path: Path, few_trees: None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_colder_places_are_only_warned_of(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Temperatures of one unit differ by any factor: 1 and 30 degrees Celsius."""
     with rasterio.open(scene.lidar) as src:
         warm, transform = src.read() + 25, src.transform

@@ -48,7 +48,7 @@ def around_in_cells(cells: Cells, part: NDArray[np.float32], *, margin: int) -> 
     return np.stack(
         [
             part[index, :, row : row + side, col : col + side]
-            for index, row, col in zip(cells.index, cells.rows, cells.cols, strict=True)
+            for index, row, col in zip(cells.places.index, cells.places.rows, cells.places.cols, strict=True)
         ]
     )
 
@@ -58,11 +58,11 @@ def check_neighbourhoods(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np
     cells = read_cells(stack, rows, cols, margin=margin)
     image, aux = whole(stack, halo=margin)
     expected = around(image, rows, cols, margin=margin)
-    assert np.array_equal(around_in_cells(cells, cells.image, margin=margin), expected, equal_nan=True)
-    assert (cells.aux is None) == (aux is None)
-    if aux is not None and cells.aux is not None:
+    assert np.array_equal(around_in_cells(cells, cells.images.image, margin=margin), expected, equal_nan=True)
+    assert (cells.images.aux is None) == (aux is None)
+    if aux is not None and cells.images.aux is not None:
         expected = around(aux, rows, cols, margin=margin)
-        assert np.array_equal(around_in_cells(cells, cells.aux, margin=margin), expected, equal_nan=True)
+        assert np.array_equal(around_in_cells(cells, cells.images.aux, margin=margin), expected, equal_nan=True)
     return cells
 
 
@@ -73,10 +73,10 @@ def test_neighbourhoods_are_those_of_the_whole_image(scene: Scene, margin: int) 
     order = np.random.default_rng(0).permutation(len(rows))
     cells = check_neighbourhoods(stack_of(**scene.images), rows[order], cols[order], margin=margin)
     count = -(-60 // CELL_SIZE) * -(-70 // CELL_SIZE)
-    assert cells.image.shape == (count, 5, CELL_SIZE + 2 * margin, CELL_SIZE + 2 * margin)
-    assert cells.image.dtype == np.float32
-    assert cells.aux is not None
-    assert cells.aux.shape[:2] == (count, 1)
+    assert cells.images.image.shape == (count, 5, CELL_SIZE + 2 * margin, CELL_SIZE + 2 * margin)
+    assert cells.images.image.dtype == np.float32
+    assert cells.images.aux is not None
+    assert cells.images.aux.shape[:2] == (count, 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (5, 3), (16, 16), (17, 33)])
@@ -99,7 +99,7 @@ def test_no_data_is_nan_in_a_neighbourhood_and_mirrored_as_well(tmp_path: Path) 
     )
     rows, cols = (places.ravel() for places in np.indices((40, 40)))
     cells = check_neighbourhoods(stack, rows, cols, margin=5)
-    first = cells.image[cells.index[0], 0]  # of the raster's corner
+    first = cells.images.image[cells.places.index[0], 0]  # of the raster's corner
     assert np.isnan(first[5, 8])
     assert np.isnan(first[4, 8]), "its mirror image beyond the edge"
 
@@ -107,7 +107,7 @@ def test_no_data_is_nan_in_a_neighbourhood_and_mirrored_as_well(tmp_path: Path) 
 def test_beyond_the_margin_of_a_cut_cell_there_is_no_data(tmp_path: Path) -> None:
     stack = stack_of(msi=write_raster(tmp_path / "cut.tif", np.ones((18, 20), np.float32)))
     cells = read_cells(stack, np.array([17]), np.array([19]), margin=3)
-    there = np.isfinite(cells.image[0, 0])
+    there = np.isfinite(cells.images.image[0, 0])
     assert there[: 2 + 6, : 4 + 6].all(), "two rows and four columns of the raster, and the margin around them"
     assert there.sum() == 8 * 10
 
@@ -119,26 +119,35 @@ def test_cells_of_a_raster_over_many_blocks_keep_the_pixels_order(tmp_path: Path
     rows, cols = generator.integers(300, size=200), generator.integers(700, size=200)
     rows[:4], cols[:4] = (0, 0, 299, 299), (0, 699, 0, 699)
     cells = read_cells(stack, rows, cols, margin=1)
-    assert cells.aux is None
-    assert len(cells) == 200
-    assert np.array_equal(cells.image[cells.index, 0, cells.rows + 1, cells.cols + 1], values[rows, cols])
-    assert len(cells.image) == len(set(zip(rows // CELL_SIZE, cols // CELL_SIZE, strict=True))), "each cell once"
-    assert count_cells(rows, cols) == len(cells.image)
+    assert cells.images.aux is None
+    assert len(cells.places) == 200
+    assert np.array_equal(
+        cells.images.image[cells.places.index, 0, cells.places.rows + 1, cells.places.cols + 1], values[rows, cols]
+    )
+    assert len(cells) == len(set(zip(rows // CELL_SIZE, cols // CELL_SIZE, strict=True))), "each cell once"
+    assert count_cells(rows, cols) == len(cells)
 
 
 def test_a_pixel_that_is_asked_for_twice_lies_twice_in_one_cell(scene: Scene) -> None:
     cells = read_cells(stack_of(**scene.images), np.array([3, 40, 3]), np.array([5, 60, 5]), margin=1)
-    assert len(cells.image) == 2
-    assert (cells.index[0], cells.rows[0], cells.cols[0]) == (cells.index[2], cells.rows[2], cells.cols[2])
+    assert len(cells) == 2
+    assert (cells.places.index[0], cells.places.rows[0], cells.places.cols[0]) == (
+        cells.places.index[2],
+        cells.places.rows[2],
+        cells.places.cols[2],
+    )
 
 
-def test_select_keeps_the_cells(scene: Scene) -> None:
+def test_some_of_the_pixels_and_some_of_the_cells(scene: Scene) -> None:
     cells = read_cells(stack_of(**scene.images), np.array([3, 40, 20]), np.array([5, 60, 5]), margin=1)
-    chosen = cells.select(np.array([2, 0]))
+    assert (len(cells), len(cells.places), cells.margin) == (3, 3, 1)
+    chosen = cells.places.select(np.array([2, 0]))
     assert len(chosen) == 2
-    assert chosen.image is cells.image
     assert chosen.rows.tolist() == [20 % CELL_SIZE, 3]
-    assert np.array_equal(chosen.index, cells.index[[2, 0]])
+    assert np.array_equal(chosen.index, cells.places.index[[2, 0]])
+    few = cells.select(slice(1, 3))
+    for part, whole in zip(few.parts(), cells.images.parts(), strict=True):
+        assert np.array_equal(part, whole[1:3])
 
 
 def test_have_data_asks_every_band_of_every_modality(tmp_path: Path) -> None:
@@ -158,7 +167,7 @@ def test_have_data_asks_every_band_of_every_modality(tmp_path: Path) -> None:
 def test_no_pixels_are_no_cells(scene: Scene) -> None:
     nothing = np.empty(0, np.int64)
     cells = read_cells(stack_of(**scene.images), nothing, nothing, margin=1)
-    assert (len(cells), len(cells.image), count_cells(nothing, nothing)) == (0, 0, 0)
+    assert (len(cells), len(cells.places), count_cells(nothing, nothing)) == (0, 0, 0)
 
 
 # ---- pixels all over the scene ---------------------------------------------------------------------------------------

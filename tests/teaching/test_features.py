@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from s2fin import S2Fin, S2FinConfig
-from s2fin_cli.stack import cells as samples
+from s2fin import Standardizer
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import Cells, count_cells, read_cells
 from s2fin_cli.stack.stack import Stack
-from s2fin_cli.teaching import features
-from s2fin_cli.teaching.ensemble import choose_members
 from s2fin_cli.teaching.features import (
+    CELLS_AT_ONCE,
     FEW_BANDS,
     FLATTEST,
     MARGIN,
@@ -26,6 +25,7 @@ from s2fin_cli.teaching.features import (
     positions,
     standard_normal_variate,
 )
+from s2fin_cli.teaching.members import choose_members
 from tests.files import write_raster
 
 SHAPE = (53, 90)
@@ -34,16 +34,11 @@ AUX_MEAN, AUX_STD = 5.0, 2.0
 COMPONENTS = np.array([[0.5, -1.0, 0.0], [0.25, 0.5, 2.0]])
 
 
-def make_network(*, alone: bool = False, bands: int = 3) -> S2Fin:
-    """A network of these bands, the first three with statistics and components that are known."""
-    config = S2FinConfig(
-        in_channels=bands, aux_channels=2 if alone else 1, num_classes=2, components=2, aux_from_image=alone
-    )
-    network = S2Fin(config)
+def make_standardizer(*, alone: bool = False, bands: int = 3) -> Standardizer:
+    """One for these bands."""
     aux = (None, None) if alone else ([AUX_MEAN], [AUX_STD])
     mean, std, components = of_bands(bands)
-    network.set_statistics(mean.tolist(), std.tolist(), *aux, components=components.tolist())
-    return network
+    return Standardizer.from_statistics(mean.tolist(), std.tolist(), *aux, components=components.tolist())
 
 
 def of_bands(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -136,7 +131,7 @@ def test_features_are_windows_of_the_whole_image(
     """Gaps count as the band's mean, and beyond the edge all is mirrored; a margin may be larger than needed."""
     rows, cols = all_pixels()
     cells = read_cells(Stack(stack.image) if alone else stack, rows, cols, margin=margin)
-    found = pixel_features(make_network(alone=alone), cells)
+    found = pixel_features(make_standardizer(alone=alone), cells)
     check(found, expected_features(maps_of(image, None if alone else heights)), rows, cols)
 
 
@@ -147,23 +142,20 @@ def test_the_surroundings_of_many_bands_are_told_by_their_components(tmp_path: P
     image = values.astype(np.float32)
     stack = build_stack({"hsi": [str(write_raster(tmp_path / "a.tif", image))]})
     rows, cols = np.indices((20, 30)).reshape(2, -1)
-    found = pixel_features(make_network(alone=True, bands=bands), read_cells(stack, rows, cols, margin=MARGIN))
+    found = pixel_features(make_standardizer(alone=True, bands=bands), read_cells(stack, rows, cols, margin=MARGIN))
     assert ("bands mean 3" in found) == (bands <= FEW_BANDS)
     check(found, expected_features(maps_of(image, None)), rows, cols)
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 256])
 @pytest.mark.parametrize("count", [1, 2, 400])
-def test_pixels_anywhere_have_the_features_of_cells_and_their_positions(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, count: int, at_once: int
-) -> None:
-    monkeypatch.setattr(samples, "CELLS_TO_READ", at_once)
-    network = make_network()
+def test_pixels_anywhere_have_the_features_of_cells_and_their_positions(stack: Stack, count: int, at_once: int) -> None:
+    standardizer = make_standardizer()
     rows, cols = (places[:count] for places in all_pixels())
     rows, cols = np.append(rows, rows[0]), np.append(cols, cols[0])  # one of them twice
     assert count < 400 or 7 < count_cells(rows, cols) < 256
-    found = features_at(network, stack, rows, cols)
-    expected = pixel_features(network, read_cells(stack, rows, cols, margin=MARGIN))
+    found = features_at(standardizer, stack, rows, cols, at_once=at_once)
+    expected = pixel_features(standardizer, read_cells(stack, rows, cols, margin=MARGIN))
     assert set(found) == {*expected, "position"}
     for name, values in expected.items():
         assert found[name].dtype == np.float32
@@ -178,16 +170,15 @@ def some_cells(stack: Stack, *, count: int = 300) -> Cells:
     return read_cells(stack, rows, cols, margin=MARGIN)
 
 
-def test_a_pixels_features_depend_on_no_other_pixel(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pixels_features_depend_on_no_other_pixel(stack: Stack) -> None:
     """Neither on how many cells are computed at once, nor on cells none of whose pixels is asked for."""
-    network = make_network()
+    standardizer = make_standardizer()
     cells = some_cells(stack)
-    assert len(cells.image) > features.CELLS_AT_ONCE
-    together = pixel_features(network, cells)
-    few = np.flatnonzero(cells.index % 5 == 2)[::-1]
-    chosen = pixel_features(network, cells.select(few))
-    monkeypatch.setattr(features, "CELLS_AT_ONCE", 1)
-    single = pixel_features(network, cells)
+    assert len(cells) > CELLS_AT_ONCE
+    together = pixel_features(standardizer, cells)
+    few = np.flatnonzero(cells.places.index % 5 == 2)[::-1]
+    chosen = pixel_features(standardizer, replace(cells, places=cells.places.select(few)))
+    single = pixel_features(standardizer, cells, at_once=1)
     for name, values in together.items():
         assert single[name] == pytest.approx(values, abs=1e-4)
         assert chosen[name] == pytest.approx(values[few], abs=1e-4)
@@ -195,11 +186,10 @@ def test_a_pixels_features_depend_on_no_other_pixel(stack: Stack, monkeypatch: p
 
 def test_features_need_no_gradient_and_leave_the_cells_alone(stack: Stack) -> None:
     cells = some_cells(stack)
-    assert cells.aux is not None
-    before = cells.image.copy(), cells.aux.copy()
-    found = pixel_features(make_network(), cells)
-    assert np.array_equal(cells.image, before[0], equal_nan=True)
-    assert np.array_equal(cells.aux, before[1], equal_nan=True)
+    before = cells.images.map(np.copy)
+    found = pixel_features(make_standardizer(), cells)
+    for values, old in zip(cells.images.parts(), before.parts(), strict=True):
+        assert np.array_equal(values, old, equal_nan=True)
     assert all(np.isfinite(values).all() for values in found.values())
     assert torch.is_grad_enabled()
 
@@ -214,7 +204,7 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(
     if not alone:
         files["dsm"] = [str(write_raster(tmp_path / "b.tif", values[:1]))]
     places = np.arange(5)
-    found = features_at(make_network(alone=alone, bands=bands), build_stack(files), places, places)
+    found = features_at(make_standardizer(alone=alone, bands=bands), build_stack(files), places, places)
     members = choose_members(found, dense=True)
     assert len(members) == (7 if bands <= FEW_BANDS else 6)
     for member in members:
@@ -223,10 +213,10 @@ def test_every_member_of_the_teacher_looks_at_features_that_there_are(
 
 def test_a_scene_of_one_pixel(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "pixel.tif", np.array([120.0, 40.0, 7.0], np.float32).reshape(3, 1, 1))
-    network = make_network(alone=True)
+    standardizer = make_standardizer(alone=True)
     zero = np.zeros(1, np.int64)
     stack = build_stack({"msi": [str(path)]})
-    found = features_at(network, stack, zero, zero)
+    found = features_at(standardizer, stack, zero, zero)
     for scale in SCALES:
         assert found[f"bands mean {scale}"] == pytest.approx(np.array([[1.0, -1.0, 0.0]]), abs=1e-5)
         assert found[f"bands deviation {scale}"] == pytest.approx(np.full((1, 3), 0.01), abs=1e-3)

@@ -2,23 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from s2fin_cli.stack.cells import CELL_SIZE
-from s2fin_cli.teaching import propagation
+from s2fin_cli.stack.cells import CELL_SIZE, Places
+from s2fin_cli.stack.guide import COMPONENTS
+from s2fin_cli.teaching.distances import are_dense
 from s2fin_cli.teaching.propagation import (
     ALIKE,
-    DENSE,
     NEAR,
     POWER,
     STEPS,
     average_alike,
     guide_of,
-    lie_densely,
     propagate,
 )
-from s2fin_cli.training.loop import StandardizedCells
 
 Floats = NDArray[np.float32]
 
@@ -108,18 +105,20 @@ def test_a_pixel_unlike_all_around_it_or_far_from_all_keeps_what_the_teacher_thi
 def test_labels_lie_densely_where_half_of_the_pixels_have_one_near() -> None:
     pixels = np.stack([np.zeros(100), np.arange(100)], axis=1).astype(np.float32)
     every_twelfth, every_fortieth = pixels[6::12], pixels[20::40]
-    assert lie_densely(every_twelfth, pixels)
-    assert not lie_densely(every_fortieth, pixels)
+    assert are_dense(every_twelfth, pixels, within=6.0)
+    assert not are_dense(every_fortieth, pixels, within=6.0)
     alone = np.zeros((1, 2), np.float32)
-    assert lie_densely(alone, np.array([[0, DENSE]], np.float32))
-    assert not lie_densely(alone, np.array([[0, DENSE + 0.5]], np.float32))
-    assert not lie_densely(alone, np.empty((0, 2), np.float32)), "where there is nothing to learn of, nothing is dense"
+    assert are_dense(alone, np.array([[0, 6]], np.float32), within=6.0)
+    assert not are_dense(alone, np.array([[0, 6.5]], np.float32), within=6.0)
+    assert not are_dense(alone, np.empty((0, 2), np.float32), within=6.0), (
+        "where there is nothing to learn of, nothing is dense"
+    )
 
 
 def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike() -> None:
     values = np.zeros((3, 12 + 4), np.float32)
-    values[1, : propagation.COMPONENTS] = 0.5
-    values[1, propagation.COMPONENTS : 12] = 100.0  # later components, which are mostly noise
+    values[1, :COMPONENTS] = 0.5
+    values[1, COMPONENTS:12] = 100.0  # later components, which are mostly noise
     values[2, 12:] = 0.5
     guide = guide_of(values[:, :12], values[:, 12:])
     assert ((guide[1:] - guide[0]) ** 2).sum(axis=1) == pytest.approx([0.25, 0.25])
@@ -130,27 +129,21 @@ def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike
 # ---- averages over pixels that look alike ----------------------------------------------------------------------------
 
 
-def cells_of(index: NDArray[np.int64], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> StandardizedCells:
-    """Cells without values, which averages do not need."""
-    nothing = torch.empty(int(index.max()) + 1, 0, CELL_SIZE, CELL_SIZE)
-    return StandardizedCells(nothing, nothing, nothing, index, rows, cols)
-
-
-def some_pixels(count: int, *, share: float = 1.0, seed: int = 0) -> StandardizedCells:
+def some_pixels(count: int, *, share: float = 1.0, seed: int = 0) -> Places:
     """A share of the pixels of so many cells, in random order."""
     generator = np.random.default_rng(seed)
     index, rows, cols = np.indices((count, CELL_SIZE, CELL_SIZE)).reshape(3, -1)
     chosen = generator.permutation(index.size)[: round(share * index.size)]
-    return cells_of(index[chosen], rows[chosen], cols[chosen])
+    return Places(index[chosen], rows[chosen], cols[chosen])
 
 
-def averaged(probs: Floats, guide: Floats, cells: StandardizedCells) -> NDArray[np.float64]:
+def averaged(probs: Floats, guide: Floats, places: Places) -> NDArray[np.float64]:
     """The equation of `average_alike`, pixel by pixel in float64."""
     result = np.empty(probs.shape)
-    places, looks = np.stack([cells.rows, cells.cols], axis=1).astype(float), guide.astype(float)
+    at, looks = np.stack([places.rows, places.cols], axis=1).astype(float), guide.astype(float)
     for number in range(len(probs)):
-        others = np.flatnonzero(cells.index == cells.index[number])
-        squares = ((places[others] - places[number]) ** 2).sum(axis=1)
+        others = np.flatnonzero(places.index == places.index[number])
+        squares = ((at[others] - at[number]) ** 2).sum(axis=1)
         unlike = ((looks[others] - looks[number]) ** 2).sum(axis=1)
         weights = np.exp(-squares / (2 * NEAR**2) - unlike / (2 * ALIKE**2))
         result[number] = weights @ probs[others] / weights.sum()
@@ -160,56 +153,53 @@ def averaged(probs: Floats, guide: Floats, cells: StandardizedCells) -> NDArray[
 @pytest.mark.parametrize("share", [1.0, 0.7, 0.05])
 def test_averages_are_their_equation(share: float) -> None:
     """Of all pixels of cells or of few, in any order; pixels that are not there say nothing."""
-    cells = some_pixels(5, share=share)
-    count = len(cells.index)
+    places = some_pixels(5, share=share)
+    count = len(places.index)
     guide = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
     probs = random_probs(count, 3)
     before = probs.copy(), guide.copy()
-    found = average_alike(probs, guide, cells)
+    found = average_alike(probs, guide, places)
     assert found.dtype == np.float32
-    assert found == pytest.approx(averaged(probs, guide, cells), abs=1e-5)
+    assert found == pytest.approx(averaged(probs, guide, places), abs=1e-5)
     assert found.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-5)
     assert np.array_equal(probs, before[0]), "what is given is left alone"
     assert np.array_equal(guide, before[1])
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
-def test_averages_do_not_depend_on_how_many_cells_are_averaged_at_once(
-    monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
+def test_averages_do_not_depend_on_how_many_cells_are_averaged_at_once(at_once: int) -> None:
     """One of the cells has no pixel, nor has the last one."""
-    cells = some_pixels(7, share=0.8)
-    there = np.flatnonzero((cells.index != 2) & (cells.index != 6))
-    kept = cells_of(cells.index[there], cells.rows[there], cells.cols[there])
+    places = some_pixels(7, share=0.8)
+    there = np.flatnonzero((places.index != 2) & (places.index != 6))
+    kept = places.select(there)
     guide, probs = np.random.default_rng(1).normal(size=(len(there), 2)).astype(np.float32), random_probs(len(there), 3)
     whole = average_alike(probs, guide, kept)
-    monkeypatch.setattr(propagation, "CELLS_AT_ONCE", at_once)
-    assert average_alike(probs, guide, kept) == pytest.approx(whole, abs=1e-6)
+    assert average_alike(probs, guide, kept, at_once=at_once) == pytest.approx(whole, abs=1e-6)
 
 
 def test_what_all_pixels_agree_on_stays() -> None:
-    cells = some_pixels(3, share=0.5)
-    count = len(cells.index)
+    places = some_pixels(3, share=0.5)
+    count = len(places.index)
     probs = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (count, 1))
     guide = np.random.default_rng(0).normal(scale=5, size=(count, 3)).astype(np.float32)
-    assert average_alike(probs, guide, cells) == pytest.approx(probs, abs=1e-6)
+    assert average_alike(probs, guide, places) == pytest.approx(probs, abs=1e-6)
 
 
 def test_neighbours_that_look_unlike_say_next_to_nothing() -> None:
     """Two fields, each agreed with itself on another class: neither blurs into the other."""
-    cells = some_pixels(2)
-    right = cells.cols >= 3
+    places = some_pixels(2)
+    right = places.cols >= 3
     probs = np.eye(2, dtype=np.float32)[right.astype(int)]
     guide = np.where(right, 5.0, 0.0).astype(np.float32)[:, None]
-    assert average_alike(probs, guide, cells) == pytest.approx(probs, abs=1e-4)
-    blurred = average_alike(probs, np.zeros_like(guide), cells)
+    assert average_alike(probs, guide, places) == pytest.approx(probs, abs=1e-4)
+    blurred = average_alike(probs, np.zeros_like(guide), places)
     assert np.abs(blurred - probs).max() > 0.3, "they do where they look alike"
 
 
 def test_pixels_far_away_and_those_of_other_cells_say_next_to_nothing() -> None:
     index, rows, cols = np.array([[0, 0, 0], [0, 0, 1], [0, 7, 7], [1, 0, 0]]).T
     probs = np.eye(4, dtype=np.float32)
-    found = average_alike(probs, np.zeros((4, 1), np.float32), cells_of(index, rows, cols))
+    found = average_alike(probs, np.zeros((4, 1), np.float32), Places(index, rows, cols))
     near = np.exp(-1 / (2 * NEAR**2))
     expected = np.array([[1, near], [near, 1]]) / (1 + near)
     assert found[:2, :2] == pytest.approx(expected, abs=1e-4)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from s2fin_cli.training import augmentation
 from s2fin_cli.training.augmentation import change_values, reorient
+from s2fin_cli.training.recipe import Augmentation
+
+NONE = Augmentation(gain=0.0, band_gain=0.0, offset=0.0, noise=0.0)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -15,12 +19,6 @@ def generator(seed: int = 0) -> torch.Generator:
 def images(batch: int = 64, side: int = 7) -> tuple[Tensor, Tensor]:
     shape = (side, side)
     return torch.randn(batch, 5, *shape, generator=generator(1)), torch.randn(batch, 1, *shape, generator=generator(2))
-
-
-@pytest.fixture
-def no_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GAIN", "OFFSET", "BAND_GAIN", "NOISE"):
-        monkeypatch.setattr(augmentation, name, 0.0)
 
 
 # ---- turning and flipping --------------------------------------------------------------------------------------------
@@ -105,7 +103,7 @@ def different(values: Tensor) -> int:
 def test_changed_values_are_others_of_the_same_shape() -> None:
     for given in images():
         before = given.clone()
-        changed = change_values(given, generator=generator())
+        changed = change_values(given, Augmentation(), generator=generator())
         assert torch.equal(given, before), "the input stays"
         assert (changed.shape, changed.dtype) == (given.shape, given.dtype)
         assert changed.isfinite().all()
@@ -114,34 +112,28 @@ def test_changed_values_are_others_of_the_same_shape() -> None:
 
 def test_only_the_generator_decides_the_values() -> None:
     image = images()[0]
-    first, again = (change_values(image, generator=generator(3)) for _ in range(2))
+    first, again = (change_values(image, Augmentation(), generator=generator(3)) for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, change_values(image, generator=generator(4)))
+    assert not torch.equal(first, change_values(image, Augmentation(), generator=generator(4)))
 
 
-@pytest.mark.usefixtures("no_changes")
-def test_a_gain_of_all_bands_and_one_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_of_all_bands_and_one_of_each() -> None:
     ones = torch.ones(6, 4, 3, 3)
-    assert torch.equal(change_values(ones, generator=generator()), ones)
-    monkeypatch.setattr(augmentation, "GAIN", 0.5)
-    of_all = change_values(ones, generator=generator())
+    assert torch.equal(change_values(ones, NONE, generator=generator()), ones)
+    gain, band_gain = replace(NONE, gain=0.5), replace(NONE, band_gain=0.5)
+    of_all = change_values(ones, gain, generator=generator())
     assert torch.equal(of_all, of_all[:, :1, :1, :1].expand_as(ones)), "one factor a window"
     assert different(of_all[:, 0, 0, 0]) == 6
-    assert torch.equal(change_values(0 * ones, generator=generator()), 0 * ones), "a factor, and no summand"
-    monkeypatch.setattr(augmentation, "GAIN", 0.0)
-    monkeypatch.setattr(augmentation, "BAND_GAIN", 0.5)
-    of_each = change_values(ones, generator=generator())
+    assert torch.equal(change_values(0 * ones, gain, generator=generator()), 0 * ones), "a factor, and no summand"
+    of_each = change_values(ones, band_gain, generator=generator())
     assert torch.equal(of_each, of_each[:, :, :1, :1].expand_as(ones)), "one factor a band"
     assert different(of_each[:, :, 0, 0]) == 6 * 4
 
 
-@pytest.mark.usefixtures("no_changes")
-def test_an_offset_of_a_window_and_noise_of_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_offset_of_a_window_and_noise_of_each_value() -> None:
     zeros = torch.zeros(6, 4, 3, 3)
-    monkeypatch.setattr(augmentation, "OFFSET", 0.5)
-    shifted = change_values(zeros, generator=generator())
+    shifted = change_values(zeros, replace(NONE, offset=0.5), generator=generator())
     assert torch.equal(shifted, shifted[:, :1, :1, :1].expand_as(zeros)), "one summand a window"
     assert different(shifted[:, 0, 0, 0]) == 6
-    monkeypatch.setattr(augmentation, "OFFSET", 0.0)
-    monkeypatch.setattr(augmentation, "NOISE", 0.5)
-    assert different(change_values(zeros, generator=generator())) > 6 * 4 * 8
+    noisy = change_values(zeros, replace(NONE, noise=0.5), generator=generator())
+    assert different(noisy) > 6 * 4 * 8

@@ -13,13 +13,17 @@ from affine import Affine
 import s2fin_cli
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.stack.assembly import build_stack
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import run as train
 from tests.files import TRANSFORM, read_raster, write_raster
+from tests.recipes import QUICK
 from tests.scenes import SHAPE, make_heights, tiny_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.scenes import Run, Scene
+    from tests.recipes import QUICK
+from tests.scenes import Run, Scene
 
 OFF = (2.4, -1.3)
 
@@ -70,13 +74,12 @@ def test_a_displacement_is_found_told_and_mended(run: Run, scene: Scene, off: Pa
     assert np.corrcoef(mended.ravel(), truth.ravel())[0, 1] > 0.95
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_training_and_classification_do_the_same(
     scene: Scene, off: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = {**vars(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, batch_size=8)), "lidar": off}
     with caplog.at_level("INFO"):
-        s2fin_cli.train(**{**options, "coregister": "shift"})
+        train(TrainOptions(**{**options, "coregister": "shift"}), recipe=QUICK)
         result = s2fin_cli.classify(
             hsi=scene.hsi, lidar=off, model=tmp_path / "m.s2fin", output=tmp_path / "map.tif", coregister="shift"
         )

@@ -9,12 +9,21 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+import torch
 
 import s2fin_cli
 from s2fin_cli.core.errors import LabelError
-from s2fin_cli.workflows import train as pipeline
+from s2fin_cli.stack.assembly import stack_of
+from s2fin_cli.teaching.ensemble import EnsembleTeacher
+from s2fin_cli.training.architecture import network_config
+from s2fin_cli.training.recipe import Sampling
+from s2fin_cli.training.scene import explore, usable_bands
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import run as train
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
+from tests.recipes import QUICK, SMALL_ENSEMBLE, TINY_NETWORK
 from tests.scenes import SHAPE, make_image, tiny_options
+from tests.teachers import Watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,9 +102,8 @@ def test_bounds_on_the_command_line(run: Run, scene: Scene, model: Path, tmp_pat
     assert not list(tmp_path.glob("b*"))
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_training_sees_exactly_the_pixels_inside(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What lies outside has values that would spoil everything, and labels."""
     area = shapely.box(500_040, 4_999_440, 500_440, 4_999_960)
@@ -103,33 +111,38 @@ def test_training_sees_exactly_the_pixels_inside(
     values = make_image(scene.truth)
     spoilt = np.where(wanted, values, 60_000).astype("uint16")
     options = vars(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, batch_size=8))
-    whole = s2fin_cli.train(**{**options, "output": tmp_path / "whole.s2fin"}).info.bands[0]
-    seen: list[NDArray[np.bool_]] = []
-    teach, with_scene = pipeline._teach, pipeline._with_scene
-
-    def spy(network: Any, explored: Any, labels: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(wanted[np.append(labels.rows, explored.rows), np.append(labels.cols, explored.cols)])
-        assert len(explored.rows) == min(pipeline.SCENE_PIXELS, wanted.sum())
-        return teach(network, explored, labels, *args, **kwargs)
-
-    def spy_cells(*args: Any) -> Any:
-        rows, cols, known = with_scene(*args)
-        seen.append(wanted[rows, cols])
-        assert len(rows) == wanted.sum()  # whole cells, as far as they lie inside
-        return rows, cols, known
-
-    monkeypatch.setattr(pipeline, "_teach", spy)
-    monkeypatch.setattr(pipeline, "_with_scene", spy_cells)
-    bands = []
+    given: dict[str, Any] = {"recipe": QUICK, "network": TINY_NETWORK}
+    whole = train(TrainOptions(**{**options, "output": tmp_path / "whole.s2fin"}), **given).info.bands[0]
+    teacher, results = Watched(EnsembleTeacher(SMALL_ENSEMBLE)), []
     for name, image in (("clean", values), ("spoilt", spoilt)):
         hsi = write_raster(tmp_path / f"{name}.tif", image)
-        given = {**options, "hsi": hsi, "bounds": area.bounds, "output": tmp_path / f"{name}.s2fin"}
-        bands.append(s2fin_cli.train(**given).info.bands[0])
-    assert seen
-    assert all(part.all() for part in seen)
-    assert (bands[0].mean, bands[0].low, bands[0].high) == (bands[1].mean, bands[1].low, bands[1].high)
+        changes = {"hsi": hsi, "bounds": area.bounds, "output": tmp_path / f"{name}.s2fin"}
+        results.append(train(TrainOptions(**{**options, **changes}), **given, teacher=teacher))
+    for lesson, questions in zip(teacher.lessons, teacher.questions, strict=True):
+        rows, cols = lesson.features["position"].astype(int).T
+        assert wanted[rows, cols].all()
+        rows, cols = questions.features["position"].astype(int).T
+        assert wanted[rows, cols].all()
+        assert len(rows) == wanted.sum(), "whole cells, as far as they lie inside"
+    clean, other = (result.info.bands[0] for result in results)
+    assert (clean.mean, clean.low, clean.high) == (other.mean, other.low, other.high)
     assert "or lie outside the area of interest, and are left out" in caplog.text
-    assert whole.mean != bands[0].mean
+    assert whole.mean != clean.mean
+
+
+def test_pixels_without_a_label_are_drawn_inside_alone(scene: Scene, tmp_path: Path) -> None:
+    area = shapely.box(500_040, 4_999_440, 500_440, 4_999_960)
+    options = TrainOptions(**{**vars(tiny_options(scene, tmp_path / "m.s2fin")), "bounds": area.bounds})
+    stack, statistics = usable_bands(stack_of(options))
+    config = network_config(stack, num_classes=3, patch_size=5)
+    cpu = torch.device("cpu")
+    explored = explore(stack, statistics, config, sampling=Sampling(), seed=0, device=cpu)
+    wanted = inside(area)
+    assert wanted[explored.rows, explored.cols].all()
+    assert len(explored.rows) == wanted.sum()
+    few = explore(stack, statistics, config, sampling=Sampling(scene_pixels=70), seed=0, device=cpu)
+    assert wanted[few.rows, few.cols].all()
+    assert 0 < len(few.rows) < 140
 
 
 def test_labels_that_all_lie_outside_are_refused(scene: Scene, tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.train import train
+from s2fin_cli.workflows.train import run as train
 from tests.files import read_raster, write_raster
 from tests.maps import read_polygons, run_classify
+from tests.recipes import QUICK
 from tests.scenes import SHAPE, Scene, tiny_options
 from tests.sinks import ArraySink
 
@@ -84,10 +85,9 @@ def test_outputs_in_other_formats(scene: Scene, model: Path, tmp_path: Path, res
 
 def train_on_raster(scene: Scene, tmp_path: Path, values: NDArray[Any], *, nodata: float | None) -> Path:
     labels = write_raster(tmp_path / "labels.tif", values, nodata=nodata)
-    return train(tiny_options(scene, tmp_path / "raster.s2fin", epochs=1, batch_size=16, labels=labels)).model
+    return train(tiny_options(scene, tmp_path / "raster.s2fin", epochs=1, labels=labels), recipe=QUICK).model
 
 
-@pytest.mark.usefixtures("short_epochs")
 @pytest.mark.parametrize(
     ("ids", "dtype", "nodata"),
     [((1, 2, 7), "uint8", 0), ((0, 2, 7), "uint8", 255), ((1, 2, 300), "uint16", 0), ((0, 2, 300), "uint16", 255)],

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import s2fin_cli
 from s2fin_cli.core.errors import OutputError, S2finError, UsageError
@@ -16,10 +15,11 @@ from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.workflows.classify import ClassifyResult, carry_out
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.train import train
+from s2fin_cli.workflows.train import run as train
 from tests.files import TRANSFORM
 from tests.maps import check_polygons, run_classify
 from tests.predictors import WatchedPredictor
+from tests.recipes import QUICK, TINY_NETWORK
 from tests.scenes import Scene, tiny_options
 
 
@@ -157,8 +157,11 @@ def test_a_classification_that_is_asked_to_end_leaves_nothing(scene: Scene, mode
     assert not list(tmp_path.iterdir())
 
 
-def test_training_that_fails_leaves_nothing(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.optim, "AdamW", lambda *_, **__: 1 / 0)
+def test_training_that_fails_leaves_nothing(scene: Scene, tmp_path: Path) -> None:
+    def fail(stage: str, done: int, total: int, **figures: float) -> None:
+        if (stage, done) == ("training", 1):
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        train(tiny_options(scene, tmp_path / "m.s2fin"))
+        train(tiny_options(scene, tmp_path / "m.s2fin"), recipe=QUICK, network=TINY_NETWORK, progress=fail)
     assert not list(tmp_path.iterdir())

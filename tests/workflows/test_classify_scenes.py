@@ -15,9 +15,10 @@ from s2fin_cli.core.errors import ModelFileError, RasterError
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.train import train
+from s2fin_cli.workflows.train import run as train
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.maps import check_polygons, read_polygons, run_classify
+from tests.recipes import SMALL
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options
 
 
@@ -156,7 +157,7 @@ def test_small_and_narrow_rasters(scene: Scene, model: Path, tmp_path: Path, sha
 def test_one_image_alone(scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     options = {"msi": scene.hsi, "hsi": None, "lidar": None}
-    trained = train(tiny_options(scene, tmp_path / "alone.s2fin", **options))
+    trained = train(tiny_options(scene, tmp_path / "alone.s2fin", **options), recipe=SMALL)
     assert "its 5 spectral components serve as the second image" in caplog.text
     assert [bands.modality for bands in trained.info.bands] == ["msi"]
     result = classify(ClassifyOptions(msi=scene.hsi, model=trained.model, output=tmp_path / "map.tif"))

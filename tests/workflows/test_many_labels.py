@@ -18,10 +18,9 @@ from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 from s2fin_cli.labels.unit_splits import Candidates, iter_parts
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import ValidPixels, have_data
+from s2fin_cli.training.labelled import with_data
 from s2fin_cli.workflows.options.split import SplitOptions
-from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.split import run as split
-from s2fin_cli.workflows.train import _with_data
 from tests.assessment import assess
 from tests.files import write_raster
 
@@ -97,14 +96,15 @@ def write_scene(folder: Path, shape: tuple[int, int]) -> tuple[Path, Path]:
 def test_training_thins_many_labels_and_counts_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     image, path = write_scene(tmp_path, (300, 280))
     stack = build_stack({"msi": [str(image)]})
-    options = TrainOptions(msi=image, labels=path, labels_per_class=100, output=tmp_path / "m.s2fin")
-    few, counts = _with_data(open_labels(path, stack.grid), stack, options)
+    few = with_data(open_labels(path, stack.grid), stack, labels_per_class=100, seed=0)
     caplog.set_level("INFO")
-    thinned, again = _with_data(open_labels(path, stack.grid, limits=Limits(held_pixels=4000)), stack, options)
-    assert dict(again) == dict(counts) == few.counts()
+    many = open_labels(path, stack.grid, limits=Limits(held_pixels=4000))
+    labelled = with_data(many, stack, labels_per_class=100, seed=0)
+    assert dict(labelled.counts) == dict(few.counts) == few.pixels.counts()
+    thinned = labelled.pixels
     assert thinned.counts() == {1: 1000, 2: 1000, 3: 1000, 9: 12}
     assert (thinned.cols >= 20).all()
-    assert thinned.classes == few.classes
+    assert thinned.classes == few.pixels.classes
     assert "6000 labelled pixels have no data in some image" in caplog.text
     assert "3012 of 78000 labelled pixels are used, at most 1000 of a class" in caplog.text
 
@@ -155,8 +155,7 @@ def test_memory_does_not_grow_with_the_number_of_labelled_pixels(tmp_path: Path,
                 parts = folder / "train.tif", folder / "test.tif"
                 return split(SplitOptions(labels=path, like=image, train=parts[0], test=parts[1]), limits=SMALL)
             stack = build_stack({"msi": [str(image)]})
-            options = TrainOptions(msi=image, labels=path, output=folder / "m.s2fin")
-            return _with_data(open_labels(path, stack.grid, limits=SMALL), stack, options)
+            return with_data(open_labels(path, stack.grid, limits=SMALL), stack, labels_per_class=1000, seed=0)
 
         peaks.append(peak(work))
     assert peaks[2] < 1.1 * peaks[1]

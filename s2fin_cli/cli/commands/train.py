@@ -16,6 +16,7 @@ from s2fin_cli.cli.parameters import (
     overwrite_option,
     verbosity_options,
 )
+from s2fin_cli.cli.signals import stop_on_signals
 from s2fin_cli.core.options import SPLITS
 from s2fin_cli.workflows.options.train import TrainOptions
 
@@ -84,10 +85,13 @@ def train(*, as_json: bool, **options: Any) -> None:
     network learns from both.
     """
     from s2fin_cli.cli.rendering.reports import print_accuracy
-    from s2fin_cli.workflows.train import train as run
+    from s2fin_cli.training.recipe import Recipe
+    from s2fin_cli.workflows.train import run
 
-    with shown_progress() as progress:
-        result = run(TrainOptions(**options), progress=progress)
+    # who calls this from Python may give another recipe, as click's `obj`
+    recipe = click.get_current_context().find_object(Recipe)
+    with shown_progress() as progress, stop_on_signals() as stop:
+        result = run(TrainOptions(**options), recipe=recipe, progress=progress, stop=stop)
     if result.outcome.interrupted:
         logger.warning("interrupted: the model of epoch %d is kept", result.outcome.epochs)
     if result.accuracy is not None and logger.isEnabledFor(logging.INFO):

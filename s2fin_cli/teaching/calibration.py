@@ -1,0 +1,72 @@
+"""Probabilities of several classifiers: their mean, and how much to sharpen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Temperatures among which the one is chosen that makes cross-validated labels most likely. Not above 1: the mean of
+#: several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
+TEMPERATURES = np.geomspace(0.1, 1.0, 15)
+#: No probability counts as less.
+SMALLEST = 1e-4
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How much to sharpen probabilities, by how far the nearest label is: near labels a classifier errs less.
+
+    Attributes:
+        distances: in pixels, two, ascending, which temperatures were found for.
+        temperatures: there; exponents of the probabilities are divided by them.
+    """
+
+    distances: tuple[float, float]
+    temperatures: tuple[float, float]
+
+    def apply(self, probs: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrate probabilities (n, classes) of pixels with nearest labels at distances (n,)."""
+        logs = np.interp(np.log(np.maximum(distances, 1)), np.log(self.distances), np.log(self.temperatures))
+        return _tempered(probs, np.exp(logs)[:, None])
+
+
+def consensus(probs: NDArray[np.float64], weights: NDArray[np.float64], *, vote: float) -> NDArray[np.float64]:
+    """Combine the probabilities of members (members, n, classes), each by its vote and by its probabilities.
+
+    Args:
+        probs: of the members.
+        weights: (members,), of sum 1.
+        vote: how much of a member's answer is its vote, all for its likeliest class.
+
+    Returns:
+        (n, classes).
+    """
+    votes = np.eye(probs.shape[2])[probs.argmax(axis=2)]
+    return np.asarray(np.einsum("m,mnc->nc", weights, vote * votes + (1 - vote) * probs))
+
+
+def fit_temperature(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+    """The temperature of probabilities (n, classes) that makes the targets (n,) most likely; 1 where there are none."""
+    if not len(targets):
+        return 1.0
+
+    def loss(temperature: float) -> float:
+        of_target = _tempered(probs, temperature)[np.arange(len(probs)), targets]
+        return -float(np.log(np.maximum(of_target, SMALLEST)).mean())
+
+    return float(min(TEMPERATURES, key=loss))
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities (n, classes) of scores."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _tempered(probs: NDArray[np.float64], temperature: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    return softmax(np.log(np.maximum(probs, SMALLEST)) / temperature)

@@ -1,0 +1,117 @@
+"""The members of the ensemble: what each looks at, and which classifier it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier
+
+from s2fin_cli.teaching.classifiers import (
+    Classifier,
+    Task,
+    boosting,
+    by_position,
+    by_position_and_values,
+    extra_trees,
+)
+from s2fin_cli.teaching.features import FEW_BANDS, Features
+from s2fin_cli.teaching.views import (
+    see_components,
+    see_components_and_position,
+    see_differences,
+    see_near,
+    see_pixel,
+    see_position,
+    see_shapes,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.teaching.recipe import EnsembleRecipe
+
+#: How many different seeds scikit-learn takes; torch and NumPy take far more.
+SEEDS = 1 << 32
+
+
+@dataclass(frozen=True)
+class Member:
+    """One classifier of the ensemble.
+
+    Attributes:
+        name: what it is called.
+        see: gives the parts (n, features) of what it looks at.
+        make: gives a classifier that is not fitted yet, for a task, by a seed.
+    """
+
+    name: str
+    see: Callable[[Features], list[NDArray[np.float32]]]
+    make: Callable[[Task, int], Classifier]
+
+    def fit(
+        self,
+        features: Features,
+        targets: NDArray[np.int64],
+        *,
+        seed: int,
+        recipe: EnsembleRecipe,
+        validating: bool = False,
+    ) -> Classifier:
+        """Fit its classifier to pixels (n,) with targets (n,)."""
+        parts = self.see(features)
+        widths = tuple(part.shape[1] for part in parts)
+        task = Task(len(targets), len(np.unique(targets)), widths, validating, recipe)
+        classifier = self.make(task, seed % SEEDS)
+        classifier.fit(np.concatenate(parts, axis=1), targets)
+        return classifier
+
+    def ask(self, classifier: Classifier, features: Features, *, at_once: int) -> NDArray[np.float32]:
+        """Ask its classifier for probabilities (n, classes it knows) of pixels, some at a time to save memory."""
+        count = len(features["position"])
+        parts = np.array_split(np.arange(count), -(-count // at_once))
+        values = (np.concatenate(self.see({n: v[part] for n, v in features.items()}), axis=1) for part in parts)
+        return np.concatenate([classifier.predict_proba(part).astype(np.float32) for part in values])
+
+    def use_of_second(self, classifier: Classifier, features: Features) -> float | None:
+        """The share of a forest's importance (Breiman 2001, mean decrease in impurity) that is the second image's.
+
+        None without a second image, and for a classifier that is no forest.
+        """
+        if "aux" not in features or not isinstance(classifier, ExtraTreesClassifier):
+            return None
+        # one pixel whose features are 0 but for the second image's, which all differ: neither do their differences
+        # vanish
+        marked = {
+            name: np.full((1, values.shape[1]), number if name.startswith("aux") else 0, np.float32)
+            for number, (name, values) in enumerate(features.items(), start=1)
+        }
+        is_second = np.concatenate(self.see(marked), axis=1)[0] != 0
+        return float(classifier.feature_importances_[is_second].sum())
+
+
+#: NOTE: what each of them contributes is in docs/benchmarks.md, as measured by `benchmarks/members.py`.
+FORESTS = (
+    Member("extra trees of differences", see_differences, extra_trees),
+    Member("extra trees of components", see_components, extra_trees),
+    Member("extra trees of near values", see_near, extra_trees),
+    Member("extra trees of single pixels", see_pixel, extra_trees),
+)
+BOOSTING = Member("boosting of shapes", see_shapes, boosting)
+POSITION = (
+    Member("support vectors of position and components", see_components_and_position, by_position_and_values),
+    Member("support vectors of position", see_position, by_position),
+)
+
+
+def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
+    """Members for features.
+
+    Args:
+        features: what there is to look at. With many bands boosting would take minutes, and adds nothing.
+        dense: whether labels are dense, so that what is next to a label is mostly of its class.
+    """
+    few_bands = features["bands"].shape[1] <= FEW_BANDS
+    return (*FORESTS, *((BOOSTING,) if few_bands else ()), *(POSITION if dense else ()))

@@ -1,0 +1,69 @@
+"""What a model file says of its images and of its training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.model.file import current_versions, training_grid
+from s2fin_cli.model.info import BandSet, ModelInfo
+
+if TYPE_CHECKING:
+    from s2fin_cli.stack.layer import Layer
+    from s2fin_cli.stack.statistics import BandStatistics
+    from s2fin_cli.training.job import Job
+    from s2fin_cli.training.learning import Learnt
+
+
+def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
+    """What the model file says beside the weights.
+
+    Args:
+        job: the training job.
+        first: what the labels that were not held out gave.
+        second: what all labels gave, if they were learnt.
+    """
+    scene, kept = job.scene, second or first
+    bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
+    use = kept.taught.use_of_second
+    training = {
+        **_course(job, first, refitted=second is not None),
+        "labelled_pixels": {c.name: job.labelled.counts[c.id] for c in job.labels.classes},
+        "train_pixels": first.pixels[0],
+        "validation_pixels": first.pixels[1],
+        "validation": None if first.accuracy is None else first.accuracy.to_dict(),
+        "cross_validation": None if first.taught.accuracy is None else first.taught.accuracy.to_dict(),
+        "use_of_second_image": None if use is None else round(use, 3),
+    }
+    placed = training_grid(scene.stack.grid)
+    config = kept.network.cfg.to_dict()
+    return ModelInfo(config, tuple(bands), job.labels.classes, training, *placed, current_versions())
+
+
+def _course(job: Job, first: Learnt, *, refitted: bool) -> dict[str, Any]:
+    """How the network was trained."""
+    options, outcome = job.options, first.outcome
+    return {
+        "epochs": outcome.epochs,
+        "interrupted": outcome.interrupted,
+        "refitted": refitted,
+        "seed": options.seed,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "split": job.split.method,
+    }
+
+
+def _band_set(layer: Layer, statistics: BandStatistics) -> BandSet:
+    return BandSet(
+        modality=layer.modality,
+        count=layer.count,
+        indexes=layer.numbers,
+        dtype=layer.dtype,
+        band_names=layer.band_names,
+        wavelengths=layer.wavelengths,
+        scales=tuple(layer.scaling.scales.tolist()),
+        offsets=tuple(layer.scaling.offsets.tolist()),
+        colors=layer.colors,
+        **{name: tuple(values.tolist()) for name, values in asdict(statistics).items()},
+    )

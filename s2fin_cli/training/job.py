@@ -1,0 +1,49 @@
+"""A training job: what stays the same while a scene is learnt, from a part of its labels and from all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2fin import S2FinConfig
+    from s2fin_cli.core.progress import Progress, Stop
+    from s2fin_cli.labels.pixels import LabelledPixels
+    from s2fin_cli.labels.splits import Split
+    from s2fin_cli.teaching.teacher import Teacher
+    from s2fin_cli.training.labelled import Labelled
+    from s2fin_cli.training.options import TrainingOptions
+    from s2fin_cli.training.recipe import Recipe
+    from s2fin_cli.training.scene import Scene
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job.
+
+    Attributes:
+        scene: the images.
+        labelled: the labels.
+        split: which of them are held out at first.
+        config: of the network, where labels are not dense.
+        options: what the user chose.
+        recipe: the numbers that are no options.
+        teacher: labels the scene for the network.
+        progress: is told what is done; raises `Stopped` once the job is to end.
+        stop: set to end the job early; the job marks it once there is a result worth keeping.
+    """
+
+    scene: Scene
+    labelled: Labelled
+    split: Split
+    config: S2FinConfig
+    options: TrainingOptions
+    recipe: Recipe
+    teacher: Teacher[Any]
+    progress: Progress
+    stop: Stop
+
+    @property
+    def labels(self) -> LabelledPixels:
+        """All labelled pixels that may be learnt from or held out."""
+        return self.labelled.pixels

@@ -1,0 +1,27 @@
+"""How much memory a cell takes, and how far around it is looked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2fin_cli.stack.cells import CELL_SIZE
+from s2fin_cli.teaching.features import FEW_BANDS, MARGIN
+
+if TYPE_CHECKING:
+    from s2fin import S2FinConfig
+
+
+def cell_bytes(config: S2FinConfig) -> int:
+    """Memory that a cell takes as the network sees it, and its pixels' features, roughly; float32."""
+    image, components = config.in_channels, config.components
+    aux = 0 if config.aux_from_image else config.aux_channels
+    near = (image + aux + components) * (CELL_SIZE + config.near_size - 1) ** 2
+    statistics = 1 + 2 * len(config.context_scales)
+    context = (components + aux) * statistics * (CELL_SIZE + config.patch_size - 1) ** 2
+    features = (min(image, FEW_BANDS) + components + aux) * statistics + 4 * image
+    return 4 * (near + context + 2 * CELL_SIZE**2 * features)
+
+
+def cell_margin(config: S2FinConfig) -> int:
+    """Pixels around a cell that the teacher or the network look at."""
+    return max(config.input_size // 2, MARGIN)
