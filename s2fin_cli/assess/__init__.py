@@ -1,1 +1,1 @@
-"""Accuracy: metrics, area-adjusted estimates, and reports."""
+"""Accuracy: comparison with a reference, metrics, area-adjusted estimates, and the report that holds them."""

@@ -1,7 +1,7 @@
-"""Accuracies and class areas that take into account how much of the map each class has.
+"""Accuracies and class areas weighted by the mapped area of each class.
 
-A sample that is drawn class by class from a map has rare classes more often than the map. Its plain figures are those
-of the sample; these are estimates for the whole map, and what the classes really cover, with standard errors.
+In a sample stratified by the map's classes, rare classes are over-represented, so its plain accuracy is that of the
+sample only. Here accuracies and class areas are estimated for the whole map, with standard errors.
 
 Source: Olofsson, Foody, Herold, Stehman, Woodcock and Wulder 2014, "Good practices for estimating area and assessing
 accuracy of land change", Remote Sensing of Environment 148, 42-57; equations by their numbers there.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.assess.metrics import Accuracy
 
-#: Standard errors to each side that make an interval of 95 % confidence.
+#: Standard errors on each side of a 95 % confidence interval.
 Z_95 = 1.96
 
 
@@ -35,11 +35,11 @@ class Estimate:
 
     @property
     def margin(self) -> NDArray[np.float64]:
-        """Half the width of the intervals of 95 % confidence."""
+        """Half the width of the 95 % confidence intervals."""
         return Z_95 * self.standard_error
 
     def to_list(self) -> list[dict[str, float | None]]:
-        """One object of plain JSON values an estimate."""
+        """Plain JSON values, one object for each estimate."""
         pairs = zip(self.value.ravel().tolist(), self.margin.ravel().tolist(), strict=True)
         return [
             {"estimate": None if math.isnan(value) else value, "margin_95": None if math.isnan(margin) else margin}
@@ -53,7 +53,7 @@ class AreaAdjusted:
 
     Attributes:
         sample: the sample's confusion matrix; in it the equations' n_ij is `matrix[j, i]`, as rows are the reference.
-        map_areas: float64 (C,), what the map gives each class, in square metres, or in pixels where the map has no CRS.
+        map_areas: float64 (C,), mapped area of each class in square metres, or in pixels where the map has no CRS.
         unit: "m2" or "pixels".
     """
 
@@ -63,7 +63,7 @@ class AreaAdjusted:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """W_i: share of the map that it gives each class, (C,)."""
+        """W_i: mapped share of each class, (C,)."""
         return np.asarray(self.map_areas / self.map_areas.sum())
 
     @cached_property
@@ -78,7 +78,7 @@ class AreaAdjusted:
         return np.divide(self.sample.matrix.T, counts, out=np.zeros(self.sample.matrix.shape), where=counts > 0)
 
     def _variances(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of shares (C,) or (C, any) within the map classes; NaN where one pixel is all there is of a class."""
+        """Variances of shares (C,) or (C, any) within the map classes; NaN for a class with a single pixel."""
         counts = self._counts if shares.ndim == 1 else self._counts[:, None]
         spread = shares * (1 - shares)
         return np.divide(
@@ -92,19 +92,19 @@ class AreaAdjusted:
 
     @cached_property
     def overall_accuracy(self) -> Estimate:
-        """Share of the area that the map has right, (); equations 1 and 5."""
+        """Share of the area that is mapped correctly, (); equations 1 and 5."""
         variance = (self.weights**2 * self._variances(self._shares.diagonal())).sum()
         return Estimate(np.asarray(self.proportions.trace()), np.sqrt(variance))
 
     @cached_property
     def users_accuracy(self) -> Estimate:
-        """Share of each map class that is that class, (C,), NaN for one that the map lacks; equations 2 and 6."""
+        """Share of each map class that is mapped correctly, (C,), NaN for one not in the map; equations 2 and 6."""
         share = np.where(self._counts > 0, self._shares.diagonal(), math.nan)
         return Estimate(share, np.sqrt(np.where(self._counts > 0, self._variances(self._shares.diagonal()), math.nan)))
 
     @cached_property
     def producers_accuracy(self) -> Estimate:
-        """Share of each true class that the map has right, (C,), NaN for one not found; equations 3 and 7."""
+        """Share of each true class that is mapped correctly, (C,), NaN for one not found; equations 3 and 7."""
         totals = self.proportions.sum(axis=0)
         found = totals > 0
         right = np.divide(self.proportions.diagonal(), totals, out=np.full(totals.shape, math.nan), where=found)
@@ -117,18 +117,18 @@ class AreaAdjusted:
 
     @cached_property
     def area_shares(self) -> Estimate:
-        """Share of the area that each class really has, (C,); equations 8 to 10."""
+        """True share of the area of each class, (C,); equations 8 to 10."""
         variance = (self.weights[:, None] ** 2 * self._variances(self._shares)).sum(axis=0)
         return Estimate(self.proportions.sum(axis=0), np.sqrt(variance))
 
     @property
     def areas(self) -> Estimate:
-        """What each class really covers, (C,), in `unit`; equation 11."""
+        """True area of each class, (C,), in `unit`; equation 11."""
         whole = self.map_areas.sum()
         return Estimate(self.area_shares.value * whole, self.area_shares.standard_error * whole)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: each estimate with half the width of its interval of 95 % confidence, or None."""
+        """Plain JSON values: each estimate with half the width of its 95 % confidence interval, or None."""
         columns = {
             "users_accuracy": self.users_accuracy.to_list(),
             "producers_accuracy": self.producers_accuracy.to_list(),

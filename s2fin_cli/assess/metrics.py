@@ -1,4 +1,4 @@
-"""Accuracy of a class map against reference labels: the confusion matrix and the figures drawn from it."""
+"""Accuracy of a class map against reference labels: the confusion matrix and the measures derived from it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def confusion_matrix(reference: ArrayLike, predicted: ArrayLike, *, class_ids: S
         pixels: those whose map id is not one of `class_ids`, such as nodata.
 
     Raises:
-        LabelError: a reference id is not one of `class_ids`.
+        LabelError: a reference id is not in `class_ids`.
         ValueError: shapes differ, values are not integers, or `class_ids` is empty or holds an id twice.
     """
     ids = _checked_ids(class_ids)
@@ -45,7 +45,7 @@ def confusion_matrix(reference: ArrayLike, predicted: ArrayLike, *, class_ids: S
         foreign = np.unique(reference.ravel()[row == count])[:10].tolist()
         raise LabelError(
             f"the reference holds class {', '.join(map(str, foreign))}, but the classes to assess are "
-            f"{', '.join(map(str, ids.tolist()))}; leave those pixels out or add their classes"
+            f"{', '.join(map(str, ids.tolist()))}; remove those pixels or add their classes"
         )
     cell = row * (count + 1) + _positions(predicted.ravel(), ids)
     counts = np.bincount(cell, minlength=count * (count + 1))
@@ -55,19 +55,19 @@ def confusion_matrix(reference: ArrayLike, predicted: ArrayLike, *, class_ids: S
 # NOTE: eq=False because arrays do not compare to one truth value.
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """Accuracy figures of a map, all derived from one confusion matrix.
+    """Accuracy of a map, derived from one confusion matrix.
 
-    Every figure rests on the `n` pixels in `matrix`. Unmapped reference pixels enter none of them; `unmapped` says how
-    many they are, and a report should say it too. Ratios run from 0 to 1 and are NaN where their denominator is 0.
+    All measures are computed from the `n` pixels in `matrix`. Unmapped reference pixels are excluded; `unmapped` counts
+    them, and a report should too. Ratios run from 0 to 1 and are NaN where their denominator is 0.
 
     Attributes:
-        class_ids: the C ids as they stand in the map, in the order of rows and columns.
+        class_ids: the C ids in the map, in the order of rows and columns.
         class_names: one name per class.
         matrix: int64 (C, C), read-only, in pixels; rows are the reference, columns the map.
-        unmapped: int64 (C,), read-only: reference pixels of each class to which the map gives none of the classes.
+        unmapped: int64 (C,), read-only: reference pixels of each class where the map has none of the classes.
 
     Raises:
-        ValueError: shapes do not fit the classes, counts are negative or not integers, or ids are empty or repeated.
+        ValueError: shapes do not match the classes, counts are negative or not integers, or ids are empty or repeated.
     """
 
     class_ids: tuple[int, ...]
@@ -185,7 +185,7 @@ class Accuracy:
     def f1(self) -> NDArray[np.float64]:
         """float64 (C,): 2 TP / (2 TP + FP + FN), the harmonic mean of both accuracies (van Rijsbergen, 1979; Dice).
 
-        This form is 0 for a class that only the reference or only the map holds, and NaN for one that neither holds.
+        It is 0 for a class that only the reference or only the map has, and NaN for one that neither has.
         """
         return _ratio(2 * self.matrix.diagonal(), self.support + self._mapped)
 
@@ -203,7 +203,7 @@ class Accuracy:
                  "confusion_matrix": {"rows": "reference", "columns": "map", "class_ids": [int, ...],
                                       "counts": [[int, ...], ...]}}
 
-            `n` leaves out the unmapped pixels; `classes`, `class_ids` and both axes of `counts` share one order.
+            `n` excludes the unmapped pixels; `classes`, `class_ids` and both axes of `counts` have the same order.
         """
         keys = ("id", "name", "producers_accuracy", "users_accuracy", "f1", "support", "unmapped")
         ratios = (map(_or_none, r.tolist()) for r in (self.producers_accuracy, self.users_accuracy, self.f1))
@@ -241,7 +241,7 @@ def _integers(values: ArrayLike, name: str) -> NDArray[np.int64]:
 
 
 def _positions(values: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each value its place in `ids`, or `len(ids)` if it has none; both one-dimensional."""
+    """The position of each value in `ids`, or `len(ids)` if it is not there; both one-dimensional."""
     order = np.argsort(ids)
     nearest = order[np.searchsorted(ids, values, sorter=order).clip(max=len(ids) - 1)]
     return np.where(ids[nearest] == values, nearest, len(ids))

@@ -10,6 +10,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 from s2fin_cli.core.names import plain_name
+from s2fin_cli.raster.captions import caption
 from s2fin_cli.raster.opening import open_raster, without_georeferencing_warning
 
 if TYPE_CHECKING:
@@ -51,13 +52,17 @@ def map_panel(map_path: Path) -> NDArray[np.uint8]:
     return np.asarray(colors[class_ids].transpose(2, 0, 1))
 
 
-def write_picture(dst_path: Path, panels: Sequence[NDArray[np.uint8]]) -> None:
+def write_picture(dst_path: Path, panels: Sequence[NDArray[np.uint8]], *, captions: Sequence[str] = ()) -> None:
     """Write panels (3, height, width) of one height side by side.
 
     Args:
         dst_path: a PNG.
         panels: from left to right.
+        captions: one above each panel, or none.
     """
+    if captions:
+        above = [caption(text, panel.shape[2]) for text, panel in zip(captions, panels, strict=True)]
+        panels = [np.concatenate(parts, axis=1) for parts in zip(above, panels, strict=True)]
     gap = np.full((3, panels[0].shape[1], GAP), 128, dtype=np.uint8)
     parts = [part for panel in panels for part in (panel, gap)][:-1]
     picture, name = np.concatenate(parts, axis=2), plain_name(dst_path)

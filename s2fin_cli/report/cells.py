@@ -1,4 +1,4 @@
-"""The texts of a report's tables, which the terminal and Markdown show alike."""
+"""The cells of a report's tables, for the terminal and Markdown."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def to_markdown(report: MapReport) -> str:
         ["Average accuracy (AA) %", percent(accuracy.average_accuracy)],
         ["Cohen's kappa", decimal(accuracy.kappa)],
         ["Reference pixels assessed", str(accuracy.n)],
-        ["Reference pixels unmapped, left out", str(accuracy.unmapped.sum())],
+        ["Unmapped reference pixels, excluded", str(accuracy.unmapped.sum())],
     ]
     header, rows = class_cells(accuracy)
     ids = [str(i) for i in accuracy.class_ids]

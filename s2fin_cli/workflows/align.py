@@ -1,4 +1,4 @@
-"""An image warped onto the grid of another, as training and classification see it, in a file."""
+"""An image warped onto the grid of another, as training and classification read it, written to a file."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class AlignResult:
 
     Attributes:
         output: path of the aligned image.
-        displacement: how far it lay off, if that was asked for.
-        valid: share of its pixels that have data in all bands.
+        displacement: its measured offset, if that was asked for.
+        valid: share of its pixels with data in all bands.
     """
 
     output: Path

@@ -1,4 +1,4 @@
-"""MATLAB arrays, in which benchmark scenes are passed around, turned into GeoTIFFs."""
+"""MATLAB arrays, in which benchmark scenes are often distributed, converted to GeoTIFFs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: An array with fewer rows or columns is no image.
+#: An array with fewer rows or columns is not an image.
 LEAST_SIDE = 8
-#: Data types that a GeoTIFF holds; others become the next that holds them, or float32.
+#: Data types that are kept; values of others become int32 where that holds them, else float32.
 KEPT_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
 
 
@@ -131,7 +131,7 @@ def _wavelengths(
     if options.wavelengths is None:
         return None
     path, bands = Path(options.wavelengths), values.shape[2] if values.ndim == 3 else 1
-    name = path.name  # a project file's folder comes before a variable's name too
+    name = path.name  # in a project file, its folder was put before a variable's name
     if name in arrays and not os.path.isfile(path):
         found = arrays[name].astype(float).ravel().tolist()
     else:

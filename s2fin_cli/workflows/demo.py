@@ -29,7 +29,12 @@ RGB_INDEXES = (3, 2, 1)
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration gave: its files by what they are, and the map's accuracy."""
+    """What the demonstration gave.
+
+    Attributes:
+        paths: its files by kind: "model", "map", "polygons" and "picture".
+        accuracy: of the map, on the validation polygons.
+    """
 
     paths: dict[str, Path]
     accuracy: Accuracy

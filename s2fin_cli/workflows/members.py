@@ -1,4 +1,4 @@
-"""The files that inputs consist of, none of which an output may replace."""
+"""The files that inputs consist of, which no output may replace."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _listed(given: str) -> list[str]:
             files = list(src.files)
             if src.driver == "GTI":
                 files += _tiles(given)
-    except (S2finError, OSError):  # which is for whoever reads it to tell
+    except (S2finError, OSError):  # which reading it reports
         return []
     return [path for name in files if (path := local_file(name)) is not None]
 

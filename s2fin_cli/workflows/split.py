@@ -95,7 +95,9 @@ def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResul
     with staged(wanted, overwrite=options.overwrite) as tmp_paths:
         _write(tmp_paths[0], tmp_paths[1], parts)
         if options.picture is not None:
-            write_picture(tmp_paths[2], [map_panel(tmp_path) for tmp_path in tmp_paths[:2]])
+            write_picture(
+                tmp_paths[2], [map_panel(tmp_path) for tmp_path in tmp_paths[:2]], captions=("training", "test")
+            )
     counts = {c.name: (parts.trained[c.id], parts.tested[c.id]) for c in labels.classes}
     picture = None if options.picture is None else wanted[2]
     return SplitResult(wanted[0], wanted[1], picture, counts, parts.dropped)

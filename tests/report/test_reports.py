@@ -122,7 +122,7 @@ def test_names_go_before_the_matrix_is_split() -> None:
 def test_printed_summary(small: Accuracy) -> None:
     lines = printed(small, 80)
     assert lines[0] == "OA 79.27 %   AA 54.17 %   kappa 0.5952"
-    assert lines[1] == "82 reference pixels assessed, 4 unmapped and left out"
+    assert lines[1] == "82 reference pixels assessed, 4 unmapped and excluded"
     assert any(name in line for line in lines for name in AWKWARD_NAMES[2:])
     mapped = Accuracy.from_matrix(small.matrix, class_ids=small.class_ids)
     assert printed(mapped, 80)[1] == "82 reference pixels assessed"
@@ -172,7 +172,7 @@ def test_markdown_reopened(small: Accuracy, tmp_path: Path) -> None:
     write_report(MapReport.of(small), tmp_path / "report.md")
     summary, classes, matrix = markdown_tables((tmp_path / "report.md").read_text("utf-8"))
     assert dict(summary[2:])["Cohen's kappa"] == "0.5952"
-    assert dict(summary[2:])["Reference pixels unmapped, left out"] == "4"
+    assert dict(summary[2:])["Unmapped reference pixels, excluded"] == "4"
     assert classes[0] == ["id", "class", "PA %", "UA %", "F1 %", "support", "unmapped"]
     assert classes[2] == ["1", AWKWARD_NAMES[0], "87.50", "74.47", "80.46", "40", "1"]
     assert classes[4] == ["10", AWKWARD_NAMES[2], "0.00", "-", "0.00", "2", "3"]

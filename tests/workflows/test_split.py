@@ -15,6 +15,7 @@ from scipy.ndimage import maximum_filter
 from s2fin import S2FinConfig
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import read_labels
+from s2fin_cli.raster.captions import caption
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.workflows.options.split import SplitOptions
@@ -109,7 +110,12 @@ def test_the_parts_are_labels_with_names_and_colours(run: Run, scene: Path) -> N
     result = run("evaluate", "--map", "train.tif", "--reference", "train.tif", "--json")
     assert json.loads(result.stdout)["overall_accuracy"] == 1
     picture = read_raster(scene / "split.png")
-    panels = picture[:, :, : SHAPE[1]], picture[:, :, -SHAPE[1] :]
+    captions, drawn = picture[:, : -SHAPE[0]], picture[:, -SHAPE[0] :]
+    panels = drawn[:, :, : SHAPE[1]], drawn[:, :, -SHAPE[1] :]
+    for strip, text in zip(
+        (captions[:, :, : SHAPE[1]], captions[:, :, -SHAPE[1] :]), ("training", "test"), strict=True
+    ):
+        assert np.array_equal(strip, caption(text, SHAPE[1]))
     for panel, name in zip(panels, ("train", "test"), strict=True):
         values = read_raster(scene / f"{name}.tif")[0]
         assert np.array_equal((panel == np.array([255, 0, 0])[:, None, None]).all(axis=0), values == 5)

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 def demo(*, as_json: bool, **options: Any) -> None:
     """Train on the example scene, classify it and assess the map.
 
-    The example, a Landsat 7 image and a coarser height model of Olinda in Brazil with hand-drawn labels, is part of
-    the package; nothing is downloaded.
+    The example is part of the package: a Landsat 7 image and a coarser height model of Olinda, Brazil, with hand-drawn
+    labels. Nothing is downloaded.
     """
     from s2fin_cli.cli.rendering.reports import print_accuracy
     from s2fin_cli.workflows.demo import run
@@ -38,7 +38,7 @@ def demo(*, as_json: bool, **options: Any) -> None:
     with shown_progress() as progress:
         result = run(DemoOptions(**options), progress=progress)
     if logger.isEnabledFor(logging.INFO):
-        logger.info("accuracy on the validation polygons, which training did not see:")
+        logger.info("accuracy on the validation polygons, which were not used for training:")
         print_accuracy(result.accuracy, console())
     for name, path in result.paths.items():
         logger.info("%s: %s", name, path)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.assess.report import MapReport
 
-#: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would say too little.
+#: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would not be understood.
 _NAME_WIDTH = range(8, 25)
 
 _MATRIX_TITLE = "Confusion matrix in pixels (rows: reference, columns: map, by class id)"
@@ -53,9 +53,9 @@ def print_report(report: MapReport, console: Console) -> None:
 def print_accuracy(accuracy: Accuracy, console: Console) -> None:
     """Print the summary, the per-class accuracies and the confusion matrix.
 
-    From 60 columns on nothing is cut off but names beside the matrix, which the per-class table gives in full. Where
-    the matrix is too wide, these names are shortened, then left out; a matrix that is still too wide is printed in
-    blocks of columns.
+    On 60 columns or more, only the names in the matrix are ever cut, and the per-class table has them in full. Where
+    the matrix is too wide, its names are shortened, then omitted; a matrix that is still too wide is printed in blocks
+    of columns.
 
     Args:
         accuracy: what to print.
@@ -79,7 +79,7 @@ def _summary(accuracy: Accuracy) -> Iterator[str]:
         f"kappa {decimal(accuracy.kappa)}"
     )
     unmapped = int(accuracy.unmapped.sum())
-    yield f"{accuracy.n} reference pixels assessed" + (f", {unmapped} unmapped and left out" if unmapped else "")
+    yield f"{accuracy.n} reference pixels assessed" + (f", {unmapped} unmapped and excluded" if unmapped else "")
 
 
 def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
