@@ -9,7 +9,8 @@ from s2fin_cli.raster.captions import caption
 
 def test_letters_are_black_on_white_and_cut_where_the_picture_is_narrow() -> None:
     strip = caption("test", 80)
-    assert (strip.shape, strip.dtype) == ((3, 20, 80), np.uint8)
+    assert strip.shape == (3, 20, 80)
+    assert strip.dtype == np.dtype("uint8")
     assert set(np.unique(strip)) == {0, 255}
     assert (strip[:, :3] == 255).all()
     assert (strip[:, :, :3] == 255).all()
