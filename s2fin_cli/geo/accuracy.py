@@ -52,7 +52,7 @@ def warn_of_inaccuracy(
     *,
     find_operations: Callable[[ProjCRS, ProjCRS, tuple[float, float]], TransformerGroup | None] = operations_around,
 ) -> None:
-    """Warn where a file can be brought to a grid's CRS by guess only, or much better than with what is installed.
+    """Warn where a file can be transformed to a grid's CRS by guess only, or much better than with what is installed.
 
     PROJ takes longitudes and latitudes for those of another datum where it knows no operation between the two, or lacks
     the file of the operation; it calls that a ballpark transformation. Where both ellipsoids agree to a tenth of a
@@ -79,9 +79,9 @@ def warn_of_inaccuracy(
     better.sort(key=lambda op: op.accuracy)
     files = sorted({file.short_name for op in better[:1] for file in op.grids if not file.available})
     get = " && ".join(f"pyproj sync --file {file}" for file in files)
-    names = f"{other.name} is brought from {crs_name(other.crs)} to {crs_name(grid.crs)}"
+    names = f"{other.name} is transformed from {crs_name(other.crs)} to {crs_name(grid.crs)}"
     if "Ballpark" in best.description:
-        _tell_of_ballpark(other, grid, names=names, place=place, get=get)
+        _warn_of_ballpark(other, grid, names=names, place=place, get=get)
     elif files and best.accuracy > max(better[0].accuracy, grid.metres):
         helps = better[0].accuracy <= grid.metres or best.accuracy >= MUCH_BETTER * better[0].accuracy
         logger.log(
@@ -91,13 +91,13 @@ def warn_of_inaccuracy(
         )  # fmt: skip
 
 
-def _tell_of_ballpark(other: Placed, grid: Grid, *, names: str, place: tuple[float, float], get: str) -> None:
+def _warn_of_ballpark(other: Placed, grid: Grid, *, names: str, place: tuple[float, float], get: str) -> None:
     """Say what a ballpark transformation may be wrong by.
 
     Args:
         other: the file.
-        grid: the grid that it is brought to.
-        names: what is brought where, for the message.
+        grid: the grid to whose CRS it is transformed.
+        names: what is transformed to what, for the message.
         place: longitude and latitude of the grid's middle.
         get: commands that install the right transformation, or nothing where there is none.
     """
@@ -111,9 +111,9 @@ def _tell_of_ballpark(other: Placed, grid: Grid, *, names: str, place: tuple[flo
         return
     size = "by an unknown distance" if is_small else f"by some {distance:.0f} m, the distance between both ellipsoids"
     logger.warning(
-        "%s by a ballpark transformation (longitudes and latitudes are taken as they are, as PROJ has none between the "
+        "%s by a ballpark transformation (longitudes and latitudes are kept, as PROJ has no transformation between the "
         "two datums%s), so it may be misplaced %s; %s",
-        names, " at hand" if get else "", size,
+        names, " that is installed" if get else "", size,
         f"get the right one with: {get}" if get
         else f"if it is in another CRS, assign that with: {other.assign('EPSG:CODE')}",
     )  # fmt: skip

@@ -114,4 +114,4 @@ def check_without_crs(image: Grid, other: Grid, *, names: tuple[str, str]) -> No
             f"neither {names[0]} nor {names[1]} has a CRS, and their extents differ "
             f"({image.describe()}; {other.describe()}); give both their CRS"
         )
-    logger.warning("%s has no CRS either; it is taken to match the image pixel by pixel", names[1])
+    logger.warning("%s has no CRS either; it is assumed to match the image pixel by pixel", names[1])

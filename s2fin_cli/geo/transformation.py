@@ -50,7 +50,7 @@ def check_transformable(other: Placed, image: Placed) -> None:
             for.
     """
     if other.crs == image.crs:
-        _tell_of_planes(other, image)
+        _warn_of_planes(other, image)
         return
     reason = why_not(other.crs, image.crs)
     if reason is None:
@@ -62,7 +62,7 @@ def check_transformable(other: Placed, image: Placed) -> None:
         known = image if with_local is other else other
         code = crs_name(known.crs) if known.crs.to_authority() else "EPSG:CODE"
         raise GeoreferencingError(
-            f"{names}; an engineering CRS has no place on the Earth, so neither can be brought to the other: if "
+            f"{names}; an engineering CRS has no place on the Earth, so neither can be transformed to the other: if "
             f"{with_local.src_path} is really in {crs_name(known.crs)}, assign it with: {with_local.assign(code)}"
         )
     raise GeoreferencingError(
@@ -71,12 +71,12 @@ def check_transformable(other: Placed, image: Placed) -> None:
     )
 
 
-def _tell_of_planes(other: Placed, image: Placed) -> None:
+def _warn_of_planes(other: Placed, image: Placed) -> None:
     """Warn of two engineering CRS with two names, which GDAL takes for the same."""
     names = [crs_name(placed.crs) for placed in (other, image)]
     if is_engineering(other.crs) and names[0].casefold() != names[1].casefold():
         logger.warning(
-            "%s has the engineering CRS %r and %s has %r; both are taken to be the same plane",
+            "%s has the engineering CRS %r and %s has %r; both are assumed to be the same plane",
             other.name, names[0], image.name, names[1],
         )  # fmt: skip
 

@@ -126,7 +126,7 @@ def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
 def _warn_of_void(layer: Layer, void: Void) -> None:
     """Warn of a value that looks like no data."""
     logger.warning(
-        "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), and it is no declared "
+        "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), which is not a declared "
         "nodata value; if these pixels have no data, give `nodata=\"%s:%g\"`",
         layer.describe(), 100 * void.share, void.value, layer.describe_bands(void.numbers), *void.others,
         layer.modality, void.value,
@@ -169,8 +169,8 @@ def _warn_of_fill(image: Layer, fill: Fill) -> None:
     found = f"{image.describe()}: {share} hold {fill.value:g} in all bands, on the border too"
     if fill.is_declared_otherwise:
         logger.warning(
-            "%s, although the file says otherwise what has no data; if these pixels have none either, give "
-            "`nodata=\"%s:%g\"`", found, image.modality, fill.value,
+            "%s, although the file declares in another way where it has no data; if these pixels have none either, "
+            "give `nodata=\"%s:%g\"`", found, image.modality, fill.value,
         )  # fmt: skip
     else:
         logger.warning(
@@ -182,7 +182,7 @@ def _read_info(src_path: str) -> RasterInfo:
     info = read_info(src_path)
     for index in info.alpha_indexes:
         logger.warning(
-            "band %d of %s is marked as alpha and is taken as a mask; if it is data: "
+            "band %d of %s is marked as alpha and is used as a mask; if it is data: "
             "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, quoted(src_path),
         )  # fmt: skip
     for doubt in info.doubts:

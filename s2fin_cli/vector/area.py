@@ -33,7 +33,7 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
 
     Raises:
         AreaError: it holds no pixel's centre, or the file holds something else than polygons.
-        GeoreferencingError: the file cannot be brought to the grid's CRS.
+        GeoreferencingError: the file cannot be transformed to the grid's CRS.
     """
     if bounds is None and src_path is None:
         return None

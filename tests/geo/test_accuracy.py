@@ -35,7 +35,7 @@ def test_a_ballpark_transformation_is_warned_of_with_its_size(tmp_path: Path, ca
     }
     build_stack(paths)
     (message,) = warnings_in(caplog)
-    assert "dsm.tif is brought from unknown to EPSG:32632 by a ballpark transformation" in message
+    assert "dsm.tif is transformed from unknown to EPSG:32632 by a ballpark transformation" in message
     assert "by some 7" in message
     assert "gdal_edit.py -a_srs EPSG:CODE" in message
     caplog.clear()
@@ -87,7 +87,7 @@ def test_a_better_operation_that_is_not_installed_is_named(tmp_path: Path, caplo
     found = [message for message in warnings_in(caplog) if "pyproj sync --file" in message]
     assert len(found) <= 1
     if found:  # nothing is logged where the file is installed
-        assert "dsm.tif is brought from EPSG:26714 to EPSG:32614" in found[0]
+        assert "dsm.tif is transformed from EPSG:26714 to EPSG:32614" in found[0]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_two_names_of_an_engineering_crs_are_warned_of(tmp_path: Path, caplog: p
     }
     build_stack(paths)
     assert "dsm.tif has the engineering CRS 'site'" in caplog.text
-    assert "both are taken to be the same plane" in caplog.text
+    assert "both are assumed to be the same plane" in caplog.text
 
 
 def test_images_of_one_engineering_crs_go_together(tmp_path: Path) -> None:

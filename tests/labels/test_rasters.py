@@ -114,7 +114,7 @@ def test_a_label_raster_without_crs(tmp_path: Path, caplog: pytest.LogCaptureFix
     ):
         read_labels(path, bare)
     read_labels(write_raster(tmp_path / "fit.tif", label_raster(), crs=None), bare)
-    assert "fit.tif has no CRS either; it is taken to match the image pixel by pixel" in caplog.text
+    assert "fit.tif has no CRS either; it is assumed to match the image pixel by pixel" in caplog.text
 
 
 def test_label_rasters_that_cannot_be_used(tmp_path: Path) -> None:

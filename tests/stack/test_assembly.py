@@ -96,7 +96,7 @@ def test_no_crs_at_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     with caplog.at_level(logging.WARNING):
         stack = stack_of(hsi=first, lidar=second)
     assert "a.tif has no CRS; the map will have none either" in caplog.text
-    assert "b.tif has no CRS either; it is taken to match the image pixel by pixel" in caplog.text
+    assert "b.tif has no CRS either; it is assumed to match the image pixel by pixel" in caplog.text
     values, aux = read(stack, Window(3, 4, 5, 6))
     assert np.array_equal(values, random_values(2)[:, 4:10, 3:8])
     assert np.array_equal(np.asarray(aux), random_values(1)[:, 4:10, 3:8])
@@ -172,7 +172,7 @@ def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
     stack = stack_of(msi=path)
     read(stack)
     expected = (
-        f"band 4 of {path} is marked as alpha and is taken as a mask; if it is data: "
+        f"band 4 of {path} is marked as alpha and is used as a mask; if it is data: "
         f"gdal_edit.py -colorinterp_4 undefined {path}"
         if is_mask
         else f"band 4 of {path} is marked as alpha and is used as data, as it holds too many values for a mask; "

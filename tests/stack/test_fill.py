@@ -118,7 +118,10 @@ def test_what_fills_a_border_beside_what_a_file_declares_stays_data_with_a_warni
         caplog.clear()
         assert stack_of(options(path)).image.fill is None
         (record,) = caplog.records
-        assert f"hold {fill} in all bands, on the border too, although the file says otherwise" in record.getMessage()
+        assert (
+            f"hold {fill} in all bands, on the border too, although the file declares in another way"
+            in record.getMessage()
+        )
         assert stack_of(options(path, nodata=fill)).image.fill == fill
     assert fill_of(write_raster(tmp_path / "c.tif", image(fill=0), nodata=0)) is None
     assert fill_of(write_raster(tmp_path / "d.tif", image(fill=None), nodata=0)) is None

@@ -9,6 +9,7 @@ import click
 
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, overwrite_option, verbosity_options
+from s2fin_cli.core.modality import PASSIVE_NAMES
 from s2fin_cli.workflows.options.align import AlignOptions
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--like", type=FilePath("RASTER"), required=True, help="Image whose grid the other gets.")
-@input_options(without=("hsi", "device"), bands_of="the image to align")
+@input_options(without=(PASSIVE_NAMES[0], "device"), bands_of="the image to align")
 @click.option("-o", "--output", type=FilePath("RASTER"), required=True, help="Aligned image to write, a GeoTIFF.")
 @overwrite_option
 @json_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from s2fin_cli.core.modality import PASSIVE_NAMES
 from s2fin_cli.core.options import InputOptions, StrPath, path_tuple
 
 
@@ -26,10 +27,11 @@ class AlignOptions(InputOptions):
 
     @property
     def src_paths(self) -> dict[str, tuple[str, ...]]:
-        """Paths by modality, with `like` as "hsi"."""
-        return {**super().src_paths, "hsi": path_tuple(self.like)}
+        """Paths by modality, with `like` as the preferred passive image."""
+        return {**super().src_paths, PASSIVE_NAMES[0]: path_tuple(self.like)}
 
     @property
     def _modality_of_bands(self) -> str:
         """The image to align."""
-        return next((modality for modality, paths in self.src_paths.items() if paths and modality != "hsi"), "hsi")
+        passive, *others = self._given
+        return next(iter(others), passive)
