@@ -220,6 +220,7 @@ def demo(
     output: StrPath = "demo",
     overwrite: bool = False,
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> DemoResult:
     """Train on the example scene, classify it and assess the map.
 
@@ -227,6 +228,7 @@ def demo(
         output: folder for the results, created if missing.
         overwrite: whether existing results may be replaced.
         progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:
         where the results are, and the map's accuracy.

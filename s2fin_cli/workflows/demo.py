@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import InputError, OutputError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.core.progress import Progress, Stop, silent
 from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.evaluate import run as evaluate
@@ -61,6 +61,7 @@ def run(
     options: DemoOptions,
     *,
     progress: Progress = silent,
+    stop: Stop | None = None,
     example: Path | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> DemoResult:
@@ -69,6 +70,7 @@ def run(
     Args:
         options: the options.
         progress: is called with how far the work is.
+        stop: ends the work at its next step once it is set.
         example: folder of a scene with the example's file names; None takes the example.
         training: options of training other than the defaults.
 
@@ -86,10 +88,11 @@ def run(
     check_outputs(list(paths.values()), overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
     wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
-    train(TrainOptions(msi=msi, dsm=dsm, **wanted), progress=progress)
+    train(TrainOptions(msi=msi, dsm=dsm, **wanted), progress=progress, stop=stop)
     classify(
         ClassifyOptions(msi=msi, dsm=dsm, model=paths["model"], output=paths["map"], overwrite=overwrite),
         progress=progress,
+        stop=stop,
     )
     with staged([paths["picture"]], overwrite=overwrite) as (tmp_path,):
         write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), map_panel(paths["map"])])

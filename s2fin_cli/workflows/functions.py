@@ -101,7 +101,7 @@ COMMANDS = {
             DemoOptions,
             "Train on the example scene, classify it and assess the map.",
             "where the results are, and the map's accuracy.",
-            HOOKS[:1],
+            HOOKS,
         ),
         Command(
             "evaluate",
