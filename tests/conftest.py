@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,21 @@ def logging_as_before() -> Iterator[None]:
     yield
     own.handlers, own.level, own.propagate = before
     logging.captureWarnings(capture=False)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """Ctrl-C interrupts, also where a shell's background job ignores it; and no handler outlives its test.
+
+    `main` handles signals for the whole process. A SIGTERM to the tests, such as `timeout` sends, would otherwise fail
+    whichever later test is running, as click's test runner takes the exit for the command's.
+    """
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
