@@ -110,7 +110,7 @@ def test_what_is_known_of_its_bands_goes_with_an_image(run: Run, scene: Scene, t
 def test_why_an_image_is_not_shifted(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
     far = write_raster(tmp_path / "far.tif", make_heights(scene.truth), transform=TRANSFORM * Affine.translation(7, 0))
     fits = write_raster(tmp_path / "fits.tif", make_heights(scene.truth))
-    for path, message in ((far, "say more than 4 pixels, which is too far to be sure"), (fits, "")):
+    for path, message in ((far, "find more than 4 pixels, which is too far to be sure"), (fits, "")):
         result = run("align", "--like", scene.hsi, "--lidar", path, "-o", f"a{path.stem}.tif", "--coregister", "shift")
         assert result.exit_code == 0, result.stderr
         assert message in result.stderr
