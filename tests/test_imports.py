@@ -27,7 +27,6 @@ ORDER = (
 LOOSE = {"__init__": set(ORDER[:-1]), "__main__": {"cli"}}
 #: Modules that import from a later package, to be mended.
 MENDED_LATER: dict[str, set[str]] = {}
-CLICK_USERS = {"cli"}
 #: Modules that may call `rasterio.open`, and in which modes.
 RASTER_OPENERS = {"raster/opening.py": {"r"}, "raster/write.py": {"w", "r+"}, "raster/picture.py": {"w"}}
 
@@ -93,9 +92,9 @@ def test_the_network_needs_torch_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sources(CLI), ids=lambda path: path.relative_to(CLI).as_posix())
-def test_click_stays_at_the_surface(path: Path) -> None:
-    if any(name.split(".")[0] == "click" for name in imports(path)):
-        assert unit(path) in CLICK_USERS
+def test_click_and_rich_stay_at_the_surface(path: Path) -> None:
+    if any(name.split(".")[0] in {"click", "rich"} for name in imports(path)):
+        assert unit(path) == "cli"
 
 
 def raster_modes(path: Path) -> Iterator[str]:

@@ -90,8 +90,8 @@ def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
             "--nodata",
             multiple=True,
             metavar="[MODALITY:]VALUE|none",
-            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}, where all "
-            "bands must hold it.  [default: what files declare, and the value that fills the passive image's border]",
+            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}.  "
+            "[default: what the files declare, and the value that fills the passive image's border]",
         ),
         "bounds": click.option(
             "--bounds",

@@ -81,7 +81,7 @@ MODALITIES = {
         Modality(
             name="msi",
             role=Role.PASSIVE,
-            help="Multispectral image; the passive image where no --hsi is.",
+            help="Multispectral image; the passive image where there is no hyperspectral one.",
         ),
         Modality(
             name="lidar",

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 @overwrite_option
 @verbosity_options
 def convert(**options: Any) -> None:
-    """Turn an array of a MATLAB file into a GeoTIFF.
+    """Convert an array of a MATLAB file to a GeoTIFF.
 
     Images have rows, columns and bands in this order. With --classes, the result is a label raster with names and
     colours, in which values of 0 or below are unlabelled. Each table [[convert]] of a project file is a file to write.

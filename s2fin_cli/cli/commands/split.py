@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 @click.option("--like", type=FilePath("RASTER"), required=True, help="Image whose grid the label rasters get.")
 @click.option("--train", type=FilePath("RASTER"), required=True, help="Training labels to write, a GeoTIFF.")
 @click.option("--test", type=FilePath("RASTER"), required=True, help="Test labels to write, a GeoTIFF.")
-@click.option("--picture", type=FilePath("PNG"), help="Also draw both side by side.")
+@click.option("--picture", type=FilePath("PNG"), help="Also draw both side by side, with captions.")
 @click.option(
     "--method",
     type=click.Choice(SPLITS),

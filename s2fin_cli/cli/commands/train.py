@@ -76,7 +76,7 @@ logger = logging.getLogger(__name__)
 @json_option
 @verbosity_options
 def train(*, as_json: bool, **options: Any) -> None:
-    """Train a model from images and labels.
+    """Train a model on images and labels.
 
     The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. Without a second image,
     its spectral components are used as one.
