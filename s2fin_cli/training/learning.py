@@ -136,7 +136,7 @@ def _validated(
         return None, outcome
     try:
         job.progress("validating", 0, 1)
-        accuracy = validate(network, job.scene.stack, validation)
+        accuracy = validate(network, job.scene.stack, validation, stop=job.stop)
         job.progress("validating", 1, 1)
     except Stopped:
         return None, replace(outcome, interrupted=True)

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin import S2Fin
+    from s2fin_cli.core.progress import Stop
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.stack.stack import Stack
 
 logger = logging.getLogger(__name__)
 
 
-def validate(network: S2Fin, stack: Stack, labels: LabelledPixels) -> Accuracy:
-    """Accuracy of a network on pixels held out, classified as a map of the scene would have them."""
+def validate(network: S2Fin, stack: Stack, labels: LabelledPixels, *, stop: Stop | None = None) -> Accuracy:
+    """Accuracy of a network on pixels held out, classified as a map of the scene would have them.
+
+    Raises:
+        Stopped: it was asked to end.
+    """
     _warn_of_unvalidated(labels)
     engine = Engine(network, network.standardizer.device)
-    return accuracy_of(labels, predict_pixels(engine, stack, labels.rows, labels.cols))
+    return accuracy_of(labels, predict_pixels(engine, stack, labels.rows, labels.cols, stop=stop))
 
 
 def cross_validated_accuracy(labels: LabelledPixels, probs: NDArray[np.float64]) -> Accuracy | None:

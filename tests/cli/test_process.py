@@ -94,8 +94,9 @@ def test_a_full_disk_leaves_no_model(process: Process, scene: Scene, in_folder: 
 
 
 @pytest.mark.slow
-def test_ctrl_c_after_the_first_epoch_keeps_the_best_model(
-    scene: Scene, in_folder: Path, environment: dict[str, str]
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_request_to_end_after_the_first_epoch_keeps_the_best_model(
+    scene: Scene, in_folder: Path, environment: dict[str, str], name: str
 ) -> None:
     arguments = [
         *("train", *scene.arguments, "--labels", str(scene.labels), "--epochs", "500"),
@@ -114,7 +115,7 @@ def test_ctrl_c_after_the_first_epoch_keeps_the_best_model(
             piece = running.stderr.read1(4096)  # type: ignore[attr-defined]
             assert piece, seen.decode()
             seen += piece
-        running.send_signal(signal.SIGINT)
+        running.send_signal(getattr(signal, name))
         out, rest = running.communicate(timeout=120)
     assert running.returncode == 0, rest.decode()
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", rest.decode())
