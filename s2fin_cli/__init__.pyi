@@ -74,8 +74,9 @@ def align(
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
         aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
             its centre is.
-        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
-            average for much finer rasters, else bilinear.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
+            bilinear.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
@@ -147,15 +148,16 @@ def classify(
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
         aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
             its centre is.
-        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
-            average for much finer rasters, else bilinear.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
+            bilinear.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
         vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`; None is
-            beside the map, with the suffix `.gpkg`.
+        polygons: where to write them, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or
+            .sqlite; None is beside the map, with the suffix `.gpkg`.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
@@ -163,18 +165,18 @@ def classify(
         probabilities: where to write the probabilities of all classes, if anywhere.
         scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
         stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
-        format: how the rasters are written, one of `RASTER_DRIVERS`.
+        format: how the rasters are written, one of GTiff or COG.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether existing outputs may be replaced.
         smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
         prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
             number; the other classes share the rest.
-        precision: of the network's matrix products, one of `PRECISIONS`; its frequency parts are always float32.
+        precision: of the network's matrix products, one of float32 or bfloat16; its frequency parts are always float32.
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
             takes what the model was trained for: 5, or 3 where its labels were dense.
-        tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips,
-            the same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+        tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
+            same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
         progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
@@ -297,7 +299,7 @@ def sample(
 
     Args:
         map: class map to sample.
-        output: points to write, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`.
+        output: points to write, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or .sqlite.
         size: number of points in all; more if `least` requires more.
         least: fewest points per class; a class with fewer pixels has all of them sampled.
         seed: seed of the random draw.
@@ -335,7 +337,7 @@ def split(
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
-        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`.
+        on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
         like: image whose grid the label rasters get.
         train: training labels to write, a GeoTIFF.
         test: test labels to write, a GeoTIFF.
@@ -408,8 +410,9 @@ def train(
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
         aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
             its centre is.
-        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
-            average for much finer rasters, else bilinear.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
+            bilinear.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
@@ -418,7 +421,7 @@ def train(
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
-        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`.
+        on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
         output: model file to write.
         overwrite: whether an existing `output` may be replaced.
         patch_size: side in pixels of the window around each pixel, odd, 5 to 21.

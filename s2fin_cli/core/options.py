@@ -228,7 +228,7 @@ class MapOptions(Options):
     Attributes:
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
         vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`; None is
+        polygons: where to write them, in the format of the suffix, see `VECTOR_OUTPUT_SUFFIXES`; None is
             beside the map, with the suffix `.gpkg`.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None

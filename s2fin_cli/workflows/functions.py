@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
+from s2fin_cli.core.options import CONFLICTS, PRECISIONS, RESAMPLINGS
 from s2fin_cli.workflows.options.align import AlignOptions
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.convert import ConvertOptions
@@ -21,6 +24,15 @@ from s2fin_cli.workflows.options.inspect import InspectOptions
 from s2fin_cli.workflows.options.sample import SampleOptions
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.options.train import TrainOptions
+
+#: What the texts of options name.
+CONSTANTS = {
+    "CONFLICTS": CONFLICTS,
+    "PRECISIONS": PRECISIONS,
+    "RASTER_DRIVERS": RASTER_DRIVERS,
+    "RESAMPLINGS": RESAMPLINGS,
+    "VECTOR_OUTPUT_SUFFIXES": VECTOR_OUTPUT_SUFFIXES,
+}
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +186,7 @@ def docstring_of(command: Command) -> str:
         texts |= _attribute_texts(inspect.cleandoc(base.__doc__ or ""))
     texts |= {hook.name: hook.text for hook in command.hooks}
     names = [field.name for field in fields(command.options)] + [hook.name for hook in command.hooks]
-    arguments = "\n".join(f"        {name}: {texts[name]}" for name in names if name in texts)
+    arguments = "\n".join(_filled(f"{name}: {texts[name]}") for name in names if name in texts)
     return (
         f"{command.summary}\n\n    Args:\n{arguments}\n\n    Returns:\n        {command.returns}\n\n    Raises:\n"
         "        S2finError: something is wrong with the options, inputs or outputs; nothing is written.\n    "
@@ -182,7 +194,17 @@ def docstring_of(command: Command) -> str:
 
 
 def _attribute_texts(docstring: str) -> dict[str, str]:
-    """Texts by name from the section "Attributes" of a docstring."""
+    """Texts by name from the section "Attributes" of a docstring, with the values of the constants that they name."""
     _, _, section = docstring.partition("Attributes:\n")
     found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", section, re.MULTILINE)
-    return {name: re.sub(r"\n +", "\n            ", text) for name, text in found}
+    return {
+        name: re.sub(r"(?:see )?`([A-Z_]+)`", lambda name: listed(CONSTANTS[name[1]]), " ".join(text.split()))
+        for name, text in found
+    }
+
+
+def _filled(text: str) -> str:
+    """An argument's text as lines of a docstring."""
+    return textwrap.fill(
+        text, 120, initial_indent=" " * 8, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False
+    )

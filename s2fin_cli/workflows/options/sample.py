@@ -14,7 +14,7 @@ class SampleOptions(Options):
 
     Attributes:
         map: class map to sample.
-        output: points to write, in the format of the suffix, see `core.formats.VECTOR_OUTPUT_SUFFIXES`.
+        output: points to write, in the format of the suffix, see `VECTOR_OUTPUT_SUFFIXES`.
         size: number of points in all; more if `least` requires more.
         least: fewest points per class; a class with fewer pixels has all of them sampled.
         seed: seed of the random draw.
