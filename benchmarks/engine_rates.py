@@ -97,7 +97,7 @@ def gemm_peak(device: torch.device) -> float:
 
 
 def rate_of(run: Callable[[], object], pixels: int, peak: float, *, times: int) -> Rate:
-    """How fast something classifies so many pixels."""
+    """How fast something classifies a number of pixels."""
     work, seconds = mflop(run), fastest(run, times=times)
     return Rate(pixels / seconds, work / pixels, 1e6 * work / seconds / peak)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Windows a side of a cell, the engine's unit of computing.
-#: NOTE: every cell is computed with the same shapes wherever it lies, padded at the raster's edge if need be, so that
+#: NOTE: every cell is computed with the same shapes wherever it is, padded at the raster's edge if need be, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
 CELL_WINDOWS = 16
 #: Cells that are computed together on CUDA, which keep a large device busy; fewer where less memory is free than

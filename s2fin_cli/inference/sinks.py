@@ -92,7 +92,7 @@ class Counts:
 
 
 class Cropped:
-    """Passes on to other sinks what lies in a window of a grid, and in the area of interest; a `Sink`.
+    """Passes on to other sinks what is inside a window of a grid and inside the area of interest; a `Sink`.
 
     It takes windows of the grid; the other sinks cover the window, and get windows counted from its corner.
     """

@@ -1,4 +1,4 @@
-"""Smoothing of class probabilities along the image: neighbours that look alike vote on each other's class.
+"""Smoothing of class probabilities along the image: similar neighbours vote on each other's class.
 
 A joint bilateral filter (Petschnigg et al. 2004; Eisemann and Durand 2004) with Tukey's biweight as its weight, over
 squares of pixels. It is ours, and no part of the network.

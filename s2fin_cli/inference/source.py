@@ -44,7 +44,7 @@ class LoadedTile:
     """A tile with its values.
 
     Attributes:
-        window: where it lies in the stack's grid.
+        window: where it is in the stack's grid.
         images: raw values (bands, height + 2 margin, width + 2 margin) where the predictor computes.
         valid: (height, width), the pixels to classify, on the CPU.
     """
@@ -140,7 +140,7 @@ class StackSource:
         return window, opened.read(window, halo=self._predictor.margin)
 
     def _put(self, read: tuple[Window, Tile]) -> LoadedTile:
-        """Put a tile's values where the predictor computes, and tell which of its pixels to classify."""
+        """Put a tile's values where the predictor computes, and find which of its pixels to classify."""
         window, tile = read
         margin = self._predictor.margin
         valid = torch.from_numpy(tile.has_data)

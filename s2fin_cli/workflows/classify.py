@@ -75,7 +75,7 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
 
     Args:
         options: the options.
-        progress: told how far it is.
+        progress: called with how far it is.
         stop: ends the classification at its next step once it is set.
 
     Returns:
@@ -185,7 +185,7 @@ def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress
     Args:
         job: the job.
         written: where the map and its confidence are for now, and where to write the polygons.
-        progress: told how far it is.
+        progress: called with how far it is.
     """
     assert written.polygons is not None  # noqa: S101  the caller saw to it
     rows = 0

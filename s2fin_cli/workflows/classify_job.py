@@ -85,7 +85,7 @@ class ClassifyJob:
         Args:
             sinks: they cover the window; pixels outside the area of interest reach them as not valid.
             window: the part of the stack's grid; None is all that is of interest.
-            progress: told after each tile.
+            progress: called after each tile.
         """
         smooth = self.options.smooth
         source = StackSource(

@@ -251,7 +251,7 @@ def test_the_dense_result_is_the_one_patch_by_patch(changes: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(("stride", "patch_size", "context_size"), [(3, 5, 31), (5, 7, 31), (5, 5, 7), (5, 7, 3)])
-def test_with_a_stride_pixels_are_told_from_the_window_in_the_middle_of_their_block(
+def test_with_a_stride_the_window_in_the_middle_of_a_block_predicts_its_pixels(
     stride: int, patch_size: int, context_size: int
 ) -> None:
     network = make_network(patch_size=patch_size, in_channels=3, context_size=context_size)

@@ -1,4 +1,4 @@
-"""Scattered pixels are told as a map of the whole scene tells them."""
+"""Scattered pixels are classified as in a map of the whole scene."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def stack_of(scene: Scene) -> Stack:
 
 
 @pytest.mark.parametrize("stride", [1, 3, None])
-def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path: Path, stride: int | None) -> None:
+def test_they_are_classified_as_in_the_map(scene: Scene, model: Path, tmp_path: Path, stride: int | None) -> None:
     """In the order that they are given in, whatever cells they lie in."""
     outputs: dict[str, Any] = {"output": tmp_path / "map.tif", "probabilities": tmp_path / "probs.tif", "vector": False}
     classify(ClassifyOptions(**{**scene.images, **outputs, "model": model, "stride": stride, "device": "cpu"}))
@@ -54,13 +54,13 @@ def test_they_are_told_as_the_map_tells_them(scene: Scene, model: Path, tmp_path
     found = predict_pixels(engine, stack_of(scene), rows, cols)
     assert found.dtype == np.float32
     assert found.shape == (len(rows), 3)
-    # windows that no pixel needs are left out of the batches, which the rounding tells
+    # windows that no pixel needs are left out of the batches, which changes the rounding
     assert found == pytest.approx(expected[:, rows, cols].T, abs=1e-5)
-    assert expected[:, rows, cols].std(axis=1).min() > 0.1, "they are not all alike"
+    assert expected[:, rows, cols].std(axis=1).min() > 0.1, "they are not all the same"
 
 
 def test_no_more_is_computed_than_they_need(scene: Scene) -> None:
-    """Each tile that any of them lies in once, and there no pixel but theirs: the engine leaves out all other cells."""
+    """Each tile with any of them is computed once, and only their pixels in it: the engine skips all other cells."""
     predictor = ValuePredictor(1024)
     rows, cols = scattered()
     predict_pixels(predictor, stack_of(scene), rows, cols)

@@ -51,7 +51,7 @@ def load(source: StackSource) -> list[LoadedTile]:
 
 
 def cover(source: StackSource) -> NDArray[np.int64]:
-    """How many tiles each pixel of the grid lies in."""
+    """How many tiles each pixel of the grid is in."""
     times = np.zeros(SHAPE, dtype=np.int64)
     for tile in source.tiles:
         times[tile.window.toslices()] += 1

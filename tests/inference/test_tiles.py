@@ -89,7 +89,7 @@ def test_progress_counts_the_tiles_that_are_wanted() -> None:
 
 
 def guide(images: Images[Tensor]) -> Tensor:
-    """Pixels of one value are alike."""
+    """Pixels of the same value are compared as equal."""
     return images.image.nan_to_num()
 
 

@@ -34,7 +34,7 @@ def test_an_output_that_is_there_is_refused_and_left_alone(scene: Scene, model: 
         old.unlink()
 
 
-def test_what_an_earlier_map_left_is_told_of(
+def test_files_that_an_earlier_map_left_are_warned_of(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_classify(scene, model, tmp_path / "map.tif", stac=True)

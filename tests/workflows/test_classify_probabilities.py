@@ -106,7 +106,7 @@ def test_probabilities_lean_to_the_prior(result: ClassifyResult, scene: Scene, m
         assert "S2FIN_PRIOR" not in usual.tags()
 
 
-def test_an_even_prior_changes_nothing_and_a_class_of_none_is_never_told(
+def test_an_even_prior_changes_nothing_and_a_class_of_none_is_never_predicted(
     result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
 ) -> None:
     first, *others = read_info(model).classes
