@@ -145,7 +145,7 @@ def load(scene: Scene) -> LoadedScene:
     height, width = stack.grid.shape
     with stack.open() as opened:
         tile = opened.read(Window(0, 0, width, height))
-    labels = read_labels(scene.folder / scene.labels, stack.grid, LabelRules(scene.label_field))
+    labels = read_labels(scene.folder / scene.labels, stack.grid, rules=LabelRules(scene.label_field))
     labels = labels.select(tile.valid[labels.rows, labels.cols])
     values = np.concatenate(tile.images.parts())
     fixed = None

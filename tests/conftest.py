@@ -113,7 +113,7 @@ def wide_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = S2Fin(replace(network.cfg, block_size=S2FinConfig.block_size))
     wide.load_state_dict(network.state_dict())
     path = tmp_path_factory.mktemp("model") / "wide.s2fin"
-    write_model(path, wide, replace(info, architecture=wide.cfg.to_dict()))
+    write_model(path, wide, info=replace(info, architecture=wide.cfg.to_dict()))
     return path
 
 

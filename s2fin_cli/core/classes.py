@@ -87,7 +87,7 @@ def check_class_ids(class_ids: Iterable[float]) -> None:
     for class_id in class_ids:
         if not 0 <= class_id <= MAX_CLASS_ID:
             raise LabelError(
-                f"class {class_id:.0f} cannot stand in a map; number classes from 0 to {MAX_CLASS_ID}, or, where "
+                f"a map cannot hold class {class_id:.0f}; number classes from 0 to {MAX_CLASS_ID}, or, where "
                 f"{class_id:.0f} means unlabelled, empty the field or declare it as the label raster's nodata value "
                 f"(gdal_edit.py -a_nodata {class_id:.0f} LABELS.tif)"
             )
@@ -120,12 +120,12 @@ def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...
         where = f"the class table {src_path}, line {reader.line_num}"
         class_id, name, color = _parse_row(row, where)
         if class_id in names or name.casefold() in (other.casefold() for other in names.values()):
-            raise LabelError(f"{where}: class {class_id} {name!r} is there twice; give each number and name once")
+            raise LabelError(f"{where}: class {class_id} {name!r} occurs twice; give each number and name once")
         names[class_id] = name
         if color is not None:
             colors[class_id] = color
     if not names:
-        raise LabelError(f"the class table {src_path} holds no classes; write one a line")
+        raise LabelError(f"the class table {src_path} holds no classes; write one per line")
     return tuple(replace(c, color=colors.get(c.id, c.color)) for c in make_classes(names))
 
 

@@ -23,8 +23,8 @@ def block_side(radius: int) -> int:
 def reach_into(
     is_held: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]],
     rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
     *,
+    cols: NDArray[np.int64],
     radius: int,
 ) -> NDArray[np.bool_]:
     """Mask over pixels (n,) of those whose square of the radius reaches into a block that is held out.

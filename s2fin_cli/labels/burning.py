@@ -1,4 +1,4 @@
-"""Geometries to pixels: which pixels of a grid lie in points, and in polygons window by window or band by band."""
+"""Geometries to pixels: which pixels of a grid hold points or are in polygons, window by window or band by band."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 
 
 def burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
-    """Rows, columns and feature numbers of the pixels that points lie in."""
+    """Rows, columns and feature numbers of the pixels that points are in."""
     coordinates, groups = shapely.get_coordinates(geometries, return_index=True)
     a, b, c, d, e, f = (~grid.transform)[:6]
     x, y = coordinates.T
@@ -35,7 +35,7 @@ def burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
 
 
 def windows_of(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.int64]:
-    """Row, column, height and width (n, 4) of the windows that geometries lie in; 0 for those outside."""
+    """Row, column, height and width (n, 4) of the windows around geometries; 0 for those outside."""
     windows = np.zeros((len(geometries), 4), dtype=np.int64)
     for number, geometry in enumerate(geometries):
         window = grid.window_of(geometry.bounds)
@@ -45,13 +45,13 @@ def windows_of(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.int64]
 
 
 class PolygonBurner:
-    """Finds the pixels whose centres lie in polygons, some rows of a grid at a time.
+    """Finds the pixels whose centres are in polygons, some rows of a grid at a time.
 
     Each polygon is burnt in its own window, so that memory does not grow with the raster, and a large one in bands of
     rows that are always the same ones, so that rounding does not depend on the rows that are asked for.
 
     Attributes:
-        windows: row, column, height and width (n, 4) of the windows that the polygons lie in.
+        windows: row, column, height and width (n, 4) of the windows around the polygons.
     """
 
     def __init__(self, geometries: NDArray[np.object_], grid: Grid, *, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -90,7 +90,7 @@ class PolygonBurner:
         return rows, cols, groups
 
     def _bands(self, number: int, start: int, stop: int) -> Iterator[Window]:
-        """A polygon's window, or of a large one those bands that some rows lie in, cut at multiples of their height."""
+        """A polygon's window, or of a large one the bands that hold some rows, cut at multiples of their height."""
         row_off, col_off, height, width = self.windows[number].tolist()
         if height * width <= self._limits.window_pixels:
             yield Window(col_off, row_off, width, height)
@@ -120,7 +120,7 @@ class Rings:
 
     Attributes:
         rings: shells and holes of all its parts.
-        tops, bottoms: float64 (n,), the rows of the grid between which each lies.
+        tops, bottoms: float64 (n,), the rows of the grid between which each is.
     """
 
     rings: NDArray[np.object_]
@@ -144,7 +144,7 @@ class Rings:
 
 
 def burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
-    """Mask (height, width) of those pixels of a window whose centres lie in a polygon."""
+    """Mask (height, width) of the pixels of a window whose centres are in a polygon."""
     if geometry is None:
         return np.zeros((window.height, window.width), dtype=np.uint8)
     burnt = rasterio.features.rasterize(

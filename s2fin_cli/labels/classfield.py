@@ -39,7 +39,7 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     """
     fields = [str(name) for name in frame.columns if name != frame.geometry.name]
     if label_field is not None:
-        return _named_field(frame, fields, label_field, src_path)
+        return _named_field(frame, fields, label_field=label_field, src_path=src_path)
     if not fields:
         raise LabelError(f"{src_path} has no attribute fields; add a text field that names each feature's class")
     candidates = _candidate_fields(frame, fields)
@@ -49,23 +49,23 @@ def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: s
     if not chosen:
         chosen = candidates if len(candidates) == 1 else usual
     if len(chosen) != 1:
-        raise _unclear(frame, fields, candidates, src_path)
+        raise _unclear(frame, fields, candidates=candidates, src_path=src_path)
     logger.info("labels: the classes of %s are taken from its field %r", src_path, chosen[0])
     return chosen[0]
 
 
-def _named_field(frame: gpd.GeoDataFrame, fields: list[str], label_field: str, src_path: str | Path) -> str:
+def _named_field(frame: gpd.GeoDataFrame, fields: list[str], *, label_field: str, src_path: str | Path) -> str:
     """The field of a name, or of the only one that looks like it."""
     same = [name for name in fields if normalized(name) == normalized(label_field)]
     if label_field not in fields and len(same) == 1:
         label_field = same[0]
     if label_field not in fields:
         raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
-    _check_values(frame[label_field], label_field, src_path)
+    _check_values(frame[label_field], label_field, src_path=src_path)
     return label_field
 
 
-def _unclear(frame: gpd.GeoDataFrame, fields: list[str], candidates: list[str], src_path: str | Path) -> LabelError:
+def _unclear(frame: gpd.GeoDataFrame, fields: list[str], *, candidates: list[str], src_path: str | Path) -> LabelError:
     """The error that the class field is not clear.
 
     Raises:
@@ -74,7 +74,7 @@ def _unclear(frame: gpd.GeoDataFrame, fields: list[str], candidates: list[str], 
     if not candidates:
         for name in fields:
             if name.lower() in USUAL_FIELDS:
-                _check_values(frame[name], name, src_path)
+                _check_values(frame[name], name, src_path=src_path)
     found = f"could be any of {', '.join(candidates)}" if candidates else f"is none of {', '.join(fields) or '(none)'}"
     return LabelError(f"{src_path}: which field holds the class is not clear, it {found}; name it with `label_field`")
 
@@ -87,7 +87,7 @@ def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]
     return numbers if is_pair else []
 
 
-def _check_values(values: pd.Series, field: str, src_path: str | Path) -> None:
+def _check_values(values: pd.Series, field: str, *, src_path: str | Path) -> None:
     """Refuse a field that can hold no classes."""
     known = values[is_known(values)]
     if known.empty:

@@ -43,7 +43,7 @@ _NO_PIXELS: Burnt = (np.empty(0, np.int64),) * 3
 
 
 def read_feature_labels(
-    src_path: str | Path, grid: Grid, rules: LabelRules, *, limits: Limits = DEFAULT_LIMITS
+    src_path: str | Path, grid: Grid, *, rules: LabelRules, limits: Limits = DEFAULT_LIMITS
 ) -> FeatureLabels:
     """Read the features of a vector file or table as labels on a grid.
 
@@ -54,14 +54,14 @@ def read_feature_labels(
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
-    tell_of_lost(frame, field, src_path)
-    frame, class_ids, names = number_classes(frame, field, src_path, rules.classes)
-    geometries = on_grid_crs(frame, grid, src_path).to_numpy()
+    tell_of_lost(frame, field, src_path=src_path)
+    frame, class_ids, names = number_classes(frame, field, src_path=src_path, table=rules.classes)
+    geometries = on_grid_crs(frame, grid, src_path=src_path).to_numpy()
     if kind == "polygons":
         geometries = mended_polygons(
-            geometries, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())
+            geometries, frame.index.to_numpy(), grid=grid, src_path=src_path, closed=frame.attrs.get(MENDED, ())
         )
-    geometries = _buffered(geometries, grid, kind, rules.buffer)
+    geometries = _buffered(geometries, grid, kind=kind, buffer=rules.buffer)
     ids_are_given = rules.classes is not None or not is_text(frame[field])
     return FeatureLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given, limits)
 
@@ -75,13 +75,13 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
     if types <= LINE_TYPES:
         return "lines"
     raise LabelError(
-        f"{src_path} holds {', '.join(sorted(types))}; give a layer of polygons, of lines or of points alone "
+        f"{src_path} holds {', '.join(sorted(types))}; give a layer of only polygons, only lines or only points "
         f"({rare_types(frame)})"
     )
 
 
-def _buffered(geometries: NDArray[np.object_], grid: Grid, kind: str, buffer: float | None) -> NDArray[np.object_]:
-    """Points and lines with what lies around them."""
+def _buffered(geometries: NDArray[np.object_], grid: Grid, *, kind: str, buffer: float | None) -> NDArray[np.object_]:
+    """Points and lines with their buffers."""
     if kind == "polygons":
         check_no_buffer(buffer, "polygons")
         return geometries
@@ -174,14 +174,14 @@ class FeatureLabels:
         """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
         src_path, names, present = self.src_path, self.names, sorted(totals)
         if not self._is_hit.any():
-            _raise_outside(self.geometries, self.grid, src_path)
+            _raise_outside(self.geometries, self.grid, src_path=src_path)
         if lost := int((~self._is_hit).sum()):
             logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, self.group_count)
         if self._clashes:
             claimed = [names[class_id] for class_id in sorted(self._claimed)]
-            _tell_of_conflict(src_path, self._clashes, claimed, self.rules.on_conflict)
+            _tell_of_conflict(src_path, self._clashes, claimed=claimed, on_conflict=self.rules.on_conflict)
         if not present:
-            raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for doubled features")
+            raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for duplicate features")
         gone = sorted(set(names) - set(present))
         if gone:
             logger.warning("%s: classes without a pixel in the image: %s", src_path, ", ".join(names[c] for c in gone))
@@ -189,12 +189,12 @@ class FeatureLabels:
         return _in_colors(classes, self.rules.classes)
 
 
-def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | Path) -> None:
+def _raise_outside(geometries: NDArray[np.object_], grid: Grid, *, src_path: str | Path) -> None:
     left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
     if any(grid.window_of(geometry.bounds) is not None for geometry in geometries):
         raise LabelError(
             f"{src_path}: the labels hold no centre of a pixel of the image, whose pixels are "
-            f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger ones, or give points"
+            f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger features, or give points"
         )
     raise LabelError(
         f"{src_path}: no labelled pixel is in the image; in the image's CRS the labels cover x {left} to {right}, "
@@ -202,14 +202,14 @@ def _raise_outside(geometries: NDArray[np.object_], grid: Grid, src_path: str | 
     )
 
 
-def _tell_of_conflict(src_path: str | Path, count: int, claimed: list[str], on_conflict: str) -> None:
+def _tell_of_conflict(src_path: str | Path, count: int, *, claimed: list[str], on_conflict: str) -> None:
     """Say what happens to pixels that different classes claim, or refuse them."""
     if on_conflict == "error":
         raise LabelError(
-            f"{src_path}: different classes claim {count} pixels ({shortened(claimed)}); mend the features that "
-            "overlap, or say what to do with them with `on_conflict`"
+            f"{src_path}: different classes claim {count} pixels ({shortened(claimed)}); correct the features that "
+            "overlap, or choose what happens to them with `on_conflict`"
         )
-    done = "are left out" if on_conflict == "drop" else f"are given to the {on_conflict} feature"
+    done = "are skipped" if on_conflict == "drop" else f"are given to the {on_conflict} feature"
     logger.warning("%s: %d pixels that different classes claim %s (%s)", src_path, count, done, shortened(claimed))
 
 

@@ -24,7 +24,7 @@ def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
     paired = paired_fields(field, texts)
     usual = [name for name in texts if name not in (*paired, field) and without_language(name) in NAME_FIELDS]
     usual.sort(key=lambda name: NAME_FIELDS.index(without_language(name)))
-    fitting = [name for name in (*paired, *usual) if _gives_names(frame, field, name)]
+    fitting = [name for name in (*paired, *usual) if _gives_names(frame, field, name=name)]
     return fitting[0] if fitting else None
 
 
@@ -34,7 +34,7 @@ def text_fields(frame: gpd.GeoDataFrame) -> list[str]:
     return [name for name in fields if is_text(frame[name]) and says_something(frame[name])]
 
 
-def _gives_names(frame: gpd.GeoDataFrame, field: str, name: str) -> bool:
+def _gives_names(frame: gpd.GeoDataFrame, field: str, *, name: str) -> bool:
     """Whether a text field gives each number one name throughout, or none throughout, and each another."""
     numbered = frame.loc[frame[field].notna()]
     numbers, filled = numbered[field], is_known(numbered[name])

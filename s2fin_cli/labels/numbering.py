@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def number_classes(
-    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass] | None = None
+    frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path, table: Sequence[LandCoverClass] | None = None
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 
@@ -51,16 +51,16 @@ def number_classes(
     Raises:
         LabelError: no feature has a class, or a number that a map cannot hold.
     """
-    frame = _with_class(frame, field, src_path, table)
+    frame = _with_class(frame, field, src_path=src_path, table=table)
     if table is not None:
-        return _number_by_table(frame, field, src_path, table)
+        return _number_by_table(frame, field, src_path=src_path, table=table)
     if is_number_in_text(frame[field]):
-        logger.info("labels: field %r of %s is text, but holds class numbers alone; they are kept", field, src_path)
+        logger.info("labels: field %r of %s is text, but holds only class numbers; they are kept", field, src_path)
         frame[field] = to_numbers(frame[field])
     if is_text(frame[field]):
         return frame, *_number_texts(frame[field].astype(str), src_path)
     check_class_ids(frame[field].unique())
-    return frame, frame[field].to_numpy(np.float64).astype(np.int64), _names_of_numbers(frame, field, src_path)
+    return frame, frame[field].to_numpy(np.float64).astype(np.int64), _names_of_numbers(frame, field, src_path=src_path)
 
 
 def _number_texts(texts: pd.Series, src_path: str | Path) -> tuple[NDArray[np.int64], dict[int, str]]:
@@ -70,28 +70,28 @@ def _number_texts(texts: pd.Series, src_path: str | Path) -> tuple[NDArray[np.in
     for one, other in pairwise(ordered):
         if one.casefold() == other.casefold():
             logger.warning(
-                "%s: %r and %r are taken for two classes; if they are one, mend the names", src_path, one, other
+                "%s: %r and %r are treated as two classes; if they are one, correct the names", src_path, one, other
             )
     return texts.map(numbers).to_numpy(np.int64), {number: name for name, number in numbers.items()}
 
 
-def _names_of_numbers(frame: gpd.GeoDataFrame, field: str, src_path: str | Path) -> dict[int, str]:
+def _names_of_numbers(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> dict[int, str]:
     """Names of the numbers in a field: those that another field gives them, else the numbers themselves."""
     names = {int(class_id): str(int(class_id)) for class_id in np.unique(frame[field].to_numpy(np.float64))}
     if (named_by := names_field(frame, field)) is not None:
-        logger.info("labels: the classes' names are taken from field %r", named_by)
-        names |= _names_of(frame, field, named_by, src_path)
+        logger.info("labels: class names are taken from field %r", named_by)
+        names |= _names_of(frame, field, named_by=named_by, src_path=src_path)
     elif unfit := paired_fields(field, text_fields(frame)):
         logger.warning(
-            "%s: field %r is not used for the classes' names: it gives some class of %r none, two or another's; "
-            "mend it, or give it as `label_field`",
+            "%s: field %r is not used for class names: it gives some class of %r no name, two names or that of "
+            "another; correct it, or give it as `label_field`",
             src_path, unfit[0], field,
         )  # fmt: skip
     return names
 
 
 def _with_class(
-    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass] | None
+    frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path, table: Sequence[LandCoverClass] | None
 ) -> gpd.GeoDataFrame:
     """The features whose class is known.
 
@@ -103,13 +103,13 @@ def _with_class(
     known = is_known(frame[field], kept=kept)
     if not known.all():
         words = words_in(frame.loc[~known, field], found)
-        taken = f"; {listed(words)} taken as empty; a class of that name has to be in a class table (`classes`)"
+        taken = f"; {listed(words)} treated as empty; a class of that name must be in a class table (`classes`)"
         logger.warning(
-            "%s: %d features whose %r is empty are left out%s", src_path, (~known).sum(), field, taken if words else ""
+            "%s: %d features whose %r is empty are skipped%s", src_path, (~known).sum(), field, taken if words else ""
         )
     if table is None and (words := words_in(frame.loc[known, field], DOUBTFUL_WORDS)):
         logger.warning(
-            "%s: in field %r, %s kept as a class; to leave it out, give a class table without it (`classes`)",
+            "%s: in field %r, %s kept as a class; to skip it, give a class table without it (`classes`)",
             src_path, field, listed(words),
         )  # fmt: skip
     if not known.any():
@@ -117,13 +117,13 @@ def _with_class(
     return frame[known].copy()
 
 
-def _names_of(frame: gpd.GeoDataFrame, field: str, named_by: str, src_path: str | Path) -> dict[int, str]:
+def _names_of(frame: gpd.GeoDataFrame, field: str, *, named_by: str, src_path: str | Path) -> dict[int, str]:
     """The names that a field of texts gives the class numbers, with a warning of words for "no value"."""
     known = is_known(frame[named_by])
     if words := words_in(frame.loc[~known, named_by], (*NULL_WORDS, *DOUBTFUL_WORDS)):
         numbers = sorted(frame.loc[~known, field].astype(int).unique())
         logger.warning(
-            "%s: in field %r, %s taken as empty; the classes without a name are named by their numbers: %s",
+            "%s: in field %r, %s treated as empty; the classes without a name are named by their numbers: %s",
             src_path, named_by, listed(words), shortened(numbers),
         )  # fmt: skip
     pairs = frame.loc[known, [field, named_by]].drop_duplicates()
@@ -135,7 +135,7 @@ def _is_in_table(text: str, table: Sequence[LandCoverClass] | None) -> bool:
 
 
 def _number_by_table(
-    frame: gpd.GeoDataFrame, field: str, src_path: str | Path, table: Sequence[LandCoverClass]
+    frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path, table: Sequence[LandCoverClass]
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     names = {c.id: c.name for c in table}
     if is_text(frame[field]):
@@ -148,10 +148,12 @@ def _number_by_table(
         class_ids = frame[field].where(frame[field].isin(list(names)))
     known = class_ids.notna()
     if not known.all():
-        warn_of_other_classes(src_path, f"{(~known).sum()} features", frame.loc[~known, field].astype(str).unique())
+        warn_of_other_classes(
+            src_path, f"{(~known).sum()} features", others=frame.loc[~known, field].astype(str).unique()
+        )
     if not known.any():
         raise LabelError(
-            f"{src_path}: no class in field {field!r} is in the class table ({', '.join(names.values())}); "
-            "name another field with `label_field`, or mend the table"
+            f"{src_path}: no class of field {field!r} is in the class table ({', '.join(names.values())}); "
+            "name another field with `label_field`, or correct the table"
         )
     return frame[known], class_ids[known].to_numpy(np.int64), names

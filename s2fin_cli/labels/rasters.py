@@ -102,7 +102,7 @@ class RasterLabels:
         at = np.flatnonzero(np.isfinite(values) & (values != self._unlabelled))
         values = values[at]
         rows, cols = at // width + start, at % width
-        self._check_numbers(values, rows, cols)
+        self._check_numbers(values, rows, cols=cols)
         class_ids = values.astype(np.int64)
         if self._table is not None:
             known = np.isin(class_ids, [c.id for c in self._table], kind="table")
@@ -110,7 +110,7 @@ class RasterLabels:
             rows, cols, class_ids = rows[known], cols[known], class_ids[known]
         return rows, cols, class_ids, np.zeros_like(rows)
 
-    def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> None:
+    def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], *, cols: NDArray[np.int64]) -> None:
         """Refuse values that are no class numbers."""
         if not len(values):
             return
@@ -130,7 +130,7 @@ class RasterLabels:
         share = totals[highest] / max(totals.total(), 1)
         if info.nodata is None and not info.has_mask and self._table is None and share > 0.5:
             logger.warning(
-                "%s: %.1f %% of the labelled pixels have class %d, the highest number that there is; if it means "
+                "%s: %.1f %% of the labelled pixels have class %d, the highest possible number; if it means "
                 "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
                 info.src_path, 100 * share, highest, highest, quoted(info.src_path),
             )  # fmt: skip
@@ -145,9 +145,9 @@ class RasterLabels:
                 f"{self._info.grid.describe()}; give labels of the same place, and check its CRS and nodata value"
             )
         if self._strange:
-            warn_of_other_classes(src_path, f"{self._strange.total()} pixels", self._strange)
+            warn_of_other_classes(src_path, f"{self._strange.total()} pixels", others=self._strange)
         if not present:
-            raise LabelError(f"{src_path}: none of its classes is in the class table; mend the table")
+            raise LabelError(f"{src_path}: none of its classes is in the class table; correct the table")
         if self._table is not None:
             return tuple(c for c in self._table if c.id in present)
         names = read_class_names(src_path)
@@ -218,12 +218,12 @@ def _cache_for(info: RasterInfo) -> int:
 
 
 def open_raster_labels(
-    info: RasterInfo, grid: Grid, rules: LabelRules, *, limits: Limits = DEFAULT_LIMITS
+    info: RasterInfo, grid: Grid, *, rules: LabelRules, limits: Limits = DEFAULT_LIMITS
 ) -> RasterLabels:
     """Labels from a raster of whole numbers."""
     _check_label_raster(info, grid)
     if rules.field is not None:
-        logger.warning("%s is a raster and has no fields; the field %r is left aside", info.src_path, rules.field)
+        logger.warning("%s is a raster and has no fields; `label_field` (%r) is ignored", info.src_path, rules.field)
     labels = RasterLabels(info, grid, rules.classes, limits)
     is_float = np.issubdtype(np.dtype(info.dtype), np.floating)
     if info.nodata is None and info.has_mask:
@@ -234,8 +234,8 @@ def open_raster_labels(
         logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
     if _label_resampling(info, grid) == Resampling.mode:
         logger.info(
-            "labels: %s is finer than the image; each pixel gets the class that most of it has, and none where most of "
-            "it is unlabelled",
+            "labels: %s is finer than the image; each pixel gets the class that covers most of it, and none where "
+            "most of it is unlabelled",
             info.src_path,
         )
     return labels

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class _Source(Protocol):
-    """Labels on a grid as a file holds them; what it has to say of them is said once all rows were read.
+    """Labels on a grid as a file holds them; warnings about them come once all rows were read.
 
     Attributes:
         kind, ids_are_given: as of `LabelledPixels`.
-        group_count: so many numbers there are for groups.
+        group_count: how many numbers groups have.
         strips: first and last row (exclusive) of rows that hold few enough pixels to be read at a time.
     """
 
@@ -63,7 +63,7 @@ class Labels:
         grid: the grid.
         classes, kind, ids_are_given: as of `LabelledPixels`.
         totals: number of pixels by class id, of each of the classes.
-        group_count: so many numbers there are for groups.
+        group_count: how many numbers groups have.
         limits: how many pixels are held or dealt with at a time.
         whole: all of them, or None where they are too many to be held.
     """
@@ -99,11 +99,11 @@ class Labels:
                     yield pixels
 
 
-def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = None) -> LabelledPixels:
+def read_labels(src_path: str | Path, grid: Grid, *, rules: LabelRules | None = None) -> LabelledPixels:
     """Read labels as pixels of a grid, all at once.
 
-    A pixel belongs to a polygon, or to what lies around a point or line, if its centre lies inside, and to a point
-    alone if the point lies in it.
+    A pixel belongs to a polygon, or to the buffer of a point or line, if its centre is inside, and to a point without
+    buffer if the point is in it.
 
     Args:
         src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. What has
@@ -116,13 +116,13 @@ def read_labels(src_path: str | Path, grid: Grid, rules: LabelRules | None = Non
         RasterError: a raster of values that are no class numbers.
         GeoreferencingError: labels and grid do not go together.
     """
-    labels = open_labels(src_path, grid, rules, limits=Limits(held_pixels=grid.height * grid.width))
+    labels = open_labels(src_path, grid, rules=rules, limits=Limits(held_pixels=grid.height * grid.width))
     assert labels.whole is not None  # noqa: S101  (a grid has no more pixels)
     return labels.whole
 
 
 def open_labels(
-    src_path: str | Path, grid: Grid, rules: LabelRules | None = None, *, limits: Limits = DEFAULT_LIMITS
+    src_path: str | Path, grid: Grid, *, rules: LabelRules | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Labels:
     """Read labels once to check and count them, and hold them if they are few enough.
 
@@ -130,7 +130,7 @@ def open_labels(
     `read_labels`.
     """
     most = limits.held_pixels
-    source = _source_of(src_path, grid, rules or LabelRules(), limits)
+    source = _source_of(src_path, grid, rules=rules or LabelRules(), limits=limits)
     totals: Counter[int] = Counter()
     held: list[list[NDArray[np.int32]]] = []
     with source.open() as read:
@@ -150,8 +150,8 @@ def open_labels(
     return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, limits, whole, source)
 
 
-def _source_of(src_path: str | Path, grid: Grid, rules: LabelRules, limits: Limits) -> _Source:
+def _source_of(src_path: str | Path, grid: Grid, *, rules: LabelRules, limits: Limits) -> _Source:
     if is_vector(src_path):
-        return read_feature_labels(src_path, grid, rules, limits=limits)
+        return read_feature_labels(src_path, grid, rules=rules, limits=limits)
     check_no_buffer(rules.buffer, "a raster")
-    return open_raster_labels(read_info(src_path), grid, rules, limits=limits)
+    return open_raster_labels(read_info(src_path), grid, rules=rules, limits=limits)

@@ -27,7 +27,7 @@ class LabelRules:
         field: the class field of a vector file; None takes the only one that can be it.
         classes: those that there are, with names and colours; labels of others are left out. None takes all that occur.
         buffer: CRS units of the grid around points and lines that are theirs; None is half a pixel around a line, and
-            of a point the pixel that it lies in.
+            of a point the pixel that it is in.
         on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
             "first" and "last" give them to the feature that comes first or last in the file.
     """
@@ -55,10 +55,10 @@ def check_no_buffer(buffer: float | None, kind: str) -> None:
         LabelError: there is one.
     """
     if buffer is not None:
-        raise LabelError(f"a buffer is for points and lines, and the labels are {kind}; leave it out")
+        raise LabelError(f"`label_buffer` applies to points and lines, and the labels are {kind}; leave it out")
 
 
-def warn_of_other_classes(src_path: str | Path, what: str, others: Iterable[str] | Iterable[int]) -> None:
+def warn_of_other_classes(src_path: str | Path, what: str, *, others: Iterable[str] | Iterable[int]) -> None:
     """Warn of labels that are left out because their classes are not in the class table.
 
     Args:
@@ -67,6 +67,6 @@ def warn_of_other_classes(src_path: str | Path, what: str, others: Iterable[str]
         others: the classes.
     """
     logger.warning(
-        "%s: %s of classes that the class table does not have are left out: %s",
+        "%s: %s of classes that are not in the class table are skipped: %s",
         src_path, what, shortened(sorted(others)),
     )  # fmt: skip

@@ -40,7 +40,7 @@ def split_labels(
         generator: source of chance.
 
     Returns:
-        the split. A class that lies in a single polygon or block is trained on and not validated.
+        the split. A class in a single polygon or block is trained on and not validated.
 
     Raises:
         LabelError: polygons are asked for, and the labels are a raster.
@@ -49,16 +49,16 @@ def split_labels(
     everything = np.arange(len(labels))
     if share == 0:
         return Split(everything, everything[:0], "none")
-    units = units_of(labels, method, radius)
+    units = units_of(labels, method, radius=radius)
     held_out = _hold_out(labels.class_ids, units, share=share, generator=generator)
     keep = ~held_out
     if method == "blocks":
-        keep &= ~_near_held_out(labels, units, held_out, radius)
-        keep |= _rescued(labels.class_ids, keep, held_out)
+        keep &= ~_near_held_out(labels, units, held_out=held_out, radius=radius)
+        keep |= _rescued(labels.class_ids, keep, held_out=held_out)
     return Split(everything[keep], everything[held_out], method)
 
 
-def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int64]:
+def units_of(labels: LabelledPixels, method: str, *, radius: int) -> NDArray[np.int64]:
     """The number of the unit (polygon, block or pixel) that each labelled pixel belongs to.
 
     Args:
@@ -71,7 +71,7 @@ def units_of(labels: LabelledPixels, method: str, radius: int) -> NDArray[np.int
         return np.arange(len(labels))
     if method == "polygons":
         return labels.groups
-    return _block_numbers(labels.rows, labels.cols, radius)
+    return _block_numbers(labels.rows, labels.cols, radius=radius)
 
 
 def resolved(method: str, kind: str) -> str:
@@ -87,7 +87,7 @@ def resolved(method: str, kind: str) -> str:
     return method
 
 
-def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
+def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], *, radius: int) -> NDArray[np.int64]:
     size = block_side(radius)
     # NOTE: a stride no raster is wide enough to reach; rows above the raster give negative numbers, which do no harm.
     return (rows // size) * (1 << 32) + cols // size
@@ -136,18 +136,20 @@ def choose_units(counts: NDArray[np.int64], *, share: float, generator: np.rando
 
 
 def _near_held_out(
-    labels: LabelledPixels, units: NDArray[np.int64], held_out: NDArray[np.bool_], radius: int
+    labels: LabelledPixels, units: NDArray[np.int64], *, held_out: NDArray[np.bool_], radius: int
 ) -> NDArray[np.bool_]:
     """Pixels within the radius of a held-out block."""
     blocks = np.unique(units[held_out])
 
     def is_held(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return np.isin(_block_numbers(rows, cols, radius), blocks)
+        return np.isin(_block_numbers(rows, cols, radius=radius), blocks)
 
-    return reach_into(is_held, labels.rows, labels.cols, radius=radius)
+    return reach_into(is_held, labels.rows, cols=labels.cols, radius=radius)
 
 
-def _rescued(class_ids: NDArray[np.int64], keep: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _rescued(
+    class_ids: NDArray[np.int64], keep: NDArray[np.bool_], *, held_out: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Training pixels of classes that the buffer would take away altogether."""
     lost = np.setdiff1d(class_ids, class_ids[keep])
     return np.isin(class_ids, lost) & ~held_out

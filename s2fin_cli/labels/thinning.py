@@ -30,7 +30,7 @@ def pixel_hashes(rows: NDArray[np.int64], cols: NDArray[np.int64], seed: int) ->
 
 
 def thin_per_class(strips: Iterable[LabelledPixels], *, most: int, seed: int) -> LabelledPixels | None:
-    """At most so many pixels of each class, chosen at random, with memory for no more than a multiple of them.
+    """At most a given number of pixels of each class, chosen at random, in memory for a small multiple of them.
 
     Which pixels are kept does not depend on how they are cut into strips.
 
@@ -53,13 +53,13 @@ def thin_per_class(strips: Iterable[LabelledPixels], *, most: int, seed: int) ->
         held += len(kept[-1][0])
         room = room or 2 * most * len(pixels.classes)
         if held > room:
-            kept = [_smallest(kept, most, limits)]
+            kept = [_smallest(kept, most, limits=limits)]
             held = len(kept[0][0])
-    return _smallest(kept, most, limits)[0] if kept else None
+    return _smallest(kept, most, limits=limits)[0] if kept else None
 
 
 def _smallest(
-    parts: list[tuple[LabelledPixels, NDArray[np.uint64]]], most: int, limits: NDArray[np.uint64]
+    parts: list[tuple[LabelledPixels, NDArray[np.uint64]]], most: int, *, limits: NDArray[np.uint64]
 ) -> tuple[LabelledPixels, NDArray[np.uint64]]:
     """The pixels with the smallest hashes of each class, with these; the limits (by class id) follow them."""
     pixels = joined([part for part, _ in parts])

@@ -50,7 +50,7 @@ class Units:
         Args:
             labels: the labels.
             method: as for `split_labels`.
-            radius: how far apart training and test pixels are to lie, in pixels.
+            radius: least distance between training and test pixels, in pixels.
 
         Raises:
             LabelError: as for `split_labels`.
@@ -66,7 +66,7 @@ class Units:
         return cls(method, side, (-(-height // side), -(-width // side)))
 
     def numbers(self, pixels: LabelledPixels) -> NDArray[np.int64]:
-        """Of the unit that each pixel (n,) lies in."""
+        """Number of the unit that each pixel (n,) is in."""
         if self.method == "polygons":
             return pixels.groups
         return pixels.rows // self.side * self.shape[1] + pixels.cols // self.side
@@ -80,7 +80,7 @@ class Draw:
         units: what is held out together.
         held: mask over the units, those of blocks row by row.
         limits: for single pixels, uint64 by class id: those with smaller hashes are held out.
-        radius: how far apart both parts are to lie, in pixels.
+        radius: least distance between the two parts, in pixels.
         seed: of the hashes.
     """
 
@@ -111,7 +111,7 @@ class Draw:
             row, col = rows // self.units.side, cols // self.units.side
             return np.asarray(held[np.clip(row, 0, height - 1), np.clip(col, 0, width - 1)])
 
-        return reach_into(is_held, pixels.rows, pixels.cols, radius=self.radius)
+        return reach_into(is_held, pixels.rows, cols=pixels.cols, radius=self.radius)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Candidates:
     Attributes:
         units: what is held out together.
         counts: int64 (units, classes), number of pixels.
-        sample: some of the pixels, at most so many of each class.
+        sample: some of the pixels, with a limit per class.
     """
 
     units: Units
@@ -158,7 +158,7 @@ class Candidates:
         return Draw(self.units, choose_units(self.counts, share=share, generator=generator), limits, radius, seed)
 
     def _limit(self, class_id: int, total: int, *, share: float, seed: int) -> int:
-        """Below which the hashes of a class's pixels lie that are held out."""
+        """The limit below which the hashes of a class's held-out pixels are."""
         own = self.sample.select(self.sample.class_ids == class_id)
         if len(own) < total:
             return int(share * 2.0**64)
@@ -174,7 +174,7 @@ class Parts:
     Attributes:
         pixels: all labelled pixels of the rows.
         test: mask (n,) of those that are held out.
-        apart: mask of the others that lie far enough from all that are held out.
+        apart: mask of the others that are far enough from all that are held out.
         train: mask of those of them that do not reach into a block that is held out either.
     """
 
@@ -194,11 +194,11 @@ def iter_parts(labels: Labels, draw: Draw) -> Iterator[tuple[int, int, Parts]]:
     with labels.open() as read:
         for start in range(0, height, rows):
             stop = min(start + rows, height)
-            yield start, stop, _parts_of(read, draw, start, stop, shape=(height, width))
+            yield start, stop, _parts_of(read, draw, start=start, stop=stop, shape=(height, width))
 
 
 def _parts_of(
-    read: Callable[[int, int], LabelledPixels], draw: Draw, start: int, stop: int, *, shape: tuple[int, int]
+    read: Callable[[int, int], LabelledPixels], draw: Draw, *, start: int, stop: int, shape: tuple[int, int]
 ) -> Parts:
     halo = max(draw.radius - 1, 0)
     top, bottom = max(start - halo, 0), min(stop + halo, shape[0])
@@ -220,7 +220,7 @@ def count_parts(labels: Labels, draw: Draw) -> tuple[dict[int, int], dict[int, i
 
     Returns:
         training and test pixels by class id, and the classes that would have none to train on if all were left out that
-        reach into a block that is held out: of them, those that lie far enough from test pixels are trained on.
+        reach into a block that is held out: of them, those that are far enough from test pixels are trained on.
     """
     size = max(labels.totals) + 1
     counts = np.zeros((3, size), dtype=np.int64)

@@ -52,7 +52,7 @@ def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float], dict[str
     return (None if grid.crs is None else grid.crs.to_wkt()), grid.res, grid.footprint()
 
 
-def write_model(dst_path: Path, network: S2Fin, info: ModelInfo) -> None:
+def write_model(dst_path: Path, network: S2Fin, *, info: ModelInfo) -> None:
     """Write a model file. The caller sees to it that it appears whole or not at all.
 
     Raises:

@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 #: Images whose values differ by more than this factor from the training image's are in another unit.
 MAX_SCALE_FACTOR = 20.0
-#: From this factor on the user is told.
-TOLD_SCALE_FACTOR = 4.0
+#: From this factor on, the user gets a warning.
+WARNED_SCALE_FACTOR = 4.0
 #: Rows of a table in a message at most.
 MOST_ROWS = 12
 
 
 def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
-    """The stack with the bands that a model wants, in its order.
+    """The stack with the bands that a model takes, in its order.
 
     Raises:
         ModelFileError: a modality is missing or not known to the model, or bands of it are missing.
@@ -59,15 +59,21 @@ def _options(modalities: list[str]) -> str:
 
 
 def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
-    """Numbers of the bands that a model wants: by wavelength where both know it, else by name, else by number."""
+    """Numbers of the bands that a model takes: by wavelength where both have it, else by name, else by number."""
     by_number = _by_number(bands, layer)
     known = layer.known_wavelengths
     if bands.wavelengths is not None and len(known) == len(layer.numbers):
-        numbers, how = _by_wavelength(bands, bands.wavelengths, layer, known, by_number), "wavelength"
+        numbers, how = (
+            _by_wavelength(bands, bands.wavelengths, layer=layer, known=known, by_number=by_number),
+            "wavelength",
+        )
     elif (named := _by_name(bands, layer)) is not None:
         numbers, how = named, "name"
     elif bands.wavelengths is not None and known:
-        numbers, how = _by_wavelength(bands, bands.wavelengths, layer, known, by_number), "wavelength"
+        numbers, how = (
+            _by_wavelength(bands, bands.wavelengths, layer=layer, known=known, by_number=by_number),
+            "wavelength",
+        )
     elif by_number is not None:
         _warn_of_numbers(bands, layer.select(by_number))
         return by_number
@@ -76,7 +82,7 @@ def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
         chosen = f", {len(layer.numbers)} of them chosen" if layer.is_chosen else ""
         raise ModelFileError(
             f"the model was trained on {bands.count} bands of `{bands.modality}` ({bands.dtype}){in_use} and "
-            f"{layer.describe()} has {layer.count} ({layer.dtype}){chosen}, and neither wavelengths nor names tell "
+            f"{layer.describe()} has {layer.count} ({layer.dtype}){chosen}, and neither wavelengths nor names show "
             "which are the same; give an image of the same sensor, or choose the bands that are the model's with "
             f"`bidx`:\n{_table(_labels_of_model(bands), _labels_of_image(layer))}"
         )
@@ -93,11 +99,11 @@ def _by_number(bands: BandSet, layer: Layer) -> list[int] | None:
 
 
 def _by_name(bands: BandSet, layer: Layer) -> list[int] | None:
-    """The bands of the same names, or None where names do not tell.
+    """The bands of the same names, or None where names do not identify them.
 
     Raises:
-        ModelFileError: some of the names are the same, so that they do tell, and others are missing. As many bands
-            as the model has, chosen by the user, are taken for the model's all the same.
+        ModelFileError: some of the names are the same, so names identify bands, and others are missing. As many bands
+            as the model has, chosen by the user, are taken for the model's nonetheless.
     """
     wanted, given = _names(bands.band_names), _names(layer.band_names)
     if not _are_names(wanted):
@@ -112,14 +118,15 @@ def _by_name(bands: BandSet, layer: Layer) -> list[int] | None:
     missing = [label for label, number in zip(_labels_of_model(bands), numbers, strict=True) if number is None]
     others = _labels_of_image(layer.without(set(found)))
     raise ModelFileError(
-        f"{_lacking(layer, len(missing), len(wanted))}, or choose all of them, in the model's order, with `bidx`:\n"
-        f"{_table(missing, others, 'others in the image')}"
+        f"{_lacking(layer, len(missing), wanted=len(wanted))}, or choose all of them in the model's order with "
+        f"`bidx`:\n{_table(missing, others, 'others in the image')}"
     )
 
 
 def _by_wavelength(
     bands: BandSet,
     wanted: Sequence[float],
+    *,
     layer: Layer,
     known: Mapping[int, float],
     by_number: list[int] | None,
@@ -142,10 +149,10 @@ def _by_wavelength(
         [f"{candidates[place]}: {given[place]:.1f} nm" for place in nearest],
         "nearest in the image",
     )
-    raise ModelFileError(f"{_lacking(layer, len(missing), len(wanted))}:\n{table}")
+    raise ModelFileError(f"{_lacking(layer, len(missing), wanted=len(wanted))}:\n{table}")
 
 
-def _lacking(layer: Layer, missing: int, wanted: int) -> str:
+def _lacking(layer: Layer, missing: int, *, wanted: int) -> str:
     return (
         f"{layer.describe()} lacks {missing} of the {wanted} bands that the model was trained on; "
         "give an image of the same sensor"
@@ -153,14 +160,14 @@ def _lacking(layer: Layer, missing: int, wanted: int) -> str:
 
 
 def _labels_of_model(bands: BandSet) -> list[str]:
-    return _labels(bands.indexes, bands.band_names, bands.wavelengths)
+    return _labels(bands.indexes, bands.band_names, wavelengths=bands.wavelengths)
 
 
 def _labels_of_image(layer: Layer) -> list[str]:
-    return _labels(layer.numbers, layer.band_names, layer.wavelengths)
+    return _labels(layer.numbers, layer.band_names, wavelengths=layer.wavelengths)
 
 
-def _labels(numbers: Sequence[int], names: Sequence[str], wavelengths: Sequence[float] | None) -> list[str]:
+def _labels(numbers: Sequence[int], names: Sequence[str], *, wavelengths: Sequence[float] | None) -> list[str]:
     """Bands for a table: number, and name or wavelength where there is one."""
     places = [""] * len(numbers) if wavelengths is None else [f"{place:.1f} nm" for place in wavelengths]
     return [
@@ -188,7 +195,7 @@ def _are_names(names: Sequence[str]) -> bool:
 
 
 def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
-    """Tell of bands that are taken by number although there is reason to think that they are others."""
+    """Warn of bands that are taken by number although there is reason to think that they are others."""
     wanted, given = _names(bands.band_names), _names(layer.band_names)
     if not (_are_names(wanted) and _are_names(given)):
         _warn_of_colors(bands, layer)
@@ -209,7 +216,7 @@ def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
 
 
 def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
-    """Tell of a band that is marked as another colour than the model's band of the same number."""
+    """Warn of a band that is marked as another colour than the model's band of the same number."""
     for number, wanted, given in zip(layer.numbers, bands.colors or (), layer.colors, strict=False):
         if wanted and given and wanted != given:
             logger.warning(
@@ -228,7 +235,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
         bands: what the model was trained on.
         layer: the image, for messages.
         low: 2nd percentile of each of its bands, NaN where there is no data.
-        high: 98th percentile likewise.
+        high: 98th percentile of each, NaN where there is no data.
 
     Raises:
         ModelFileError: the typical magnitude of the values differs by more than `MAX_SCALE_FACTOR`.
@@ -240,7 +247,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
         return
     factor = float(np.median(given[comparable] / trained[comparable]))
     _warn_of_bands(bands, layer, given=given, trained=trained, usual=factor)
-    if 1 / TOLD_SCALE_FACTOR <= factor <= TOLD_SCALE_FACTOR:
+    if 1 / WARNED_SCALE_FACTOR <= factor <= WARNED_SCALE_FACTOR:
         return
     given_kind = layer.scaling.describe_values(layer.dtype)
     trained_kind = Scaling.of(bands.scales or (), bands.offsets or ()).describe_values(bands.dtype)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that an item is to have as an asset.
+    """A file that becomes an asset of an item.
 
     Attributes:
         title: what it is.
-        roles: what it is for, as STAC has it.
+        roles: its purpose, in STAC's words.
         path: its name.
         source: where its bytes are now.
         fields: more fields of the asset.
@@ -88,7 +88,7 @@ class Provenance:
         }
 
 
-def map_item(dst_path: Path, grid: Grid, files: dict[str, Written], *, provenance: Provenance) -> dict[str, Any]:
+def map_item(dst_path: Path, grid: Grid, *, files: dict[str, Written], provenance: Provenance) -> dict[str, Any]:
     """The item of a class map.
 
     Args:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from s2fin_cli.model.info import BandSet, ModelInfo
 
 PAPER = "https://arxiv.org/abs/2510.04628"
-#: The longest time there is, for a model that is not of a certain one: STAC wants a beginning and an end.
+#: The longest possible time, for a model that belongs to no particular one: STAC demands a start and an end.
 ALWAYS = {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
 
 
@@ -38,7 +38,7 @@ def model_item(info: ModelInfo, *, parameters: int, digest: str) -> dict[str, An
     asset = {
         "href": f"./{DEFAULT_MODEL}",
         "type": MODEL_MEDIA_TYPE,
-        "title": "Weights, and all that s2fin classify needs besides",
+        "title": "Weights, and everything else that s2fin classify needs",
         "roles": ["mlm:model", "mlm:weights", "data"],
         "mlm:artifact_type": "safetensors.torch.save_file",
         "bands": [{"name": band["name"]} for band in bands],  # STAC allows the item's only beside an asset's own
@@ -53,7 +53,7 @@ def model_item(info: ModelInfo, *, parameters: int, digest: str) -> dict[str, An
     )
 
 
-def model_item_beside(item: dict[str, Any], model_path: Path, folder: Path) -> dict[str, Any]:
+def model_item_beside(item: dict[str, Any], model_path: Path, *, folder: Path) -> dict[str, Any]:
     """The item of a model file for a folder: with the way to the file from there, its size and its checksum."""
     asset = {**item["assets"]["model"], "href": href(str(model_path.absolute()), folder), **file_fields(model_path)}
     return {**item, "assets": {"model": asset}}
@@ -73,14 +73,14 @@ def _model_properties(info: ModelInfo, parameters: int) -> dict[str, Any]:
         "mlm:pretrained": False,
         "mlm:pretrained_source": None,
         "mlm:accelerator": None,
-        "mlm:input": [_input(name, parts, info) for name, parts in inputs.items() if parts],
+        "mlm:input": [_input(name, parts, info=info) for name, parts in inputs.items() if parts],
         "mlm:output": [_output(info.classes)],
         "mlm:hyperparameters": {"patch_size": info.patch_size, **training},
     }
 
 
 def _bands(part: BandSet) -> list[dict[str, Any]]:
-    """The bands that a model wants of one modality; their names are unique among those of all."""
+    """The bands of one modality that a model takes; their names are unique among those of all."""
     bands = []
     for position, name in enumerate(_band_names(part)):
         statistics = {"mean": part.mean[position], "stddev": part.std[position]}
@@ -97,7 +97,7 @@ def _band_names(part: BandSet) -> list[str]:
     return [f"{part.modality}-{index}" for index in part.indexes]
 
 
-def _input(name: str, parts: Sequence[BandSet], info: ModelInfo) -> dict[str, Any]:
+def _input(name: str, parts: Sequence[BandSet], *, info: ModelInfo) -> dict[str, Any]:
     """An input of the network, which may hold several modalities."""
     names = [band for part in parts for band in _band_names(part)]
     return {

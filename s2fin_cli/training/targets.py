@@ -84,7 +84,7 @@ def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, de
     return Lesson(
         features=features_at(job.scene.standardizer, job.scene.stack, known.rows, known.cols),
         targets=targets_of(labels)[kept],
-        units=units_of(labels, options.split, common_radius(options, job.recipe.holding_out))[kept],
+        units=units_of(labels, options.split, radius=common_radius(options, job.recipe.holding_out))[kept],
         num_classes=len(labels.classes),
         seed=options.seed,
         dense=dense,

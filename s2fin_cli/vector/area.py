@@ -46,7 +46,7 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
     if area is None:
         name = "`aoi` and `bounds`" if bounds and src_path else "`bounds`" if bounds else f"`aoi` {src_path}"
         where = "nothing in common" if not geometries else _describe(shapely.total_bounds(geometries))
-        raise AreaError(f"{name}: no pixel's centre lies inside ({where}); the image is {grid.describe()}")
+        raise AreaError(f"{name}: no pixel has its centre inside ({where}); the image is {grid.describe()}")
     return area
 
 
@@ -55,8 +55,12 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
         raise AreaError(f"`aoi` {src_path} holds {', '.join(sorted(types))}; give polygons ({rare_types(frame)})")
-    polygons = on_grid_crs(frame, grid, src_path, name="polygons").to_numpy()
-    return _parts(mended_polygons(polygons, frame.index.to_numpy(), grid, src_path, closed=frame.attrs.get(MENDED, ())))
+    polygons = on_grid_crs(frame, grid, src_path=src_path, name="polygons").to_numpy()
+    return _parts(
+        mended_polygons(
+            polygons, frame.index.to_numpy(), grid=grid, src_path=src_path, closed=frame.attrs.get(MENDED, ())
+        )
+    )
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:

@@ -42,7 +42,7 @@ class Regions:
         class_id: class of the region.
         pixel_count: int64, number of pixels.
         confidence_mean: float64, mean over the pixels; None where the map came without confidence.
-        confidence_min: float64, minimum over the pixels; None likewise.
+        confidence_min: float64, minimum over the pixels; None where there is no confidence.
         polygons: shapely polygons in pixel coordinates (column, row), whole numbers; the upper left pixel's outer
             corner is (0, 0). Shells run counterclockwise as seen with row 0 on top.
     """
@@ -76,7 +76,7 @@ def polygonize(strips: Iterable[Strip], *, nodata: int, block_px: int = BLOCK_PX
         ValueError: strips differ in width, or in whether they have a confidence.
     """
     sweep: _Sweep | None = None
-    for classes, confidence in _blocks(strips, nodata, block_px):
+    for classes, confidence in _blocks(strips, nodata, block_px=block_px):
         if sweep is None:
             sweep = _Sweep(classes.shape[1], classes.dtype, nodata=nodata, with_confidence=confidence is not None)
         regions = sweep.push(classes, confidence)
@@ -86,7 +86,7 @@ def polygonize(strips: Iterable[Strip], *, nodata: int, block_px: int = BLOCK_PX
         yield sweep.finish()
 
 
-def _blocks(strips: Iterable[Strip], nodata: int, block_px: int) -> Iterator[Strip]:
+def _blocks(strips: Iterable[Strip], nodata: int, *, block_px: int) -> Iterator[Strip]:
     """The same rows in blocks of equal height (but the last), in buffers that are reused from block to block."""
     buffers: Strip | None = None
     filled = 0
@@ -96,7 +96,7 @@ def _blocks(strips: Iterable[Strip], nodata: int, block_px: int) -> Iterator[Str
             shape = (max(1, block_px // classes.shape[1]), classes.shape[1])
             dtype = np.result_type(classes.dtype, np.min_scalar_type(nodata))
             buffers = np.empty(shape, dtype), None if confidence is None else np.empty(shape, confidence.dtype)
-        _check_strip(classes, confidence, buffers)
+        _check_strip(classes, confidence, like=buffers)
         start = 0
         while start < len(classes):
             stop = min(len(classes), start + len(buffers[0]) - filled)
@@ -113,7 +113,7 @@ def _blocks(strips: Iterable[Strip], nodata: int, block_px: int) -> Iterator[Str
 
 
 def _check_strip(
-    classes: NDArray[np.unsignedinteger[Any]], confidence: NDArray[np.floating[Any]] | None, like: Strip
+    classes: NDArray[np.unsignedinteger[Any]], confidence: NDArray[np.floating[Any]] | None, *, like: Strip
 ) -> None:
     """Refuse a strip that does not go with the first one."""
     if classes.shape[1] != like[0].shape[1]:
@@ -151,7 +151,7 @@ class _Sweep:
         above = padded[1:] != padded[:-1]
 
         starts, piece = self._pieces(beside)
-        pieces = self._open + tally_runs(classes, confidence, starts)
+        pieces = self._open + tally_runs(classes, confidence, starts=starts)
         # Pieces of one class in consecutive rows are linked once, in the first column of their overlap.
         linked = ~above[:, 1:-1] & (classes != self._nodata)
         linked[:, 1:] &= beside[1:, 1:-1] | beside[:-1, 1:-1]
@@ -160,11 +160,11 @@ class _Sweep:
         united = region[: len(self._open)]
         region = np.append(np.where(pieces.class_id == self._nodata, -1, region), -1)  # piece -1 is in no region
 
-        passes, owner = find_passes(beside, above, lambda row, column: region[piece[row, column]])
+        passes, owner = find_passes(beside, above, region_at=lambda row, column: region[piece[row, column]])
         passes += self._line * (self._width + 1) << 4
         self._line += len(classes)
         self._seam = classes[-1].copy()
-        return self._close(tally, united, passes, owner, last=region[piece[-1, 1:-1]])
+        return self._close(tally, united, passes=passes, owner=owner, last=region[piece[-1, 1:-1]])
 
     def finish(self) -> Regions:
         """Give the regions that the map's lower edge completes."""
@@ -189,9 +189,9 @@ class _Sweep:
         self,
         tally: Tally,
         united: NDArray[np.intp],
+        *,
         passes: NDArray[np.int64],
         owner: NDArray[np.intp],
-        *,
         last: NDArray[np.intp],
     ) -> Regions:
         """Split regions into those that reach the last row, which stay open, and complete ones, which are returned.
@@ -207,7 +207,7 @@ class _Sweep:
         stays[last[last >= 0]] = True
         complete = ~stays & (tally.class_id != self._nodata)
 
-        polygons = trace(*self._gather(stays, complete, united, passes, owner), self._width)
+        polygons = trace(*self._gather(stays, complete, united=united, passes=passes, owner=owner), self._width)
         self._seam_region = np.where(last >= 0, (np.cumsum(stays) - 1)[last], -1)
         self._open = tally[stays]
         done = tally[complete]
@@ -218,6 +218,7 @@ class _Sweep:
         self,
         stays: NDArray[np.bool_],
         complete: NDArray[np.bool_],
+        *,
         united: NDArray[np.intp],
         passes: NDArray[np.int64],
         owner: NDArray[np.intp],

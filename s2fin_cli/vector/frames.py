@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MENDED, LOST, LOST_FIELDS = "mended", "lost", "lost fields"
 
 
-def features_of(fields: pd.DataFrame, geometries: NDArray[np.object_], crs: Any) -> gpd.GeoDataFrame:
+def features_of(fields: pd.DataFrame, geometries: NDArray[np.object_], *, crs: Any) -> gpd.GeoDataFrame:
     """Fields and geometries as features; the geometries' column has a name that no field has."""
     name = "geometry"
     while name in fields:
@@ -33,10 +33,10 @@ def features_of(fields: pd.DataFrame, geometries: NDArray[np.object_], crs: Any)
 
 
 def features_of_wkb(
-    fields: pd.DataFrame, binary: NDArray[np.object_], crs: Any, src_path: str | Path, *, error: type[InputError]
+    fields: pd.DataFrame, binary: NDArray[np.object_], *, crs: Any, src_path: str | Path, error: type[InputError]
 ) -> gpd.GeoDataFrame:
     """Features with geometries from well-known binary; `frame.attrs` lists those that were mended and those lost."""
-    geometries, mended, lost = from_wkb(binary, fields.index.to_numpy(), src_path, error=error)
-    frame = features_of(fields, geometries, crs)
+    geometries, mended, lost = from_wkb(binary, fields.index.to_numpy(), src_path=src_path, error=error)
+    frame = features_of(fields, geometries, crs=crs)
     frame.attrs |= {MENDED: mended, LOST: lost}
     return frame

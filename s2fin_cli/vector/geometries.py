@@ -41,7 +41,7 @@ _MULTI = {0: shapely.multipoints, 1: shapely.multilinestrings, 2: shapely.multip
 
 
 def from_wkb(
-    values: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path, *, error: type[InputError]
+    values: NDArray[np.object_], fids: NDArray[Any], *, src_path: str | Path, error: type[InputError]
 ) -> tuple[NDArray[np.object_], list[int], list[int]]:
     """Geometries (n,) from well-known binary, None where there is none or where it is beyond repair.
 
@@ -67,10 +67,10 @@ def from_wkb(
         geometries, broken = values, present
     surfaces = [place for place in np.flatnonzero(broken).tolist() if _as_polygons(values[place])]
     if surfaces:
-        return _with_surfaces(values, surfaces, fids, src_path, error=error)
+        return _with_surfaces(values, surfaces, fids=fids, src_path=src_path, error=error)
     if not broken.any():
         return geometries, [], []
-    _refuse_curves(values, broken, fids, src_path, is_certain=geometries is values, error=error)
+    _refuse_curves(values, broken, fids=fids, src_path=src_path, is_certain=geometries is values, error=error)
     geometries[broken] = shapely.from_wkb(values[broken], on_invalid="fix")
     lost = broken & (shapely.is_missing(geometries) | shapely.is_empty(geometries))
     if (mended := broken & ~lost).any():
@@ -84,9 +84,9 @@ def from_wkb(
 def _refuse_curves(
     values: NDArray[np.object_],
     broken: NDArray[np.bool_],
+    *,
     fids: NDArray[Any],
     src_path: str | Path,
-    *,
     is_certain: bool,
     error: type[InputError],
 ) -> None:
@@ -104,17 +104,17 @@ def _refuse_curves(
 def _with_surfaces(
     values: NDArray[np.object_],
     surfaces: list[int],
+    *,
     fids: NDArray[Any],
     src_path: str | Path,
-    *,
     error: type[InputError],
 ) -> tuple[NDArray[np.object_], list[int], list[int]]:
     """As `from_wkb`, with surfaces at some places, which become polygons that cover what they do, seen from above."""
-    logger.info("%s: %s: surfaces taken for their polygons", src_path, _named(fids[surfaces]))
+    logger.info("%s: %s: surfaces are treated as polygons", src_path, _named(fids[surfaces]))
     values = values.copy()
     for place in surfaces:
         values[place] = _as_polygons(values[place])
-    geometries, mended, lost = from_wkb(values, fids, src_path, error=error)
+    geometries, mended, lost = from_wkb(values, fids, src_path=src_path, error=error)
     flat = shapely.force_2d(geometries[surfaces])
     finite = are_finite(flat)
     # NOTE: what stands upright, as walls do, covers nothing.
@@ -134,14 +134,14 @@ def _as_polygons(value: bytes) -> bytes | None:
         kind, order, place = _header(rewritten, 0)
         if kind not in _SURFACES:
             return None
-        _write_kind(rewritten, 0, _SURFACES[kind])
+        _write_kind(rewritten, 0, kind=_SURFACES[kind])
         if _SURFACES[kind] == _MULTIPOLYGON:
             (count,) = struct.unpack_from(f"{order}I", rewritten, place)
             place += 4
             for _ in range(count):
                 kind, part_order, start = _header(rewritten, place)
-                _write_kind(rewritten, place, _POLYGON)
-                place = _after_polygon(rewritten, start, part_order, place)
+                _write_kind(rewritten, place, kind=_POLYGON)
+                place = _after_polygon(rewritten, start, order=part_order, start=place)
     except struct.error:  # cut off
         return None
     return bytes(rewritten)
@@ -155,14 +155,14 @@ def _header(value: bytearray, place: int) -> tuple[int, str, int]:
     return (number & 0x0FFFFFFF) % 1000, order, place + (9 if has_srid else 5)
 
 
-def _write_kind(value: bytearray, place: int, kind: int) -> None:
+def _write_kind(value: bytearray, place: int, *, kind: int) -> None:
     """Change the kind of the geometry at a place, but not its dimensions."""
     old, order, _ = _header(value, place)
     (number,) = struct.unpack_from(f"{order}I", value, place + 1)
     struct.pack_into(f"{order}I", value, place + 1, number - old + kind)
 
 
-def _after_polygon(value: bytearray, place: int, order: str, start: int) -> int:
+def _after_polygon(value: bytearray, place: int, *, order: str, start: int) -> int:
     """Where a polygon ends whose contents begin at a place and whose header at `start`."""
     (number,) = struct.unpack_from(f"{order}I", value, start + 1)
     plain = (number & 0x0FFFFFFF) // 1000
@@ -186,7 +186,7 @@ def _named(fids: NDArray[Any]) -> str:
 
 
 def without_collections(
-    geometries: NDArray[np.object_], fids: NDArray[Any], src_path: str | Path
+    geometries: NDArray[np.object_], fids: NDArray[Any], *, src_path: str | Path
 ) -> NDArray[np.object_]:
     """Geometries (n,) with the parts of collections: their polygons, else their lines, else their points.
 
@@ -206,7 +206,7 @@ def without_collections(
                 mixed.append(position)
     if mixed:
         logger.warning(
-            "%s: the collections of %s hold lines or points too, which are left out", src_path, _named(fids[mixed])
+            "%s: the collections of %s also hold lines or points, which are skipped", src_path, _named(fids[mixed])
         )
     return geometries
 
@@ -228,7 +228,7 @@ def are_finite(geometries: NDArray[np.object_], largest: float = np.finfo(float)
 
 
 def mended_polygons(
-    polygons: NDArray[np.object_], fids: NDArray[Any], grid: Grid, src_path: str | Path, *, closed: Sequence[int] = ()
+    polygons: NDArray[np.object_], fids: NDArray[Any], *, grid: Grid, src_path: str | Path, closed: Sequence[int] = ()
 ) -> NDArray[np.object_]:
     """Polygons (n,) in a grid's CRS, those mended that cross or overlap themselves.
 
@@ -245,7 +245,7 @@ def mended_polygons(
     if (are_closed := np.isin(fids, closed)).any():
         count = sum(int(_mask(polygon, polygon.bounds, grid).sum()) for polygon in polygons[are_closed])
         logger.warning(
-            "%s: %s: rings closed, by which %d pixels of the image lie inside",
+            "%s: %s: rings closed; %d pixels of the image are inside",
             src_path,
             _named(fids[are_closed]),
             count,
@@ -275,7 +275,7 @@ def _change(before: Any, after: Any, grid: Grid) -> tuple[int, int]:
 
 
 def _mask(polygon: Any, bounds: Sequence[float], grid: Grid) -> NDArray[np.bool_]:
-    """The pixels (height, width) inside bounds whose centres lie in a polygon, as GDAL finds them."""
+    """The pixels (height, width) inside bounds whose centres are in a polygon, as GDAL finds them."""
     window = grid.window_of(bounds)
     if window is None or polygon.is_empty:
         return np.zeros((1, 1), dtype=bool)

@@ -119,9 +119,7 @@ def layer_to_read(src_path: str | Path, layers: list[Layer], *, error: type[Inpu
     if len(chosen) > 1:
         names = ", ".join(layer.name for layer in chosen)
         also = " and a raster" if has_raster else ""
-        raise error(
-            f"{src_path} holds several layers ({names}){also}; choose one, and {_how_to_name(src_path, chosen)}"
-        )
+        raise error(f"{src_path} holds several layers ({names}){also}; choose one and {_how_to_name(src_path, chosen)}")
     if not chosen:
         if names_table(src_path) and not layers:
             with vector_name(src_path, error=error) as path:
@@ -133,7 +131,7 @@ def layer_to_read(src_path: str | Path, layers: list[Layer], *, error: type[Inpu
     layer = chosen[0]
     if has_raster:
         logger.warning(
-            "%s holds a raster and features; the features of its layer %r are taken; for the raster, give the name of "
+            "%s holds a raster and features; the features of its layer %r are read; for the raster, give the name of "
             "its table (%s)",
             src_path, layer.name, quoted(f"GPKG:{src_path}:TABLE"),
         )  # fmt: skip

@@ -29,14 +29,16 @@ def read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> g
             frame = gpd.read_parquet(file)
     except shapely.errors.ShapelyError:  # a broken geometry
         table, name, crs = _read_raw_parquet(path)
-        return features_of_wkb(table.drop(columns=name), table[name].to_numpy(dtype=object), crs, path, error=error)
+        return features_of_wkb(
+            table.drop(columns=name), table[name].to_numpy(dtype=object), crs=crs, src_path=path, error=error
+        )
     except ValueError as cause:
         if "geo metadata" not in str(cause):
             raise
         with path.open("rb") as file:
             return features_of_table(_plain_table(pd.read_parquet(file)), path, grid=grid, error=error)
     table = _plain_table(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
-    return features_of(table, frame.geometry.to_numpy(), frame.crs)
+    return features_of(table, frame.geometry.to_numpy(), crs=frame.crs)
 
 
 def _read_raw_parquet(path: Path) -> tuple[pd.DataFrame, str, Any]:

@@ -1,4 +1,4 @@
-"""Columns of a table that say where each row lies, by their names."""
+"""Columns of a table that hold the places of its rows, found by their names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WANTED = "x and y (in the image's CRS), lon and lat (in degrees) or wkt"
 
 @dataclass(frozen=True)
 class Place:
-    """Which columns of a table say where its rows lie.
+    """Which columns of a table hold the places of its rows.
 
     Attributes:
         columns: one of geometries, or two of coordinates.
@@ -45,7 +45,7 @@ class Place:
 
 
 def find_place(columns: Sequence[str]) -> Place | None:
-    """The columns that say where the rows lie; None if there are none.
+    """The columns that hold the places of the rows; None if there are none.
 
     Geometries come before longitude and latitude, and these before coordinates in the image's CRS.
     """

@@ -49,10 +49,10 @@ def map_regions(
     Raises:
         ValueError: the strips are not of the grid's shape.
     """
-    return polygonize(_watched(strips, grid, on_progress), nodata=nodata, block_px=block_px)
+    return polygonize(_watched(strips, grid, on_progress=on_progress), nodata=nodata, block_px=block_px)
 
 
-def _watched(strips: Iterable[Strip], grid: Grid, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
+def _watched(strips: Iterable[Strip], grid: Grid, *, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
     """The same strips; checks their shapes against the grid and reports each one that has been dealt with."""
     rows = 0
     for classes, confidence in strips:
@@ -79,7 +79,7 @@ def write_polygons(
     The layer has one polygon for each region, in their order; and the fields class_id (integer), class_name (text),
     area_m2 and perim_m (real, as `Grid.measure` has them) and, where the map has a confidence, confidence and conf_min
     (real, mean and minimum of the pixels). A map without any valid pixel gives an empty layer with the same fields. A
-    GeoPackage also holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard wants it.
+    GeoPackage also holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard demands.
 
     Polygons of a format that cannot be appended to, and simplified ones, are held in memory first.
 
@@ -99,10 +99,10 @@ def write_polygons(
         OutputError: the file cannot be written.
     """
     names = {c.id: c.name for c in classes}
-    batches: Iterator[Features] = (_features(batch, grid, names) for batch in regions)
+    batches: Iterator[Features] = (_features(batch, grid, class_names=names) for batch in regions)
     file = LayerFile(dst_path, LAYER, crs=grid.crs, bounds=grid.bounds)
     if simplify is not None or not file.can_append:
-        batches = iter([_all_together(batches, grid, simplify)])
+        batches = iter([_all_together(batches, grid, simplify=simplify)])
     count = 0
     for polygons, fields in batches:
         if len(polygons) or file.is_new:
@@ -113,7 +113,7 @@ def write_polygons(
     return count
 
 
-def _all_together(batches: Iterable[Features], grid: Grid, simplify: float | None) -> Features:
+def _all_together(batches: Iterable[Features], grid: Grid, *, simplify: float | None) -> Features:
     """Batches joined, and simplified as one coverage."""
     parts = list(batches)
     polygons = np.concatenate([part for part, _ in parts])
@@ -124,7 +124,7 @@ def _all_together(batches: Iterable[Features], grid: Grid, simplify: float | Non
     return polygons, fields
 
 
-def _features(regions: Regions, grid: Grid, class_names: dict[int, str]) -> Features:
+def _features(regions: Regions, grid: Grid, *, class_names: dict[int, str]) -> Features:
     """Features of n regions."""
     ids = np.unique(regions.class_id).tolist()
     unnamed = [class_id for class_id in ids if class_id not in class_names]

@@ -67,7 +67,7 @@ def read_features(
     except S2finError:
         raise
     except Exception as cause:
-        raise error(f"{src_path} {what_is_wrong(cause, src_path, wanted)}") from cause
+        raise error(f"{src_path} {what_is_wrong(cause, src_path, wanted=wanted)}") from cause
     frame = _usable(frame, src_path, error=error)
     check_coordinates(frame, src_path, error=error, grid=grid)
     return plain_texts(frame)
@@ -84,7 +84,7 @@ def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -
     layer = layer_to_read(src_path, layers, error=error)
     fields, binary, crs = read_layer(src_path, layer)
     if layer.has_geometries:
-        return features_of_wkb(fields, binary, crs, src_path, error=error)
+        return features_of_wkb(fields, binary, crs=crs, src_path=src_path, error=error)
     fields = typed(fields) if layer.driver == "CSV" else fields
     return features_of_table(fields, src_path, grid=grid, error=error)
 
@@ -92,11 +92,11 @@ def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -
 def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDataFrame:
     """The features that have a geometry, collections taken apart, and the CRS None where it is "undefined"."""
     flat = shapely.force_2d(frame.geometry.to_numpy())  # as heights that are no numbers spoil what is made of them
-    geometries = without_collections(flat, frame.index.to_numpy(), src_path)
+    geometries = without_collections(flat, frame.index.to_numpy(), src_path=src_path)
     frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
     usable = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     if not usable.all():
-        logger.warning("%s: %d features without a geometry are left out", src_path, (~usable).sum())
+        logger.warning("%s: %d features without a geometry are skipped", src_path, (~usable).sum())
     finite = are_finite(geometries)
     if not finite.all():
         logger.warning(
@@ -128,7 +128,7 @@ def rare_types(frame: gpd.GeoDataFrame) -> str:
     return f"{counts.index[0]}: {counts.iloc[0]} features" + "".join(f"; {text}" for text in rare)
 
 
-def tell_of_lost(frame: gpd.GeoDataFrame, field: str, src_path: str | Path) -> None:
+def tell_of_lost(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> None:
     """Warn of the classes of those features that have no geometry that can be used.
 
     Args:

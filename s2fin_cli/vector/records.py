@@ -40,7 +40,7 @@ def read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArra
     names = [str(name) for name in meta["fields"]]
     columns = [_as_declared(column, kind) for column, kind in zip(columns, meta["dtypes"], strict=True)]
     if is_dbase:
-        names, columns = _recoded(names, columns, src_path, layer)
+        names, columns = _recoded(names, columns, src_path=src_path, layer=layer)
     fields = pd.DataFrame(dict(zip(distinct(names, src_path), columns, strict=True)), index=fids)
     if geometries is None:
         geometries = np.full(len(fields), None, dtype=object)
@@ -55,7 +55,7 @@ def _as_declared(column: NDArray[Any], kind: str) -> NDArray[Any]:
 
 
 def _recoded(
-    names: list[str], columns: Sequence[NDArray[Any]], src_path: str | Path, layer: Layer
+    names: list[str], columns: Sequence[NDArray[Any]], *, src_path: str | Path, layer: Layer
 ) -> tuple[list[str], list[NDArray[Any]]]:
     """Names and values of fields of a Shapefile in the right encoding.
 

@@ -55,7 +55,7 @@ def group_count(numbers: NDArray[np.intp]) -> int:
 
 
 def tally_runs(
-    classes: NDArray[np.integer[Any]], confidence: NDArray[np.floating[Any]] | None, starts: NDArray[np.intp]
+    classes: NDArray[np.integer[Any]], confidence: NDArray[np.floating[Any]] | None, *, starts: NDArray[np.intp]
 ) -> Tally:
     """Tally runs of pixels that begin at the flat indexes `starts`."""
     count = np.diff(starts, append=classes.size)

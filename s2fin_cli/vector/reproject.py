@@ -1,4 +1,4 @@
-"""Features on a grid's CRS and longitudes, those whole that lie across the 180th meridian."""
+"""Features in a grid's CRS and range of longitudes; those across the 180th meridian stay in one piece."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Places along each side of what lies across the 180th meridian, at least, at which its longitudes are looked at.
+#: Points, at least, along each side of a geometry across the 180th meridian at which its longitudes are examined.
 PLACES = 32
 #: What reaches less far over a grid's left or right edge, in pixels, only touches it but for rounding.
 EDGE_PX = 1e-6
 
 
-def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, name: str = "labels") -> gpd.GeoSeries:
+def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, *, src_path: str | Path, name: str = "labels") -> gpd.GeoSeries:
     """Geometries of features in a grid's CRS.
 
     Args:
@@ -50,7 +50,7 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, na
             f"{src_path}: {having} have a CRS but {lacking} have none; assign it first (e.g. in QGIS)"
         )
     if grid.crs is None:
-        logger.warning("%s has no CRS; its coordinates are taken to be the image's", src_path)
+        logger.warning("%s has no CRS; its coordinates are assumed to be the image's", src_path)
         return frame.geometry
     own, target = CRS.from_wkt(frame.crs.to_wkt()), grid.crs.to_wkt()
     placed = Placed(str(src_path), str(src_path), own, is_vector=True)
@@ -63,7 +63,7 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, na
     own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
     try:
         dense = densified(frame.geometry, grid)
-        geometries = _joined(dense, dense.to_crs(target), grid)
+        geometries = _joined(dense, dense.to_crs(target), grid=grid)
     except ProjError as error:
         raise GeoreferencingError(
             f"{src_path} cannot be reprojected from {own_name} to {grid_name}; check that both CRS are the right ones"
@@ -72,11 +72,11 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, src_path: str | Path, *, na
     return _on_longitudes(geometries, grid)
 
 
-def _joined(own: gpd.GeoSeries, geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
-    """Geometries in a geographic CRS, those whole that lie across the 180th meridian.
+def _joined(own: gpd.GeoSeries, geometries: gpd.GeoSeries, *, grid: Grid) -> gpd.GeoSeries:
+    """Geometries in a geographic CRS; those across the 180th meridian in one piece.
 
-    Their vertices come out near 180 and near -180, as if they went round the globe. Which way an edge goes is seen from
-    places along it, which lie near each other.
+    Their vertices come out near 180 and near -180, as if they went round the globe. The course of an edge follows from
+    points along it that are close to each other.
 
     Args:
         own: the same geometries before they were reprojected.
@@ -107,17 +107,17 @@ def _unwrapped(part: Any, turn: float) -> Any:
         coords[:, 0] = np.unwrap(coords[:, 0], period=turn)
         if part.geom_type == "Polygon" and abs(coords[-1, 0] - coords[0, 0]) > turn / 2:
             return part
-        if lines:  # a hole lies where its shell does
+        if lines:  # a hole is where its shell is
             coords[:, 0] += turn * round((lines[0][:, 0].mean() - coords[:, 0].mean()) / turn)
         lines.append(coords)
     return shapely.Polygon(lines[0], lines[1:]) if part.geom_type == "Polygon" else shapely.LineString(lines[0])
 
 
 def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
-    """Geometries in a grid's CRS, moved by full turns to all places at which they lie on the grid's longitudes.
+    """Geometries in a grid's CRS, copied by full turns to wherever they overlap the grid's longitudes.
 
-    What lies on them nowhere stays where it is. Lines and polygons that only touch them from outside do not lie on
-    them: one that goes round the globe would share an edge with its copy.
+    Geometries that never overlap them stay where they are. Lines and polygons that only touch them from outside do not
+    count: one that goes round the globe would share an edge with its copy.
     """
     turn = grid.full_turn
     if turn is None:
@@ -133,7 +133,7 @@ def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
 
     def lies_on(part: Any) -> Any:
         low, high = shapely.bounds(part)[[0, 2]]
-        # NOTE: what has no width, as a point, shares nothing with its copies but lies on the left edge.
+        # NOTE: a geometry without width, as a point, shares nothing with its copies, and may be on the left edge.
         return touched(low, high) if low == high else touched(low + edge, high - edge)
 
     is_moved = touched(bounds[:, :1], bounds[:, 2:3])[:, moves != 0].any(axis=1)

@@ -32,6 +32,7 @@ _NEXT_ARM = _next_arms()
 def find_passes(
     beside: NDArray[np.bool_],
     above: NDArray[np.bool_],
+    *,
     region_at: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.intp]],
 ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     """Find the passes of all regions at the nodes on the upper lines of a block's rows.
@@ -50,7 +51,7 @@ def find_passes(
     nodes = (north ^ south) | (east ^ west) | (north & east)
     row, column = np.nonzero(nodes)
     arms = np.stack([arm[row, column] for arm in (north, east, south, west)], axis=1)
-    # The region clockwise of each arm, up to the next arm. It lies on the left of who comes in along the former.
+    # The region clockwise of each arm, up to the next arm. It is to the left of a ring that comes in along the former.
     # NOTE: a region at two opposite corners of a node has two passes here, one for each corner; see `_untwist`.
     region = np.stack(
         [
@@ -125,7 +126,7 @@ def _untwist(passes: NDArray[np.int64], region: NDArray[np.intp]) -> NDArray[np.
 
     There, a ring that follows one pixel round the corner would come back through the same point. Turning round the
     neighbours' pixels instead gives two rings that touch in the point, which is how a valid polygon is written. It
-    takes the complete region to see this: only the rows below may tell that two corners belong to one region.
+    takes the complete region to see this: only the rows below may show that two corners belong to one region.
     """
     out = passes & 3
     twin = np.flatnonzero((passes[1:] >> 4 == passes[:-1] >> 4) & (region[1:] == region[:-1]))

@@ -32,14 +32,15 @@ def check_parts(src_path: str | Path, layer: str) -> None:
         if rows < count:
             logger.warning(
                 "%s: the table %s.dbf has %d rows and the Shapefile %d shapes; the last %d shapes are left out, as "
-                "nothing says what they are; copy all of its files anew, from one place",
+                "nothing says what they are; copy all of its files again, from one place",
                 src_path, layer, rows, count, count - rows,
             )  # fmt: skip
     if shapes is not None and len(shapes[0]) >= 28:
         size = 2 * struct.unpack_from(">I", shapes[0], 24)[0]
         if size > shapes[1]:
             logger.warning(
-                "%s: %s.shp was cut off: it has %d bytes and should have %d; shapes beyond are lost; copy it anew",
+                "%s: %s.shp was cut off: it has %d bytes and should have %d; the shapes after that are lost; "
+                "copy it again",
                 src_path, layer, shapes[1], size,
             )  # fmt: skip
 

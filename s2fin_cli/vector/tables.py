@@ -51,8 +51,8 @@ def features_of_table(
     """
     place = _place_of(table, src_path, error=error)
     beside = None if place.kind == "lonlat" else _crs_beside(src_path)
-    _check_commas(table, place, src_path, crs=beside or (grid and grid.crs), error=error)
-    found = _placed(table, place, src_path, rows=rows, error=error)
+    _check_commas(table, place, src_path=src_path, crs=beside or (grid and grid.crs), error=error)
+    found = _placed(table, place, src_path=src_path, rows=rows, error=error)
     known = ~shapely.is_missing(found.geometries)
     if not known.any():
         if place.kind == "geometry" and place.others:  # a column of that name that holds something else
@@ -60,7 +60,7 @@ def features_of_table(
             return features_of_table(fields, src_path, grid=grid, error=error, rows=rows)
         examples = ", ".join(str(value) for value in table.iloc[0][list(place.columns)])
         what = "geometries as WKT" if place.kind == "geometry" else "plain numbers"
-        raise error(f"{src_path}: there are no {what} in {place} but, e.g., {examples}; write them so")
+        raise error(f"{src_path}: there are no {what} in {place}; the first row has {examples}; correct the table")
     if not known.all():
         lost = shortened(table.index[~known].tolist())
         logger.warning("%s: skipped %s whose coordinates cannot be read: %s", src_path, rows, lost)
@@ -68,8 +68,8 @@ def features_of_table(
     if (crs := found.crs or beside) is not None:
         logger.info("%s: placed by %s, in %s", src_path, place, ProjCRS.from_user_input(crs).name)
     else:
-        crs = _images_crs(geometries, place, src_path, grid=grid, error=error)
-    frame = features_of(table.drop(columns=[*place.columns, *place.others])[known], geometries, crs)
+        crs = _images_crs(geometries, place, src_path=src_path, grid=grid, error=error)
+    frame = features_of(table.drop(columns=[*place.columns, *place.others])[known], geometries, crs=crs)
     frame.attrs[MENDED] = found.mended
     return frame
 
@@ -88,7 +88,7 @@ def _place_of(table: pd.DataFrame, src_path: str | Path, *, error: type[InputErr
 
 
 def _check_commas(
-    table: pd.DataFrame, place: Place, src_path: str | Path, *, crs: Any, error: type[InputError]
+    table: pd.DataFrame, place: Place, *, src_path: str | Path, crs: Any, error: type[InputError]
 ) -> None:
     """Refuse coordinates whose commas may separate thousands; in degrees they can only separate decimals."""
     if place.kind == "lonlat" or (crs is not None and ProjCRS.from_user_input(crs).is_geographic):
@@ -114,19 +114,19 @@ def _crs_beside(src_path: str | Path) -> str | None:
 
 
 def _images_crs(
-    geometries: NDArray[np.object_], place: Place, src_path: str | Path, *, grid: Grid | None, error: type[InputError]
+    geometries: NDArray[np.object_], place: Place, *, src_path: str | Path, grid: Grid | None, error: type[InputError]
 ) -> str | None:
     """The image's CRS, with a warning, for coordinates that may be in it; None where there is none."""
     if grid is None or grid.crs is None:
         return None
     check_no_degrees(geometries, src_path, place=place, grid=grid, error=error)
     name = crs_name(grid.crs)
-    logger.warning("%s names no CRS; the coordinates in %s are taken to be in the image's, %s", src_path, place, name)
+    logger.warning("%s names no CRS; the coordinates in %s are assumed to be in the image's, %s", src_path, place, name)
     return str(grid.crs.to_wkt())
 
 
 def _placed(
-    table: pd.DataFrame, place: Place, src_path: str | Path, *, rows: str, error: type[InputError]
+    table: pd.DataFrame, place: Place, *, src_path: str | Path, rows: str, error: type[InputError]
 ) -> TextGeometries:
     """Geometries of a table's rows, None where a row has none."""
     if place.kind == "geometry":

@@ -139,7 +139,7 @@ def distinct(names: list[str], src_path: str | Path) -> list[str]:
         while own in seen:
             own, number = f"{name}_{number}", number + 1
         if own != name:
-            logger.warning("%s: several fields are named %r; a later one is taken for %r", src_path, name, own)
+            logger.warning("%s: several fields are named %r; a later one is called %r", src_path, name, own)
         seen.append(own)
     return seen
 

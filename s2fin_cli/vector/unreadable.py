@@ -9,25 +9,25 @@ from s2fin_cli.core.snapshots import readable
 #: What files hold that did not come over as they should: how they begin, in lower case, and what to say of them.
 _HELD_INSTEAD = (
     (b"version https://git-lfs", "holds a pointer of Git LFS and not the file itself; get it with: git lfs pull"),
-    (b"<!doctype html", "holds a web page and no data (often one that asks for a login); download it anew"),
-    (b"<html", "holds a web page and no data (often one that asks for a login); download it anew"),
+    (b"<!doctype html", "holds a web page and no data (often one that asks for a login); download it again"),
+    (b"<html", "holds a web page and no data (often one that asks for a login); download it again"),
 )
 #: What GDAL says, and what to say instead.
 _REASONS = (
     (
         "SHAPE_RESTORE_SHX",
-        "cannot be read without its file {stem}.shx; copy it too, or make it anew with: "
+        "cannot be read without its file {stem}.shx; copy it too, or make it again with: "
         "ogrinfo --config SHAPE_RESTORE_SHX YES {path}",
     ),
     (
         "database is locked",
         "is locked by another program; save and close the file there (e.g. in QGIS), then run this again",
     ),
-    ("database disk image is malformed", "is a GeoPackage that is damaged or was cut off; copy or download it anew"),
+    ("database disk image is malformed", "is a GeoPackage that is damaged or was cut off; copy or download it again"),
 )
 
 
-def what_is_wrong(cause: Exception, src_path: str | Path, wanted: str) -> str:
+def what_is_wrong(cause: Exception, src_path: str | Path, *, wanted: str) -> str:
     """Why a file cannot be read and what to do, as the rest of a sentence that begins with its name.
 
     Args:
@@ -65,5 +65,5 @@ def _held_instead(path: Path) -> str | None:
     with path.open("rb") as file:
         head = file.read(1024)
     if not head:
-        return "is empty (0 bytes); copy or download it anew"
+        return "is empty (0 bytes); copy or download it again"
     return next((words for begin, words in _HELD_INSTEAD if head.lstrip().lower().startswith(begin)), None)

@@ -92,7 +92,7 @@ def check_vector_crs(dst_path: Path, grid: Grid) -> None:
 
     Raises:
         GeoreferencingError: the format is in longitude and latitude, and the grid's CRS has no relation to the Earth;
-            or it would store another CRS, in which the features lie elsewhere.
+            or it would store another CRS, in which the features are elsewhere.
     """
     form, output = _format_of(dst_path)
     if grid.crs is None:

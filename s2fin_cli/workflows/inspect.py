@@ -108,7 +108,7 @@ def _write_item(src_path: StrPath, dst_path: Path, *, overwrite: bool) -> None:
     if dst_path.suffix.lower() not in (".json", ".geojson"):
         raise UsageError(f"{dst_path} cannot be written: a STAC item is JSON; give a name that ends in .json")
     check_outputs([dst_path], overwrite=overwrite, inputs=input_files([src_path]))
-    item = model_item_beside(read_item(model), model, dst_path.absolute().parent)
+    item = model_item_beside(read_item(model), model, folder=dst_path.absolute().parent)
     with staged([dst_path], overwrite=overwrite) as (tmp_path,):
         tmp_path.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
 

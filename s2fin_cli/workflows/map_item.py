@@ -38,7 +38,7 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
     item = map_item(
         job.outputs.stac,
         job.stack.grid.crop(job.stack.extent),
-        _assets(job, written),
+        files=_assets(job, written),
         provenance=Provenance(
             inputs=[(layer.modality, raster.src_path) for layer in job.stack.layers for raster in layer.rasters],
             model_path=job.model_path,

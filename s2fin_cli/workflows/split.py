@@ -90,7 +90,7 @@ def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResul
     image = read_info(str(options.like))
     check_placed(image, f"`like` {options.like}")
     grid = image.grid
-    labels = open_labels(str(options.labels), grid, rules_of(options), limits=limits)
+    labels = open_labels(str(options.labels), grid, rules=rules_of(options), limits=limits)
     parts = partition(labels, options)
     with staged(wanted, overwrite=options.overwrite) as tmp_paths:
         _write(tmp_paths[0], tmp_paths[1], parts)

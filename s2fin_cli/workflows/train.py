@@ -101,7 +101,7 @@ def run(
             "the teacher splits by the first image for %.0f %%, by the second for %.0f %%", 100 - 100 * use, 100 * use
         )
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
-        write_model(tmp_path, kept.network, info)
+        write_model(tmp_path, kept.network, info=info)
     return TrainResult(dst_path, info, first.outcome, first.accuracy, first.taught.accuracy)
 
 
@@ -119,7 +119,7 @@ def prepare(
     device = pick_device(options.device)
     keep_freed_memory()
     stack = stack_of(options)
-    given = open_labels(str(options.labels), stack.grid, rules_of(options))
+    given = open_labels(str(options.labels), stack.grid, rules=rules_of(options))
     stack, statistics = usable_bands(stack)
     labelled = with_data(given, stack, labels_per_class=options.labels_per_class, seed=options.seed)
     labels = labelled.pixels

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         ("id,name\n1,\n", "line 2: id is '1' and name ''"),
         ("id,name\n1\n", "line 2: id is '1' and name ''"),
         ("id,name,color\n1,a,red\n", "line 2: color is 'red'; write it as #rrggbb"),
-        ("id,name\n1,a\n1,b\n", "line 3: class 1 'b' is there twice"),
-        ("id,name\n1,a\n2,A\n", "line 3: class 2 'A' is there twice"),
+        ("id,name\n1,a\n1,b\n", "line 3: class 1 'b' occurs twice"),
+        ("id,name\n1,a\n2,A\n", "line 3: class 2 'A' occurs twice"),
         ("id,name\n70000,a\n", "line 2: id is 70000; number classes from 0 to 65535"),
     ],
 )

@@ -49,7 +49,10 @@ def test_a_number_and_a_name_of_the_same_classes(tmp_path: Path) -> None:
         tmp_path / "gt.gpkg", [at(0, 0), at(9, 0), at(19, 0)], code=[12, 5, 12], kind=["sea", "sand", "sea"]
     )
     assert [(c.id, c.name) for c in read_labels(path, GRID).classes] == [(5, "sand"), (12, "sea")]
-    assert [(c.id, c.name) for c in read_labels(path, GRID, LabelRules("kind")).classes] == [(1, "sand"), (2, "sea")]
+    assert [(c.id, c.name) for c in read_labels(path, GRID, rules=LabelRules("kind")).classes] == [
+        (1, "sand"),
+        (2, "sea"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_fields_that_name_the_classes(numbers: str, names: str) -> None:
         numbers: [12, 5, 12, 7],
         names: ["sea", "sand", "sea", None],
     }
-    _, class_ids, found = number_classes(frame(**fields), numbers, "gt.shp")
+    _, class_ids, found = number_classes(frame(**fields), numbers, src_path="gt.shp")
     assert class_ids.tolist() == [12, 5, 12, 7]
     assert found == {12: "sea", 5: "sand", 7: "7"}
 
@@ -85,13 +88,13 @@ def test_fields_that_name_the_classes(numbers: str, names: str) -> None:
     ],
 )
 def test_what_is_no_name_of_a_class(fields: dict[str, list[Any]]) -> None:
-    _, _, found = number_classes(frame(**{"class": [12, 5, 12, 7]}, **fields), "class", "gt.shp")
+    _, _, found = number_classes(frame(**{"class": [12, 5, 12, 7]}, **fields), "class", src_path="gt.shp")
     assert found == {5: "5", 7: "7", 12: "12"}
 
 
 def test_names_that_do_not_fit_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    number_classes(frame(lulc_id=[1, 1, 2], lulc_name=["sea", "See", "sand"]), "lulc_id", "gt.shp")
-    assert "gt.shp: field 'lulc_name' is not used for the classes' names" in caplog.text
+    number_classes(frame(lulc_id=[1, 1, 2], lulc_name=["sea", "See", "sand"]), "lulc_id", src_path="gt.shp")
+    assert "gt.shp: field 'lulc_name' is not used for class names" in caplog.text
 
 
 def test_a_usual_name_comes_before_others() -> None:
@@ -107,9 +110,9 @@ def test_a_usual_name_comes_before_others() -> None:
 def test_blanks_around_names_make_no_other_class(tmp_path: Path) -> None:
     shapes = [at(0, 0), at(9, 0), at(19, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, code=[1, 2, 2], kind=["Road", "Road ", "Road"])
-    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
+    assert [c.name for c in read_labels(path, GRID, rules=LabelRules("code")).classes] == ["1", "2"]
     path = write_vector(tmp_path / "pair.gpkg", shapes, code=[1, 1, 2], kind=["Road", " Road ", "Sea"])
-    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["Road", "Sea"]
+    assert [c.name for c in read_labels(path, GRID, rules=LabelRules("code")).classes] == ["Road", "Sea"]
 
 
 def test_alphabetical_order_does_not_part_capitals(tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ def test_names_that_differ_in_case_alone_are_told_of(tmp_path: Path, caplog: pyt
     shapes = [at(0, 0), at(9, 9), at(19, 19)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forest", "water", "Forest"])
     assert counts(read_labels(path, GRID)) == {"Forest": 6, "forest": 6, "water": 6}
-    assert "'Forest' and 'forest' are taken for two classes; if they are one, mend the names" in caplog.text
+    assert "'Forest' and 'forest' are treated as two classes; if they are one, correct the names" in caplog.text
 
 
 def test_text_with_missing_values_is_text() -> None:
@@ -135,7 +138,7 @@ def test_names_that_do_not_fit_the_numbers_are_no_pair(tmp_path: Path) -> None:
     )
     with pytest.raises(LabelError, match=r"gt\.gpkg: which field .* could be any of code, kind; .*`label_field`"):
         read_labels(path, GRID)
-    assert [c.name for c in read_labels(path, GRID, LabelRules("code")).classes] == ["1", "2"]
+    assert [c.name for c in read_labels(path, GRID, rules=LabelRules("code")).classes] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -192,13 +195,13 @@ def test_numbers_with_gaps(tmp_path: Path) -> None:
 def test_a_field_that_is_empty_throughout(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0), at(9, 0)], land=["", " "])
     with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
-        read_labels(path, GRID, LabelRules("land"))
+        read_labels(path, GRID, rules=LabelRules("land"))
 
 
 @pytest.mark.parametrize("class_id", [-1, 65536, 10**9, 3e20])
 def test_class_numbers_that_no_map_can_hold(tmp_path: Path, class_id: float) -> None:
     path = write_vector(tmp_path / "gt.geojson", [at(0, 0), at(9, 0)], code=[float(class_id), 1.0])
-    with pytest.raises(LabelError, match="cannot stand in a map; number classes from 0 to 65535"):
+    with pytest.raises(LabelError, match="; number classes from 0 to 65535"):
         read_labels(path, GRID)
 
 
@@ -210,14 +213,14 @@ def test_a_class_table_numbers_names_and_colours(tmp_path: Path, caplog: pytest.
     assert [c.color for c in table[1:]] == [(1, 2, 3), (30, 110, 50)]
     shapes = [at(0, 0), at(9, 0), at(18, 0), at(27, 0)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forêt", "Road ", "swamp", None])
-    labels = read_labels(path, GRID, LabelRules(classes=table))
+    labels = read_labels(path, GRID, rules=LabelRules(classes=table))
     assert labels.counts() == {20: 6, 30: 6}
     assert labels.classes == table[1:]
-    assert "1 features of classes that the class table does not have are left out: swamp" in caplog.text
-    assert "1 features whose 'land' is empty are left out" in caplog.text
+    assert "1 features of classes that are not in the class table are skipped: swamp" in caplog.text
+    assert "1 features whose 'land' is empty are skipped" in caplog.text
     numbers = write_vector(tmp_path / "numbers.gpkg", shapes, code=[10, 20, 99, 20])
-    labels = read_labels(numbers, GRID, LabelRules(classes=table))
+    labels = read_labels(numbers, GRID, rules=LabelRules(classes=table))
     assert labels.counts() == {10: 6, 20: 12}
-    assert "left out: 99" in caplog.text
-    with pytest.raises(LabelError, match=r"no class in field 'land' is in the class table \(x\)"):
-        read_labels(path, GRID, LabelRules(classes=write_table(tmp_path / "x.csv", "id;name\n1;x\n")))
+    assert "skipped: 99" in caplog.text
+    with pytest.raises(LabelError, match=r"no class of field 'land' is in the class table \(x\)"):
+        read_labels(path, GRID, rules=LabelRules(classes=write_table(tmp_path / "x.csv", "id;name\n1;x\n")))

@@ -58,7 +58,9 @@ def test_points(tmp_path: Path) -> None:
 
 def test_mixtures_are_refused(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.geojson", [at(0, 0), point(3, 3)], land=["a", "b"])
-    with pytest.raises(LabelError, match="holds Point, Polygon; give a layer of polygons, of lines or of points alone"):
+    with pytest.raises(
+        LabelError, match="holds Point, Polygon; give a layer of only polygons, only lines or only points"
+    ):
         read_labels(path, GRID)
 
 
@@ -75,19 +77,19 @@ def test_lines_hold_the_pixels_whose_centres_are_near(tmp_path: Path) -> None:
     assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 2} == {
         (10, col) for col in range(20, 25)
     }
-    wide = read_labels(path, GRID, LabelRules(buffer=15.0))
+    wide = read_labels(path, GRID, rules=LabelRules(buffer=15.0))
     assert {row for row, _, class_id in pixels(wide) if class_id == 1} == {2, 3, 4}
     assert {row for row, _, class_id in pixels(wide) if class_id == 2} == {9, 10, 11}
 
 
 def test_points_with_a_buffer_are_circles(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [point(5.5, 5.5), point(20.5, 20.5)], land=["a", "b"])
-    labels = read_labels(path, GRID, LabelRules(buffer=11.0))
+    labels = read_labels(path, GRID, rules=LabelRules(buffer=11.0))
     cross = {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6)}
     assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 1} == cross
     polygons = write_vector(tmp_path / "polygons.gpkg", [at(0, 0), at(9, 9)], land=["a", "b"])
-    with pytest.raises(LabelError, match="a buffer is for points and lines"):
-        read_labels(polygons, GRID, LabelRules(buffer=11.0))
+    with pytest.raises(LabelError, match="`label_buffer` applies to points and lines"):
+        read_labels(polygons, GRID, rules=LabelRules(buffer=11.0))
 
 
 @pytest.mark.parametrize(("rule", "columns"), [("first", {4, 5}), ("last", {2, 3, 4, 5})])
@@ -95,14 +97,16 @@ def test_a_rule_for_pixels_that_different_classes_claim(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, rule: str, columns: set[int]
 ) -> None:
     path = write_vector(tmp_path / "gt.gpkg", [at(0, 0, 4, 1), at(2, 0, 4, 1)], land=["a", "b"])
-    labels = read_labels(path, GRID, LabelRules(on_conflict=rule))
+    labels = read_labels(path, GRID, rules=LabelRules(on_conflict=rule))
     assert {entry for entry in pixels(labels) if entry[2] == 2} == {(0, col, 2) for col in columns}
     assert len(labels) == 6
     assert f"2 pixels that different classes claim are given to the {rule} feature (a, b)" in caplog.text
-    with pytest.raises(LabelError, match=r"different classes claim 2 pixels \(a, b\); mend the features that overlap"):
-        read_labels(path, GRID, LabelRules(on_conflict="error"))
+    with pytest.raises(
+        LabelError, match=r"different classes claim 2 pixels \(a, b\); correct the features that overlap"
+    ):
+        read_labels(path, GRID, rules=LabelRules(on_conflict="error"))
     apart = write_vector(tmp_path / "apart.gpkg", [at(0, 0), at(9, 0)], land=["a", "b"])
-    assert len(read_labels(apart, GRID, LabelRules(on_conflict="error"))) == 12
+    assert len(read_labels(apart, GRID, rules=LabelRules(on_conflict="error"))) == 12
 
 
 def test_pixels_that_different_classes_claim_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -110,7 +114,7 @@ def test_pixels_that_different_classes_claim_are_left_out(tmp_path: Path, caplog
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["a", "b", "a"])
     labels = read_labels(path, GRID)
     assert pixels(labels) == {(0, 0, 1), (0, 1, 1), (0, 4, 2), (0, 5, 2)}
-    assert "2 pixels that different classes claim are left out" in caplog.text
+    assert "2 pixels that different classes claim are skipped" in caplog.text
     path = write_vector(tmp_path / "all.gpkg", [at(0, 0), at(0, 0)], land=["a", "b"])
     with pytest.raises(LabelError, match="different classes claim every labelled pixel"):
         read_labels(path, GRID)
@@ -131,8 +135,8 @@ def test_features_without_a_class_or_a_geometry_are_left_out(tmp_path: Path, cap
     with caplog.at_level(logging.WARNING):
         labels = read_labels(path, GRID)
     assert counts(labels) == {"a": 6, "b": 6}
-    assert "2 features without a geometry are left out" in caplog.text
-    assert "2 features whose 'land' is empty are left out" in caplog.text
+    assert "2 features without a geometry are skipped" in caplog.text
+    assert "2 features whose 'land' is empty are skipped" in caplog.text
 
 
 def test_labels_outside_name_both_extents(tmp_path: Path) -> None:
@@ -177,7 +181,7 @@ def test_labels_without_crs(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
         read_labels(path, GRID)
     bare = Grid(None, GRID.transform, GRID.shape)
     assert counts(read_labels(path, bare)) == {"a": 6}
-    assert "its coordinates are taken to be the image's" in caplog.text
+    assert "its coordinates are assumed to be the image's" in caplog.text
     with_crs = write_vector(tmp_path / "gt.gpkg", [at(0, 0)], land=["a"])
     with pytest.raises(GeoreferencingError, match="the labels have a CRS but the image's pixels have none"):
         read_labels(with_crs, bare)
@@ -228,5 +232,5 @@ def test_a_file_of_several_layers_is_not_guessed_at(tmp_path: Path) -> None:
     path = tmp_path / "gt.gpkg"
     for layer, land in (("spring", "a"), ("autumn", "b")):
         frame(land=[land, "c"]).to_file(path, layer=layer)
-    with pytest.raises(LabelError, match=r"holds several layers \(spring, autumn\); choose one, and give it as GPKG:"):
+    with pytest.raises(LabelError, match=r"holds several layers \(spring, autumn\); choose one and give it as GPKG:"):
         read_labels(path, GRID)

@@ -31,7 +31,7 @@ def test_labels_finer_than_the_image_give_the_class_that_most_of_a_pixel_has(
     expected = label_values()
     assert labels.counts() == {1: int((expected == 1).sum()), 2: int((expected == 2).sum())}
     assert (expected[labels.rows, labels.cols] == labels.class_ids).all()
-    assert "each pixel gets the class that most of it has" in caplog.text
+    assert "each pixel gets the class that covers most of it" in caplog.text
 
 
 def commonest(values: NDArray[np.int64], pixel: tuple[int, int]) -> set[int]:

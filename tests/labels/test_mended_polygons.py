@@ -70,7 +70,7 @@ def test_collections_give_their_polygons(tmp_path: Path, caplog: pytest.LogCaptu
     path = write_vector(tmp_path / "gt.gpkg", [pure, mixed, at(30, 30)], land=["a", "b", "b"])
     labels = read_labels(path, GRID)
     assert (labels.kind, counts(labels)) == ("polygons", {"a": 12, "b": 12})
-    assert "the collections of feature 2 (FID) hold lines or points too, which are left out" in caplog.text
+    assert "the collections of feature 2 (FID) also hold lines or points, which are skipped" in caplog.text
 
 
 def test_a_polygon_without_area_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -42,10 +42,10 @@ def test_a_label_raster(tmp_path: Path) -> None:
 
 def test_a_raster_has_neither_fields_nor_a_buffer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_raster(tmp_path / "gt.tif", label_raster())
-    assert counts(read_labels(path, GRID, LabelRules("land"))) == {"4": 6, "200": 1}
-    assert "is a raster and has no fields; the field 'land' is left aside" in caplog.text
-    with pytest.raises(LabelError, match="a buffer is for points and lines, and the labels are a raster"):
-        read_labels(path, GRID, LabelRules(buffer=5))
+    assert counts(read_labels(path, GRID, rules=LabelRules("land"))) == {"4": 6, "200": 1}
+    assert "is a raster and has no fields; `label_field` ('land') is ignored" in caplog.text
+    with pytest.raises(LabelError, match="`label_buffer` applies to points and lines, and the labels are a raster"):
+        read_labels(path, GRID, rules=LabelRules(buffer=5))
 
 
 def test_a_label_raster_with_its_own_nodata(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_whole_numbers_in_floating_point_are_classes(
 
 def test_an_undeclared_void_in_floating_point_is_no_class(tmp_path: Path) -> None:
     values = np.where(label_raster() == 0, -9999, label_raster().astype("float32"))
-    with pytest.raises(LabelError, match=r"class -9999 cannot stand in a map; .*gdal_edit\.py -a_nodata -9999"):
+    with pytest.raises(LabelError, match=r"a map cannot hold class -9999; .*gdal_edit\.py -a_nodata -9999"):
         read_labels(write_raster(tmp_path / "gt.tif", values), GRID)
 
 
@@ -128,7 +128,7 @@ def test_label_rasters_that_cannot_be_used(tmp_path: Path) -> None:
         read_labels(empty, GRID)
     negative = write_raster(tmp_path / "negative.tif", np.full((40, 50), -3, dtype="int16"))
     with pytest.raises(
-        LabelError, match=r"class -3 cannot stand in a map; number classes from 0 to 65535, or.*-a_nodata -3"
+        LabelError, match=r"a map cannot hold class -3; number classes from 0 to 65535, or.*-a_nodata -3"
     ):
         read_labels(negative, GRID)
     bare = write_raster(tmp_path / "bare.tif", label_raster(), crs=None)
@@ -144,11 +144,11 @@ def test_a_class_table_names_the_numbers_of_a_raster(tmp_path: Path, caplog: pyt
     values[0, :3], values[1, :4], values[2, :5] = 1, 2, 3
     path = write_raster(tmp_path / "gt.tif", values)
     table = write_table(tmp_path / "t.csv", "id,name\n1,sea\n2,reef\n9,sand")
-    labels = read_labels(path, GRID, LabelRules(classes=table))
+    labels = read_labels(path, GRID, rules=LabelRules(classes=table))
     assert counts(labels) == {"sea": 3, "reef": 4}
-    assert "5 pixels of classes that the class table does not have are left out: 3" in caplog.text
+    assert "5 pixels of classes that are not in the class table are skipped: 3" in caplog.text
     with pytest.raises(LabelError, match="none of its classes is in the class table"):
-        read_labels(path, GRID, LabelRules(classes=table[2:]))
+        read_labels(path, GRID, rules=LabelRules(classes=table[2:]))
 
 
 def test_a_map_of_ours_as_labels_has_its_names(tmp_path: Path) -> None:

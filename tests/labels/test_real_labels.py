@@ -47,7 +47,7 @@ def test_real_polygons_with_several_candidates(real_scenes: Path) -> None:
     grid = read_info(scene / "eo_ndvi68.tif").grid
     with pytest.raises(LabelError, match="could be any of RABA_ID, DATE, LULC_ID, LULC_NAME"):
         read_labels(scene / "lulc.gpkg", grid)
-    names = counts(read_labels(scene / "lulc.gpkg", grid, LabelRules("LULC_NAME")))
+    names = counts(read_labels(scene / "lulc.gpkg", grid, rules=LabelRules("LULC_NAME")))
     raster = read_labels(scene / "eo_lulc.tif", grid).counts()
     assert raster == {1: 11, 2: 7601, 3: 1777, 4: 358, 8: 198}
     assert sorted(names.values()) == sorted(raster.values())

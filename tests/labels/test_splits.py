@@ -73,7 +73,7 @@ def test_split_properties(labels: LabelledPixels, method: str, share: float, rad
     assert np.array_equal(result.validation, again.validation)
     if result.method == "polygons":
         assert not np.intersect1d(labels.groups[result.train], labels.groups[result.validation]).size
-    units = units_of(labels, method, radius)
+    units = units_of(labels, method, radius=radius)
     assert not np.intersect1d(units[result.train], units[result.validation]).size, "units are held out whole"
     if result.method != "blocks":
         assert len(result.train) + len(result.validation) == len(labels)
@@ -153,20 +153,20 @@ def test_units_are_polygons_blocks_or_pixels() -> None:
     groups = np.add.outer(np.zeros(40, np.int64), np.arange(50) // 7)
     labels = make_labels(np.ones((40, 50), np.int64), groups=groups)
     for method in ("polygons", "auto"):
-        assert np.array_equal(units_of(labels, method, 3), labels.groups)
-    assert len(np.unique(units_of(labels, "random", 3))) == len(labels)
+        assert np.array_equal(units_of(labels, method, radius=3), labels.groups)
+    assert len(np.unique(units_of(labels, "random", radius=3))) == len(labels)
     side = BLOCK_RADII * 3
     block = labels.rows // side * 100 + labels.cols // side
     count = math.ceil(40 / side) * math.ceil(50 / side)
     assert len(np.unique(block)) == count
-    for units in (units_of(labels, "blocks", 3), units_of(replace(labels, kind="points"), "auto", 3)):
+    for units in (units_of(labels, "blocks", radius=3), units_of(replace(labels, kind="points"), "auto", radius=3)):
         assert len(np.unique(units)) == count
         assert len(set(zip(units, block, strict=True))) == count
 
 
 def test_a_label_raster_has_no_units_of_polygons() -> None:
     with pytest.raises(LabelError, match="no polygons to split by"):
-        units_of(make_labels(np.ones((9, 9), np.int64)), "polygons", 3)
+        units_of(make_labels(np.ones((9, 9), np.int64)), "polygons", radius=3)
 
 
 def test_random_split_holds_out_the_share_of_each_class() -> None:

@@ -66,10 +66,10 @@ def test_labels_in_strips_are_those_that_are_read_at_once(
     if path.name == "buffered.gpkg":
         rules = LabelRules(buffer=22.0, on_conflict=rules.on_conflict)
     caplog.clear()
-    whole = read_labels(path, GRID, rules)
+    whole = read_labels(path, GRID, rules=rules)
     told = list(caplog.messages)
     caplog.clear()
-    labels = open_labels(path, GRID, rules, limits=SMALL)
+    labels = open_labels(path, GRID, rules=rules, limits=SMALL)
     strips = list(labels.strips())
     assert labels.whole is None
     assert caplog.messages == told, "once, although they are read twice"

@@ -71,7 +71,7 @@ def test_round_trip(trained: TrainResult, tmp_path: Path) -> None:
     assert info == trained.info
     assert info == read_info(trained.model)
     assert not network.training
-    write_model(tmp_path / "again.s2fin", network, info)
+    write_model(tmp_path / "again.s2fin", network, info=info)
     assert (tmp_path / "again.s2fin").read_bytes() == trained.model.read_bytes()
 
 
@@ -254,7 +254,7 @@ def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path:
     fewer = write_raster(tmp_path / "fewer.tif", make_image(scene.truth)[:4])
     text = refused(tmp_path, model, hsi=fewer, lidar=scene.lidar)
     assert "trained on 5 bands of `hsi` (uint16)" in text
-    assert "has 4 (uint16), and neither wavelengths nor names tell which are the same" in text
+    assert "has 4 (uint16), and neither wavelengths nor names show which are the same" in text
 
 
 def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:

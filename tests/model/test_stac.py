@@ -194,7 +194,7 @@ def test_the_time_of_the_image_is_the_map_s(tmp_path: Path) -> None:
     (tmp_path / "m.s2fin").write_bytes(b"m")
     for acquired in (taken, None):
         made = Provenance([], tmp_path / "m.s2fin", "m", acquired, lineage="a test", software={})
-        item = map_item(tmp_path / "map.json", grid, {"map": _written(tmp_path / "map.tif")}, provenance=made)
+        item = map_item(tmp_path / "map.json", grid, files={"map": _written(tmp_path / "map.tif")}, provenance=made)
         check(item)
         assert (item["properties"]["datetime"] == "2018-05-07T10:30:00Z") == (acquired is not None)
         assert item["geometry"] is None

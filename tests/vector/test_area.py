@@ -61,7 +61,7 @@ def test_bounds_hold_the_pixels_whose_centres_lie_inside(numbers: tuple[float, .
     bounds = (500_000 + left, 5_000_000 - high, 500_000 + right, 5_000_000 - low)
     expected = inside(GRID, shapely.box(*bounds))
     if not expected.any():
-        with pytest.raises(AreaError, match="`bounds`: no pixel's centre lies inside"):
+        with pytest.raises(AreaError, match="`bounds`: no pixel has its centre inside"):
             read_area(GRID, bounds=bounds)
     else:
         assert np.array_equal(whole_mask(read_area(GRID, bounds=bounds)), expected)
@@ -93,7 +93,7 @@ def test_polygons_inside_bounds(tmp_path: Path) -> None:
     bounds = (500_203, 4_999_604, 500_303, 4_999_904)
     expected = inside(GRID, shapely.intersection(circle, shapely.box(*bounds)))
     assert np.array_equal(whole_mask(read_area(GRID, bounds=bounds, src_path=path)), expected)
-    with pytest.raises(AreaError, match=r"`aoi` and `bounds`: no pixel's centre lies inside \(nothing in common\)"):
+    with pytest.raises(AreaError, match=r"`aoi` and `bounds`: no pixel has its centre inside \(nothing in common\)"):
         read_area(GRID, bounds=(500_400, 4_999_604, 500_490, 4_999_904), src_path=path)
 
 
@@ -119,10 +119,10 @@ def test_areas_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(AreaError, match=r"`aoi` .*points.gpkg holds Point; give polygons"):
         read_area(GRID, src_path=point)
     away = write_polygons(tmp_path / "away.gpkg", shapely.box(0, 0, 10, 10))
-    with pytest.raises(AreaError, match=r"away.gpkg: no pixel's centre lies inside \(in the image's CRS x 0 to 10"):
+    with pytest.raises(AreaError, match=r"away.gpkg: no pixel has its centre inside \(in the image's CRS x 0 to 10"):
         read_area(GRID, src_path=away)
     between = write_polygons(tmp_path / "between.gpkg", shapely.box(500_106, 4_999_906, 500_114, 4_999_914))
-    with pytest.raises(AreaError, match="no pixel's centre lies inside"):
+    with pytest.raises(AreaError, match="no pixel has its centre inside"):
         read_area(GRID, src_path=between)
     with pytest.raises(AreaError, match=r"no.gpkg does not exist"):
         read_area(GRID, src_path=tmp_path / "no.gpkg")

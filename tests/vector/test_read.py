@@ -119,14 +119,12 @@ def test_a_container_of_features_and_a_raster(tmp_path: Path, caplog: pytest.Log
     frame(land=["a"])[:0].to_file(path, layer="scratch")
     add_tiles(path)
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
-    assert "holds a raster and features; the features of its layer 'gt' are taken" in caplog.text
+    assert "holds a raster and features; the features of its layer 'gt' are read" in caplog.text
     assert counts(read_labels(f"GPKG:{path}:gt", GRID)) == {"a": 6, "b": 6}
     raster = read_labels(f"GPKG:{path}:tiles", GRID)
     assert (raster.kind, counts(raster)) == ("raster", {"5": 2000})
     frame(land=["c", "d"]).to_file(path, layer="more")
-    with pytest.raises(
-        LabelError, match=r"holds several layers \(gt, more\) and a raster; choose one, .* GPKG:.*LAYER"
-    ):
+    with pytest.raises(LabelError, match=r"holds several layers \(gt, more\) and a raster; choose one .* GPKG:.*LAYER"):
         read_labels(path, GRID)
 
 
@@ -176,14 +174,14 @@ def test_fields_whose_names_mean_something_to_the_reader(tmp_path: Path, suffix:
             path, shapely.to_wkb(np.array(shapes)), [np.array(["a", "b"], dtype=object)], [name],
             geometry_type="Polygon", crs="EPSG:32632",
         )  # fmt: skip
-    assert counts(read_labels(path, GRID, LabelRules(name))) == {"a": 6, "b": 6}
+    assert counts(read_labels(path, GRID, rules=LabelRules(name))) == {"a": 6, "b": 6}
 
 
 def test_fields_that_differ_in_case_alone(tmp_path: Path) -> None:
     path = tmp_path / "gt.geojson"
     frame(Class=["a", "b"], **{"class": ["c", "d"]}).to_crs("EPSG:4326").to_file(path)
-    assert counts(read_labels(path, GRID, LabelRules("Class"))).keys() == {"a", "b"}
-    assert counts(read_labels(path, GRID, LabelRules("class"))).keys() == {"c", "d"}
+    assert counts(read_labels(path, GRID, rules=LabelRules("Class"))).keys() == {"a", "b"}
+    assert counts(read_labels(path, GRID, rules=LabelRules("class"))).keys() == {"c", "d"}
 
 
 NAMES = ["Forêt", "Grünland"]
@@ -258,7 +256,7 @@ def test_a_folder_of_shapefiles_is_not_guessed_at(tmp_path: Path) -> None:
     archive = shutil.make_archive(str(folder), "zip", folder)
     assert counts(read_labels(f"/vsizip/{archive}/gt.shp", GRID)) == {"a": 6, "b": 6}
     frame(land=["c", "d"]).to_file(folder / "more.shp")
-    with pytest.raises(LabelError, match=r"choose one, and give its file, such as .*site/(gt|more)\.shp"):
+    with pytest.raises(LabelError, match=r"choose one and give its file, such as .*site/(gt|more)\.shp"):
         read_labels(folder, GRID)
     archive = shutil.make_archive(str(folder), "zip", folder)
     with pytest.raises(LabelError, match=r"give its file, such as /vsizip/.*site\.zip/(gt|more)\.shp"):
@@ -407,7 +405,7 @@ def test_a_broken_ring_is_named_and_closed(tmp_path: Path, caplog: pytest.LogCap
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
     first = 0 if suffix == ".parquet" else 1
     assert f"the geometry of feature {first + 1} (FID) is broken" in caplog.text
-    assert f"feature {first + 1} (FID): rings closed, by which 6 pixels of the image lie inside" in caplog.text
+    assert f"feature {first + 1} (FID): rings closed; 6 pixels of the image are inside" in caplog.text
     assert f"the geometry of feature {first + 2} (FID) is broken beyond repair; it is skipped" in caplog.text
 
 
@@ -432,7 +430,7 @@ def test_curves_are_made_of_short_lines(tmp_path: Path) -> None:
     )
     (tmp_path / "gt.vrt").write_text(virtual)
     circle = np.hypot(*np.meshgrid(np.arange(-45, 50, 10), np.arange(-45, 50, 10))) < 50
-    assert counts(read_labels(tmp_path / "gt.vrt", GRID, LabelRules("land"))) == {"a": circle.sum()}
+    assert counts(read_labels(tmp_path / "gt.vrt", GRID, rules=LabelRules("land"))) == {"a": circle.sum()}
 
 
 @pytest.mark.parametrize(
@@ -454,7 +452,7 @@ def test_a_surface_covers_what_it_does_from_above(
         "<GeometryType>wkbUnknown</GeometryType><LayerSRS>EPSG:32632</LayerSRS>"
         '<GeometryField encoding="WKT" field="WKT"/></OGRVRTLayer></OGRVRTDataSource>'
     )
-    assert counts(read_labels(tmp_path / "gt.vrt", GRID, LabelRules("land"))) == {"a": 100, "b": 6}
+    assert counts(read_labels(tmp_path / "gt.vrt", GRID, rules=LabelRules("land"))) == {"a": 100, "b": 6}
     assert "not valid" not in caplog.text
 
 

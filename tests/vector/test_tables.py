@@ -79,7 +79,7 @@ def test_text_tables(
     assert labels.ids_are_given
     assert found(labels) == {(r, c, str(i)) for r, c, i in POINTS}
     assert "names no CRS; the coordinates in columns" in caplog.text
-    assert "are taken to be in the image's, EPSG:32632" in caplog.text
+    assert "are assumed to be in the image's, EPSG:32632" in caplog.text
 
 
 def test_a_regular_grid_of_points_is_no_raster(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_the_only_sheet_with_coordinates_is_taken(tmp_path: Path) -> None:
 def test_two_columns_of_one_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "gt.csv").write_text(f"x,y,class,class\n{LEFT + 5},{TOP - 5},a,b\n")
     assert found(read_labels(tmp_path / "gt.csv", GRID)) == {(0, 0, "a")}
-    assert "several fields are named 'class'; a later one is taken for 'class_2'" in caplog.text
-    assert found(read_labels(tmp_path / "gt.csv", GRID, LabelRules("class_2"))) == {(0, 0, "b")}
+    assert "several fields are named 'class'; a later one is called 'class_2'" in caplog.text
+    assert found(read_labels(tmp_path / "gt.csv", GRID, rules=LabelRules("class_2"))) == {(0, 0, "b")}
 
 
 def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -184,7 +184,7 @@ def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.Log
     path.write_text(f"x,y,class\n{LEFT + 5},{TOP - 5},1\n\n,,2\n{LEFT + 15},north,2\n{LEFT + 25},{TOP - 5},NA\n")
     assert found(read_labels(path, GRID)) == {(0, 0, "1")}
     assert "gt.csv: skipped lines whose coordinates cannot be read: 4, 5" in caplog.text
-    assert "1 features whose 'class' is empty are left out" in caplog.text
+    assert "1 features whose 'class' is empty are skipped" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,11 @@ def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.Log
             "such as 500005, 4999995, .* if they are in the image's CRS, name the columns x and y",
         ),
         ("x,y,class\n500005,5,4999995,5,a\n", "has rows with more fields than its header .* decimals with a point"),
-        ("lon,lat,class\n9°30'E,45°N,a\n", "no plain numbers in columns 'lon' and 'lat' but, e.g., 9°30'E, 45°N"),
-        ("wkt,class\nsomewhere,a\n", "no geometries as WKT in column 'wkt' but, e.g., somewhere"),
+        (
+            "lon,lat,class\n9°30'E,45°N,a\n",
+            "no plain numbers in columns 'lon' and 'lat'; the first row has 9°30'E, 45°N",
+        ),
+        ("wkt,class\nsomewhere,a\n", "no geometries as WKT in column 'wkt'; the first row has somewhere"),
         ("wkt,class\nSRID=32632;POINT(1 1),a\nSRID=4326;POINT(1 1),b\n", "several CRS .EPSG:4326, EPSG:32632."),
         ('wkt,class\n"CURVEPOLYGON(CIRCULARSTRING(0 0,1 1,2 0,1 -1,0 0))",a\n', "holds curves|no geometries as WKT"),
     ],
@@ -232,7 +235,7 @@ def test_a_crs_beside_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture
     (tmp_path / "gt.shp").touch()
     with pytest.raises(LabelError, match="no labelled pixel is in the image"):
         read_labels(tmp_path / "gt.csv", GRID)
-    assert "names no CRS; the coordinates in columns 'x' and 'y' are taken to be in the image's" in caplog.text
+    assert "names no CRS; the coordinates in columns 'x' and 'y' are assumed to be in the image's" in caplog.text
     (tmp_path / "gt.shp").unlink()
     (tmp_path / "gt.prj").write_text("nonsense")
     with pytest.raises(LabelError, match="no labelled pixel is in the image"):
@@ -279,9 +282,9 @@ def test_a_table_that_is_not_utf8(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_a_broken_ring_in_a_table_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ring = f"{LEFT} {TOP}, {LEFT + 30} {TOP}, {LEFT + 30} {TOP - 20}, {LEFT} {TOP - 20}"
     (tmp_path / "gt.csv").write_text(f'wkt,class\n"{box(0, 0, 1, 1).wkt}",a\n"POLYGON(({ring}))",b\n')
-    assert len(read_labels(tmp_path / "gt.csv", GRID, LabelRules("class"))) == 6
+    assert len(read_labels(tmp_path / "gt.csv", GRID, rules=LabelRules("class"))) == 6
     assert "the geometries of lines 3 are broken" in caplog.text
-    assert "feature 3 (FID): rings closed, by which 6 pixels of the image lie inside" in caplog.text
+    assert "feature 3 (FID): rings closed; 6 pixels of the image are inside" in caplog.text
 
 
 def test_which_columns_place_the_rows() -> None:
@@ -319,7 +322,7 @@ def test_texts_become_numbers_where_all_are(tmp_path: Path) -> None:
 
 def test_points_keep_their_place_to_the_last_digit(tmp_path: Path) -> None:
     (tmp_path / "gt.csv").write_text("x;y;class\n500004,999;4999995,001;a\n")
-    labels = read_labels(tmp_path / "gt.csv", GRID, LabelRules(buffer=6.0))
+    labels = read_labels(tmp_path / "gt.csv", GRID, rules=LabelRules(buffer=6.0))
     around = [
         (row, col)
         for row in range(3)

@@ -114,7 +114,7 @@ def test_a_whole_shapefile_gives_no_warning(tmp_path: Path, caplog: pytest.LogCa
 def test_a_boolean_field_with_a_missing_value_is_not_numbered(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", land=pd.array([True, None, False], dtype="boolean"))
     with pytest.raises(LabelError, match="field 'land' holds neither text nor whole numbers but True"):
-        read_labels(path, GRID, LabelRules("land"))
+        read_labels(path, GRID, rules=LabelRules("land"))
 
 
 #: Locks a database until its input ends.
@@ -146,17 +146,17 @@ def test_a_mapinfo_file_in_another_encoding_is_refused_with_the_remedy(tmp_path:
     content = path.read_bytes()
     (tmp_path / "gt.mid").write_bytes((tmp_path / "gt.mid").read_bytes().replace(b"Wald", "Лес".encode("cp1251")))
     with pytest.raises(LabelError, match=r"gt\.mif holds text with the byte 0xCB, .* its line Charset declares"):
-        read_labels(path, GRID, LabelRules("land"))
+        read_labels(path, GRID, rules=LabelRules("land"))
     path.write_bytes(re.sub(rb'Charset "\w+"', b'Charset "WindowsCyrillic"', content))
-    assert counts(read_labels(path, GRID, LabelRules("land"))) == {"Лес": 6, "Aue": 6}
+    assert counts(read_labels(path, GRID, rules=LabelRules("land"))) == {"Лес": 6, "Aue": 6}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty \\(0 bytes\\); copy or download it anew"),
+        (b"", "is empty \\(0 bytes\\); copy or download it again"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "holds a pointer of Git LFS .* git lfs pull"),
-        (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "holds a web page and no data .* download it anew"),
+        (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "holds a web page and no data .* download it again"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp"])
@@ -181,7 +181,7 @@ def test_a_name_of_a_class_is_what_it_looks_like(tmp_path: Path) -> None:
     (tmp_path / "classes.csv").write_text(unicodedata.normalize("NFD", "id,name\n7,forêt\n"), encoding="utf-8")
     table = read_class_table(tmp_path / "classes.csv")
     assert [c.name for c in table] == ["forêt"]
-    assert counts(read_labels(path, GRID, LabelRules(classes=table))) == {"forêt": 30}
+    assert counts(read_labels(path, GRID, rules=LabelRules(classes=table))) == {"forêt": 30}
 
 
 def test_joiners_inside_a_name_stay() -> None:
@@ -193,7 +193,7 @@ def test_joiners_inside_a_name_stay() -> None:
 def test_words_for_no_value_are_no_class(tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", word, "b", ""])
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
-    found = f"2 features whose 'land' is empty are left out; {word!r} is taken as empty; a class of that name has to be"
+    found = f"2 features whose 'land' is empty are skipped; {word!r} is treated as empty; a class of that name must be"
     assert found in caplog.text
     assert len(caplog.records) == 1
 
@@ -202,14 +202,12 @@ def test_words_for_no_value_are_no_class(tmp_path: Path, caplog: pytest.LogCaptu
 def test_words_that_may_be_a_class_are_one(tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str) -> None:
     path = write(tmp_path / "gt.gpkg", land=["minor", word, "severe", word])
     assert counts(read_labels(path, GRID)) == {"minor": 6, word: 12, "severe": 6}
-    assert (
-        f"in field 'land', {word!r} is kept as a class; to leave it out, give a class table without it" in caplog.text
-    )
+    assert f"in field 'land', {word!r} is kept as a class; to skip it, give a class table without it" in caplog.text
     caplog.clear()
     table = make_classes({1: "minor", 2: "severe"})
-    assert counts(read_labels(path, GRID, LabelRules(classes=table))) == {"minor": 6, "severe": 6}
+    assert counts(read_labels(path, GRID, rules=LabelRules(classes=table))) == {"minor": 6, "severe": 6}
     assert "kept as a class" not in caplog.text
-    assert f"2 features of classes that the class table does not have are left out: {word}" in caplog.text
+    assert f"2 features of classes that are not in the class table are skipped: {word}" in caplog.text
 
 
 def test_a_field_of_nothing_but_none_is_not_taken_for_the_class(tmp_path: Path) -> None:
@@ -219,10 +217,11 @@ def test_a_field_of_nothing_but_none_is_not_taken_for_the_class(tmp_path: Path) 
 
 def test_names_of_numbers_may_be_none_but_not_null(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "gt.gpkg", damage_id=[0, 1, 2], damage_name=["None", "Minor", "NULL"])
-    labels = read_labels(path, GRID, LabelRules("damage_id"))
+    labels = read_labels(path, GRID, rules=LabelRules("damage_id"))
     assert {c.id: c.name for c in labels.classes} == {0: "None", 1: "Minor", 2: "2"}
     assert (
-        "in field 'damage_name', 'NULL' is taken as empty; the classes without a name are named by their" in caplog.text
+        "in field 'damage_name', 'NULL' is treated as empty; the classes without a name are named by their"
+        in caplog.text
     )
     assert len(caplog.records) == 1
 
@@ -230,14 +229,14 @@ def test_names_of_numbers_may_be_none_but_not_null(tmp_path: Path, caplog: pytes
 def test_a_class_table_keeps_a_word_for_no_value(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", "None", "NULL"])
     table = make_classes({1: "a", 2: "none"})
-    assert counts(read_labels(path, GRID, LabelRules(classes=table))) == {"a": 6, "none": 6}
-    assert "1 features whose 'land' is empty are left out; 'NULL' is taken as empty" in caplog.text
+    assert counts(read_labels(path, GRID, rules=LabelRules(classes=table))) == {"a": 6, "none": 6}
+    assert "1 features whose 'land' is empty are skipped; 'NULL' is treated as empty" in caplog.text
 
 
 def test_a_field_of_nothing_but_words_for_no_value_is_empty(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", land=["NULL", "<Null>"])
     with pytest.raises(LabelError, match="field 'land' is empty in every feature"):
-        read_labels(path, GRID, LabelRules("land"))
+        read_labels(path, GRID, rules=LabelRules("land"))
 
 
 @pytest.mark.parametrize(
@@ -265,20 +264,20 @@ def test_class_numbers_in_a_field_of_text(
 def test_class_numbers_in_a_field_of_text_have_the_names_of_another(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", code=["10", "2", "10"], name=["tree", "grass", "tree"])
     for rules in (None, LabelRules("code")):
-        labels = read_labels(path, GRID, rules)
+        labels = read_labels(path, GRID, rules=rules)
         assert {c.id: c.name for c in labels.classes} == {2: "grass", 10: "tree"}
 
 
 def test_a_class_table_has_the_numbers_that_are_text_or_such_names(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", land=["10", "2", "10"])
     numbers = make_classes({2: "grass", 10: "tree"})
-    assert counts(read_labels(path, GRID, LabelRules(classes=numbers))) == {"grass": 6, "tree": 12}
+    assert counts(read_labels(path, GRID, rules=LabelRules(classes=numbers))) == {"grass": 6, "tree": 12}
     names = make_classes({1: "10", 2: "2"})
-    labels = read_labels(path, GRID, LabelRules(classes=names))
+    labels = read_labels(path, GRID, rules=LabelRules(classes=names))
     assert labels.counts() == {1: 12, 2: 6}
 
 
 def test_a_number_that_is_no_class_is_shown(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", land=[1.0, float("inf"), 2.0])
     with pytest.raises(LabelError, match="holds neither text nor whole numbers but inf"):
-        read_labels(path, GRID, LabelRules("land"))
+        read_labels(path, GRID, rules=LabelRules("land"))

@@ -98,7 +98,7 @@ def test_bounds_on_the_command_line(run: Run, scene: Scene, model: Path, tmp_pat
     assert "left below right and bottom below top" in result.stderr
     result = run("classify", *scene.arguments, "-m", model, "-o", "b.tif", "--bounds", 0, 0, 1, 1)
     assert result.exit_code == 1
-    assert "error: --bounds: no pixel's centre lies inside (in the image's CRS x 0 to 1, y 0 to 1)" in result.stderr
+    assert "error: --bounds: no pixel has its centre inside (in the image's CRS x 0 to 1, y 0 to 1)" in result.stderr
     assert not list(tmp_path.glob("b*"))
 
 
