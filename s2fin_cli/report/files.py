@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import staged
+from s2fin_cli.core.formats import listed
 from s2fin_cli.report.csv_form import to_csv
 from s2fin_cli.report.markdown_form import to_markdown
 
@@ -46,7 +47,7 @@ def check_suffix(dst_path: Path) -> None:
     suffix = dst_path.suffix
     if suffix.lower() not in FORMS:
         found = f"the suffix {suffix!r}" if suffix else "no suffix"
-        raise UsageError(f"{dst_path}: no report has {found}; name a file that ends in {', '.join(FORMS)}")
+        raise UsageError(f"{dst_path} has {found}; the name of a report ends in {listed(tuple(FORMS))}")
 
 
 def _to_json(report: MapReport) -> str:

@@ -88,8 +88,8 @@ def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDAr
     )
     if not possible:
         raise UsageError(
-            f"{options.src} holds no image, which has rows, columns and bands in this order, at least {LEAST_SIDE} of "
-            f"the first two; it holds:\n{listed}"
+            f"{options.src} holds no image, that is, an array of rows, columns and bands with at least {LEAST_SIDE} "
+            f"rows and columns; it holds:\n{listed}"
         )
     if options.variable is not None:
         if options.variable not in possible:
@@ -143,7 +143,7 @@ def _wavelengths(
             ) from error
     if len(found) != bands or not all(place > 0 for place in found):
         raise UsageError(
-            f"{name} holds {len(found)} wavelengths, and there are {bands} bands; give one above 0 for each"
+            f"{name} holds {len(found)} wavelengths, but there are {bands} bands; give a positive number for each"
         )
     return found
 
@@ -166,6 +166,6 @@ def _write_labels(dst_path: Path, values: NDArray[Any], grid: Grid, options: Con
     known = np.isin(values, [c.id for c in classes])
     strange = np.unique(values[~known & (values > 0)]).tolist()
     if strange:
-        raise LabelError(f"{options.src} holds class {strange[0]:g}, which the class table does not have; add it there")
+        raise LabelError(f"{options.src} holds class {strange[0]:g}, which is not in the class table; add it there")
     with create_class_map(dst_path, grid, classes) as writer:
         writer.write(np.where(known, values, nodata).astype(dtype)[None], grid.window)

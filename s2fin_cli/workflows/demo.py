@@ -54,7 +54,7 @@ def example_folder() -> Path:
     for folder in (package / "examples" / "olinda", package.parent / "examples" / "olinda"):
         if folder.is_dir():
             return folder
-    raise InputError(f"the example scene is missing from {package}; install s2fin again")
+    raise InputError(f"the example scene is missing from {package}; reinstall s2fin")
 
 
 def run(

@@ -90,7 +90,7 @@ def run(options: SampleOptions) -> SampleResult:
         write_features(tmp_path, points, layer="sample")
     if len(order) != options.size:
         logger.info(
-            "%d points instead of %d, as each class gets at least %d, or all pixels that it has",
+            "%d points instead of %d, because each class gets at least %d, or all of its pixels",
             len(order), options.size, options.least,
         )  # fmt: skip
     names = read_class_names(map_path)

@@ -200,7 +200,7 @@ def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "s.gpkg: field 'class' is empty in every feature; fill it in" in result.stderr
     result = run("sample", "--map", "map.tif", "-o", "least.gpkg", "--size", 10)
-    assert "points instead of 10, as each class gets at least 50" in result.stderr
+    assert "points instead of 10, because each class gets at least 50" in result.stderr
     with sqlite3.connect(tmp_path / "least.gpkg") as database:
         assert database.execute("pragma user_version").fetchone() == (10300,)  # GeoPackage 1.3
     for arguments, code, message in (
