@@ -75,7 +75,7 @@ class Format:
         name: for messages.
         driver: GDAL's short name.
         suffixes: of its files, in lower case; the usual one first.
-        media_type: as STAC has it; None where there is none.
+        media_type: for STAC items; None if there is none.
         parts: suffixes of the other files that a dataset consists of, each in place of the suffix of the one that is
             opened, and their media types.
         sidecars: suffixes, in place of its own, of files that may be written beside one.
@@ -242,13 +242,13 @@ def listed(suffixes: tuple[str, ...]) -> str:
     return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
 
 
-#: GDAL's drivers by which rasters are written.
+#: GDAL's drivers that write rasters.
 RASTER_DRIVERS = tuple(each.driver for each in FORMATS if each.raster_output)
 #: Suffixes of the rasters that are written.
 RASTER_SUFFIXES = tuple(dict.fromkeys(suffix for each in FORMATS if each.raster_output for suffix in each.suffixes))
 #: Suffixes of the files of features that are written, one a format.
 VECTOR_OUTPUT_SUFFIXES = tuple(each.suffixes[0] for each in FORMATS if each.vector_output is not None)
-#: Suffixes of formats that hold no rasters; a raster driver that takes such a file was led astray by its neighbours.
+#: Suffixes of formats that hold no rasters; a raster driver that accepts such a file was misled by files beside it.
 VECTOR_SUFFIXES = frozenset(
     suffix for each in FORMATS if not (each.is_raster or each.may_hold_rasters) for suffix in each.suffixes
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Radii of what the network sees in a side of a block.
+#: The side of a block in radii of what the network sees.
 BLOCK_RADII = 3
 
 

@@ -89,6 +89,6 @@ def _with_mask(info: RasterInfo, name: str) -> bytes:
 
 
 def _numbers_for_nothing(info: RasterInfo) -> list[float]:
-    """What GDAL's mask of a raster does not know: its nodata value beside a mask, and what is not finite."""
+    """Values that GDAL's mask of a raster leaves out: the nodata value beside a mask, and non-finite ones."""
     beside = [] if info.nodata is None or not info.has_mask else [info.nodata]
     return beside + ([math.nan, math.inf, -math.inf] if info.dtype.startswith("float") else [])

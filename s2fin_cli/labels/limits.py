@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes by which memory is bounded.
+    """Sizes that bound memory.
 
     Which pixels are labelled, and with which class, depends on none of them.
 
     Attributes:
-        held_pixels: labelled pixels that are held as a whole; where there are more, none of their number is held.
+        held_pixels: labelled pixels that are held as a whole; if there are more, none is held.
         strip_pixels: pixels of a label raster, or of the windows of polygons, that are read at a time.
         window_pixels: pixels of a polygon's window; a polygon whose window has more is burnt in bands of rows.
         band_rows: rows of such a band.
         blocks: blocks at most that a grid is cut into to split labels that are not held; they are made larger where
             there would be more.
-        sample_pixels: pixels, over all classes, by which splits of labels that are not held are compared.
+        sample_pixels: pixels, over all classes, on which splits of labels that are not held are compared.
         split_pixels: pixels, about, of the strips of whole rows that are split at a time.
     """
 

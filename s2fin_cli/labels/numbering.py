@@ -42,8 +42,8 @@ def number_classes(
         frame: the features.
         field: the one that holds the class.
         src_path: where they come from, for messages.
-        table: the classes that there are; features of others are left out, and it numbers the names, whose case counts
-            only if it has names that differ in nothing else.
+        table: the class table; features of other classes are skipped. It numbers the names, whose case counts only if
+            names of the table differ in nothing else.
 
     Returns:
         the features, int64 (n,) class numbers, and names by class number.

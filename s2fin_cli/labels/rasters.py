@@ -207,9 +207,9 @@ class _BlockRows:
 
 
 def _cache_for(info: RasterInfo) -> int:
-    """Bytes that GDAL is to keep of what it decodes, so that strips find there the blocks that they share.
+    """Bytes of GDAL's cache, so that it still holds the storage blocks that one strip shares with the next.
 
-    What is kept of other rasters, which are read by turns with the labels, is kept too.
+    The cache also keeps its size for other rasters, which are read in turn with the labels.
     """
     height, width = info.block_shape
     needed = height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize

@@ -25,7 +25,7 @@ class LabelRules:
 
     Attributes:
         field: the class field of a vector file; None takes the only one that can be it.
-        classes: those that there are, with names and colours; labels of others are left out. None takes all that occur.
+        classes: the class table, with names and colours; labels of other classes are skipped. None takes all classes.
         buffer: CRS units of the grid around points and lines that are theirs; None is half a pixel around a line, and
             of a point the pixel that it is in.
         on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,

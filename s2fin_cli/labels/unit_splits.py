@@ -162,7 +162,7 @@ class Candidates:
         own = self.sample.select(self.sample.class_ids == class_id)
         if len(own) < total:
             return int(share * 2.0**64)
-        # all of a rare class's pixels are at hand: as many as are wanted, and one at least on each side
+        # the sample has all pixels of a rare class: hold out the exact number, and leave at least one on each side
         wanted = min(max(round(share * total), 1), total - 1)
         return int(np.sort(pixel_hashes(own.rows, own.cols, seed))[wanted])
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Key of the JSON text in the file's metadata, and the version of what stands in it.
+#: Key of the JSON text in the file's metadata, and the version of its contents.
 METADATA_KEY = "s2fin"
 #: Key in that text of the checksum of all else in it and of the weights: a wrong bit could change a map unnoticed.
 CHECKSUM_KEY = "sha256"

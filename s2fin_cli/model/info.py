@@ -26,7 +26,7 @@ class BandSet:
         mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
         scales, offsets: declared for the bands in use; the values are what was stored times the scale, plus the offset.
             None in a model of format 1, which was trained on stored values.
-        colors: what colour the bands in use are marked as, empty where it is none, or None in a model of format 1.
+        colors: colours that the bands in use are marked as, empty for none; None in a model of format 1.
     """
 
     modality: str
@@ -81,7 +81,7 @@ class ModelInfo:
 
     @property
     def input_size(self) -> int:
-        """Pixels a side of what the network looks at around a pixel."""
+        """Pixels a side of the surroundings that the network sees."""
         return S2FinConfig.from_dict(self.architecture).input_size
 
     def to_dict(self) -> dict[str, Any]:

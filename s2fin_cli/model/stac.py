@@ -51,7 +51,7 @@ def class_objects(classes: Iterable[LandCoverClass]) -> list[dict[str, Any]]:
 def href(path: str, folder: Path) -> str:
     """How an item in a folder names a file, as a reference that needs no escaping any more.
 
-    It is relative to the folder; of what is no plain file, it is the URL, or GDAL's name.
+    It is relative to the folder; for anything but a plain file it is the URL or GDAL's name.
     """
     if is_dataset_name(path):
         return quote(path.removeprefix("/vsicurl/"), safe=_IN_URLS + "%")

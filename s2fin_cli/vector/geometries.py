@@ -32,7 +32,7 @@ _UNKNOWN_KINDS = {
 #: The numbers of polygons in well-known binary, and what surfaces become: polyhedral surfaces, TINs and triangles.
 _POLYGON, _MULTIPOLYGON = 3, 6
 _SURFACES = {15: _MULTIPOLYGON, 16: _MULTIPOLYGON, 17: _POLYGON}
-#: A coordinate beyond this, in whatever unit, is none: no CRS of the Earth reaches so far.
+#: The largest possible coordinate, in whatever unit: no CRS of the Earth reaches further.
 LARGEST_COORDINATE = 1e9
 #: What is wrong with a geometry that has no valid rings, for messages.
 BROKEN = "broken (a ring that is not closed, or has too few points)"

@@ -77,7 +77,7 @@ def geometries_in(values: pd.Series, src_path: str | Path, *, rows: str, error: 
 
 
 def _geometry(value: Any, *, on_invalid: Literal["ignore", "fix"]) -> tuple[Any, int]:
-    """One geometry and its SRID, 0 where there is none; None where the value is no geometry."""
+    """One geometry and its SRID, 0 where there is none; None if the value is no geometry."""
     text = value if isinstance(value, bytes) else str(value).strip()
     if isinstance(text, bytes) or re.fullmatch(r"[0-9A-Fa-f]{18,}", text):
         found = shapely.from_wkb(text, on_invalid=on_invalid)

@@ -24,7 +24,7 @@ def is_vector(src_path: str | Path) -> bool:
             return True
     try:
         layers = layers_of(src_path)
-    except Exception:  # noqa: BLE001 - pyogrio's, or of whatever GDAL takes for text
+    except Exception:  # noqa: BLE001 - pyogrio's, or a decoding error
         layers = []
     if any(layer.has_geometries and layer.count for layer in layers):
         return True

@@ -37,9 +37,9 @@ class Layer:
     """A layer of a vector file.
 
     Attributes:
-        name: as GDAL has it.
+        name: GDAL's name of it.
         has_geometries: whether it is more than a table.
-        count: number of its features as the file has it; 0 only where there are none.
+        count: number of its features that the file declares; 0 only if there are none.
         driver: GDAL's short name of the format.
     """
 
@@ -56,7 +56,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
         Exception: of pyogrio's, where GDAL cannot open it.
     """
     with warnings.catch_warnings(), vector_name(src_path) as path:
-        warnings.simplefilter("ignore")  # what matters of a file's oddities is checked by its readers
+        warnings.simplefilter("ignore")  # readers check for themselves what is odd about a file
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
         named = [(name, kind) for name, kind in found if str(src_path).endswith(f":{name}")][:1]
@@ -65,7 +65,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
         layers = []
         for name, has_geometries in found:
             info = pyogrio.read_info(path, layer=name, force_feature_count=True)
-            # NOTE: a GeoPackage's own count may be too low; what matters is whether there are any.
+            # NOTE: a GeoPackage's own count may be too low, but it is enough to know whether there are any features.
             count, driver = int(info["features"]), str(info["driver"])
             if not count and driver in COUNTED:
                 count = _count_some(path, name)
@@ -95,7 +95,7 @@ def holds_raster_too(src_path: str | Path, layers: list[Layer]) -> bool:
 
 
 def filled_layers(src_path: str | Path, *, error: type[InputError]) -> list[Layer]:
-    """The layers of a vector file; a text file that is none is refused by what its first line says."""
+    """The layers of a vector file; a text file that is no vector file is refused because of its first line."""
     try:
         return layers_of(src_path)
     except pyogrio.errors.DataSourceError:

@@ -60,7 +60,7 @@ def unclear_columns(table: pd.DataFrame, place: Place) -> list[str]:
 
 
 def coordinates_in(values: pd.Series) -> NDArray[np.float64]:
-    """Coordinates (n,), NaN where a value is none."""
+    """Coordinates (n,), NaN where a value is not a number."""
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(np.float64, na_value=np.nan)
     texts = values.fillna("").astype(str).str.strip().str.replace(r"[\s°]+", "", regex=True)

@@ -52,8 +52,8 @@ def read_features(
         wanted: what it may be, for messages.
 
     Raises:
-        InputError: there is nothing to be read, there are several layers, or a geographic CRS with coordinates that
-            cannot be its.
+        InputError: there is nothing to be read, there are several layers, or coordinates that are impossible in the
+            file's geographic CRS.
     """
     if not is_dataset_name(src_path) and not os.path.exists(src_path):
         raise error(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
@@ -62,7 +62,7 @@ def read_features(
     check_sources(src_path, why_not=lambda _: None, error=error)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of a file's oddities is checked below
+            warnings.simplefilter("ignore")  # what is odd about a file is checked below
             frame = _read(src_path, grid=grid, error=error)
     except S2finError:
         raise

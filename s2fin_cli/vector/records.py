@@ -28,7 +28,7 @@ def read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArra
     options: dict[str, Any] = {}
     is_dbase = layer.driver == "ESRI Shapefile"
     if is_dbase and not is_archived(src_path):
-        options["ENCODING"] = ""  # by which each byte becomes a character (ISO 8859-1)
+        options["ENCODING"] = ""  # so that each byte becomes a character (ISO 8859-1)
     elif layer.driver in SHEETS:
         options["HEADERS"] = "FORCE"
     if layer.driver in COUNTED:

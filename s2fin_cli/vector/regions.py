@@ -43,7 +43,7 @@ class Tally:
         # Sums of whole numbers below 2**53 are exact in float64.
         count = np.bincount(group, weights=self.count, minlength=size).astype(np.int64)
         least = np.full(size, np.inf)
-        with np.errstate(invalid="ignore"):  # NaN, as nodata may have, is no matter for a warning
+        with np.errstate(invalid="ignore"):  # nodata may have NaN, which deserves no warning
             np.minimum.at(least, group, self.least)
         total = np.bincount(group, weights=self.total, minlength=size).astype(np.float64, copy=False)
         return Tally(class_id, count, total, least)

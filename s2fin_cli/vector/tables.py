@@ -116,7 +116,7 @@ def _crs_beside(src_path: str | Path) -> str | None:
 def _images_crs(
     geometries: NDArray[np.object_], place: Place, *, src_path: str | Path, grid: Grid | None, error: type[InputError]
 ) -> str | None:
-    """The image's CRS, with a warning, for coordinates that may be in it; None where there is none."""
+    """The image's CRS, with a warning, for coordinates that may be in it; None if the image has none."""
     if grid is None or grid.crs is None:
         return None
     check_no_degrees(geometries, src_path, place=place, grid=grid, error=error)

@@ -30,7 +30,7 @@ _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b
 def names_places(path: Path) -> bool:
     """Whether a file is a text whose first line names columns of coordinates.
 
-    A grid of values that has the columns X, Y and Z alone and is named .xyz is none.
+    A file named .xyz with only the columns X, Y and Z is a grid of values and does not count.
     """
     columns = first_columns(path)
     is_grid = path.suffix.lower() == ".xyz" and [bare(column) for column in columns] == ["x", "y", "z"]
@@ -62,7 +62,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _split_header(line: str) -> tuple[list[str], str]:
-    """A header's columns and the delimiter: the one by which coordinates are found, else the one that splits most."""
+    """A header's columns and the delimiter: one that yields coordinates, else the one with most columns."""
     line = line.removeprefix("#").strip(" \r\n")
     splits = []
     for delimiter in _DELIMITERS:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from s2fin_cli.core.snapshots import readable
 
-#: What files hold that did not come over as they should: how they begin, in lower case, and what to say of them.
+#: What a file holds after a failed download: how it begins, in lower case, and the message about it.
 _HELD_INSTEAD = (
     (b"version https://git-lfs", "holds a pointer of Git LFS and not the file itself; get it with: git lfs pull"),
     (b"<!doctype html", "holds a web page and no data (often one that asks for a login); download it again"),
     (b"<html", "holds a web page and no data (often one that asks for a login); download it again"),
 )
-#: What GDAL says, and what to say instead.
+#: Parts of GDAL's messages, and ours instead.
 _REASONS = (
     (
         "SHAPE_RESTORE_SHX",
