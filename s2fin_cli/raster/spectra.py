@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 #: Nanometres where water vapour lets through so little light that reflectance is mostly noise.
 ABSORPTION = ((1340.0, 1460.0), (1790.0, 1970.0))
 #: A band's values are not plausible where their 98th percentile is more than this factor above what is usual among the
-#: other bands of the image, and among so many bands around it.
+#: other bands of the image, and among this many bands around it.
 IMPLAUSIBLE_FACTOR, USUAL_SHARE, BANDS_AROUND = 1.5, 90, 51
-#: So many bands make a spectrum in which one that leaves the range of the others can be told.
+#: Fewest bands of a spectrum in which a band out of the range of the others can be recognised.
 FEWEST_BANDS = 50
 #: A band is the same as another where their wavelengths differ by at most this share of the distance to the next band,
 #: but by no fewer and no more nanometres than these.

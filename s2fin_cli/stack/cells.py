@@ -133,7 +133,7 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
     Args:
         stack: the stack.
         rows: (n,) of the pixels in the raster.
-        cols: (n,) likewise.
+        cols: (n,) of the same pixels.
         margin: pixels to add to a cell on each side.
     """
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
@@ -159,7 +159,7 @@ def iter_cells(
     Args:
         stack: the stack.
         rows: (n,) of the pixels in the raster.
-        cols: (n,) likewise.
+        cols: (n,) of the same pixels.
         margin: pixels to add to a cell on each side.
         at_once: cells that are read at a time, which bounds memory.
     """
