@@ -14,7 +14,7 @@ import shapely
 from s2fin_cli.core.classes import LandCoverClass, make_classes
 from s2fin_cli.core.errors import LabelError, shortened
 from s2fin_cli.labels.burning import Burnt, PolygonBurner, burn_points
-from s2fin_cli.labels.classfield import class_field
+from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer

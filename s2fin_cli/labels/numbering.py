@@ -10,9 +10,9 @@ import numpy as np
 
 from s2fin_cli.core.classes import check_class_ids, find_name
 from s2fin_cli.core.errors import LabelError, shortened
-from s2fin_cli.labels.classvalues import empty_field, is_known, is_number_in_text, listed, to_numbers, words_in
-from s2fin_cli.labels.fieldnames import paired_fields
-from s2fin_cli.labels.namefield import names_field, text_fields
+from s2fin_cli.labels.class_values import empty_field, is_known, is_number_in_text, listed, to_numbers, words_in
+from s2fin_cli.labels.field_names import paired_fields
+from s2fin_cli.labels.name_field import names_field, text_fields
 from s2fin_cli.labels.rules import warn_of_other_classes
 from s2fin_cli.vector.texts import DOUBTFUL_WORDS, NULL_WORDS, is_text
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.errors import InputError
     from s2fin_cli.geo.grid import Grid
-    from s2fin_cli.vector.placecolumns import Place
+    from s2fin_cli.vector.place_columns import Place
 
 #: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
 LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01

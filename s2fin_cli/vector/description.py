@@ -17,9 +17,9 @@ from s2fin_cli.core.errors import InputError
 from s2fin_cli.core.names import vector_name
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.layers import layers_of
-from s2fin_cli.vector.placecolumns import find_place
+from s2fin_cli.vector.place_columns import find_place
 from s2fin_cli.vector.sources import is_parquet, is_text_table
-from s2fin_cli.vector.texttables import read_text_table
+from s2fin_cli.vector.text_tables import read_text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,9 +15,9 @@ import pyogrio.raw
 from s2fin_cli.core.errors import RasterError, quoted, shortened
 from s2fin_cli.core.formats import FORMATS, VECTOR_SUFFIXES
 from s2fin_cli.core.names import is_dataset_name, vector_name
-from s2fin_cli.vector.placecolumns import WANTED, find_place
+from s2fin_cli.vector.place_columns import WANTED, find_place
 from s2fin_cli.vector.sources import names_table, raster_driver
-from s2fin_cli.vector.texttables import first_columns
+from s2fin_cli.vector.text_tables import first_columns
 
 if TYPE_CHECKING:
     from s2fin_cli.core.errors import InputError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2fin_cli.vector.placecolumns import Place, find_place
+from s2fin_cli.vector.place_columns import Place, find_place
 from s2fin_cli.vector.texts import DOUBTFUL_WORDS, NULL_WORDS
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from s2fin_cli.vector.parquet import read_parquet
 from s2fin_cli.vector.records import read_layer
 from s2fin_cli.vector.sources import is_parquet, is_text_table
 from s2fin_cli.vector.tables import features_of_table
+from s2fin_cli.vector.text_tables import read_text_table
 from s2fin_cli.vector.texts import plain_texts
-from s2fin_cli.vector.texttables import read_text_table
 from s2fin_cli.vector.unreadable import what_is_wrong
 
 if TYPE_CHECKING:

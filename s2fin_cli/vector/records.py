@@ -14,7 +14,7 @@ from s2fin_cli.core.names import vector_name
 from s2fin_cli.vector.dbf import declared_encoding, decode, is_archived, is_bytes, right_encoding
 from s2fin_cli.vector.layers import ALL, COUNTED, SHEETS, Layer
 from s2fin_cli.vector.shapefiles import check_parts
-from s2fin_cli.vector.texttables import distinct
+from s2fin_cli.vector.text_tables import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

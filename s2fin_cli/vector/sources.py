@@ -9,7 +9,7 @@ from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.formats import VECTOR_SUFFIXES, suffixes_of
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.raster.opening import open_raster
-from s2fin_cli.vector.texttables import names_places
+from s2fin_cli.vector.text_tables import names_places
 
 #: Suffixes of text tables; other text files are tables if their first line names coordinates.
 TEXT_SUFFIXES = suffixes_of("CSV")

@@ -16,9 +16,9 @@ from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.degrees import check_no_degrees
 from s2fin_cli.vector.frames import MENDED, features_of
-from s2fin_cli.vector.geometrytexts import TextGeometries, geometries_in
+from s2fin_cli.vector.geometry_texts import TextGeometries, geometries_in
 from s2fin_cli.vector.numerals import coordinates_in, unclear_columns
-from s2fin_cli.vector.placecolumns import WANTED, Place, find_place
+from s2fin_cli.vector.place_columns import WANTED, Place, find_place
 
 if TYPE_CHECKING:
     import geopandas as gpd

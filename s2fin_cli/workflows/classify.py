@@ -17,7 +17,7 @@ from s2fin_cli.core.files import staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Probabilities, Sink
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style

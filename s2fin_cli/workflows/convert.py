@@ -17,7 +17,7 @@ from s2fin_cli.core.classes import map_encoding, read_class_table
 from s2fin_cli.core.errors import LabelError, RasterError, UsageError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.matlab import read_arrays
 from s2fin_cli.raster.write import Encoding, create_image

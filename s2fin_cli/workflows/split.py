@@ -18,7 +18,7 @@ from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import Labels, open_labels
 from s2fin_cli.labels.rules import rules_of
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.info import check_placed, read_info
 from s2fin_cli.raster.picture import map_panel, write_picture

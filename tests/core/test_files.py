@@ -239,7 +239,7 @@ from rasterio.crs import CRS
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.files import staged
 from s2fin_cli.core.classes import make_classes
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.windows import iter_tiles
 

@@ -20,8 +20,8 @@ from s2fin_cli.core.errors import AreaError, OutputError, RasterError
 from s2fin_cli.core.files import staged
 from s2fin_cli.core.names import followed, gdal_name, is_dataset_name, plain_name
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import open_raster

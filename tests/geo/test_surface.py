@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.polygons import map_regions, write_polygons

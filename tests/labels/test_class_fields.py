@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from s2fin_cli.core.errors import LabelError
-from s2fin_cli.labels.classfield import class_field
+from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules

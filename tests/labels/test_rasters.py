@@ -14,7 +14,7 @@ from s2fin_cli.core.errors import GeoreferencingError, LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from tests.files import write_raster
 from tests.labels.places import GRID, SOUTH_UP, counts, pixels, write_table
 

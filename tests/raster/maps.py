@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from s2fin_cli.core.classes import LandCoverClass, make_classes, map_encoding
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import rasterio.shutil
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.raster.class_ids import iter_class_strips
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.classmap import create_class_map
 from tests.files import write_raster
 from tests.raster.maps import LARGE, write
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from s2fin_cli.vector.coverage import Regions, polygonize
-from tests.vector.classmaps import NODATA, ClassMap, Confidence, class_map, cut, maps, oracle
+from tests.vector.class_maps import NODATA, ClassMap, Confidence, class_map, cut, maps, oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 from s2fin_cli.core.errors import InputError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.vector.polygons import map_regions, write_polygons
-from tests.vector.classmaps import (
+from tests.vector.class_maps import (
     CLASSES,
     EQUAL_AREA,
     NAMES,

@@ -26,7 +26,7 @@ from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.vector.read import read_features

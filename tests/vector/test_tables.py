@@ -23,8 +23,8 @@ from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.numerals import typed
-from s2fin_cli.vector.placecolumns import find_place
-from s2fin_cli.vector.texttables import read_text_table
+from s2fin_cli.vector.place_columns import find_place
+from s2fin_cli.vector.text_tables import read_text_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from s2fin_cli.core.files import staged
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path
-from tests.vector.classmaps import NODATA, NORTH_UP, UTM, class_map, noise, write
+from tests.vector.class_maps import NODATA, NORTH_UP, UTM, class_map, noise, write
 
 if TYPE_CHECKING:
     from pathlib import Path

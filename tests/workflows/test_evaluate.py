@@ -18,7 +18,7 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.limits import Limits
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.workflows.evaluate import run
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from tests.assessment import assess

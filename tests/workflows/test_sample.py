@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.raster.classmap import create_class_map
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions

@@ -18,8 +18,8 @@ from rasterio.crs import CRS
 
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.class_names import CLASSES_TAG
-from s2fin_cli.raster.classmap import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.opening import without_georeferencing_warning
 from tests.raster.maps import GRID, LARGE, NAMES, write

@@ -9,7 +9,7 @@ import pandas as pd
 
 from s2fin_cli.core.classes import normalized
 from s2fin_cli.core.errors import LabelError
-from s2fin_cli.labels.classvalues import (
+from s2fin_cli.labels.class_values import (
     are_whole,
     empty_field,
     is_known,
@@ -17,8 +17,8 @@ from s2fin_cli.labels.classvalues import (
     is_whole_number,
     says_something,
 )
-from s2fin_cli.labels.fieldnames import ID_FIELDS, KML_FIELDS, USUAL_FIELDS
-from s2fin_cli.labels.namefield import names_field
+from s2fin_cli.labels.field_names import ID_FIELDS, KML_FIELDS, USUAL_FIELDS
+from s2fin_cli.labels.name_field import names_field
 from s2fin_cli.vector.texts import is_text
 
 if TYPE_CHECKING:

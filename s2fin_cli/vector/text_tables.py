@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from s2fin_cli.vector.numerals import typed
-from s2fin_cli.vector.placecolumns import bare, find_place
+from s2fin_cli.vector.place_columns import bare, find_place
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from s2fin_cli.labels.classvalues import is_known, says_something
-from s2fin_cli.labels.fieldnames import NAME_FIELDS, paired_fields, without_language
+from s2fin_cli.labels.class_values import is_known, says_something
+from s2fin_cli.labels.field_names import NAME_FIELDS, paired_fields, without_language
 from s2fin_cli.vector.texts import is_text
 
 if TYPE_CHECKING:
