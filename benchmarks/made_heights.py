@@ -1,11 +1,11 @@
-"""A scene with a second image that tells classes apart, which is made: heights by class, beside a real image.
+"""A scene with a made second image that separates classes: heights by class, beside a real image.
 
 python benchmarks/made_heights.py SCENE OUTPUT
 
 SCENE is a scene's name or folder, as for benchmarks/accuracy.py; OUTPUT becomes the folder of a new scene. Each class
-gets one of four heights by chance, so that a height narrows a pixel's class down and does not tell it, and pixels
-without a label get heights in patches. The heights of test pixels are made from their labels, so the accuracy that such
-a scene gives says nothing but whether a second image that tells much is made use of.
+gets one of four heights by chance, so that a height narrows down a pixel's class without determining it, and
+pixels without a label get heights in patches. The heights of test pixels are made from their labels, so the accuracy
+on such a scene only shows whether an informative second image is used.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_scene(scene: Scene, folder: Path, *, seed: int = 0) -> None:
     """Write a scene's heights, and the description of a scene that has them as its second image.
 
     Raises:
-        ValueError: the scene's image lies in several files, which a description cannot name elsewhere.
+        ValueError: the scene's image is in several files, which a description cannot name elsewhere.
     """
     if not scene.images:
         raise ValueError(f"{scene.name} has its image in several files; take a scene with one file")

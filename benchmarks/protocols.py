@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 PROTOCOLS = ("blocks", "random", "fixed")
 LABEL_COUNTS = (5, 20)
 
-#: Blocks are so many pixels a side, and test pixels lie farther than the buffer from every block that is trained on.
+#: Blocks have this many pixels a side, and test pixels are farther than the buffer from every block of training
+#: pixels.
 #: NOTE: it is farther than the network of version 0 saw; the present one sees means and deviations 18 pixels away.
 #: It stays, as another buffer would be another draw, and no result could be compared with those before.
 BLOCK_SIDE = 25
 BUFFER = 11
 #: Layouts of blocks that are tried for one in which as many classes as can be are on both sides.
 LAYOUTS = 200
-#: A class is tested where so many of its pixels, or a tenth of them, are left for it.
+#: A class is tested if at least this many of its pixels, or a tenth of them, are left for testing.
 ENOUGH = 30
 #: Test pixels of a draw, about, where there are more: each class by its share, and at least one pixel. It is a rule for
 #: the known scenes, of which those that were measured before it had fewer; other scenes are tested whole, and published
@@ -93,7 +94,7 @@ def _thinned(test: LabelledPixels, seed: int, most: int) -> LabelledPixels:
 def _take(
     ids: NDArray[np.int64], positions: NDArray[np.int64], count: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """So many positions of each class at random, at most half of the class's."""
+    """`count` positions of each class at random, at most half of the class's."""
     taken = []
     for class_id in np.unique(ids[positions]):
         own = positions[ids[positions] == class_id]
@@ -120,7 +121,7 @@ def _layout(loaded: LoadedScene, generator: np.random.Generator) -> tuple[NDArra
 
 
 def _in_blocks(labels: LabelledPixels, chosen: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
-    """Mask over the labels of what lies in the chosen blocks, or at most so many pixels from one in rows and columns.
+    """Mask over the labels of those in the chosen blocks, or within a distance of one in rows and columns.
 
     NOTE: a block is wider than twice the distance, so the eight directions meet every block within reach.
     """

@@ -19,5 +19,11 @@ def nearest_label(
 
 
 def are_dense(labels: NDArray[np.float32], pixels: NDArray[np.float32], *, within: float) -> bool:
-    """Tell whether half of pixels (n, 2) have a label, of positions (m, 2), within a distance in pixels."""
+    """Whether half of the pixels are near a label.
+
+    Args:
+        labels: positions (m, 2) of labels.
+        pixels: positions (n, 2) of pixels.
+        within: what counts as near, in pixels.
+    """
     return len(pixels) > 0 and bool(np.median(nearest_label(labels, pixels)) <= within)

@@ -1,4 +1,4 @@
-"""What a model file says of its images and of its training."""
+"""What a model file records of its images and of its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
-    """What the model file says beside the weights.
+    """What the model file holds beside the weights.
 
     Args:
         job: the training job.

@@ -29,7 +29,7 @@ class Job:
         options: what the user chose.
         recipe: the numbers that are no options.
         teacher: labels the scene for the network.
-        progress: is told what is done; raises `Stopped` once the job is to end.
+        progress: is called with what is done; raises `Stopped` once the job is to end.
         stop: set to end the job early; the job marks it once there is a result worth keeping.
     """
 

@@ -71,11 +71,11 @@ def with_data(labels: Labels, stack: Stack, *, labels_per_class: int, seed: int)
     if not total:
         raise LabelError(f"no labelled pixel has data {where}; label pixels where every image has some")
     if total < len(labels):
-        outside = "" if stack.area is None else ", or lie outside the area of interest,"
-        logger.warning("%d labelled pixels have no data in some image%s and are left out", len(labels) - total, outside)
+        outside = "" if stack.area is None else ", or are outside the area of interest,"
+        logger.warning("%d labelled pixels have no data in some image%s and are skipped", len(labels) - total, outside)
     gone = [c.name for c in labels.classes if not counts[c.id]]
     if gone:
-        logger.warning("classes without a labelled pixel that has data are left out: %s", ", ".join(gone))
+        logger.warning("classes without a labelled pixel that has data are skipped: %s", ", ".join(gone))
     return Labelled(replace(kept, classes=tuple(c for c in labels.classes if counts[c.id])), counts)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from s2fin_cli.training.job import Job
     from s2fin_cli.training.samples import TrainingSet
 
-#: Names of the stages of training, as `progress` is told.
+#: Names of the stages of training that `progress` is called with.
 FIRST_RUN, ON_ALL_LABELS = "training", "training on all labels"
 
 

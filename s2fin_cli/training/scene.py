@@ -58,13 +58,13 @@ def usable_bands(stack: Stack) -> tuple[Stack, BandStatistics]:
     for layer, bands in stack.slices():
         useless = _useless_bands(layer, statistics.select(bands))
         for reason, numbers in useless.items():
-            logger.warning("%s: bands %s, left out: %s", layer.describe(), reason, layer.describe_bands(numbers))
+            logger.warning("%s: bands %s, skipped: %s", layer.describe(), reason, layer.describe_bands(numbers))
         layers.append(layer.without({number for numbers in useless.values() for number in numbers}))
         kept += [number in layers[-1].numbers for number in layer.numbers]
         if not layers[-1].numbers:
             empty = statistics.select(bands).is_empty.all()
             raise RasterError(
-                f"{layer.describe()} has {'no data' if empty else 'no band that tells anything'} where the image lies; "
+                f"{layer.describe()} has {'no data' if empty else 'no usable band'} where the image is; "
                 "check its nodata value and extent"
             )
     return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(np.array(kept))

@@ -38,7 +38,7 @@ def cross_validated_accuracy(labels: LabelledPixels, probs: NDArray[np.float64])
 
     Args:
         labels: the labels that it learnt from.
-        probs: (n, classes), of each from a teacher that had not seen it; rows of NaN count not.
+        probs: (n, classes), of each from a teacher that had not seen it; rows of NaN do not count.
 
     Returns:
         the accuracy, or None where no class could be held out.

@@ -271,7 +271,7 @@ def test_images_that_cannot_be_used(run: Run, scene: Scene, tmp_path: Path) -> N
         (scene.hsi, no_crs, f"no_crs.tif has no CRS but --hsi {scene.hsi} has {CRS_CODE}"),
         (scene.hsi, far, "does not overlap"),
         (rotated, scene.lidar, "rotated grid"),
-        (scene.hsi, empty, "has no data where the image lies"),
+        (scene.hsi, empty, "has no data where the image is"),
     ]
     for hsi, lidar, message in cases:
         result = run("train", "--hsi", hsi, "--lidar", lidar, "--labels", scene.labels, *QUICK)
@@ -352,7 +352,7 @@ def test_labels_without_data_are_left_out(run: Run, scene: Scene, tmp_path: Path
     hsi = write_raster(tmp_path / "hsi.tif", image, nodata=-9)
     arguments = ("--hsi", hsi, "--lidar", scene.lidar, "--labels", scene.labels)
     result = succeeded(run("train", *arguments, *QUICK))
-    assert "warning: 6 labelled pixels have no data in some image and are left out" in result.stderr
+    assert "warning: 6 labelled pixels have no data in some image and are skipped" in result.stderr
 
 
 def test_a_class_that_lies_in_nodata_is_left_out(run: Run, scene: Scene, tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_class_that_lies_in_nodata_is_left_out(run: Run, scene: Scene, tmp_pat
     lidar = write_raster(tmp_path / "lidar.tif", heights)
     arguments = ("--hsi", scene.hsi, "--lidar", lidar, "--labels", scene.labels)
     result = succeeded(run("train", *arguments, *QUICK, "--json"))
-    assert "classes without a labelled pixel that has data are left out: water" in result.stderr
+    assert "classes without a labelled pixel that has data are skipped: water" in result.stderr
     assert [c["name"] for c in json.loads(result.stdout)["classes"]] == ["forest", "meadow"]
 
 

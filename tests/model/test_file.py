@@ -318,8 +318,8 @@ def test_empty_bands_are_left_out_of_the_model(scene: Scene, tmp_path: Path, cap
     values[1], values[3] = np.nan, 7.0
     hsi = write_raster(tmp_path / "gaps.tif", values)
     info = train(tiny_options(scene, tmp_path / "m.s2fin", epochs=1, hsi=hsi), recipe=QUICK).info
-    assert "bands without any data, left out: 2" in caplog.text
-    assert "bands with one value throughout, left out: 4" in caplog.text
+    assert "bands without any data, skipped: 2" in caplog.text
+    assert "bands with one value throughout, skipped: 4" in caplog.text
     assert info.bands[0].indexes == (1, 3, 5)
     assert info.bands[0].count == 5
     assert info.architecture["in_channels"] == 3

@@ -187,7 +187,7 @@ def test_declared_bad_bands_are_left_out_unless_they_are_chosen(
     with rasterio.open(hsi, "r+") as dst:
         dst.update_tags(bbl="{1, 1, 0, 1, 0}")
     assert trained_on(scene, tmp_path, hsi).bands[0].indexes == (1, 2, 4)
-    assert "bands that the file declares bad, left out: 3, 5" in caplog.text
+    assert "bands that the file declares bad, skipped: 3, 5" in caplog.text
     assert classified(scene, tmp_path, hsi, "map").shape == (1, *scene.truth.shape)
     (tmp_path / "m.s2fin").unlink()
     assert trained_on(scene, tmp_path, hsi, bidx="2..4").bands[0].indexes == (2, 3, 4)
@@ -211,7 +211,7 @@ def test_the_real_bands_of_noise_are_left_out(
     options: dict[str, Any] = {"hsi": folder / "sjer_hsi426.tif", "lidar": folder / "SJER_052_CHM.tif"}
     with pytest.raises(LabelError, match="all labels are of one class"):
         s2fin_cli.train(**options, labels=folder / "sjer_tree_boxes.gpkg", output=tmp_path / "m.s2fin")
-    assert "bands of noise, as where water vapour absorbs, left out: 197, 198, 201, 291..299, 305, 306" in caplog.text
+    assert "bands of noise, as where water vapour absorbs, skipped: 197, 198, 201, 291..299, 305, 306" in caplog.text
 
 
 def declare(path: Path, *, scale: float, offset: float) -> Path:

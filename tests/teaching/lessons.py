@@ -43,17 +43,17 @@ def make_features(targets: Ints, *, seed: int = 0, apart: float = 8.0) -> Featur
 
 
 def in_a_row(count: int) -> Floats:
-    """Positions of so many pixels, one beside the other."""
+    """Positions of `count` pixels, one beside the other."""
     return np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.float32)
 
 
 def far_apart(count: int) -> Floats:
-    """Positions of so many pixels whose surroundings do not overlap."""
+    """Positions of `count` pixels whose surroundings do not overlap."""
     return in_a_row(count) * np.float32(2 * MARGIN)
 
 
 def indexed(count: int) -> Features:
-    """The index of so many pixels, which lie side by side."""
+    """The index of `count` pixels, side by side."""
     return {"index": np.arange(count, dtype=np.float32)[:, None], "position": in_a_row(count)}
 
 
@@ -128,16 +128,16 @@ class ByHeart:
 
 
 def in_units(units: Ints) -> Features:
-    """The number of its unit of each pixel; pixels lie side by side."""
+    """The number of each pixel's unit; pixels are side by side."""
     return {"unit": units.astype(np.float32)[:, None], "position": in_a_row(len(units))}
 
 
 def all_features(count: int, bands: int, *, seconds: int = 1, seed: int = 0) -> Features:
-    """Features that tell nothing."""
+    """Features without any information."""
     generator = np.random.default_rng(seed)
     widths = dict.fromkeys([*names_of("bands"), *SHAPES], bands) | dict.fromkeys(names_of("components"), 4)
     widths |= dict.fromkeys(names_of("aux"), seconds) if seconds else {}
-    if bands > FEW_BANDS:  # surroundings of so many bands are not told
+    if bands > FEW_BANDS:  # then the surroundings of bands are no features
         widths = {name: width for name, width in widths.items() if not name.startswith("bands ")}
     features = {name: generator.normal(size=(count, width)).astype(np.float32) for name, width in widths.items()}
     return features | {"position": in_a_row(count)}

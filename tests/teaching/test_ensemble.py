@@ -74,7 +74,7 @@ def test_the_largest_seed_that_training_takes() -> None:
 
 @pytest.mark.parametrize("num_classes", [2, 30])
 def test_classes_of_a_single_pixel_each(num_classes: int, recwarn: pytest.WarningsRecorder) -> None:
-    """Nothing can be cross-validated; all members count alike, and what they learnt by heart they know."""
+    """Nothing can be cross-validated; all members count the same, and what they learnt by heart they know."""
     targets = np.arange(num_classes)
     trust, answered = learn(targets)
     assert not recwarn.list, "so many classes look like numbers to scikit-learn, which is no concern of the user's"

@@ -33,7 +33,7 @@ from tests.teaching.lessons import (
 
 
 def two_images(targets: Ints, *, bands: int, height: float, seed: int = 0) -> Features:
-    """Spectra that tell nothing of the classes, and heights so far apart in deviations of what is left over."""
+    """Spectra that do not depend on the class, and heights this far apart in standard deviations."""
     features = all_features(len(targets), bands, seed=seed)
     for name in names_of("aux"):
         features[name] = (features[name] + height * targets[:, None]).astype(np.float32)
@@ -69,7 +69,7 @@ def test_members_look_at_what_there_is(bands: int, seconds: int) -> None:
 @pytest.mark.parametrize("bands", [3, FEW_BANDS + 1])
 @pytest.mark.parametrize("seconds", [0, 2])
 def test_some_members_look_at_what_is_near_alone(bands: int, seconds: int) -> None:
-    """And so tell little of the place: nothing that they see reaches farther than three pixels."""
+    """And so say little about the place: nothing that they see reaches farther than three pixels."""
     features = all_features(5, bands, seconds=seconds)
     kinds = [*(["bands"] if bands <= FEW_BANDS else ["components"]), *(["aux"] if seconds else [])]
     around = [f"{kind} {what} {scale}" for kind in kinds for scale in (3, 7) for what in ("mean", "deviation")]
@@ -95,7 +95,7 @@ def test_differences_are_those_of_means_at_neighbouring_scales() -> None:
 
 
 def only(member: Member, features: Features, targets: Ints) -> Answers:
-    """What a single member says of what it learnt from."""
+    """What a single member answers for what it learnt from."""
     return asked_by_weights((member,), [1.0], features, targets)
 
 
@@ -165,7 +165,7 @@ def test_a_height_that_tells_classes_is_not_lost_among_hundreds_of_bands() -> No
 
 
 @pytest.mark.parametrize(("bands", "dense"), [(4, False), (4, True), (40, False), (40, True)])
-def test_members_are_chosen_by_bands_and_by_how_densely_labels_lie(bands: int, *, dense: bool) -> None:
+def test_members_are_chosen_by_bands_and_by_whether_labels_are_dense(bands: int, *, dense: bool) -> None:
     """Boosting takes minutes with many bands, and position misleads away from the labels."""
     chosen = choose_members({"bands": np.zeros((1, bands), np.float32)}, dense=dense)
     assert set(FORESTS) <= set(chosen)

@@ -102,7 +102,7 @@ def test_a_pixel_unlike_all_around_it_or_far_from_all_keeps_what_the_teacher_thi
     assert (found[:4, 1] > 0.9).all()
 
 
-def test_labels_lie_densely_where_half_of_the_pixels_have_one_near() -> None:
+def test_labels_are_dense_where_half_of_the_pixels_have_one_near() -> None:
     pixels = np.stack([np.zeros(100), np.arange(100)], axis=1).astype(np.float32)
     every_twelfth, every_fortieth = pixels[6::12], pixels[20::40]
     assert are_dense(every_twelfth, pixels, within=6.0)
@@ -130,7 +130,7 @@ def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike
 
 
 def some_pixels(count: int, *, share: float = 1.0, seed: int = 0) -> Places:
-    """A share of the pixels of so many cells, in random order."""
+    """A share of the pixels of `count` cells, in random order."""
     generator = np.random.default_rng(seed)
     index, rows, cols = np.indices((count, CELL_SIZE, CELL_SIZE)).reshape(3, -1)
     chosen = generator.permutation(index.size)[: round(share * index.size)]

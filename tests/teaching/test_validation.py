@@ -39,7 +39,7 @@ from tests.teaching.lessons import (
 
 
 def knowing(targets: Ints, *rights: NDArray[np.float64]) -> tuple[Member, ...]:
-    """Members that give the right class the probability (n,) that is told."""
+    """Members that give the right class the probability (n,) that is given."""
 
     def member(right: NDArray[np.float64]) -> Member:
         return member_of(lambda _task, _seed: Known(answers(targets, right)), "index")
@@ -121,12 +121,12 @@ def test_the_temperature_makes_the_probabilities_likely_within_its_bounds(
     trust, answered = learn_known(TWO_CLASSES, np.where(np.arange(40) < 40 * wrong, 1 - right, right))
     assert trust.calibration.temperatures == pytest.approx([temperature] * 2)
     odds = np.log(answered.probs[-1, 1] / answered.probs[-1, 0])
-    told = voted(right)
-    assert odds == pytest.approx(np.log(told / (1 - told)) / temperature, rel=1e-4), "exponents are divided by it"
+    answer = voted(right)
+    assert odds == pytest.approx(np.log(answer / (1 - answer)) / temperature, rel=1e-4), "exponents are divided by it"
 
 
 def test_the_temperature_in_between() -> None:
-    """Nine of ten are right that are told with 0.6, with the vote 0.8: the likeliest T makes of it 0.9."""
+    """Nine of ten answers of 0.6, with the vote 0.8, are right: the likeliest T makes of it 0.9."""
     right = np.where(np.arange(40) < 4, 0.4, 0.6)
     likeliest = np.log(0.8 / 0.2) / np.log(0.9 / 0.1)
     expected = min(TEMPERATURES, key=lambda t: abs(np.log(t / likeliest)))
@@ -171,7 +171,7 @@ def test_whole_units_held_out_tell_how_sure_to_be_far_from_labels() -> None:
 
 @pytest.mark.parametrize("pixels", [1, 7])
 def test_cross_validation_asks_only_who_has_not_seen_the_unit(pixels: int) -> None:
-    """Were any pixel of its unit known, its class would be told right; so every answer is class 0."""
+    """Were any pixel of its unit known, its class would be answered right; so every answer is class 0."""
     units = np.repeat(np.arange(30), pixels)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(3), 10))[units]
     trust, answered = learn(targets, in_units(units), units=units, members=BY_HEART)

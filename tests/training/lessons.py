@@ -1,4 +1,4 @@
-"""Lessons that tests of training share: a small network, and cells of two classes that it can tell apart."""
+"""Lessons that tests of training share: a small network, and cells of two classes that it can separate."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_network(seed: int = 0, *, kind: type[S2Fin] = S2Fin, **changes: Any) ->
 
 
 def make_cells(classes: NDArray[np.int64], *, seed: int, apart: float, each: int = WHOLE) -> Cells:
-    """Cells for `make_network`, of one class each, that differ in all bands; so many pixels in each."""
+    """Cells for `make_network`, of one class each, that differ in all bands; `each` pixels in each."""
     generator = np.random.default_rng(seed)
     side, count = CELL_SIZE + 2 * MARGIN, len(classes)
     image = generator.normal(size=(count, 3, side, side)) + apart * (classes - 0.5)[:, None, None, None]
@@ -70,7 +70,7 @@ def make_set(cells: Cells, classes: NDArray[np.int64]) -> TrainingSet:
 
 
 def make_training(count: int, *, seed: int = 0, each: int = WHOLE) -> TrainingSet:
-    """So many cells, the two classes in turns."""
+    """`count` cells, the two classes in turns."""
     classes = np.arange(count) % 2
     return make_set(make_cells(classes, seed=seed, apart=3.0, each=each), classes)
 

@@ -50,7 +50,7 @@ def learn(network: S2Fin, train: TrainingSet, *, seed: int = 0, **how: Any) -> N
 
 
 def surprise_of_context(network: S2Fin, cells: Cells, targets: NDArray[np.float32]) -> float:
-    """Cross-entropy of what AFCM alone says of the pixels of cells."""
+    """Cross-entropy of AFCM's own answers for the pixels of cells."""
     with torch.inference_mode():
         logits = network.classify_context(*seen_by_patches(network, cells))
         return torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets)).item()
@@ -129,7 +129,7 @@ def test_the_seed_decides_what_afcm_learns() -> None:
 def test_afcm_is_taught_by_pixels_with_their_own_values_context_and_target(
     monkeypatch: pytest.MonkeyPatch, *, dense: bool, more: int
 ) -> None:
-    """Each step by so many; classes alike, or between dense labels by the root of their size."""
+    """Each step by 600; classes equally often, or between dense labels by the root of their size."""
     classes = np.repeat([0, 1], [9, 1])
     cells, network = make_cells(classes, seed=0, apart=1.0, each=50), make_network(kind=Watched)
     assert isinstance(network, Watched)
@@ -148,7 +148,7 @@ def test_afcm_is_taught_by_pixels_with_their_own_values_context_and_target(
     assert (len(network.seen), len(asked)) == (7, 7)
     assert all(part.shape == (600, 6 + 12) for part in network.seen)
     given_of, wanted = torch.cat(network.seen), torch.cat(asked)
-    # all pixels differ, so that their targets tell which they are
+    # all pixels differ, so that their targets identify them
     pixels = (wanted[:, None, 0] - torch.from_numpy(targets)[:, 0]).abs().argmin(dim=1)
     assert len(np.unique(targets[:, 0])) == len(targets)
     assert torch.equal(wanted, torch.from_numpy(targets)[pixels])

@@ -30,7 +30,7 @@ def make_draws(
 
 
 def drawn(draws: Draws, count: int) -> NDArray[np.int64]:
-    """The pixels that about so many windows are drawn for, of draws whose blocks are single pixels."""
+    """The pixels that about `count` windows are drawn for, of draws whose blocks are single pixels."""
     return np.asarray(draws.pixels(draws.next(count))[:, 0, 0].numpy())
 
 
@@ -87,7 +87,7 @@ def test_blocks_lie_in_their_cells_and_know_their_pixels(
 
 @pytest.mark.parametrize("block_size", [1, 3, 5])
 def test_a_block_holds_the_drawn_pixel_anywhere(block_size: int) -> None:
-    """Each of 64 cells has one pixel, at another place, so that a window's cell tells what it was drawn for."""
+    """Each of 64 cells has one pixel, at another place, so that a window's cell identifies its pixel."""
     place = np.arange(WHOLE)
     cells = replace(empty_cells(place), places=Places(place, place // CELL_SIZE, place % CELL_SIZE))
     train = TrainingSet(cells, soft(place % 2, 0.9), place % 2)

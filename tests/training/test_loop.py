@@ -43,7 +43,7 @@ def test_a_separable_problem_is_learnt() -> None:
 
 
 def test_what_the_teacher_thinks_of_pixels_without_a_label_is_learnt() -> None:
-    """The labelled pixels lie alone in cells of noise, so that all there is to learn is what the teacher says."""
+    """The labelled pixels lie alone in cells of noise, so that all there is to learn is what the teacher answers."""
     noise = make_cells(np.array([0, 1]), seed=3, apart=0.0, each=1)
     classes = np.arange(20) % 2
     scene = make_cells(classes, seed=4, apart=3.0)
@@ -97,26 +97,26 @@ def test_cells_with_missing_values_do_not_spoil_the_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resumes", "told"), [(True, r"diverged.*`learning_rate`"), (False, r"diverged.*absurd values")]
+    ("resumes", "message"), [(True, r"diverged.*`learning_rate`"), (False, r"diverged.*absurd values")]
 )
-def test_a_loss_that_is_no_number_is_an_error_for_the_user(*, resumes: bool, told: str) -> None:
+def test_a_loss_that_is_no_number_is_an_error_for_the_user(*, resumes: bool, message: str) -> None:
     samples = make_training(20)
     samples.targets[:] = np.nan
-    with pytest.raises(S2finError, match=told):
+    with pytest.raises(S2finError, match=message):
         run_fit(make_network(), samples, QUICK, resumes=resumes)
 
 
 def test_one_epoch_of_few_steps() -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     outcome = run_fit(
         make_network(),
         make_training(2),
         Recipe(),
         epochs=1,
-        progress=lambda stage, done, total, **figures: told.append((done, total)),
+        progress=lambda stage, done, total, **figures: reported.append((done, total)),
     )
     assert (outcome.epochs, outcome.interrupted) == (1, False)
-    assert told == [(0, 1), (1, 1)]
+    assert reported == [(0, 1), (1, 1)]
 
 
 def test_a_cell_with_a_single_pixel_is_enough() -> None:

@@ -114,5 +114,5 @@ def test_blocks_have_the_answers_of_the_engine(block_size: int) -> None:
         cell, row, col = (int(part[window]) for part in windows)
         square = (cell, slice(None), slice(row, row + side), slice(col, col + side))
         tile = Images(*(torch.from_numpy(part[square]) for part in cells.images.parts()))
-        told = engine.predict(tile, torch.ones(block_size, block_size, dtype=torch.bool))
-        assert (own.T.view(2, block_size, block_size) - told).abs().max() < 1e-5
+        expected = engine.predict(tile, torch.ones(block_size, block_size, dtype=torch.bool))
+        assert (own.T.view(2, block_size, block_size) - expected).abs().max() < 1e-5

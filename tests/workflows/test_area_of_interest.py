@@ -126,7 +126,7 @@ def test_training_sees_exactly_the_pixels_inside(
         assert len(rows) == wanted.sum(), "whole cells, as far as they lie inside"
     clean, other = (result.info.bands[0] for result in results)
     assert (clean.mean, clean.low, clean.high) == (other.mean, other.low, other.high)
-    assert "or lie outside the area of interest, and are left out" in caplog.text
+    assert "or are outside the area of interest, and are skipped" in caplog.text
     assert whole.mean != clean.mean
 
 
