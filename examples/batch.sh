@@ -4,7 +4,8 @@
 # Usage: batch.sh FOLDER OUTPUT_FOLDER [MODEL]
 #
 #   FOLDER         holds one subfolder a scene; the files in it are named after the options of `s2fin classify`:
-#                  hsi.tif or msi.tif, and lidar.tif, dsm.tif or sar.tif, as the model was trained with
+#                  hsi.tif or msi.tif, and lidar.tif, dsm.tif, sar.tif or thermal.tif, as the model
+#                  was trained with
 #   OUTPUT_FOLDER  gets SCENE.tif and SCENE.gpkg of each scene; made if missing
 #   MODEL          model file; without it, s2fin looks for ./model.s2fin, then for $S2FIN_MODEL
 #
@@ -36,7 +37,7 @@ for scene in "$folder"/*/; do
     set -- -o "$output/$name.tif"
     [ -z "$model" ] || set -- "$@" -m "$model"
     [ -z "${OVERWRITE-}" ] || set -- "$@" --overwrite
-    for modality in hsi msi lidar dsm sar; do
+    for modality in hsi msi lidar dsm sar thermal; do
         [ ! -f "$scene$modality.tif" ] || set -- "$@" "--$modality" "$scene$modality.tif"
     done
     if s2fin classify -q "$@" 2>"$messages" </dev/null; then
