@@ -15,6 +15,7 @@ from pyproj.transformer import TransformerGroup
 
 from s2fin_cli.geo.crs import base_crs, crs_name, horizontal
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.places import on_meridian
 from s2fin_cli.geo.transformation import Placed
 
 if TYPE_CHECKING:
@@ -141,7 +142,5 @@ def _between_ellipsoids(own: ProjCRS, target: ProjCRS, place: tuple[float, float
     for crs in (own, target):
         if crs.ellipsoid is None:
             return math.inf
-        a, b = crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre
-        normal = a**2 / math.hypot(a * math.cos(lat), b * math.sin(lat))
-        points.append((normal * math.cos(lat), normal * (b / a) ** 2 * math.sin(lat)))
+        points.append(on_meridian(lat, (crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre)))
     return math.dist(*points)

@@ -16,6 +16,8 @@ from rasterio.warp import transform, transform_bounds
 from s2fin_cli.core.errors import GeoreferencingError
 from s2fin_cli.geo.crs import TRANSFORM_ERRORS
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.pixels import transformed
+from s2fin_cli.geo.windows import evenly_spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,16 +73,12 @@ def share_covered(grid: Grid, other: Grid) -> float:
 
     Both have a CRS. Centres that the other CRS cannot express count as outside.
     """
-    rows, cols = (np.unique(np.linspace(0, size - 1, min(size, 512)).round()) for size in grid.shape)
-    a, b, c, d, e, f = grid.transform[:6]
-    x, y = np.meshgrid(cols + 0.5, rows + 0.5)
-    x, y = (a * x + b * y + c).ravel(), (d * x + e * y + f).ravel()
+    rows, cols = (evenly_spread(size - 1, most=512) for size in grid.shape)
+    x, y = (places.ravel() for places in transformed(grid.transform, *np.meshgrid(cols + 0.5, rows + 0.5)))
     if grid.crs != other.crs:
         x, y = (np.asarray(values) for values in transform(grid.crs, other.crs, x, y))
-    a, b, c, d, e, f = (~other.transform)[:6]
     with np.errstate(invalid="ignore"):  # infinite where a place cannot be expressed
-        x = _onto(x, other)
-        col, row = a * x + b * y + c, d * x + e * y + f
+        col, row = transformed(~other.transform, _onto(x, other), y)
         inside = (col >= 0) & (col <= other.width) & (row >= 0) & (row <= other.height)
     return float(inside.mean())
 

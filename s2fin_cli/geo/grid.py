@@ -22,6 +22,7 @@ from rasterio.windows import Window
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.geo.crs import base_crs, crs_name, horizontal, metres_of_unit
+from s2fin_cli.geo.pixels import res_of
 from s2fin_cli.geo.places import Places
 from s2fin_cli.geo.surface import Plane, Surface, surface_of
 
@@ -94,8 +95,7 @@ class Grid:
     @property
     def res(self) -> tuple[float, float]:
         """Pixel width and height in CRS units, both positive."""
-        a, b, _, d, e, _ = self.transform[:6]
-        return math.hypot(a, d), math.hypot(b, e)
+        return res_of(self.transform)
 
     @property
     def bounds(self) -> BoundingBox:
@@ -188,8 +188,7 @@ class Grid:
         unit = metres_of_unit(crs)
         base = None if crs.is_engineering else base_crs(crs)
         if base is None or base.ellipsoid is None:
-            a, b, _, d, e, _ = self.transform[:6]
-            return Plane(abs(a * e - b * d), unit)
+            return Plane(abs(self.transform.determinant), unit)
         if crs.is_geographic:
             unit *= base.ellipsoid.semi_major_metre
         return surface_of(crs, base, self.transform, bounds, unit=unit)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from pyproj import Geod, Transformer
 from pyproj.exceptions import ProjError
+
+from s2fin_cli.geo.pixels import transformed
 
 if TYPE_CHECKING:
     from affine import Affine
     from numpy.typing import NDArray
     from pyproj import CRS as ProjCRS
 
+T = TypeVar("T", float, "NDArray[np.float64]")
 
 #: Longest part of an edge that is measured as one, as a share of the ellipsoid's radius.
 LONGEST = 1 / 2000
@@ -72,11 +75,19 @@ class Places:
 
     def points(self, cols: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points in space (..., 3), in metres, of columns and rows of one shape; NaN outside the projection."""
-        a, b, c, d, e, f = self.transform[:6]
         with np.errstate(invalid="ignore"):
-            lon, lat = (np.radians(v) for v in self.degrees(a * cols + b * rows + c, d * cols + e * rows + f))
-            major, minor = self.axes
-            normal = major**2 / np.hypot(major * np.cos(lat), minor * np.sin(lat))
-            across = normal * np.cos(lat)
-            points = [across * np.cos(lon), across * np.sin(lon), normal * (minor / major) ** 2 * np.sin(lat)]
-        return np.stack(points, axis=-1)
+            lon, lat = (np.radians(v) for v in self.degrees(*transformed(self.transform, cols, rows)))
+            across, up = on_meridian(lat, self.axes)
+            return np.stack([across * np.cos(lon), across * np.sin(lon), up], axis=-1)
+
+
+def on_meridian(lat: T, axes: tuple[float, float]) -> tuple[T, T]:
+    """Metres from the axis, and from the plane of the equator, of points on an ellipsoid.
+
+    Args:
+        lat: their latitudes in radians.
+        axes: the ellipsoid's semi-axes in metres, the major and the minor one.
+    """
+    major, minor = axes
+    normal = major**2 / np.hypot(major * np.cos(lat), minor * np.sin(lat))
+    return normal * np.cos(lat), normal * (minor / major) ** 2 * np.sin(lat)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from s2fin_cli.geo.pixels import res_of
 from s2fin_cli.geo.places import LONGEST, Places
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ class RoughSurface:
 
     def measure(self, polygons: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See `Surface`; NaN for a polygon that is partly outside the projection."""
-        a, b, _, d, e, _ = self.places.transform[:6]
         longest = LONGEST * self.places.axes[0] / self.unit
-        dense = shapely.segmentize(polygons, min(math.hypot(a, d), math.hypot(b, e), longest))
+        dense = shapely.segmentize(polygons, min(*res_of(self.places.transform), longest))
         geod = self.places.geod
         areas, perimeters = np.full(len(polygons), np.nan), np.full(len(polygons), np.nan)
         for number, polygon in enumerate(dense):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,7 +123,7 @@ def _measured(
     except ProjError:  # the reprojection says so
         return np.full(len(starts), np.nan), np.zeros(len(starts), dtype=bool)
     with np.errstate(invalid="ignore"):
-        if (turn := _full_turn(transformer)) is not None:
+        if (turn := grid.full_turn) is not None:
             x = np.unwrap(np.where(np.isfinite(x), x, np.nan), axis=0, period=turn)
         chords = [v[:1] * (1 - PLACES[:, None]) + v[-1:] * PLACES[:, None] for v in (x, y)]
         bends = np.hypot(x - chords[0], y - chords[1]).max(axis=0)
@@ -136,11 +135,3 @@ def _measured(
             & (y.max(axis=0) + bends >= bottom)
         )
     return bends, reaches
-
-
-def _full_turn(transformer: Transformer) -> float | None:
-    """Units of a geographic target CRS after which longitudes repeat; None for another CRS."""
-    target = transformer.target_crs
-    if target is None or not target.is_geographic:
-        return None
-    return 2 * math.pi / target.axis_info[0].unit_conversion_factor

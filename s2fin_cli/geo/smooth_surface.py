@@ -17,6 +17,7 @@ import numpy as np
 import shapely
 from numpy.polynomial import chebyshev
 
+from s2fin_cli.geo.pixels import res_of
 from s2fin_cli.geo.places import LEAST, LONGEST, SAMPLE, Places
 from s2fin_cli.geo.rings import Rings
 
@@ -114,8 +115,7 @@ class SmoothSurface:
         rings = Rings.of(polygons, ~self.places.transform)
         longest = LONGEST * self.places.axes[0]
         if np.abs(rings.edges).max(initial=0.0) * self._size > longest:
-            a, b, _, d, e, _ = self.places.transform[:6]
-            step = longest / self._size * min(math.hypot(a, d), math.hypot(b, e))
+            step = longest / self._size * min(res_of(self.places.transform))
             rings = Rings.of(shapely.segmentize(polygons, step), ~self.places.transform)
         areas, lengths = np.empty(len(rings.edges)), np.empty(len(rings.edges))
         for start in range(0, len(areas), CHUNK):

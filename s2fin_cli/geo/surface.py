@@ -71,8 +71,7 @@ def surface_of(
         bounds: first and last column, first and last row (outer borders) of what is to be measured.
         unit: metres of a CRS unit, about.
     """
-    a, b, _, d, e, _ = transform[:6]
-    plane = Plane(abs(a * e - b * d), unit)
+    plane = Plane(abs(transform.determinant), unit)
     places = Places.of(crs, base, transform)
     if places is None:
         return plane

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Pixels a side of the blocks in which scattered pixels are read together.
 BLOCK_SIZE = 256
+#: More squares than any raster has side by side.
+_MOST_ACROSS = 1 << 32
 
 
 def iter_tiles(
@@ -41,12 +43,17 @@ def spread_windows(shape: tuple[int, int], side: int, *, most: int) -> list[Wind
         side: pixels a side of a window; those of a smaller raster are cut to it.
         most: windows at most; a square number.
     """
-    starts = []
-    for length in shape:
-        last = max(length - side, 0)
-        starts.append(np.unique(np.linspace(0, last, min(math.isqrt(most), -(-length // side))).round()).astype(int))
+    rows, cols = (
+        evenly_spread(max(length - side, 0), most=min(math.isqrt(most), -(-length // side))).tolist()
+        for length in shape
+    )
     height, width = (min(side, length) for length in shape)
-    return [Window(int(col), int(row), width, height) for row in starts[0] for col in starts[1]]
+    return [Window(col, row, width, height) for row in rows for col in cols]
+
+
+def evenly_spread(last: int, *, most: int) -> NDArray[np.int64]:
+    """At most `most` of the whole numbers from 0 to `last`, evenly spread, both ends among them (0 if `most` is 1)."""
+    return np.unique(np.linspace(0, last, min(last + 1, most)).round().astype(np.int64))
 
 
 def aligned(extent: Window, shape: tuple[int, int], *, unit: int) -> Window:
@@ -142,10 +149,30 @@ def _blocks(block_length: int, first: NDArray[np.int64], end: NDArray[np.int64])
 
 def iter_blocks(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:
     """Positions of the (n,) scattered pixels in each block, with the smallest window that holds them."""
-    numbers = (rows // BLOCK_SIZE) * (1 << 32) + cols // BLOCK_SIZE
+    for positions in by_number(square_numbers(rows, cols, BLOCK_SIZE)):
+        top, left = int(rows[positions].min()), int(cols[positions].min())
+        height, width = int(rows[positions].max()) - top + 1, int(cols[positions].max()) - left + 1
+        yield positions, Window(left, top, width, height)
+
+
+def square_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """The number of the square that each pixel (n,) is in; numbers ascend row by row.
+
+    Args:
+        rows: of the pixels; above a raster they give negative numbers.
+        cols: of the pixels.
+        side: pixels a side of a square; squares are aligned to the raster.
+    """
+    return np.asarray(rows // side * _MOST_ACROSS + cols // side)
+
+
+def square_corners(numbers: NDArray[np.int64], side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First rows and columns of squares with these numbers (n,), see `square_numbers`."""
+    return numbers // _MOST_ACROSS * side, numbers % _MOST_ACROSS * side
+
+
+def by_number(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Positions of what has the same number, in their order, for each of the numbers (n,), the smallest first."""
     order = np.argsort(numbers, kind="stable")
-    for positions in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
-        if len(positions):
-            top, left = int(rows[positions].min()), int(cols[positions].min())
-            height, width = int(rows[positions].max()) - top + 1, int(cols[positions].max()) - left + 1
-            yield positions, Window(left, top, width, height)
+    if len(order):
+        yield from np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)

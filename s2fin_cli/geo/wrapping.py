@@ -15,6 +15,7 @@ from rasterio.warp import transform
 from s2fin_cli.geo.crs import TRANSFORM_ERRORS, horizontal, is_engineering
 from s2fin_cli.geo.extents import bounds_on
 from s2fin_cli.geo.grid import Grid
+from s2fin_cli.geo.pixels import transformed
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -40,12 +41,10 @@ def kernel_scale(own_grid: Grid, grid: Grid) -> dict[str, float]:
         xs, ys = (np.array(v) for v in (places if is_one_plane else transform(grid.crs, own_grid.crs, *places)))
     except TRANSFORM_ERRORS:
         return {}
-    a, b, c, d, e, f = (~own_grid.transform)[:6]
     with np.errstate(all="ignore"):  # places that the raster's CRS does not reach are infinite
         if own_grid.full_turn is not None:
             xs = xs[0] + np.mod(xs - xs[0] + own_grid.full_turn / 2, own_grid.full_turn) - own_grid.full_turn / 2
-        cols, rows = a * xs + b * ys + c, d * xs + e * ys + f
-        scales = [1 / np.hypot(*(axis[1:] - axis[0])) for axis in (cols, rows)]
+        scales = [1 / np.hypot(*(axis[1:] - axis[0])) for axis in transformed(~own_grid.transform, xs, ys)]
     return dict(zip(("XSCALE", "YSCALE"), scales, strict=True)) if np.isfinite(scales).all() else {}
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from rasterio.windows import Window
 
+from s2fin_cli.geo.windows import by_number, square_numbers
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,13 +44,11 @@ def predict_pixels(
     """
     size, (height, width) = CELLS_A_SIDE * predictor.cell_size, stack.grid.shape
     probs = np.empty((len(rows), predictor.num_classes), np.float32)
-    tile_number = rows // size * (1 << 32) + cols // size
-    order = np.argsort(tile_number, kind="stable")
     with stack.open() as opened:
-        for part in np.split(order, np.flatnonzero(np.diff(tile_number[order])) + 1):
+        for part in by_number(square_numbers(rows, cols, size)):
             if stop is not None:
                 stop.check()
-            top, left = rows[part[0]] // size * size, cols[part[0]] // size * size
+            top, left = int(rows[part[0]]) // size * size, int(cols[part[0]]) // size * size
             window = Window(left, top, min(size, width - left), min(size, height - top))
             tile = opened.read(window, halo=predictor.margin)
             wanted = torch.zeros(window.height, window.width, dtype=torch.bool)

@@ -11,6 +11,7 @@ import rasterio.windows
 import shapely
 from rasterio.windows import Window
 
+from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ Burnt = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 def burn_points(geometries: NDArray[np.object_], grid: Grid) -> Burnt:
     """Rows, columns and feature numbers of the pixels that points are in."""
     coordinates, groups = shapely.get_coordinates(geometries, return_index=True)
-    a, b, c, d, e, f = (~grid.transform)[:6]
     x, y = coordinates.T
-    cols, rows = np.floor(a * x + b * y + c), np.floor(d * x + e * y + f)
+    cols, rows = (np.floor(places) for places in transformed(~grid.transform, x, y))
     inside = (rows >= 0) & (rows < grid.height) & (cols >= 0) & (cols < grid.width)
     return rows[inside].astype(np.int64), cols[inside].astype(np.int64), groups[inside].astype(np.int64)
 
@@ -132,8 +132,8 @@ class Rings:
         """Those of a polygon in the grid's CRS."""
         rings = shapely.get_rings(shapely.get_parts(geometry))
         left, bottom, right, top = shapely.bounds(rings).T
-        _, _, _, d, e, f = (~grid.transform)[:6]
-        rows = np.array([d * x + e * y + f for x in (left, right) for y in (bottom, top)])
+        to_pixels = ~grid.transform
+        rows = np.array([transformed(to_pixels, x, y)[1] for x in (left, right) for y in (bottom, top)])
         return cls(rings, rows.min(axis=0), rows.max(axis=0))
 
     def near(self, window: Window) -> Any:

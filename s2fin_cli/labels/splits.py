@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.errors import LabelError
+from s2fin_cli.geo.windows import square_numbers
 from s2fin_cli.labels.blocks import block_side, reach_into
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ def resolved(method: str, kind: str) -> str:
 
 
 def _block_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], *, radius: int) -> NDArray[np.int64]:
-    size = block_side(radius)
-    # NOTE: a stride no raster is wide enough to reach; rows above the raster give negative numbers, which do no harm.
-    return (rows // size) * (1 << 32) + cols // size
+    return square_numbers(rows, cols, block_side(radius))
 
 
 def _hold_out(

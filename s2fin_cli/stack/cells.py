@@ -14,10 +14,10 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
-from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks
+from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks, square_corners, square_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -137,7 +137,7 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
         margin: pixels to add to a cell on each side.
     """
     unique, index = np.unique(_cell_numbers(rows, cols), return_inverse=True)
-    tops, lefts = unique // (1 << 32) * CELL_SIZE, unique % (1 << 32) * CELL_SIZE
+    tops, lefts = square_corners(unique, CELL_SIZE)
     side = CELL_SIZE + 2 * margin
     counts = Images(len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux) if stack.aux else None)
     images = counts.map(lambda bands: np.empty((len(unique), bands, side, side), np.float32))
@@ -164,10 +164,26 @@ def iter_cells(
         at_once: cells that are read at a time, which bounds memory.
     """
     _, cell = np.unique(_cell_numbers(rows, cols), return_inverse=True)
-    order = np.argsort(cell, kind="stable")
-    firsts = np.arange(at_once, cell.max(initial=0) + 1, at_once)
-    for part in np.split(order, np.searchsorted(cell[order], firsts)):
+    for _, part in by_cells(cell, count=cell.max(initial=0) + 1, at_once=at_once):
         yield part, read_cells(stack, rows[part], cols[part], margin=margin)
+
+
+def by_cells(index: NDArray[np.int64], *, count: int, at_once: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The first of some cells, and the positions of the pixels in these cells, for all cells.
+
+    Args:
+        index: (n,), the cell of each pixel.
+        count: how many cells there are.
+        at_once: how many to give at a time.
+    """
+    order = np.argsort(index, kind="stable")
+    starts = np.arange(0, count, at_once)
+    yield from zip(starts.tolist(), np.split(order, np.searchsorted(index[order], starts[1:])), strict=True)
+
+
+def own_order(positions: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """What puts pixels that stand part by part into their own order, from their positions (n,) in each part."""
+    return np.argsort(np.concatenate(positions))
 
 
 def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:
@@ -176,7 +192,7 @@ def count_cells(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> int:
 
 
 def _cell_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray((rows // CELL_SIZE) * (1 << 32) + cols // CELL_SIZE)
+    return square_numbers(rows, cols, CELL_SIZE)
 
 
 def _read_whole_cells(opened: OpenStack, origins: Window, margin: int) -> Tile:
@@ -223,8 +239,9 @@ def whole_cells(
     """Rows and columns of all pixels of a raster (height, width) in the cells that (n,) pixels are in."""
     unique = np.unique(_cell_numbers(rows, cols))
     inner = np.arange(CELL_SIZE**2)
-    all_rows = ((unique // (1 << 32) * CELL_SIZE)[:, None] + inner // CELL_SIZE).ravel()
-    all_cols = ((unique % (1 << 32) * CELL_SIZE)[:, None] + inner % CELL_SIZE).ravel()
+    tops, lefts = square_corners(unique, CELL_SIZE)
+    all_rows = (tops[:, None] + inner // CELL_SIZE).ravel()
+    all_cols = (lefts[:, None] + inner % CELL_SIZE).ravel()
     inside = (all_rows < shape[0]) & (all_cols < shape[1])
     return all_rows[inside], all_cols[inside]
 

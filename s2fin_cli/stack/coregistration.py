@@ -18,6 +18,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, UsageError
+from s2fin_cli.geo.windows import evenly_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,7 +276,7 @@ def _edge_strength(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], fl
         the smaller to the larger eigenvalue of the gradients' covariance, 0 where all edges run one way or there are
         none.
     """
-    some = np.unique(np.linspace(0, len(values) - 1, BANDS).round().astype(int))
+    some = evenly_spread(len(values) - 1, most=BANDS)
     total, covariance = np.zeros(values.shape[1:]), np.zeros((2, 2))
     for band in values[some].astype(np.float64):
         known = np.isfinite(band)

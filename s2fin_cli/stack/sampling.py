@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
+from s2fin_cli.geo.windows import evenly_spread
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -73,9 +75,9 @@ def sample_pixels(stack: Stack, sampling: Sampling = THOROUGH) -> NDArray[np.flo
 def spread_tiles(extent: Window, *, most: int) -> list[Window]:
     """At most `most` tiles of a window, spread evenly over its height and over its width: a grid of them."""
     rows, cols = (-(-length // TILE_SIZE) for length in (extent.height, extent.width))
-    chosen_rows = _spread(rows, max(math.isqrt(most), most // cols))
-    chosen_cols = _spread(cols, most // len(chosen_rows))
-    return [_tile(extent, int(row), int(col)) for row in chosen_rows for col in chosen_cols]
+    chosen_rows = evenly_spread(rows - 1, most=max(math.isqrt(most), most // cols)).tolist()
+    chosen_cols = evenly_spread(cols - 1, most=most // len(chosen_rows)).tolist()
+    return [_tile(extent, row, col) for row in chosen_rows for col in chosen_cols]
 
 
 def scattered_tiles(extent: Window, *, most: int) -> list[Window]:
@@ -96,8 +98,3 @@ def _tile(extent: Window, row: int, col: int) -> Window:
     top, left = row * TILE_SIZE, col * TILE_SIZE
     height, width = min(TILE_SIZE, extent.height - top), min(TILE_SIZE, extent.width - left)
     return Window(extent.col_off + left, extent.row_off + top, width, height)
-
-
-def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """At most `most` of the numbers from 0 to `count` - 1, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -17,6 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
+from s2fin_cli.geo.windows import grown
 from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
 from s2fin_cli.raster.readers import JoinedReader, WindowReader
 from s2fin_cli.raster.warp import open_on_grid
@@ -238,10 +239,7 @@ def _mirrored(values: NDArray[np.float32], padding: tuple[tuple[int, int], ...])
 
 def _clip(window: Window, halo: int, grid: Grid) -> tuple[Window, tuple[tuple[int, int], ...]]:
     """The part of a window with halo that is in the grid, and what `np.pad` must add to it."""
-    top, left = window.row_off - halo, window.col_off - halo
-    bottom, right = window.row_off + window.height + halo, window.col_off + window.width + halo
-    row_off, col_off = max(top, 0), max(left, 0)
-    inner = Window(col_off, row_off, min(right, grid.width) - col_off, min(bottom, grid.height) - row_off)
-    rows = (row_off - top, max(bottom - grid.height, 0))
-    cols = (col_off - left, max(right - grid.width, 0))
-    return inner, ((0, 0), rows, cols)
+    inner = grown(window, grid.shape, by=halo)
+    top, left = inner.row_off - (window.row_off - halo), inner.col_off - (window.col_off - halo)
+    bottom, right = window.height + 2 * halo - top - inner.height, window.width + 2 * halo - left - inner.width
+    return inner, ((0, 0), (top, bottom), (left, right))

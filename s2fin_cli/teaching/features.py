@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from s2fin.afcm import local_statistics
-from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, iter_cells
+from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, by_cells, iter_cells, own_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def features_at(
 
 def merged(parts: Sequence[tuple[NDArray[np.int64], Features]]) -> Features:
     """Features of all pixels, of parts of them and the positions (n,) of these."""
-    back = np.argsort(np.concatenate([positions for positions, _ in parts]))
+    back = own_order([positions for positions, _ in parts])
     return {name: np.concatenate([part[name] for _, part in parts])[back] for name in parts[0][1]}
 
 
@@ -94,10 +94,7 @@ def positions(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.fl
 def _groups(cells: Cells, at_once: int) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
     """Cells, some at a time, their pixels (n,), and these pixels' places (3, n) in them: cell, row and column."""
     places = cells.places
-    order = np.argsort(places.index, kind="stable")
-    starts = np.arange(0, len(cells), at_once)
-    groups = np.split(order, np.searchsorted(places.index[order], starts[1:]))
-    for start, group in zip(starts.tolist(), groups, strict=True):
+    for start, group in by_cells(places.index, count=len(cells), at_once=at_once):
         place = np.stack([places.index[group] - start, places.rows[group], places.cols[group]])
         yield slice(start, start + at_once), group, torch.from_numpy(place)
 

@@ -13,7 +13,7 @@ from sklearn.neighbors import radius_neighbors_graph
 from sklearn.preprocessing import normalize
 
 from s2fin_cli.core.images import Images
-from s2fin_cli.stack.cells import CELL_SIZE
+from s2fin_cli.stack.cells import CELL_SIZE, by_cells
 from s2fin_cli.stack.guide import guide_parts
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def average_alike(
     rows, cols = np.divmod(np.arange(CELL_SIZE**2), CELL_SIZE)
     nearness = ((rows[:, None] - rows) ** 2 + (cols[:, None] - cols) ** 2) / (2 * NEAR**2)
     result = np.empty_like(probs)
-    order = np.argsort(places.index, kind="stable")
-    starts = np.arange(0, int(places.index.max()) + 1, at_once)
-    for start, part in zip(starts, np.split(order, np.searchsorted(places.index[order], starts[1:])), strict=True):
+    for start, part in by_cells(places.index, count=int(places.index.max()) + 1, at_once=at_once):
         at = places.index[part] - start, numbers[part]
         count = int(at[0].max(initial=-1)) + 1
         own = np.zeros((count, CELL_SIZE**2, probs.shape[1]), np.float32)

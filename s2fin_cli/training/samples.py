@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2fin_cli.stack.cells import CELL_SIZE, Places
+from s2fin_cli.stack.cells import CELL_SIZE, Places, own_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ class StandardizedCells:
     @classmethod
     def joined(cls, parts: Sequence[tuple[NDArray[np.int64], StandardizedCells]]) -> StandardizedCells:
         """All cells, of parts of them and the positions (n,) of their pixels among all pixels."""
-        back = np.argsort(np.concatenate([positions for positions, _ in parts]))
+        back = own_order([positions for positions, _ in parts])
         starts = np.cumsum([0, *(len(cells) for _, cells in parts)]).tolist()
         index = [cells.places.index + start for (_, cells), start in zip(parts, starts, strict=False)]
         cells = [part for _, part in parts]

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from s2fin_cli.core.errors import InputError
+from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.raster.styles import polygon_style
 from s2fin_cli.vector.coverage import BLOCK_PX, Regions, polygonize
 from s2fin_cli.vector.write import LayerFile
@@ -152,10 +153,9 @@ def _to_crs(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
     A lattice point's coordinates come from the same operations wherever it occurs, so neighbours still share their
     vertices to the last bit.
     """
-    a, b, c, d, e, f = grid.transform[:6]
 
     def place(coords: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = coords.T
-        return np.column_stack([a * x + b * y + c, d * x + e * y + f])
+        return np.column_stack(transformed(grid.transform, x, y))
 
     return np.asarray(shapely.transform(polygons, place), dtype=object)

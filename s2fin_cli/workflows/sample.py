@@ -14,6 +14,7 @@ import shapely
 from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
+from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.raster.class_ids import iter_class_strips
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
@@ -79,11 +80,9 @@ def run(options: SampleOptions) -> SampleResult:
     numbers = allocate(pixels, size=options.size, least=options.least)
     rows, cols = _draw(map_path, pixels, numbers, generator)
     order = generator.permutation(len(rows))
-    a, b, c, d, e, f = grid.transform[:6]
-    x, y = cols[order] + 0.5, rows[order] + 0.5
     points = gpd.GeoDataFrame(
         {"id": np.arange(1, len(order) + 1), FIELD: np.full(len(order), None, dtype=object)},
-        geometry=shapely.points(a * x + b * y + c, d * x + e * y + f),
+        geometry=shapely.points(*transformed(grid.transform, cols[order] + 0.5, rows[order] + 0.5)),
         crs=None if grid.crs is None else grid.crs.to_wkt(),
     )
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
