@@ -60,7 +60,7 @@ def align(
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
             is a path, or a sequence of paths whose bands are stacked.
-        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
         lidar: LiDAR raster, e.g. heights above ground; part of the second image.
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
@@ -69,17 +69,17 @@ def align(
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
             Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
-            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
-            fills its border is looked for.
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
-        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
             its centre is.
         resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
-            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
-            bilinear.
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
-        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
         like: image whose grid the other gets; it takes the place of `hsi`.
         output: aligned image to write, a GeoTIFF.
         overwrite: whether an existing `output` may be replaced.
@@ -134,7 +134,7 @@ def classify(
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
             is a path, or a sequence of paths whose bands are stacked.
-        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
         lidar: LiDAR raster, e.g. heights above ground; part of the second image.
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
@@ -143,17 +143,17 @@ def classify(
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
             Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
-            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
-            fills its border is looked for.
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
-        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
             its centre is.
         resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
-            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
-            bilinear.
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
-        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
         vector: whether to write polygons.
         polygons: where to write them, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or
@@ -396,7 +396,7 @@ def train(
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
             is a path, or a sequence of paths whose bands are stacked.
-        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
         lidar: LiDAR raster, e.g. heights above ground; part of the second image.
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
@@ -405,17 +405,17 @@ def train(
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
             Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
-            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
-            fills its border is looked for.
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
-        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
             its centre is.
         resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
-            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None takes average for much finer rasters, else
-            bilinear.
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
-        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
         labels: vector file of polygons, lines or points, or a raster of whole numbers.
         label_field: class field of the vector file; None takes the only field that can be it.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,

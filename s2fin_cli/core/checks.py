@@ -1,4 +1,4 @@
-"""Checks of options' values, and the messages of those that are refused."""
+"""Checks of options' values, and the messages about those that are refused."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from s2fin_cli.core.errors import UsageError
 
 
 def nearest_name(name: str, known: list[str]) -> str:
-    """A hint for a message: the known name that was probably meant, else all of them."""
+    """A hint for a message: the known name that was probably meant, otherwise all known names."""
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
 
 
 def check(name: str, value: object, is_right: bool, requirement: str) -> None:
-    """Refuse a value that is not right.
+    """Refuse an impossible value.
 
     Args:
         name: the option.
         value: its value.
-        is_right: whether it is possible.
+        is_right: whether the value is possible.
         requirement: what completes "it must be".
 
     Raises:
-        UsageError: it is not right.
+        UsageError: it is not.
     """
     if not is_right:
         raise UsageError(f"`{name}` is {value!r}; it must be {requirement}")

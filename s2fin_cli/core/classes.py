@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 #: The largest class number that a 16-bit map can hold.
 MAX_CLASS_ID = 65535
 
-#: Characters that nobody sees but that change their neighbours: the zero-width non-joiner and joiner.
+#: Invisible characters that change their neighbours: the zero-width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"
 
-# Colours by words in a class's name, so that water is blue in every map; the first word found decides.
+# Colours by words in a class's name, so that water is blue in every map; the first match decides.
 _COLORS_BY_WORD: dict[str, tuple[int, int, int]] = {
     "shallow": (120, 200, 225), "reef": (120, 200, 225), "wetland": (90, 160, 150), "marsh": (90, 160, 150),
     "mangrove": (25, 95, 75), "water": (40, 100, 190), "sea": (30, 80, 170), "ocean": (30, 80, 170),
@@ -57,7 +57,7 @@ class LandCoverClass:
 
 
 def normalized(text: str) -> str:
-    """A name as it looks: without characters that nobody sees, every blank a plain one, none at its ends.
+    """A name as it looks: without invisible characters, with plain blanks only, and none at its ends.
 
     Letters with accents are one character (NFC), however they were typed. Joiners inside a name stay, as some scripts
     need them.
@@ -167,7 +167,7 @@ def _pick_color(name: str, *, taken: Sequence[tuple[int, int, int]]) -> tuple[in
 
 
 def _holds_word(words: str, word: str) -> bool:
-    """Whether some word begins so: "forested", "waters"; a long one may also end so: "freshwater"."""
+    """Whether a name has a word that begins with another one ("forested", "waters"); a long one, anywhere."""
     if len(word) >= 5 and word in words:
         return True
     return any(found.startswith(word) and not found.startswith(_OTHER_WORDS) for found in re.split(r"[\W\d_]+", words))

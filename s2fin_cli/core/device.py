@@ -15,7 +15,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, ARENAS = 1 << 30, 32 << 20, 1
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of an option's value: "auto" is CUDA if there is one, else the CPU.
+    """The device that the option `device` names: "auto" is CUDA if there is a device, else the CPU.
 
     Raises:
         UsageError: CUDA was asked for and there is none.
@@ -44,7 +44,7 @@ def one_thread_an_operation() -> Iterator[int]:
 
 
 def keep_freed_memory() -> None:
-    """Make glibc, where it is the C library, keep the memory of freed tensors for the next ones.
+    """If glibc is the C library, make it keep the memory of freed tensors for the next ones.
 
     By default it returns tens of megabytes to the system after each layer and gets them again as fresh pages, which
     took a third of the time of a classification on two cores. All threads share what is kept: with arenas of their own

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class S2finError(Exception):
-    """Root of all errors that are meant for the user."""
+    """Base class of all errors that are meant for the user."""
 
     exit_code = 1
 
@@ -38,7 +38,7 @@ class RasterError(InputError):
 
 
 class GeoreferencingError(InputError):
-    """Grids, coordinate reference systems or extents do not go together."""
+    """Grids, coordinate reference systems or extents do not match."""
 
 
 class LabelError(InputError):
@@ -64,10 +64,10 @@ class UsageError(S2finError, ValueError):
 
 
 def shortened(values: Sequence[object]) -> str:
-    """For messages: the first ten values, and how many more there are."""
+    """The first ten values, and how many more there are, for messages."""
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 def quoted(path: str | Path) -> str:
-    """For commands in messages: a path as the shell takes it, in quotes where it has blanks or the like."""
+    """A path as the shell takes it, for commands in messages: quoted if it has blanks or special characters."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))

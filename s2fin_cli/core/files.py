@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all: written beside the target, then renamed."""
+"""Outputs that appear complete or not at all: written beside the target, then renamed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A disk with less room than this is full for all that is written here.
+#: A disk with less free space than this counts as full.
 FULL_BYTES = 1 << 16
 #: Suffixes of folders that are one dataset.
 DATASET_FOLDERS = (".gdb", ".zarr", ".safe")
-#: Bytes that a file's name may have where the system does not say it.
+#: Bytes that a file's name may have if the system does not report a limit.
 NAME_MAX = 255
 #: Bytes of a path that SQLite opens, with room for its journal's suffix.
 SQLITE_MAX = 500
 #: Characters of a name that are kept in the name of a temporary file beside it.
 _KEPT_CHARACTERS = 60
 
-#: Files that no output may replace although they are no input of the command itself.
+#: Files that no output may replace although they are not inputs of the command.
 _protected: list[Path] = []
 
 
@@ -157,7 +157,7 @@ class _Kept:
         return [place, Path(os.path.realpath(path))] if os.path.islink(path) else [place]
 
     def check(self, dst_path: Path, old: Sequence[Path]) -> None:
-        """Refuse an output that is an input, belongs to one, or takes something away from one.
+        """Refuse an output that is an input, belongs to one, or would remove a file of one.
 
         Args:
             dst_path: the output.
@@ -212,15 +212,15 @@ class _Kept:
 
 
 def _stem(path: Path) -> str:
-    """What the names of a file and of all that belongs to it begin with."""
+    """The common beginning of the names of a file and of all that belongs to it."""
     return path.name.split(".")[0].lower()
 
 
 @contextlib.contextmanager
 def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]:
-    """Give temporary paths to write to, and rename them to the targets when the block ends well.
+    """Give temporary paths to write to, and rename them to the targets when the block succeeds.
 
-    If it fails, be it at the last renaming, the temporary files are removed and the targets stay as they were. A
+    If it fails, even at the last renaming, the temporary files are removed and the targets stay as they were. A
     target's old sidecars are removed with it; new sidecars are renamed along.
 
     Args:
@@ -258,7 +258,7 @@ def _temporary_name(path: Path, number: int) -> str:
 
 
 def _name_aside(path: Path, number: int) -> str:
-    """A name for what an output replaces, for as long as it may have to be put back."""
+    """A name for what an output replaces, until it is certain that it need not be restored."""
     kept = _plain(path.name)
     return f".{kept}.{os.getpid()}.old" if kept == path.name else f".{kept}.{os.getpid()}-{number}.old"
 
@@ -274,7 +274,7 @@ def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
 
 
 def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
-    """Put all files, each with its sidecars, in the places of the old ones; none if one cannot be moved."""
+    """Replace the old files by the new ones, each with its sidecars; replace none if one cannot be moved."""
     old = [path for dst_path in dst_paths for path in (dst_path, *written_beside(dst_path)) if os.path.lexists(path)]
     aside = [(path, path.with_name(_name_aside(path, number))) for number, path in enumerate(old)]
     new = list(zip(tmp_paths, dst_paths, strict=True))
@@ -297,7 +297,7 @@ def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
         try:
             path.unlink()
         except OSError as error:
-            logger.warning("%s, what was there before, cannot be removed (%s)", path, error.strerror or error)
+            logger.warning("%s, the previous output, cannot be removed (%s)", path, error.strerror or error)
 
 
 def _move_back(path: Path, former: Path) -> None:

@@ -1,4 +1,4 @@
-"""The file formats that are read by their suffix or written: one table, from which everything else is derived.
+"""The file formats that are written, or recognised by their suffix: one table, from which everything else derives.
 
 A new output format of polygons is one more entry. Help texts, messages, staged writing and STAC items follow.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 #: Pixels a side of the storage blocks of rasters that are written.
 BLOCK_SIZE = 256
-#: The driver by which a raster is written that another format is copied from.
+#: The driver that writes the raster which is then copied to another format.
 PLAIN_DRIVER = "GTiff"
 #: Media type of text files that belong to a dataset.
 _TEXT = "text/plain"
@@ -55,7 +55,7 @@ class RasterOutput:
     Attributes:
         options: GDAL's creation options, by lower-case name, unless the user gives others.
         predictors: value of the option "predictor" for whole numbers, and for floating point.
-        is_copied: whether a raster is copied from a whole one, as its overviews come before its pixels.
+        is_copied: whether a raster is copied from a complete one, because its overviews come before its pixels.
     """
 
     options: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What GDAL raises by way of rasterio."""
+"""The errors that GDAL raises through rasterio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of one place: the passive one, and a second one where there is one."""
+"""The images of one place: the passive image, and the second image if there is one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ U = TypeVar("U")
 
 
 class Images(NamedTuple, Generic[T]):
-    """What there is of the passive image and, where there is one, of the second image.
+    """A value for the passive image and, if there is one, a value for the second image.
 
-    It is generic over what is kept of an image: a numpy array, a torch tensor, a path. Being a tuple of two, it can be
-    passed on as two arguments: `network.standardize(*images)`.
+    It is generic over the value: a numpy array, a torch tensor, a path. As a tuple of two, it can be passed on as two
+    arguments: `network.standardize(*images)`.
 
     Attributes:
-        image: of the passive image.
-        aux: of the second image, or None where there is none.
+        image: the passive image's.
+        aux: the second image's, or None if there is none.
     """
 
     image: T

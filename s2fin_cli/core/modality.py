@@ -24,7 +24,7 @@ class Role(Enum):
 
 
 class PlausibleRange(NamedTuple):
-    """What values can be in one unit.
+    """The range of values that are possible in one unit.
 
     Attributes:
         unit: its name, for messages.
@@ -111,15 +111,15 @@ MODALITIES = {
         ),
     )
 }
-#: The names of those that can be the passive image, the one that is preferred first.
+#: The names of the modalities that can be the passive image, the preferred one first.
 PASSIVE_NAMES = tuple(name for name, modality in MODALITIES.items() if modality.role is Role.PASSIVE)
 
 
 def passive_of(given: Collection[str]) -> str | None:
-    """The name of the modality that is the passive image among those that are given; None where there is none."""
+    """The given modality that is the passive image; None if there is none."""
     return next((name for name in PASSIVE_NAMES if name in given), None)
 
 
 def no_passive_image() -> str:
-    """A message that there is no passive image."""
+    """The message that no passive image was given."""
     return f"no passive image was given; name it with {' or '.join(f'`{name}`' for name in PASSIVE_NAMES)}"

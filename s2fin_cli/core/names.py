@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: What pyogrio, or OGR's drivers, do not take for a part of a name; and what they would open an archive for.
+#: Characters that pyogrio or OGR's drivers do not take for a part of a name, and what makes them open an archive.
 _PARTED = re.compile(r"[!;?\\\x00-\x1f]")
 #: Files beside another one that belong to QGIS, or to SQLite, which follows links itself.
 _NOT_READ = (".qml", "-journal", "-wal", "-shm")
 #: Bytes of an absolute path up to which GDAL opens GeoPackages under a relative one too.
 _SHORT_BYTES = 400
-#: Links that lead to links at most.
+#: Longest chain of links that is followed.
 _MOST_LINKS = 40
 
 
@@ -94,7 +94,7 @@ def gdal_name(src_path: StrPath, *, error: type[Exception] = InputError) -> str:
 
 @contextlib.contextmanager
 def vector_name(src_path: StrPath, *, error: type[Exception] = InputError) -> Iterator[str]:
-    """The name by which pyogrio and geopandas open an input, as long as the block runs; else as `gdal_name`."""
+    """The name by which pyogrio and geopandas open an input while the block runs; otherwise as `gdal_name`."""
     src_path = readable(os.fspath(src_path))
     if is_dataset_name(src_path):
         check_name(src_path, error)
@@ -158,7 +158,7 @@ def _leaves_schema(path: str) -> bool:
 
 @contextlib.contextmanager
 def _linked(error: type[Exception], path: Path) -> Iterator[Path]:
-    """A folder for links, which goes away with the block."""
+    """A folder for links, which is removed when the block ends."""
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="s2fin-"))

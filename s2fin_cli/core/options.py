@@ -46,7 +46,7 @@ RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "avera
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of every command's options."""
+    """Base class of every command's options."""
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any]) -> Self:
@@ -72,7 +72,7 @@ class InputOptions(Options):
     Attributes:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
             is a path, or a sequence of paths whose bands are stacked.
-        msi: multispectral image; the passive image where there is no `hsi`, else part of the second image.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
         lidar: LiDAR raster, e.g. heights above ground; part of the second image.
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
@@ -81,16 +81,16 @@ class InputOptions(Options):
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
             Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
-            itself. "none" for no such value. Where nothing is given or declared for the passive image, the value that
-            fills its border is looked for.
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
         bounds: area of interest: left, bottom, right and top in the passive image's CRS.
-        aoi: area of interest: a vector file of polygons, clipped to `bounds` where both are given. A pixel is inside if
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
             its centre is.
-        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None takes
-            average for much finer rasters, else bilinear.
+        resampling: how the second image is warped onto the passive image's grid, one of `RESAMPLINGS`; None averages
+            much finer rasters and interpolates others bilinearly.
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
-        device: "cpu", "cuda", or "auto", which takes CUDA where it is available.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
     """
 
     hsi: StrPath | Sequence[StrPath] | None = None
@@ -107,7 +107,7 @@ class InputOptions(Options):
     coregister: str = "off"
     device: str = "auto"
 
-    #: The option that names the passive image in messages, where it is not the modality's.
+    #: The option that messages name for the passive image, if it is not that of the modality.
     passive_option: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
@@ -223,7 +223,7 @@ class LabelOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class MapOptions(Options):
-    """A map: what is written of it, and how the network's probabilities become it.
+    """A map: how it is made from the network's probabilities, and which files are written.
 
     Attributes:
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.

@@ -1,8 +1,8 @@
-"""How long-running work reports how far it is, and how it is asked to end early, without knowing by whom.
+"""How long-running work reports its progress and is asked to end early, without knowing its caller.
 
-Who runs a job gives it a `Progress` and a `Stop`. A job with nothing to keep wraps the one with the other once, by
-`stoppable`, and ends wherever it reports progress. A job that has something to keep catches `Stopped` there, and calls
-`Stop.check` at its own steps too.
+The caller of a job gives it a `Progress` and a `Stop`. A job with nothing to keep combines them once, by `stoppable`,
+and then ends wherever it reports progress. A job with something to keep catches `Stopped` there, and also calls
+`Stop.check` at steps of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from s2fin_cli.core.errors import S2finError
 
 
 class Progress(Protocol):
-    """Called again and again while work goes on."""
+    """A function that is called repeatedly while work goes on."""
 
     def __call__(self, stage: str, done: int, total: int, **figures: float) -> None:
         """Report that `done` of `total` steps of a stage are done.
@@ -27,11 +27,11 @@ class Progress(Protocol):
 
 
 def silent(stage: str, done: int, total: int, **figures: float) -> None:
-    """A listener that shows nothing."""
+    """A listener that ignores progress."""
 
 
-class Stopped(S2finError):  # noqa: N818  (no mistake of anyone, like StopIteration)
-    """A job ended early because it was asked to, and left nothing."""
+class Stopped(S2finError):  # noqa: N818  (not an error, like StopIteration)
+    """A job ended early because it was asked to, and left no output."""
 
     def __init__(self) -> None:
         super().__init__("interrupted before it was done; nothing half-written is left")
@@ -59,7 +59,7 @@ class Stop:
         self._is_set = True
 
     def check(self) -> None:
-        """Return if the job is to go on.
+        """Do nothing if the job is to go on.
 
         Raises:
             Stopped: it is to end.
@@ -69,9 +69,9 @@ class Stop:
 
 
 def stoppable(progress: Progress, stop: Stop) -> Progress:
-    """A listener that passes on what it hears, and raises `Stopped` once the job is to end.
+    """A listener that passes progress on, and raises `Stopped` once the job is to end.
 
-    A step is reported before the job ends, so that what was done is shown.
+    Progress is passed on before the job ends, so that the last step is shown.
     """
 
     def report(stage: str, done: int, total: int, **figures: float) -> None:

@@ -1,7 +1,7 @@
-"""Files that are beside another one and belong to it: those that are written with it, and those that are read with it.
+"""Files beside another file that belong to it: those that are written with it, and those that are read with it.
 
-What is written beside an output is staged, replaced and removed along with it. What may be read beside an input is
-more, as other software made it; no output may replace any of it.
+Files written beside an output are staged, replaced and removed along with it. More files may be read beside an input,
+because other software made it; no output may replace any of them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from s2fin_cli.core.formats import format_of, parts_of
 
-#: GDAL's file of what the format of a raster has no place for, under the raster's own name.
+#: GDAL's file for what the format of a raster cannot hold, under the raster's own name.
 PAM_SUFFIX = ".aux.xml"
-#: What GDAL may write beside a file under the file's own name.
+#: Suffixes that GDAL may append to a file's own name for files beside it.
 _WRITTEN = (PAM_SUFFIX, ".ovr", ".msk", "-journal", "-wal", "-shm")
-#: What else is read beside a file under its own name.
+#: Further suffixes, appended to a file's own name, of files that are read with it.
 _READ = (".hdr", ".vat.dbf", ".xml")
-#: What else software reads beside a file of any format, in place of its suffix: headers, pixels, metadata, CRS,
-#: overviews, statistics, styles.
+#: Suffixes, in place of the file's own, of other files that software reads with a file of any format: headers, pixels,
+#: metadata, CRS, overviews, statistics, styles.
 _READ_INSTEAD = (
     ".hdr", ".aux", ".rrd", ".rde", ".ige", ".rpb", ".imd", ".pvl", ".clr", ".stx", ".wld", ".xsd", ".gfs", ".csvt",
     ".qml", "_rpc.txt", ".rpc",
@@ -26,7 +26,7 @@ _READ_INSTEAD = (
 
 
 def written_beside(path: Path) -> list[Path]:
-    """What may be written beside a file and belong to it, whether it is there or not."""
+    """The files that may be written beside a file and belong to it, whether they exist or not."""
     if not path.name:  # as "." and "/" have none
         return []
     beside = [path.with_name(path.name + suffix) for suffix in _WRITTEN]
@@ -37,9 +37,9 @@ def written_beside(path: Path) -> list[Path]:
 
 
 def names_read_beside(name: str) -> list[str]:
-    """The names, in lower case, of what may be beside a file and be read along with it, without the file itself.
+    """The names, in lower case, of the files that may be read along with a file, without the file itself.
 
-    All that is written beside a file is among them.
+    All files that are written beside it are among them.
     """
     name = name.lower()
     stem, suffix = os.path.splitext(name)
@@ -52,5 +52,5 @@ def names_read_beside(name: str) -> list[str]:
 
 
 def pam_of(path: Path) -> Path:
-    """GDAL's file beside a raster of what the raster's format has no place for."""
+    """GDAL's file beside a raster for what the raster's format cannot hold."""
     return path.with_name(path.name + PAM_SUFFIX)

@@ -1,4 +1,4 @@
-"""The files that a dataset is made of: sources of virtual rasters and vectors, and what names of GDAL's own hold."""
+"""The files that a dataset consists of: sources of virtual rasters and vectors, and files behind GDAL's own names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Elements of virtual rasters and vectors that name a source.
 _SOURCE_TAGS = ("SourceFilename", "SourceDataset", "SrcDataSource", "IndexDataset")
-#: What a virtual dataset begins with, and the bytes in which it does.
+#: How a virtual dataset begins, and within how many bytes.
 _VIRTUAL = re.compile(rb"<(VRTDataset|OGRVRTDataSource|GDALTileIndexDataset|VRTPansharpened)\b")
 _HEAD_BYTES = 4096
 #: Sources of one virtual raster that are opened before it is read; all are looked for.
@@ -49,7 +49,7 @@ class Source:
 def sources_of(src_path: StrPath) -> list[Source]:
     """All sources of a virtual dataset, those of virtual sources included; none of any other file.
 
-    What is not there is named too; what cannot be read as XML has none.
+    Missing sources are listed too; a file that cannot be read as XML has none.
     """
     found: list[Source] = []
     seen: set[str] = set()
@@ -139,7 +139,7 @@ def _is_remote(name: str) -> bool:
 
 
 def local_file(name: str, folder: str = "") -> str | None:
-    """The file or dataset folder on this machine that a name of GDAL's own is about, e.g. an archive; None for none.
+    """The file or dataset folder on this machine behind one of GDAL's own names, e.g. an archive; or None.
 
     Args:
         name: such as "/vsizip/x.zip/a.tif", "zip://x.zip!a.tif", "GPKG:x.gpkg:layer" or 'HDF5:"x.h5"://bands'.

@@ -1,4 +1,4 @@
-"""How exactly places can be transformed from one coordinate reference system to another."""
+"""How accurately coordinates can be transformed from one coordinate reference system to another."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-#: An error of places that is smaller than this, in pixels, is no cause for warning.
+#: A position error smaller than this, in pixels, causes no warning.
 SMALL_SHIFT_PX = 0.1
-#: How many times as accurate an operation has to be that is worth a warning though it is good to no pixel either.
+#: How many times as accurate a missing operation has to be to cause a warning if it is not accurate to a pixel either.
 MUCH_BETTER = 5
 #: Degrees around a place for which an operation is looked up.
 AROUND = 0.01
@@ -53,7 +53,7 @@ def warn_of_inaccuracy(
     *,
     find_operations: Callable[[ProjCRS, ProjCRS, tuple[float, float]], TransformerGroup | None] = operations_around,
 ) -> None:
-    """Warn where a file can be transformed to a grid's CRS by guess only, or much better than with what is installed.
+    """Warn if a file can only be transformed to a grid's CRS approximately, or much better than with what is installed.
 
     PROJ takes longitudes and latitudes for those of another datum where it knows no operation between the two, or lacks
     the file of the operation; it calls that a ballpark transformation. Where both ellipsoids agree to a tenth of a
@@ -93,7 +93,7 @@ def warn_of_inaccuracy(
 
 
 def _warn_of_ballpark(other: Placed, grid: Grid, *, names: str, place: tuple[float, float], get: str) -> None:
-    """Say what a ballpark transformation may be wrong by.
+    """Say by how much a ballpark transformation may be wrong.
 
     Args:
         other: the file.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-#: A longer distance in a geographic CRS was meant in another unit; and how long a degree of latitude is, about.
+#: A longer distance in a geographic CRS was meant in another unit; and the approximate length of a degree of latitude.
 LARGEST_DEGREES, METRES_OF_DEGREE = 1.0, 111_320
 #: Vertices along each side of an outline in another CRS, about.
 SIDE_VERTICES = 8
@@ -182,7 +182,7 @@ class Grid:
         return self._surface_on((0, self.width, 0, self.height))
 
     def _surface_on(self, bounds: tuple[float, float, float, float]) -> Surface:
-        """What measures areas between columns and rows; of a geographic CRS only where it is a derived one."""
+        """The surface that measures areas between columns and rows; for a geographic CRS only a derived one."""
         crs = self._proj_crs
         assert crs is not None  # noqa: S101  the callers saw to it
         unit = metres_of_unit(crs)
@@ -253,7 +253,7 @@ class Grid:
         return shapely.Polygon([self.transform * corner for corner in corners])
 
     def check_distance(self, distance: float, name: str) -> None:
-        """Refuse a distance that was meant in metres where the CRS counts degrees.
+        """Refuse a distance that was meant in metres if the CRS is in degrees.
 
         Args:
             distance: in CRS units.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoughSurface:
-    """A grid that reaches beyond its projection, or to where the projection is unbounded: measured place by place.
+    """A grid that reaches beyond its projection, or to where the projection is unbounded: measured point by point.
 
     Attributes:
         places: where its pixels are.

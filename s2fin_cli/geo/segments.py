@@ -24,7 +24,7 @@ TOLERANCE_PX = 0.02
 PLACES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 #: The longest edges that are measured; shorter ones bend less, with the square of their length.
 MEASURED = 50_000
-#: Times that an edge is halved at most.
+#: How often an edge is halved at most.
 HALVINGS = 24
 #: Vertices that may be added altogether.
 MOST_VERTICES = 5_000_000
@@ -37,7 +37,7 @@ def densified(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
     keep their common edges.
 
     Args:
-        geometries: them in their own CRS, which is not the grid's.
+        geometries: in their own CRS, which is not the grid's.
         grid: the grid, with a CRS.
     """
     own, target = geometries.crs, grid.crs
@@ -57,7 +57,7 @@ def densified(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
 
 
 def _divided(shapes: NDArray[np.object_], transformer: Transformer, grid: Grid) -> NDArray[np.object_]:
-    """Lines or polygons (n,) with vertices added, each of the type that it was."""
+    """Lines or polygons (n,) with vertices added, each of its original type."""
     kind, vertices, offsets = shapely.to_ragged_array(shapes, include_z=False)
     lines = offsets[0]  # the first vertex of each line or ring, and an end
     is_first = np.ones(len(vertices), dtype=bool)

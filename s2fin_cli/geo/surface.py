@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
 
-#: A projection whose pixels are that equal is taken to keep areas.
+#: A projection preserves areas if those of its pixels differ by no more than this, as a share.
 EQUAL = 1e-7
 
 
 class Surface(Protocol):
-    """What measures polygons and pixels of a grid."""
+    """Measures polygons and pixels of a grid."""
 
     def measure(self, polygons: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Areas (square metres) and perimeters (metres, holes' rings included) of polygons in the grid's CRS."""
@@ -39,11 +39,11 @@ class Surface(Protocol):
 
 @dataclass(frozen=True)
 class Plane:
-    """A grid whose CRS keeps areas, or has no relation to the Earth.
+    """A grid whose CRS preserves areas, or has no relation to the Earth.
 
     Attributes:
         pixel: area of a pixel in square CRS units.
-        unit: metres of a CRS unit; NaN where it is none of length.
+        unit: metres of a CRS unit; NaN if it is not a unit of length.
     """
 
     pixel: float
@@ -62,7 +62,7 @@ class Plane:
 def surface_of(
     crs: ProjCRS, base: ProjCRS, transform: Affine, bounds: tuple[float, float, float, float], *, unit: float
 ) -> Surface:
-    """What measures on a grid.
+    """The surface of a grid.
 
     Args:
         crs: the grid's CRS, horizontal: a projected one, or a derived geographic one.
@@ -82,7 +82,7 @@ def surface_of(
 
 
 def _keeps_areas(places: Places, bounds: tuple[float, float, float, float], plane: Plane) -> bool:
-    """Whether pixels are equal where the projection reaches, from small squares all over the grid."""
+    """Whether all pixels that the projection reaches cover equal areas, by small squares all over the grid."""
     c0, c1, r0, r1 = bounds
     cols, rows = np.meshgrid(np.linspace(c0, c1, SAMPLE + 2)[1:-1], np.linspace(r0, r1, SAMPLE + 2)[1:-1])
     half = LEAST * places.axes[0] / (8 * plane.unit * math.sqrt(plane.pixel))

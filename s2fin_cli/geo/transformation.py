@@ -1,4 +1,4 @@
-"""What can be transformed from one coordinate reference system to another."""
+"""Whether files can be transformed from one coordinate reference system to another."""
 
 from __future__ import annotations
 

@@ -71,14 +71,14 @@ def aligned(extent: Window, shape: tuple[int, int], *, unit: int) -> Window:
 
 
 def grown(window: Window, shape: tuple[int, int], *, by: int) -> Window:
-    """A window with pixels added on each side, as far as the raster of a shape (height, width) goes."""
+    """A window extended by pixels on each side, within a raster of a shape (height, width)."""
     row_off, col_off = max(window.row_off - by, 0), max(window.col_off - by, 0)
     row_end, col_end = window.row_off + window.height + by, window.col_off + window.width + by
     return Window(col_off, row_off, min(col_end, shape[1]) - col_off, min(row_end, shape[0]) - row_off)
 
 
 def clip(window: Window, extent: Window) -> tuple[Window, tuple[slice, slice]]:
-    """What a window shares with another one.
+    """The intersection of a window with another one.
 
     Returns:
         the common window, counted from the other's corner, and its rows and columns in the first.
@@ -92,7 +92,7 @@ def clip(window: Window, extent: Window) -> tuple[Window, tuple[slice, slice]]:
 def tile_shape_for(
     block_shape: tuple[int, int], shape: tuple[int, int], *, size: int, unit: int, halo: int, kept: float
 ) -> tuple[int, int]:
-    """The shape (height, width) of tiles for which least has to be decoded and copied.
+    """The shape (height, width) of tiles that needs the least decoding and copying.
 
     A block is decoded as a whole, and again for each tile that needs it after it was dropped.
     So a raster in strips is read in wide tiles, and a wide one, no row of whose blocks can be kept, in tall tiles.
@@ -111,7 +111,7 @@ def tile_shape_for(
 
     def cost(tile_shape: tuple[int, int]) -> tuple[float, int]:
         work = _work(tile_shape, block_shape, shape, halo=halo, kept=kept)
-        return round(work, 1), abs(tile_shape[0] - tile_shape[1])  # of much the same, the most square
+        return round(work, 1), abs(tile_shape[0] - tile_shape[1])  # of nearly equal ones, the most square
 
     return min(shapes, key=cost)
 

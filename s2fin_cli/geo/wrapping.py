@@ -1,4 +1,4 @@
-"""What a warp needs to know of two grids: the size of its kernel, and by how many full turns longitudes differ."""
+"""What a warp needs to know about two grids: the size of its kernel, and by how many full turns longitudes differ."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ class Wrapping:
         return cls(grid.transform, middle * 360 / turn, turn_px)
 
     def crs_of(self, crs: CRS) -> CRS:
-        """A raster's CRS as the warp has to take it."""
+        """A raster's CRS as the warp needs it."""
         if self.center is None:
             return crs
-        # NOTE: GDAL's own word for it, as rasterio lets nobody set the option. GDAL keeps transformations by all of the
+        # NOTE: GDAL's own keyword, as rasterio does not expose the option. GDAL keeps transformations by all of the
         # CRS but this word, so the unit's name holds it too; the datum is named as it was, for its operations.
         center = f"{self.center:.10g}"
         try:

@@ -30,10 +30,10 @@ def alpha_roles(src: rasterio.DatasetReader) -> tuple[tuple[int, ...], tuple[int
 
 
 def _holds_data(src: rasterio.DatasetReader, index: int) -> bool:
-    """Whether a band has too many values for a mask, like a fourth band of data that GDAL takes for alpha."""
+    """Whether a band has too many values for a mask, like a fourth data band that GDAL takes for alpha."""
     try:
         parts = [src.read(index, window=w).ravel() for w in spread_windows(src.shape, ALPHA_SIDE, most=ALPHA_WINDOWS)]
-    except RasterioError:  # reading the values will say what is wrong
+    except RasterioError:  # reading the values reports the error
         return False
     values = np.concatenate(parts)
     values = values[values > 0]  # NaN is not

@@ -25,7 +25,7 @@ _SCALE, _MARGIN = 2, 3
 
 
 def caption(text: str, width: int) -> NDArray[np.uint8]:
-    """A strip (3, height, width) with black letters on white; letters that it is too narrow for are cut.
+    """A strip (3, height, width) with black letters on white; text that does not fit is cut.
 
     Args:
         text: of the letters in `_LETTERS`.

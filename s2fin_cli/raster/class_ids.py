@@ -1,4 +1,4 @@
-"""Class ids in a class map, whichever data type it has."""
+"""Class ids in a class map of any data type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Pixels of a class map that are read at a time at most.
 STRIP_PIXELS = 1 << 20
-#: A larger number in floating point is none of a class; 64-bit integers hold it.
+#: A larger floating-point number is no class number; 64-bit integers hold this one.
 LARGEST_NUMBER = 1 << 53
 
 
@@ -58,7 +58,7 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
     Args:
         src: the map, whose first band is of any whole numbers, in floating point too.
         window: the window.
-        nothing: what stands for nodata, NaN, infinities and masked pixels included.
+        nothing: the value for nodata, NaN, infinities and masked pixels.
 
     Raises:
         RasterError: it cannot be read, or holds fractions.
@@ -91,7 +91,7 @@ def _is_void(src: rasterio.DatasetReader, values: NDArray[Any], window: Window) 
 
 
 def no_class_number(src_path: str | Path, value: float, place: str) -> str:
-    """A message about a value that is no class number, with the place where it was found."""
+    """The message about a value that is not a class number, with its position."""
     if abs(value) > LARGEST_NUMBER:
         return (
             f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "

@@ -89,7 +89,7 @@ def create_class_map(
 
 
 def _check_classes(path: Path, tally: ClassTally, grid: Grid, nodata: int) -> None:
-    """Refuse a map that does not hold what was written to it, as after a lossy compression."""
+    """Refuse a map that does not hold what was written to it, for example after lossy compression."""
     written = {class_id: int(count) for class_id, count in enumerate(tally.pixels) if count and class_id != nodata}
     if tally_classes(path, grid)[0] != written:
         raise OutputError("the map's pixels are not those that were written: `co` must not be lossy; nothing is left")

@@ -53,13 +53,13 @@ PROBE_SIZE = 16
 
 
 def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[int] | None = None) -> None:
-    """Refuse creation options that the driver does not have, which GDAL itself merely ignores, and lossy ones.
+    """Refuse creation options that the driver does not have, which GDAL itself only ignores, and lossy ones.
 
     Args:
         fmt: the format.
         count: number of bands that are to be written.
         dtype: their data type.
-        values: that must come through unchanged; None where rounding does no harm.
+        values: that must be preserved exactly; None if rounding does no harm.
 
     Raises:
         UsageError: there is such an option, or its value is impossible for such bands.
@@ -69,7 +69,7 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
     found, complaints = _tried(fmt, probe)
     if complaints:
         raise UsageError(
-            f"`co` is not as the {fmt.driver} driver wants it (bands: {count}, {dtype}): {'; '.join(complaints)}"
+            f"the {fmt.driver} driver does not accept `co` (bands: {count}, {dtype}): {'; '.join(complaints)}"
         )
     if values is not None and not np.array_equal(found, probe):
         raise UsageError(f"`co` has {' '.join(fmt.options)}, which is lossy: classes would change; leave it out")
@@ -122,7 +122,7 @@ def check_raster_path(dst_path: Path) -> None:
 
 
 class _Collected(logging.Handler):
-    """Keeps the messages that are logged."""
+    """Collects the messages that are logged."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)

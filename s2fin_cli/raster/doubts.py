@@ -24,7 +24,7 @@ _ENVI_OFFSET, _ENVI_COMPRESSION = "header_offset", "file_compression"
 
 
 def find_doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[str, ...]:
-    """Sentences, without a full stop, on what may be a mistake.
+    """Sentences, without a full stop, about possible mistakes.
 
     Args:
         src: the open raster.
@@ -71,7 +71,7 @@ def _unread_nodata(src: rasterio.DatasetReader, indexes: Sequence[int]) -> str |
 
 
 def _means(text: str, nodata: float | None) -> bool:
-    """Whether an attribute, printed by GDAL with six digits, says nothing more than the nodata value."""
+    """Whether an attribute, printed by GDAL with six digits, only repeats the nodata value."""
     try:
         values = [float(part) for part in text.strip("{} ").split(",")]
     except ValueError:

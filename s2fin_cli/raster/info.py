@@ -1,4 +1,4 @@
-"""What a raster says about itself."""
+"""The description of a raster: what its header declares."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-#: What may place the pixels of a raster without a transform, and how such a raster is rectified.
+#: What may georeference a raster without a transform, and how such a raster is rectified.
 RECTIFICATIONS = {
     "gcps": ("ground control points", " with: gdalwarp -t_srs EPSG:CODE"),
     "rpcs": (
@@ -40,7 +40,7 @@ RECTIFICATIONS = {
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """What a raster says about itself.
+    """The description of a raster.
 
     Attributes:
         src_path: as given, GDAL's virtual paths included.
@@ -57,13 +57,13 @@ class RasterInfo:
             unknown; None where all are unknown.
         bad_indexes: 1-based numbers of the data bands that the file declares bad.
         driver: GDAL's short name of the format.
-        block_shape: (height, width) of what it is read by.
-        rectified_by: what it has to be rectified by before its pixels have a place, a key of `RECTIFICATIONS`; None
-            where a transform places them, or nothing does.
+        block_shape: (height, width) of its storage blocks.
+        rectified_by: what it has to be rectified by before its pixels have a position, a key of `RECTIFICATIONS`; None
+            if a transform gives it, or nothing does.
         acquired: when it was taken, where the file says so.
         colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
         units: of the values of the data bands, as the file names them; empty where it does not.
-        doubts: what may be a mistake in it, a sentence each.
+        doubts: possible mistakes in it, a sentence each.
         has_mask: whether a mask or an alpha band says where it has data.
         is_lossy: whether it is compressed in a way that changes values.
     """
@@ -97,7 +97,7 @@ class RasterInfo:
 
 
 def read_info(src_path: str | Path) -> RasterInfo:
-    """Read what a raster says about itself.
+    """Read the description of a raster.
 
     Raises:
         RasterError: it is missing, not a raster, or its values are complex numbers.
@@ -149,7 +149,7 @@ def _data_dtypes(src: rasterio.DatasetReader, indexes: Sequence[int]) -> list[st
 
 
 def _rectified_by(src: rasterio.DatasetReader) -> str | None:
-    """What the pixels of a raster without a transform are placed by, a key of `RECTIFICATIONS`, or None."""
+    """What georeferences a raster without a transform, a key of `RECTIFICATIONS`, or None."""
     if src.transform != Affine.identity():
         return None
     if src.gcps[0]:
@@ -168,7 +168,7 @@ def _color_name(role: ColorInterp) -> str:
 
 
 def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scales and offsets of bands; refuse those that would make nothing of the values."""
+    """Scales and offsets of bands; refuse those that would leave no values."""
     all_scales, all_offsets = src.scales, src.offsets
     pairs = [(float(all_scales[index - 1]), float(all_offsets[index - 1])) for index in indexes]
     for index, (scale, offset) in zip(indexes, pairs, strict=True):
@@ -205,11 +205,11 @@ def grid_of(src: rasterio.DatasetReader) -> Grid:
 
 
 def check_placed(info: RasterInfo, name: str) -> None:
-    """Refuse a raster whose pixels have to be rectified before they have a place.
+    """Refuse a raster that has to be rectified before its pixels have a position.
 
     Raises:
-        GeoreferencingError: it is placed by ground control points, rational polynomials or arrays only, or in degrees
-            that there are not.
+        GeoreferencingError: it is placed only by ground control points, rational polynomials or arrays, or its extent
+            is impossible in degrees.
     """
     if info.rectified_by is not None:
         what, how = RECTIFICATIONS[info.rectified_by]
@@ -220,7 +220,7 @@ def check_placed(info: RasterInfo, name: str) -> None:
 
 
 def _check_degrees(info: RasterInfo, name: str) -> None:
-    """Refuse an extent in a geographic CRS that no longitudes and latitudes have."""
+    """Refuse an extent in a geographic CRS that is impossible for longitudes and latitudes."""
     turn, (left, bottom, right, top) = info.grid.full_turn, info.grid.bounds
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(

@@ -42,7 +42,7 @@ def read_arrays(src_path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
         raise UsageError(f"{path} is a MATLAB file of version 7.3, which needs h5py; pip install 's2fin[mat]'")
     try:
         return dict(_of_hdf5(path) if is_hdf5 else _of_version_5(path))
-    except Exception as error:  # what both libraries raise for a damaged file is anything
+    except Exception as error:  # for a damaged file both libraries raise errors of any kind
         raise RasterError(
             f"{path} is not a MATLAB file that can be read ({error}); save it again from MATLAB"
         ) from error
@@ -75,7 +75,7 @@ def _of_hdf5(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "buifc" and not name.startswith("#"):
-            found[name.replace("/", ".")] = item[()].T  # HDF5 has the dimensions the other way round
+            found[name.replace("/", ".")] = item[()].T  # HDF5 has the dimensions in reverse order
 
     with h5py.File(path) as file:
         file.visititems(visit)

@@ -1,4 +1,4 @@
-"""Which stored values stand for no data: as GDAL's masks decide, in whichever way values are read."""
+"""Which stored values stand for no data: decided as GDAL's masks do, however the values are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_nodata(values: NDArray[Any], nodata: float | np.float32, dtype: str) -> N
         nodata: the nodata value.
         dtype: the data type in which the values are stored.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # also of a nodata value that the data type does not hold
+    with np.errstate(over="ignore", invalid="ignore"):  # even if the data type cannot hold the nodata value
         if dtype != "float32":
             return np.asarray(values == nodata)
         nodata = np.float32(nodata)
@@ -36,10 +36,10 @@ def is_nodata(values: NDArray[Any], nodata: float | np.float32, dtype: str) -> N
 
 
 def is_compared(nodata: float, dtype: str, flags: Sequence[MaskFlags]) -> bool:
-    """Whether values read as float32 are compared with a nodata value, and GDAL is not asked for its mask.
+    """Whether values read as float32 are compared with a nodata value, instead of reading GDAL's mask.
 
-    So they are where a mask exists, as GDAL's masks then leave the nodata value out; and where float32 holds all values
-    of the data type exactly, as making a mask takes GDAL much longer.
+    This is done if a mask exists, because GDAL's masks then ignore the nodata value, or if float32 holds all values of
+    the data type exactly, because GDAL takes much longer to make a mask.
 
     Args:
         nodata: the nodata value of a band, not NaN.
@@ -59,9 +59,9 @@ def nodata_of_warp(nodata: float | None, dtype: str, extra: float | None) -> flo
         extra: the one that was given besides.
     """
     if nodata is None or np.isnan(nodata):  # one object, as NaN equals no other
-        # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spoil its neighbours too.
+        # NOTE: undeclared NaNs must be kept out of the kernel's weights, or each would spread to its neighbours.
         return np.nan if nodata is not None or is_float(dtype) else extra
-    return nodata if is_float(dtype) else float(int(nodata))  # as GDAL's masks take it
+    return nodata if is_float(dtype) else float(int(nodata))  # as in GDAL's masks
 
 
 def is_float(dtype: str) -> bool:

@@ -36,7 +36,7 @@ def environment(cache: int | None = None) -> rasterio.Env:
     Args:
         cache: bytes of the block cache; None keeps that of the environment around, or takes the least.
     """
-    # NOTE: rasterio hands a whole number on to GDAL as bytes, where GDAL's own option takes a small one for MiB
+    # NOTE: rasterio passes a whole number on to GDAL as bytes, whereas GDAL's own option takes a small one for MiB
     around = getenv().get("GDAL_CACHEMAX") if hasenv() else None
     return rasterio.Env(GDAL_CACHEMAX=cache or around or LEAST_CACHE, GDAL_NUM_THREADS="ALL_CPUS")
 
@@ -69,7 +69,7 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
 
 @contextlib.contextmanager
 def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
-    """Name a raster in errors by the path that was given, not by the target of a link."""
+    """In errors, name a raster by the path that was given, not by the target of a link."""
     try:
         yield
     except (RasterError, GeoreferencingError) as error:
@@ -80,15 +80,15 @@ def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _with_sources(src_path: str | Path) -> Iterator[None]:
-    """Refuse a virtual raster whose sources are not all there, and name the one at fault where reading fails."""
-    # NOTE: one that passed is not looked at again and again, as a raster is opened many times.
+    """Refuse a virtual raster with missing sources, and name the source at fault if reading fails."""
+    # NOTE: one that passed is not checked again, because a raster is opened many times.
     with contextlib.suppress(OSError):
         _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
     try:
         yield
     except (RasterError, RasterioError) as error:
         if isinstance(error, RasterError) and str(src_path) not in str(error):
-            raise  # it is about another raster
+            raise  # the error is about another raster
         check_sources(src_path, why_not=functools.partial(_why_not, whole=True), error=RasterError, most_opened=None)
         raise
 

@@ -43,7 +43,7 @@ def image_panel(image_path: Path, indexes: Sequence[int]) -> NDArray[np.uint8]:
 def map_panel(map_path: Path) -> NDArray[np.uint8]:
     """A class map, or a label raster, in the colours of its colour table (3, height, width); nodata is white."""
     with open_raster(map_path) as src:
-        # of several pixels that become one, the most frequent class that is not nodata, so that few labels are seen
+        # of several pixels that become one, the most frequent class that is not nodata, so that sparse labels show
         class_ids = src.read(1, out_shape=_drawn_shape(src.shape), resampling=Resampling.mode)
         colors = np.full((class_ids.max() + 1, 3), 255, dtype=np.uint8)
         for class_id, color in src.colormap(1).items():

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class WindowReader(Protocol):
-    """Something that reads the bands of one raster, on a fixed grid, window by window."""
+    """Reads the bands of one raster, on a fixed grid, window by window."""
 
     def read(self, window: Window) -> NDArray[np.float32]:
         """Values (bands, height, width) of a window inside the grid, NaN where there is no data."""
@@ -114,7 +114,7 @@ class JoinedReader:
     """Reads the bands of several readers, in an order of their own.
 
     Attributes:
-        readers: what reads them.
+        readers: the readers.
         order: int64 (bands,), the position of each among those of all readers, one after the other.
     """
 

@@ -31,11 +31,11 @@ class Scaling:
 
     @property
     def is_identity(self) -> bool:
-        """Whether all values are what is stored."""
+        """Whether all values equal the stored ones."""
         return bool((self.scales == 1).all() and (self.offsets == 0).all())
 
     def apply(self, stored: NDArray[np.float32]) -> None:
-        """Turn stored values (bands, ...) into what they mean, in place."""
+        """Apply scale and offset to stored values (bands, ...), in place."""
         for band, scale, offset in zip(stored, self.scales, self.offsets, strict=True):
             if (scale, offset) != (1, 0):
                 band[...] = band * scale + offset  # in float64
@@ -49,5 +49,5 @@ class Scaling:
         return " and ".join(parts)
 
     def describe_values(self, dtype: str) -> str:
-        """How values of a data type are stored, for messages."""
+        """How values of a data type are stored, in words."""
         return dtype if self.is_identity else f"{dtype}, declared {self.describe()}"

@@ -49,9 +49,9 @@ def read_wavelengths(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tup
     """Centre wavelengths of bands in nanometres, None of those without one; None where there is none or one is wrong.
 
     They come from the tags of the bands (ENVI's `wavelength`, netCDF's coordinate of the band, GDAL's IMAGERY domain),
-    from lists in the tags of the dataset, or from the bands' descriptions ("Band 3 (665 nm)"), whichever a band has
-    first. Units are nanometres to metres, Angstrom and wavenumbers (1/cm). Numbers without a unit are metres below
-    0.001, micrometres below 100 and else nanometres; those of an unknown unit count for nothing.
+    from lists in the tags of the dataset, or from the bands' descriptions ("Band 3 (665 nm)"), in this order. Units are
+    nanometres to metres, Angstrom and wavenumbers (1/cm). Numbers without a unit are metres below 0.001, micrometres
+    below 100 and else nanometres; numbers in an unknown unit are ignored.
     """
     header = _Header(src)
     try:
@@ -74,7 +74,7 @@ class _Header:
         self._tags = {**_lower(src.tags(ns="ENVI")), **_lower(src.tags())}
         self._unit = self._tags.get("wavelength_units", "")
         listed = _dataset_list(src, "wavelength", count=src.count)
-        self._listed = listed if len(listed) == src.count else []  # else nobody knows which are whose
+        self._listed = listed if len(listed) == src.count else []  # else it is unclear which are whose
 
     def wavelength(self, index: int) -> float | None:
         """Nanometres of a band by the first source that knows it."""
@@ -192,14 +192,14 @@ def implausible_bands(high: NDArray[np.float64], wavelengths: Sequence[float] | 
         return np.asarray(high > IMPLAUSIBLE_FACTOR * _usual(high))  # False for NaN
     places = np.asarray(wavelengths)
     windows = [(places >= low_nm) & (places <= high_nm) for low_nm, high_nm in ABSORPTION]
-    usual = _usual(np.where(np.logical_or.reduce(windows), np.nan, high))  # however many of the bands are noise
+    usual = _usual(np.where(np.logical_or.reduce(windows), np.nan, high))  # however many bands are noise
     for window in windows:
         result |= window & (high > IMPLAUSIBLE_FACTOR * usual)[window].any()
     return result
 
 
 def _usual(high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is usual at each band; NaN, which nothing is above, where no band has a value."""
+    """The usual value at each band; NaN, which no value exceeds, if no band has a value."""
     if np.isnan(high).all():
         return high
     return np.maximum(np.fmax(np.nanpercentile(high, USUAL_SHARE), _running_median(high, BANDS_AROUND)), 0)

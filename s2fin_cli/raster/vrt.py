@@ -1,4 +1,4 @@
-"""Virtual rasters made of open ones: what rasterio has no words for, some of their bands, twice side by side."""
+"""Virtual rasters made of open ones, which rasterio cannot describe: some of their bands, or twice side by side."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def part_of(
     nodata: float | None = None,
     again_at: int | None = None,
 ) -> bytes:
-    """A virtual raster of some bands of another one, whatever kind that is, with its mask.
+    """A virtual raster of some bands of another raster of any kind, with its mask.
 
     Args:
         src: the other one.
         indexes: 1-based numbers of its bands, in their new order.
-        alphas: those of them that are marked as alpha; the others are no more.
+        alphas: those of them that are marked as alpha; no others are.
         extra: value that becomes the nodata value, besides what has that value already.
         nodata: nodata value of the bands where an extra value becomes it; else they keep their own.
-        again_at: columns to the right at which everything comes once more; None for nowhere.
+        again_at: columns to the right at which everything is repeated; None for no repetition.
     """
     name, columns = name_of(src), [0] if again_at is None else [0, again_at]
     root = new_vrt((src.height, src.width + columns[-1]), src.transform, src.crs)
@@ -108,7 +108,7 @@ def add_source(
 
 
 def leave_out(source: ET.Element, value: float | None) -> None:
-    """Take nothing of a source where it holds a value, or, for None, where it is masked."""
+    """Ignore a source where it holds a value or, for None, where it is masked."""
     source.tag = "ComplexSource"
     if value is None:
         ET.SubElement(source, "UseMaskBand").text = "true"

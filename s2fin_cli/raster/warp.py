@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-#: How exactly a warp finds its places, in pixels; GDAL's default of an eighth differs from window to window.
+#: How accurately a warp finds positions, in pixels; GDAL's default of an eighth differs from window to window.
 WARP_TOLERANCE_PX = 1e-6
 
 
@@ -55,8 +55,8 @@ def open_on_grid(
         grid: the grid to read on.
         indexes: 1-based band numbers.
         resampling: method of the warp; None chooses by `default_resampling`.
-        alpha_indexes: 1-based numbers of the bands that are masks, where they are known.
-        nodata: what any band holds where it has no data, besides what the raster says.
+        alpha_indexes: 1-based numbers of the bands that are masks, if they are known.
+        nodata: value that stands for no data in any band, besides what the raster declares.
 
     Raises:
         GeoreferencingError: one of the two has no CRS, so that no warp is possible.

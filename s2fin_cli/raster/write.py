@@ -39,7 +39,7 @@ class Encoding:
     Attributes:
         dtype: the data type.
         nodata: what stands for no data, or None.
-        scale: what 1 stands for where values are stored as whole numbers of it; None where they are stored as they are.
+        scale: the value that a stored 1 stands for; None if values are stored as they are.
     """
 
     dtype: str = "float32"
@@ -67,7 +67,7 @@ class RasterWriter:
 
 
 class ScaledWriter(RasterWriter):
-    """An open raster of values that are stored as whole numbers of a declared scale."""
+    """An open raster of values that are stored as multiples of a declared scale."""
 
     def write(self, values: NDArray[Any], window: Window) -> None:
         """Write values (bands, height, width), NaN where there is none, into a window."""
@@ -157,21 +157,21 @@ def create_raster(
 
 
 def _profile(grid: Grid, count: int, encoding: Encoding) -> dict[str, Any]:
-    """What rasterio creates a GeoTIFF by, unless options say otherwise."""
+    """The profile of a new GeoTIFF in rasterio's terms, unless options say otherwise."""
     return {
         "driver": PLAIN_DRIVER, "count": count, "dtype": encoding.dtype, "nodata": encoding.nodata,
         "height": grid.height, "width": grid.width, "crs": grid.crs,
         # an image without georeferencing must not get one: a GIS would draw its map upside down
         **({"transform": grid.transform} if grid.is_georeferenced else {}),
         **raster_output(PLAIN_DRIVER).options_for(encoding.dtype),
-        # GDAL takes three bands of bytes for a colour image else, and a fourth for its mask
+        # otherwise GDAL takes three bands of bytes for a colour image, and a fourth for its mask
         **({"photometric": "minisblack"} if count > 1 else {}),
     }  # fmt: skip
 
 
 def _add_overviews(path: Path, resampling: Resampling) -> None:
     """Add overviews, each half as large as the last, down to one block, to a raster that is larger than that."""
-    with open_raster(path):  # which says in good order that it is not whole, where opening to write does not
+    with open_raster(path):  # which reports properly if it is incomplete, whereas opening to write does not
         pass
     with rasterio.open(plain_name(path), "r+") as dst:
         factors: list[int] = []

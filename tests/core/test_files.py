@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_or_put_back_is_named(
         with staged([target], overwrite=True) as (path,):
             path.write_text("new")
     assert target.read_text() == "new"
-    assert f"map.tif.{os.getpid()}.old, what was there before, cannot be removed (Permission" in caplog.text
+    assert f"map.tif.{os.getpid()}.old, the previous output, cannot be removed (Permission" in caplog.text
     monkeypatch.setattr(os, "replace", replace_old_only)
     with pytest.raises(OutputError), staged([target], overwrite=True) as (path,):
         path.write_text("newer")
