@@ -61,11 +61,11 @@ def warn_of_inaccuracy(
     is said at a lower level; so is a better operation that is neither good to a pixel nor much better.
 
     Args:
-        other: the file, which can be transformed.
+        other: the file, which has a CRS and can be transformed.
         grid: the grid, with a CRS.
         find_operations: PROJ's operations between two CRS around a place, the best first, see `operations_around`.
     """
-    assert grid.crs is not None  # noqa: S101  the caller saw to it
+    assert grid.crs is not None and other.crs is not None  # noqa: S101, PT018  the caller saw to it
     own, target = horizontal(other.crs), horizontal(grid.crs)
     if own == target or (not own.is_bound and not target.is_bound and base_crs(own) == base_crs(target)):
         return

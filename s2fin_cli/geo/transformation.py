@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Placed:
-    """A file with a CRS, for messages.
+    """A file and its CRS, for messages.
 
     Attributes:
         name: of the file, with its option where it has one.
         src_path: the file alone, for commands.
-        crs: its CRS.
+        crs: its CRS; None where it has none.
         is_vector: whether it holds features.
     """
 
     name: str
     src_path: str
-    crs: CRS
+    crs: CRS | None
     is_vector: bool = False
 
     def assign(self, crs: str) -> str:
@@ -43,27 +43,30 @@ class Placed:
 
 
 def check_transformable(other: Placed, image: Placed) -> None:
-    """Refuse two files if one cannot be transformed to the other's CRS.
+    """Refuse two files if one cannot be transformed to the other's CRS; two files without a CRS go together.
 
     Raises:
-        GeoreferencingError: one has an engineering CRS, another celestial body's, or one that PROJ has no operation
-            for.
+        GeoreferencingError: only one of them has a CRS; or one has an engineering CRS, another celestial body's, or one
+            that PROJ has no operation for.
     """
+    if other.crs is None or image.crs is None:
+        _check_both_without(other, image)
+        return
     if other.crs == image.crs:
-        _warn_of_planes(other, image)
+        _warn_of_planes(other.name, other.crs, image.name, image.crs)
         return
     reason = why_not(other.crs, image.crs)
     if reason is None:
         return
-    local = [placed for placed in (other, image) if is_engineering(placed.crs)]
+    pairs = [(other, image.crs), (image, other.crs)]
+    local = [(placed, known) for placed, known in pairs if placed.crs is not None and is_engineering(placed.crs)]
     names = f"{other.name} has {describe_crs(other.crs)} and {image.name} has {describe_crs(image.crs)}"
     if len(local) == 1:
-        (with_local,) = local
-        known = image if with_local is other else other
-        code = crs_name(known.crs) if known.crs.to_authority() else "EPSG:CODE"
+        ((with_local, known),) = local
+        code = crs_name(known) if known.to_authority() else "EPSG:CODE"
         raise GeoreferencingError(
             f"{names}; an engineering CRS has no place on the Earth, so neither can be transformed to the other: if "
-            f"{with_local.src_path} is really in {crs_name(known.crs)}, assign it with: {with_local.assign(code)}"
+            f"{with_local.src_path} is really in {crs_name(known)}, assign it with: {with_local.assign(code)}"
         )
     raise GeoreferencingError(
         f"{names}, and nothing can be transformed between them ({reason}); assign both their right CRS, with: "
@@ -71,13 +74,23 @@ def check_transformable(other: Placed, image: Placed) -> None:
     )
 
 
-def _warn_of_planes(other: Placed, image: Placed) -> None:
+def _check_both_without(other: Placed, image: Placed) -> None:
+    """Refuse two files of which only one has a CRS."""
+    for without, known in ((other, image), (image, other)):
+        if known.crs is not None:
+            raise GeoreferencingError(
+                f"{without.name} has no CRS but {known.name} has {crs_name(known.crs)}; "
+                f"if it is the same, assign it with: {without.assign('EPSG:CODE')}"
+            )
+
+
+def _warn_of_planes(name: str, crs: CRS, other_name: str, other_crs: CRS) -> None:
     """Warn of two engineering CRS with two names, which GDAL takes for the same."""
-    names = [crs_name(placed.crs) for placed in (other, image)]
-    if is_engineering(other.crs) and names[0].casefold() != names[1].casefold():
+    own, other = crs_name(crs), crs_name(other_crs)
+    if is_engineering(crs) and own.casefold() != other.casefold():
         logger.warning(
             "%s has the engineering CRS %r and %s has %r; both are assumed to be the same plane",
-            other.name, names[0], image.name, names[1],
+            name, own, other_name, other,
         )  # fmt: skip
 
 

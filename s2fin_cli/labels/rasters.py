@@ -13,7 +13,7 @@ from rasterio.env import getenv, hasenv
 from rasterio.windows import Window
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
-from s2fin_cli.core.errors import GeoreferencingError, LabelError, quoted
+from s2fin_cli.core.errors import LabelError, quoted
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
@@ -250,14 +250,9 @@ def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
         )
     if info.count != 1:
         raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
-    if (info.grid.crs is None) != (grid.crs is None):
-        raise GeoreferencingError(
-            f"only one of the label raster ({info.grid.describe()}) and the image ({grid.describe()}) has a CRS; "
-            "assign it to the other first"
-        )
+    labels = Placed(info.src_path, info.src_path, info.grid.crs)
+    check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
     if grid.crs is None:
         check_without_crs(grid, info.grid, names=("the image", info.src_path))
         return
-    labels = Placed(info.src_path, info.src_path, info.grid.crs)
-    check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
     warn_of_inaccuracy(labels, grid)

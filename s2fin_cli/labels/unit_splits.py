@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from s2fin_cli.labels.blocks import block_side, reach_into
+from s2fin_cli.labels.distances import are_apart_in_strip
 from s2fin_cli.labels.splits import choose_units, resolved
 from s2fin_cli.labels.thinning import pixel_hashes, thin_per_class
 
@@ -206,12 +206,9 @@ def _parts_of(
     held = draw.held_out(around)
     inner = slice(*np.searchsorted(around.rows, (start, stop)).tolist())
     pixels, test = around.select(inner), held[inner]
-    apart = ~test
-    if halo and held.any() and len(pixels):
-        near = np.zeros((bottom - top, shape[1]), dtype=np.uint8)
-        near[around.rows[held] - top, around.cols[held]] = 1
-        near = maximum_filter(near, size=2 * halo + 1, mode="constant")
-        apart &= near[pixels.rows - top, pixels.cols] == 0
+    apart = ~test & are_apart_in_strip(
+        pixels, around.select(held), distance=draw.radius, rows=(top, bottom), width=shape[1]
+    )
     return Parts(pixels, test, apart, apart & ~draw.near(pixels))
 
 

@@ -229,18 +229,11 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
     image_name, other_name = names
     check_placed(other, other_name)
     grid, own = image.grid, other.grid
-    if (grid.crs is None) != (own.crs is None):
-        parts = [(image_name, image), (other_name, other)]
-        (with_crs, first), (without, second) = parts if own.crs is None else parts[::-1]
-        raise GeoreferencingError(
-            f"{without} has no CRS but {with_crs} has {crs_name(first.grid.crs)}; "
-            f"if it is the same, assign it with: gdal_edit.py -a_srs CODE {quoted(second.src_path)}"
-        )
+    placed = Placed(other_name, other.src_path, own.crs)
+    check_transformable(placed, Placed(image_name, image.src_path, grid.crs))
     if grid.crs is None:
         check_without_crs(grid, own, names=(image_name, other_name))
         return
-    placed = Placed(other_name, other.src_path, own.crs)
-    check_transformable(placed, Placed(image_name, image.src_path, grid.crs))
     covered = share_covered(grid, own)
     if covered == 0:
         left, bottom, right, top = bounds_on(own, grid)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.teaching.calibration import consensus
-from s2fin_cli.teaching.distances import nearest_label
 from s2fin_cli.teaching.members import choose_members
 from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
 from s2fin_cli.teaching.recipe import EnsembleRecipe

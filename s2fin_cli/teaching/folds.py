@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2fin_cli.teaching.distances import nearest_label
+from s2fin_cli.labels.distances import nearest_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.teaching.calibration import Calibration, consensus, fit_temperature
-from s2fin_cli.teaching.distances import nearest_label
 from s2fin_cli.teaching.folds import assign_folds, learnt_outside
 from s2fin_cli.teaching.threads import in_threads
 

@@ -10,8 +10,8 @@ import torch
 
 from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.progress import Stopped
+from s2fin_cli.labels.distances import are_dense
 from s2fin_cli.labels.splits import cap_per_class
-from s2fin_cli.teaching.distances import are_dense
 from s2fin_cli.teaching.features import positions
 from s2fin_cli.training.architecture import make_network
 from s2fin_cli.training.loop import Hyperparameters, Outcome, fit

@@ -42,21 +42,15 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, *, src_path: str | Path, na
     Raises:
         GeoreferencingError: only one of both has a CRS, or the features cannot be reprojected.
     """
-    if (frame.crs is None) != (grid.crs is None):
-        lacking, having = (
-            (f"the {name}", "the image's pixels") if frame.crs is None else ("the image's pixels", f"the {name}")
-        )
-        raise GeoreferencingError(
-            f"{src_path}: {having} have a CRS but {lacking} have none; assign it first (e.g. in QGIS)"
-        )
-    if grid.crs is None:
-        logger.warning("%s has no CRS; its coordinates are assumed to be the image's", src_path)
-        return frame.geometry
-    own, target = CRS.from_wkt(frame.crs.to_wkt()), grid.crs.to_wkt()
+    own = None if frame.crs is None else CRS.from_wkt(frame.crs.to_wkt())
+    target = None if grid.crs is None else grid.crs.to_wkt()
     placed = Placed(str(src_path), str(src_path), own, is_vector=True)
-    if frame.crs == target:
+    if frame.crs is not None and frame.crs == target:
         return _on_longitudes(frame.geometry, grid)
     check_transformable(placed, Placed("the image", "IMAGE", grid.crs))
+    if own is None or grid.crs is None:
+        logger.warning("%s has no CRS; its coordinates are assumed to be the image's", src_path)
+        return frame.geometry
     if own == grid.crs:
         return _on_longitudes(frame.geometry, grid)
     warn_of_inaccuracy(placed, grid)

@@ -7,17 +7,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.neighbors import KDTree
 
 from s2fin_cli.core.errors import LabelError
 from s2fin_cli.core.formats import BLOCK_SIZE
+from s2fin_cli.labels.distances import are_apart
 from s2fin_cli.labels.splits import split_labels
 from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    from numpy.typing import NDArray
+    from collections.abc import Generator, Iterator, Mapping
 
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.labels.read import Labels
@@ -50,7 +48,8 @@ class Partition(ABC):
     @property
     def lost(self) -> list[str]:
         """Names of the classes that are tested and not trained on."""
-        return [c.name for c in self.labels.classes if self.tested[c.id] and not self.trained[c.id]]
+        lost = _lost(self.trained, self.tested)
+        return [c.name for c in self.labels.classes if c.id in lost]
 
     @property
     def untested(self) -> list[str]:
@@ -153,27 +152,22 @@ def _try(
         labels, method=options.method, share=options.share, radius=options.distance, generator=generator
     )
     train, test = labels.select(parts.train), labels.select(parts.validation)
-    return _apart(train, test, options.distance), test
+    return train.select(are_apart(train, test, distance=options.distance)), test
 
 
 def _sampled(sample: LabelledPixels, draw: Draw) -> tuple[LabelledPixels, LabelledPixels]:
     """Both parts of a sample of the labels."""
     held, near = draw.held_out(sample), draw.near(sample)
     train, test = sample.select(~held & ~near), sample.select(held)
-    return _apart(train, test, draw.radius), test
-
-
-def _apart(train: LabelledPixels, test: LabelledPixels, distance: int) -> LabelledPixels:
-    """The training pixels whose rows or columns differ by at least a distance from those of all test pixels."""
-    if not len(test) or not len(train):
-        return train
-    tree = KDTree(np.column_stack([test.rows, test.cols]), metric="chebyshev")
-    nearest: NDArray[np.float64] = tree.query(np.column_stack([train.rows, train.cols]))[0][:, 0]
-    return train.select(nearest >= distance)
+    return train.select(are_apart(train, test, distance=draw.radius)), test
 
 
 def _loss(train: LabelledPixels, test: LabelledPixels) -> tuple[bool, int, int]:
     """How bad a split is: no test pixels, then classes that are lost, then pixels that are dropped."""
     trained, tested = train.counts(), test.counts()
-    lost = sum(1 for c in train.classes if tested[c.id] and not trained[c.id])
-    return not len(test), lost, -len(train) - len(test)
+    return not len(test), len(_lost(trained, tested)), -len(train) - len(test)
+
+
+def _lost(trained: Mapping[int, int], tested: Mapping[int, int]) -> set[int]:
+    """The classes that are tested and not trained on, from the pixels of both parts by class id."""
+    return {class_id for class_id, count in tested.items() if count and not trained[class_id]}

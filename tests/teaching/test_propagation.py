@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2fin_cli.labels.distances import are_dense
 from s2fin_cli.stack.cells import CELL_SIZE, Places
 from s2fin_cli.stack.guide import COMPONENTS
-from s2fin_cli.teaching.distances import are_dense
 from s2fin_cli.teaching.propagation import (
     ALIKE,
     NEAR,

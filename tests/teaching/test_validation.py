@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.teaching.calibration import TEMPERATURES, Calibration
 from s2fin_cli.teaching.classifiers import Classifier, Task
-from s2fin_cli.teaching.distances import nearest_label
 from s2fin_cli.teaching.ensemble import ask_members
 from s2fin_cli.teaching.features import SCALES, Features
 from s2fin_cli.teaching.members import FORESTS, Member

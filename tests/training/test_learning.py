@@ -13,8 +13,8 @@ import torch
 from s2fin_cli.core.progress import Stop, Stopped, stoppable
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
+from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.stack.cells import CELL_SIZE
-from s2fin_cli.teaching.distances import nearest_label
 from s2fin_cli.teaching.ensemble import EnsembleTeacher, ask_members
 from s2fin_cli.teaching.features import positions
 from s2fin_cli.teaching.members import choose_members
