@@ -75,7 +75,7 @@ class Pairs:
 
 
 def read_map_info(map_path: str) -> RasterInfo:
-    """What a class map declares.
+    """The header of a class map.
 
     Raises:
         RasterError: it is not a class map.
@@ -121,7 +121,7 @@ def count_pairs_and_classes(map_path: str, labels: Labels, grid: Grid) -> tuple[
 def _compared(
     map_strips: Iterator[tuple[Window, NDArray[np.int64]]], label_strips: Iterator[LabelledPixels], pairs: Pairs
 ) -> Iterator[tuple[Window, NDArray[np.int64]]]:
-    """Pass on full-width strips of a map, and count the pairs of the labels in them."""
+    """Pass on full-width strips of a map, and count the labels in them by class and map value."""
     pixels = next(label_strips, None)
     for window, values in map_strips:
         end = window.row_off + window.height
@@ -197,7 +197,7 @@ class Compared:
             )
 
     def _holds_any(self, mapped: set[int], class_ids: Collection[int]) -> bool:
-        """Whether the map has any of some classes; all of it is read only if it has none where the labels are."""
+        """Whether the map has any of some classes; the whole map is read only if it has none where the labels are."""
         if not mapped.isdisjoint(class_ids):
             return True
         if self.tally is not None:
@@ -206,7 +206,7 @@ class Compared:
         return any(bool(np.isin(values, wanted).any()) for _, values in iter_class_strips(self.map_path, NOTHING))
 
     def _warn_of_unnamed(self, mapped: set[int]) -> None:
-        """Warn of values that a map with names has none for; they are classes all the same."""
+        """Warn of values without a name in a map with names; they are classes nonetheless."""
         unnamed = sorted(mapped - self.names.keys())
         if self.names and unnamed:
             logger.warning(

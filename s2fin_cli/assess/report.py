@@ -1,4 +1,4 @@
-"""What is known of a map: its classes, how much of it they cover, and how accurate it is."""
+"""The report on a map: its classes, how much of it they cover, and how accurate it is."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ BLOCK_RADII = 3
 
 
 def block_side(radius: int) -> int:
-    """Pixels a side of a block, for a radius within which pixels have their surroundings in common."""
+    """Pixels a side of a block, for a radius within which pixels share their surroundings."""
     return max(BLOCK_RADII * radius, 1)
 
 

@@ -1,4 +1,4 @@
-"""Geometries to pixels: which pixels of a grid hold points or are in polygons, window by window or band by band."""
+"""Geometries to pixels: the pixels of a grid that contain points or are in polygons, by windows or bands of rows."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Rings:
 
     @classmethod
     def of(cls, geometry: Any, grid: Grid) -> Rings:
-        """Those of a polygon in the grid's CRS."""
+        """The rings of a polygon in the grid's CRS."""
         rings = shapely.get_rings(shapely.get_parts(geometry))
         left, bottom, right, top = shapely.bounds(rings).T
         to_pixels = ~grid.transform
@@ -138,7 +138,7 @@ class Rings:
 
     def near(self, window: Window) -> Any:
         """A polygon that has the same pixels in a window; None if that has none."""
-        # NOTE: GDAL treats all rings of a polygon the same, by the even-odd rule, whichever of them is the shell
+        # NOTE: GDAL treats all rings of a polygon the same, by the even-odd rule, regardless of which is the shell
         near = self.rings[(self.bottoms >= window.row_off - 1) & (self.tops <= window.row_off + window.height + 1)]
         return shapely.polygons(near[0], holes=near[1:]) if len(near) else None
 

@@ -66,10 +66,10 @@ def _named_field(frame: gpd.GeoDataFrame, fields: list[str], *, label_field: str
 
 
 def _unclear(frame: gpd.GeoDataFrame, fields: list[str], *, candidates: list[str], src_path: str | Path) -> LabelError:
-    """The error that the class field is not clear.
+    """The error that the class field is ambiguous.
 
     Raises:
-        LabelError: there is no candidate because a field of a usual name can hold no classes; it says why.
+        LabelError: a field with a usual name cannot hold classes, and there is no other candidate.
     """
     if not candidates:
         for name in fields:
@@ -80,7 +80,7 @@ def _unclear(frame: gpd.GeoDataFrame, fields: list[str], *, candidates: list[str
 
 
 def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]:
-    """Of a field with numbers and another that names them, the former; else none."""
+    """The field with numbers, if the other one of two names them; else none."""
     numbers = [name for name in fields if is_whole_number(frame[name])]
     numbers = numbers or [name for name in fields if is_number_in_text(frame[name])]
     is_pair = len(fields) == 2 and len(numbers) == 1 and names_field(frame, numbers[0]) in fields
@@ -88,7 +88,7 @@ def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]
 
 
 def _check_values(values: pd.Series, field: str, *, src_path: str | Path) -> None:
-    """Refuse a field that can hold no classes."""
+    """Refuse a field that cannot hold classes."""
     known = values[is_known(values)]
     if known.empty:
         raise empty_field(field, src_path)
@@ -114,7 +114,7 @@ def _candidate_fields(frame: gpd.GeoDataFrame, fields: list[str]) -> list[str]:
     varying = [name for name in repeating or classlike if frame[name].nunique() > 1]
     candidates = varying or repeating or classlike
     if not any(name.lower() in USUAL_FIELDS for name in candidates):
-        # A file with one feature a class: who drew them may repeat, but its class field says what it is.
+        # In a file with one feature per class, the surveyor may repeat but the class does not: go by the field's name.
         candidates += [
             name
             for name in classlike

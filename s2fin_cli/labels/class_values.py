@@ -21,7 +21,7 @@ _NUMBER = r"(?:0|[1-9]\d{0,4})(?:[.,]0+)?"
 
 
 def is_known(values: pd.Series, *, kept: Iterable[str] = ()) -> pd.Series:
-    """Which values are neither missing nor empty nor a word for that, but for words that are kept as names."""
+    """Which values are neither missing nor empty nor a word for that, unless the word is kept as a name."""
     known = values.notna()
     if not is_text(values):
         return known
@@ -62,12 +62,12 @@ def is_number_in_text(values: pd.Series) -> bool:
 
 
 def to_numbers(texts: pd.Series) -> pd.Series:
-    """Numbers of texts that hold such; NaN where they hold none."""
+    """The numbers that texts hold; NaN for a text without one."""
     return pd.to_numeric(texts.str.replace(",", "."), errors="coerce").astype(np.float64)
 
 
 def words_in(values: pd.Series, words: Iterable[str]) -> list[str]:
-    """Those of some words, in any case, that occur in a field of texts."""
+    """The words, in any case, that occur in a field of texts, out of some."""
     wanted = {word.lower() for word in words}
     return sorted(text for text in values.dropna().unique() if text.lower() in wanted) if is_text(values) else []
 
@@ -78,5 +78,5 @@ def listed(words: Sequence[str]) -> str:
 
 
 def empty_field(field: str, src_path: str | Path) -> LabelError:
-    """The error that a class field holds no value."""
+    """The error that a class field is empty."""
     return LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")

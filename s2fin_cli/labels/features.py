@@ -136,7 +136,7 @@ class FeatureLabels:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], Found]]:
-        """What reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        """The reader of the labelled pixels of rows from a first to a last one (exclusive)."""
         yield self._read
 
     def _read(self, start: int, stop: int) -> Found:
@@ -150,12 +150,12 @@ class FeatureLabels:
         return self._resolved(*burnt)
 
     def _resolved(self, rows: NDArray[np.int64], cols: NDArray[np.int64], groups: NDArray[np.int64]) -> Found:
-        """One entry a pixel; of pixels that different classes claim, what the rule makes of them."""
+        """One entry per pixel; the rule decides about pixels that different classes claim."""
         if self.rules.on_conflict == "last":
             rows, cols, groups = rows[::-1], cols[::-1], groups[::-1]
         keys = rows * self.grid.width + cols
         if (np.diff(keys) <= 0).any():
-            order = np.argsort(keys, kind="stable")  # which leaves the features of a pixel in their order
+            order = np.argsort(keys, kind="stable")  # a stable sort leaves the features of a pixel in their order
             rows, cols, groups, keys = rows[order], cols[order], groups[order], keys[order]
         class_ids = self.class_numbers[groups]
         same_pixel = np.diff(keys) == 0
@@ -171,7 +171,7 @@ class FeatureLabels:
         return rows[keep], cols[keep], class_ids[keep], groups[keep]
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
         src_path, names, present = self.src_path, self.names, sorted(totals)
         if not self._is_hit.any():
             _raise_outside(self.geometries, self.grid, src_path=src_path)
@@ -179,7 +179,7 @@ class FeatureLabels:
             logger.warning("%s: %d of %d features hold no pixel of the image", src_path, lost, self.group_count)
         if self._clashes:
             claimed = [names[class_id] for class_id in sorted(self._claimed)]
-            _tell_of_conflict(src_path, self._clashes, claimed=claimed, on_conflict=self.rules.on_conflict)
+            _handle_conflict(src_path, self._clashes, claimed=claimed, on_conflict=self.rules.on_conflict)
         if not present:
             raise LabelError(f"{src_path}: different classes claim every labelled pixel; check for duplicate features")
         gone = sorted(set(names) - set(present))
@@ -202,7 +202,7 @@ def _raise_outside(geometries: NDArray[np.object_], grid: Grid, *, src_path: str
     )
 
 
-def _tell_of_conflict(src_path: str | Path, count: int, *, claimed: list[str], on_conflict: str) -> None:
+def _handle_conflict(src_path: str | Path, count: int, *, claimed: list[str], on_conflict: str) -> None:
     """Say what happens to pixels that different classes claim, or refuse them."""
     if on_conflict == "error":
         raise LabelError(
@@ -216,6 +216,6 @@ def _tell_of_conflict(src_path: str | Path, count: int, *, claimed: list[str], o
 def _in_colors(
     classes: tuple[LandCoverClass, ...], table: tuple[LandCoverClass, ...] | None
 ) -> tuple[LandCoverClass, ...]:
-    """The classes as a table has them."""
+    """The classes with the names and colours of a table."""
     known = {c.id: c for c in table or ()}
     return tuple(known.get(c.id, c) for c in classes)

@@ -1,4 +1,4 @@
-"""What the names of fields say: which number classes, which name them, and which belong together."""
+"""Names of fields: which fields number classes, which name them, and which belong together."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KML_FIELDS = ("tessellate", "extrude", "visibility", "draworder", "altitudemode"
 
 
 def paired_fields(field: str, others: Sequence[str]) -> list[str]:
-    """Of other fields, those named as `field` with another ending."""
+    """The other fields that are named as `field` with another ending."""
     stem = _stem(field, _NUMBER_WORDS)
     return [name for name in others if name != field and stem and _stem(name, _NAME_WORDS) == stem]
 

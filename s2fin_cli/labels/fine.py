@@ -1,4 +1,4 @@
-"""Label rasters finer than an image, prepared so that a warp by the commonest value counts unlabelled pixels."""
+"""Label rasters finer than an image, prepared so that a warp by mode counts unlabelled pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.geo.grid import Grid
 
-#: Stands for unlabelled where 0 may be a class: no class has it, and float32 holds it exactly.
+#: Stands for unlabelled, as 0 may be a class: no class has this number, and float32 holds it exactly.
 NO_CLASS = -(2.0**100)
 
 
@@ -61,7 +61,7 @@ def with_unlabelled(info: RasterInfo, grid: Grid, *, number: float) -> Iterator[
 
         with open_raster(info.src_path) as src:
             name, index = name_of(src), info.indexes[0]
-        if info.alpha_indexes:  # which GDAL makes no mask of where there is a nodata value, or of other data types
+        if info.alpha_indexes:  # for which GDAL makes no mask if there is a nodata value, or the data type is another
             name, index = made(_with_mask(info, name)), 1
         # NOTE: a source is compared with its mask or with one number, so there is a virtual raster for each
         name = made(filled(name, index, info.grid.shape, None, at=margin))

@@ -1,4 +1,4 @@
-"""How many labelled pixels are held or dealt with at a time."""
+"""How many labelled pixels are held or processed at a time."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class Limits:
     split_pixels: int = 1 << 20
 
 
-#: Those that are used unless a caller gives others.
+#: The default limits.
 DEFAULT_LIMITS = Limits()

@@ -29,13 +29,13 @@ def names_field(frame: gpd.GeoDataFrame, field: str) -> str | None:
 
 
 def text_fields(frame: gpd.GeoDataFrame) -> list[str]:
-    """The fields with texts that are not all empty."""
+    """The text fields that are not empty throughout."""
     fields = [str(name) for name in frame.columns if name != frame.geometry.name]
     return [name for name in fields if is_text(frame[name]) and says_something(frame[name])]
 
 
 def _gives_names(frame: gpd.GeoDataFrame, field: str, *, name: str) -> bool:
-    """Whether a text field gives each number one name throughout, or none throughout, and each another."""
+    """Whether a text field gives each number one name or none throughout, and no name to two numbers."""
     numbered = frame.loc[frame[field].notna()]
     numbers, filled = numbered[field], is_known(numbered[name])
     if not filled.any() or (filled.groupby(numbers).nunique() > 1).any():

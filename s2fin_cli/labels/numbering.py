@@ -76,7 +76,7 @@ def _number_texts(texts: pd.Series, src_path: str | Path) -> tuple[NDArray[np.in
 
 
 def _names_of_numbers(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> dict[int, str]:
-    """Names of the numbers in a field: those that another field gives them, else the numbers themselves."""
+    """Names of the numbers in a field: from another field, else the numbers themselves."""
     names = {int(class_id): str(int(class_id)) for class_id in np.unique(frame[field].to_numpy(np.float64))}
     if (named_by := names_field(frame, field)) is not None:
         logger.info("labels: class names are taken from field %r", named_by)
@@ -96,7 +96,7 @@ def _with_class(
     """The features whose class is known.
 
     Raises:
-        LabelError: it is of none.
+        LabelError: no feature's class is known.
     """
     found = words_in(frame[field], (*NULL_WORDS, *DOUBTFUL_WORDS))
     kept = [text for text in found if _is_in_table(text, table)]
@@ -141,7 +141,7 @@ def _number_by_table(
     if is_text(frame[field]):
         found = {text: find_name(text, names) for text in frame[field].astype(str).unique()}
         class_ids = frame[field].astype(str).map(found)
-        if class_ids.isna().all() and is_number_in_text(frame[field]):  # no name of the table's, so its numbers
+        if class_ids.isna().all() and is_number_in_text(frame[field]):  # not the table's names, so its numbers
             numbers = to_numbers(frame[field])
             class_ids = numbers.where(numbers.isin(list(names)))
     else:

@@ -67,7 +67,7 @@ class RasterLabels:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], Found]]:
-        """What reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        """The reader of the labelled pixels of rows from a first to a last one (exclusive)."""
         info, grid = self._info, self._grid
         # NOTE: strips share rows of blocks; those of small values GDAL keeps decoded, others would take much memory
         is_kept = np.dtype(info.dtype).itemsize > 2 and grid.matches(info.grid)
@@ -85,7 +85,7 @@ class RasterLabels:
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[WindowReader]:
-        """What reads the labels on the grid."""
+        """The reader of the labels on the grid."""
         info, grid = self._info, self._grid
         with contextlib.ExitStack() as opened:
             name, indexes, alphas = info.src_path, info.indexes, info.alpha_indexes
@@ -111,7 +111,7 @@ class RasterLabels:
         return rows, cols, class_ids, np.zeros_like(rows)
 
     def _check_numbers(self, values: NDArray[np.float32], rows: NDArray[np.int64], *, cols: NDArray[np.int64]) -> None:
-        """Refuse values that are no class numbers."""
+        """Refuse values that are not class numbers."""
         if not len(values):
             return
         broken = np.flatnonzero(values != np.rint(values))
@@ -136,7 +136,7 @@ class RasterLabels:
             )  # fmt: skip
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
         src_path, present = self._info.src_path, sorted(totals)
         self._warn_of_filling(totals)
         if not present and not self._strange:
@@ -155,12 +155,12 @@ class RasterLabels:
 
 
 def _unlabelled(info: RasterInfo) -> float:
-    """The value that means unlabelled: the nodata value, or 0 where neither that nor a mask says it."""
+    """The value that means unlabelled: the nodata value, or 0 if neither that nor a mask is declared."""
     return info.nodata if info.nodata is not None else np.nan if info.has_mask else 0
 
 
 def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
-    """Nearest neighbour; of labels at least twice as fine as the image, what most of a pixel has."""
+    """Nearest neighbour, or for labels at least twice as fine as the image the class that covers most of a pixel."""
     is_placed = info.grid.crs is not None and grid.crs is not None
     is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
     return Resampling.mode if is_finer else Resampling.nearest

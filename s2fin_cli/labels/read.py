@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class _Source(Protocol):
-    """Labels on a grid as a file holds them; warnings about them come once all rows were read.
+    """Labels on a grid as a file holds them; warnings about them come after all rows were read.
 
     Attributes:
         kind, ids_are_given: as of `LabelledPixels`.
@@ -49,10 +49,10 @@ class _Source(Protocol):
     def strips(self) -> list[tuple[int, int]]: ...
 
     def open(self) -> AbstractContextManager[Callable[[int, int], Found]]:
-        """Something that reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        """Reads the labelled pixels of rows from a first to a last one (exclusive)."""
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, with their pixels by number; warns of what was found in them, or refuses it."""
+        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Labels:
         classes, kind, ids_are_given: as of `LabelledPixels`.
         totals: number of pixels by class id, of each of the classes.
         group_count: how many numbers groups have.
-        limits: how many pixels are held or dealt with at a time.
+        limits: how many pixels are held or processed at a time.
         whole: all of them, or None where they are too many to be held.
     """
 
@@ -83,7 +83,7 @@ class Labels:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], LabelledPixels]]:
-        """Give what reads the labelled pixels of rows from a first to a last one (exclusive)."""
+        """Give the reader of the labelled pixels of rows from a first to a last one (exclusive)."""
         with self._source.open() as read:
             yield lambda start, stop: LabelledPixels(*read(start, stop), self.classes, self.kind, self.ids_are_given)
 
@@ -106,8 +106,8 @@ def read_labels(src_path: str | Path, grid: Grid, *, rules: LabelRules | None = 
     buffer if the point is in it.
 
     Args:
-        src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. What has
-            features is a vector file, whatever raster driver takes it too.
+        src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. A file
+            with features is a vector file, even if a raster driver accepts it too.
         grid: the grid to put them on; labels in another CRS are reprojected.
         rules: how; None for the defaults.
 

@@ -26,8 +26,8 @@ class LabelRules:
     Attributes:
         field: the class field of a vector file; None takes the only one that can be it.
         classes: the class table, with names and colours; labels of other classes are skipped. None takes all classes.
-        buffer: CRS units of the grid around points and lines that are theirs; None is half a pixel around a line, and
-            of a point the pixel that it is in.
+        buffer: buffer around points and lines in CRS units of the grid; None takes half a pixel around a line, and the
+            pixel that a point is in.
         on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
             "first" and "last" give them to the feature that comes first or last in the file.
     """

@@ -104,7 +104,7 @@ def _hold_out(
 
 
 def choose_units(counts: NDArray[np.int64], *, share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose whole units so that each class comes as near to its share as it can, rare classes first.
+    """Choose whole units so that the share of each class is as close to the given one as possible, rare classes first.
 
     Every class keeps at least one unit for training.
 
@@ -149,7 +149,7 @@ def _near_held_out(
 def _rescued(
     class_ids: NDArray[np.int64], keep: NDArray[np.bool_], *, held_out: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Training pixels of classes that the buffer would take away altogether."""
+    """Training pixels of classes that the buffer would remove completely."""
     lost = np.setdiff1d(class_ids, class_ids[keep])
     return np.isin(class_ids, lost) & ~held_out
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def pixel_hashes(rows: NDArray[np.int64], cols: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """Numbers (n,) of pixels that look like chance, and depend on nothing but their places and the seed.
+    """Pseudo-random numbers (n,) of pixels, which depend only on their positions and the seed.
 
     The finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA, 453-472) over row and column.
     """
@@ -30,7 +30,7 @@ def pixel_hashes(rows: NDArray[np.int64], cols: NDArray[np.int64], seed: int) ->
 
 
 def thin_per_class(strips: Iterable[LabelledPixels], *, most: int, seed: int) -> LabelledPixels | None:
-    """At most a given number of pixels of each class, chosen at random, in memory for a small multiple of them.
+    """At most a given number of pixels of each class, chosen at random; memory is a small multiple of them.
 
     Which pixels are kept does not depend on how they are cut into strips.
 

@@ -1,7 +1,7 @@
 """Splits of more labelled pixels than are held at a time: chosen by counts of units, and applied strip by strip.
 
-The rule is that of `splits`: whole polygons or blocks. Only blocks may be larger, and single pixels are drawn by hashes
-instead of in turn.
+The rule is that of `splits`: whole polygons or blocks. Only blocks may be larger, and single pixels are chosen by
+hashes instead of one by one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Units:
-    """What is held out together.
+    """The units that are held out as a whole.
 
     Attributes:
         method: "polygons", "blocks" or "random".
@@ -116,7 +116,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What draws are made from, and compared by.
+    """What random splits are made from, and compared by.
 
     Attributes:
         units: what is held out together.
@@ -187,7 +187,7 @@ class Parts:
 def iter_parts(labels: Labels, draw: Draw) -> Iterator[tuple[int, int, Parts]]:
     """First and last row (exclusive) of strips that cover the grid, with both parts of the labels there."""
     height, width = labels.grid.shape
-    # NOTE: powers of two, so that strips and the blocks of rasters that are written fall together
+    # NOTE: powers of two, so that strips and the blocks of written rasters coincide
     rows = 1 << max((labels.limits.split_pixels // width).bit_length() - 1, 0)
     while rows < 2 * draw.radius:  # or most of what is read would be read again
         rows *= 2

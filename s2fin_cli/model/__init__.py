@@ -1,1 +1,1 @@
-"""Models: what one says about itself, its file, whether it fits images, and STAC items."""
+"""Models: their description, their file, whether they fit images, and STAC items."""

@@ -38,7 +38,7 @@ CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
 FORMAT_VERSION = 4
-#: The first format whose networks are those of today.
+#: The oldest format whose networks this version has.
 OLDEST_FORMAT = 4
 
 
@@ -53,7 +53,7 @@ def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float], dict[str
 
 
 def write_model(dst_path: Path, network: S2Fin, *, info: ModelInfo) -> None:
-    """Write a model file. The caller sees to it that it appears whole or not at all.
+    """Write a model file. The caller must make it appear complete or not at all.
 
     Raises:
         OSError: it cannot be written.
@@ -96,7 +96,7 @@ def find_model(given: str | os.PathLike[str] | None) -> Path:
 
 
 def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
-    """Read what a model file says about its model, without its weights.
+    """Read the description of a model from its file, without its weights.
 
     Raises:
         ModelFileError: it is missing, damaged, foreign or of a later format.
@@ -114,7 +114,7 @@ def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict[str, Any]]:
-    """What a model file says about its model, and the JSON values that it is made of."""
+    """The description of a model, and the JSON values that it was made from."""
     text = _read_metadata(src_path)
     try:
         values = json.loads(text)
@@ -143,7 +143,7 @@ def _read_metadata(src_path: str | os.PathLike[str]) -> str:
 
 
 def _why_unreadable(src_path: str | os.PathLike[str], error: Exception) -> str:
-    """A message that says what a file is that is not a model file."""
+    """The message about a file that is not a model file, with what it is."""
     try:
         driver = raster_driver(os.fspath(src_path))
     except RasterError:  # of several rasters

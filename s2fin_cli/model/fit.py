@@ -1,4 +1,4 @@
-"""Whether a model fits images: their kinds, their bands and the unit of their values."""
+"""Whether a model fits images: their modalities, their bands and the unit of their values."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _match_bands(bands: BandSet, layer: Layer) -> list[int]:
 
 
 def _by_number(bands: BandSet, layer: Layer) -> list[int] | None:
-    """The bands in the places where they were in training, or those that the user chose, if there are as many."""
+    """The bands in the same positions as in training, or those that the user chose if there are as many."""
     if not layer.is_chosen and layer.count == bands.count:
         return list(bands.indexes)
     return list(layer.numbers) if layer.is_chosen and len(layer.numbers) == len(bands.indexes) else None
@@ -102,8 +102,8 @@ def _by_name(bands: BandSet, layer: Layer) -> list[int] | None:
     """The bands of the same names, or None where names do not identify them.
 
     Raises:
-        ModelFileError: some of the names are the same, so names identify bands, and others are missing. As many bands
-            as the model has, chosen by the user, are taken for the model's nonetheless.
+        ModelFileError: some of the names are the same, so names identify bands, and others are missing. If the user
+            chose as many bands as the model has, they are taken for the model's nonetheless.
     """
     wanted, given = _names(bands.band_names), _names(layer.band_names)
     if not _are_names(wanted):
@@ -136,7 +136,7 @@ def _by_wavelength(
         and known.keys() >= set(by_number)
         and are_same_wavelengths(wanted, [known[number] for number in by_number])
     ):
-        return by_number  # bands of two detectors may share a wavelength, and then their order tells them apart
+        return by_number  # bands of two detectors may share a wavelength, and then their order identifies them
     candidates, given = list(known), list(known.values())
     found = match_wavelengths(wanted, given)
     numbers = [candidates[place] for place in found if place is not None]
@@ -229,7 +229,7 @@ def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
 def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:
     """Refuse an image whose values are in another unit than the training image's.
 
-    Where the difference may be real, as that of heights at another place, the user is only warned.
+    If the difference may be real, as for heights at another place, the user is only warned.
 
     Args:
         bands: what the model was trained on.
@@ -262,7 +262,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
 
 
 def _warn_of_bands(bands: BandSet, layer: Layer, *, given: np.ndarray, trained: np.ndarray, usual: float) -> None:
-    """Warn of single bands whose values are of another magnitude than all others lead one to expect."""
+    """Warn of single bands whose values are of another magnitude than those of the other bands suggest."""
     if MODALITIES[bands.modality].varies_by_place:
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -1,4 +1,4 @@
-"""What a model says about itself beside its weights."""
+"""The description of a model: everything but its weights."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BandSet:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Everything about a model but its weights.
+    """The description of a model: everything but its weights.
 
     Attributes:
         architecture: configuration of the network, as `S2FinConfig.to_dict` gives it.

@@ -38,7 +38,7 @@ class Written:
         """The asset of an item in a folder."""
         known = media_type(self.path)
         typed = {} if known is None else {"type": known}
-        # NOTE: an absolute path is no name of GDAL's, whatever the file will be called.
+        # NOTE: an absolute path is never one of GDAL's own names, whatever the file is called.
         place = href(str(self.path.absolute()), folder)
         asset = {"href": place, "title": self.title, "roles": list(self.roles), **typed}
         return {**asset, **file_fields(self.source), **self.fields}

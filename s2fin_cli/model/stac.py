@@ -1,4 +1,4 @@
-"""What all STAC items (version 1.1) of s2fin share: references, checksums, classes, outline.
+"""Common parts of all STAC items (version 1.1) of s2fin: references, checksums, classes, outline.
 
 Items are plain JSON values. Their extensions (`mlm`, `eo`, `file`, `processing`, `projection`, `classification`,
 `raster`) are those of https://stac-extensions.github.io.
@@ -25,7 +25,8 @@ STAC_VERSION = "1.1.0"
 MEDIA_TYPE = "application/geo+json"
 MODEL_MEDIA_TYPE = "application/octet-stream; framework=safetensors"
 _CHUNK = 1 << 20
-#: What stands for itself in the path of a reference, and in a whole URL (RFC 3986), besides letters and digits.
+#: Characters that need no escaping in the path of a reference, and in a whole URL (RFC 3986), besides letters and
+#: digits.
 _IN_PATHS = "/:@!$&'()*+,;=-._~"
 _IN_URLS = _IN_PATHS + "?#[]"
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
     from s2fin_cli.assess.metrics import Accuracy
 
-#: What the columns of `estimate_cells` are.
+#: Legend of the columns of `estimate_cells`.
 ESTIMATES_LEGEND = "± margins of 95 % confidence (Olofsson et al. 2014); - undefined: a class with a single point"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A second image that covers this share of the passive one lacks no more than an edge, which is no cause for warning.
+#: A second image that covers this share of the passive one only lacks an edge, which causes no warning.
 MOST_OF_IT = 0.99
 
 
@@ -47,11 +47,11 @@ def build_stack(
         src_paths: paths by modality, see `MODALITIES`.
         choice: numbers of the bands to use by modality, counted through its rasters; all bands of others are used.
         resampling: method of the warp, None for the default by resolution.
-        passive_option: that the passive image was given with, where it is not named like its modality.
+        passive_option: the option that the passive image was given with, if it is not named like its modality.
 
     Raises:
         RasterError: no passive image, a raster that cannot be read, or a band that is not there.
-        GeoreferencingError: grids, CRS or extents that do not go together.
+        GeoreferencingError: grids, CRS or extents that do not match.
     """
     given = {modality: src_paths[modality] for modality in MODALITIES if src_paths.get(modality)}
     if passive_of(given) is None:
@@ -95,7 +95,7 @@ def stack_of(options: InputOptions) -> Stack:
 
 
 def _check_resampling(stack: Stack) -> None:
-    """Refuse a resampling of stored values that is another one of the values that they stand for."""
+    """Refuse a resampling method that gives other results on stored values than on the values that they stand for."""
     for layer in stack.aux:
         scaling, name = layer.scaling, None if stack.resampling is None else stack.resampling.name
         if (name == "rms" and (scaling.offsets != 0).any()) or (name in ("q1", "q3") and (scaling.scales < 0).any()):
@@ -110,7 +110,7 @@ def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
     """The stack with the nodata values that were given or found; warn of values that look wrong."""
     aux = tuple(replace(layer, nodata=given.get(layer.modality)) for layer in stack.aux)
     image = replace(stack.image, fill=given.get(stack.image.modality))
-    # NOTE: to s2fin align the passive image is only a grid
+    # NOTE: for s2fin align the passive image is only a grid
     is_known = image.modality in given or image.option is not None
     stack = replace(stack, image=image, aux=aux)
     found = find_undeclared(stack, may_be_filled=not is_known)
@@ -124,7 +124,7 @@ def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
 
 
 def _warn_of_void(layer: Layer, void: Void) -> None:
-    """Warn of a value that looks like no data."""
+    """Warn of a value that may stand for no data."""
     logger.warning(
         "%s: %.1f %% of the pixels hold %g in band %s, far from all other values (%g to %g), which is not a declared "
         "nodata value; if these pixels have no data, give `nodata=\"%s:%g\"`",
@@ -136,8 +136,8 @@ def _warn_of_void(layer: Layer, void: Void) -> None:
 def _warn_of_implausible(stack: Stack, found: Undeclared) -> None:
     """Warn of bands whose values are outside the ranges that are plausible for their modality.
 
-    Whole numbers without a declared scale are in a sensor's own units, so nothing is known of them. Of a layer with
-    voids another warning says enough.
+    Whole numbers without a declared scale are in a sensor's own units, so any value is plausible. A layer with voids
+    already caused another warning.
     """
     warned_of = {layer.modality for layer, _ in found.voids}
     for layer, bands in stack.slices():
@@ -164,7 +164,7 @@ def _warn_of_implausible(stack: Stack, found: Undeclared) -> None:
 
 
 def _warn_of_fill(image: Layer, fill: Fill) -> None:
-    """Say what is made of a value that fills the passive image's border."""
+    """Report how a value that fills the passive image's border is treated."""
     share = f"{100 * fill.share:.1f} % of the pixels"
     found = f"{image.describe()}: {share} hold {fill.value:g} in all bands, on the border too"
     if fill.is_declared_otherwise:
@@ -219,7 +219,7 @@ def _check_passive(info: RasterInfo, name: str) -> None:
 
 
 def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:
-    """Refuse what cannot be co-registered; warn of what can be in part only.
+    """Refuse rasters that cannot be co-registered; warn of those that match in part only.
 
     Args:
         image: the raster whose grid is the map's.

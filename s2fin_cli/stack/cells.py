@@ -1,8 +1,8 @@
 """Samples: cells of a stack around pixels of interest.
 
-Labelled pixels are side by side in polygons, and pixels to learn from without a label are anywhere. Both are kept as
+Labelled pixels are side by side in polygons, and unlabelled pixels to learn from may be anywhere. Both are kept as
 cells, squares aligned to the raster with a margin for the windows around their pixels: what neighbours share is read,
-kept and computed once.
+kept and computed only once.
 """
 
 from __future__ import annotations

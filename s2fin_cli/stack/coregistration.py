@@ -39,12 +39,12 @@ FARTHEST = 4.0
 AGREEMENT = 0.5
 #: No shift is applied if a smaller share of the windows agrees, or fewer of them.
 LEAST_CONFIDENCE, LEAST_WINDOWS = 0.4, 5
-#: Steps of a pixel, and how often the second image is moved and looked at again.
+#: Fraction of a pixel that is resolved, and how often the second image is moved and measured again.
 UPSAMPLING, ROUNDS = 50, 3
-#: Edges that run one way give no displacement along them, so windows are skipped that have less than this ratio
-#: of the gradients' variance in the direction where it is smallest to where it is largest.
+#: Edges that run one way give no displacement along them. So a window is skipped if the variance of its gradients in
+#: the direction of least variance is less than this share of that in the direction of most.
 LEAST_ISOTROPY = 0.2
-#: Bands of an image whose edges are looked at, at most.
+#: Largest number of bands of an image whose edges are used.
 BANDS = 12
 #: Share of a window without data above which it is skipped.
 MOST_MISSING = 0.2
@@ -55,8 +55,8 @@ class Displacement:
     """The offset of a second image from the passive one.
 
     Attributes:
-        cols, rows: pixels of the passive image's grid; positive where the second image shows things to the right of
-            and below where the passive one does.
+        cols, rows: pixels of the passive image's grid; positive if objects in the second image are to the right of and
+            below those in the passive one.
         vectors: float64 (windows, 4): row and column of each window's middle, and its displacement in columns and rows.
         agrees: bool (windows,), whether a window agrees with the result.
         before, after: mean correlation of both images' edges as they are, and with the second image moved.
@@ -76,7 +76,7 @@ class Displacement:
 
     @property
     def is_certain(self) -> bool:
-        """Whether enough windows agree for a shift to be applied, and it brings the edges together."""
+        """Whether enough windows agree for a shift to be applied, and the edges correlate no less with it."""
         return self._is_agreed and self.after >= self.before
 
     @property
@@ -125,7 +125,7 @@ def _plain(value: float) -> float | None:
 
 
 def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:
-    """Measure the offset of each other modality from the passive image, and shift those for which it is certain.
+    """Measure the offset of each other modality from the passive image, and apply it if it is certain.
 
     Returns:
         the stack, and what was found, one entry a modality.
@@ -165,7 +165,7 @@ def _report_displacement(layer: Layer, found: Displacement) -> None:
 
 
 def check_installed() -> None:
-    """Refuse to go on without what finds displacements.
+    """Refuse to go on without scikit-image, which finds displacements.
 
     Raises:
         UsageError: scikit-image is not installed.
@@ -177,8 +177,8 @@ def check_installed() -> None:
 def find_displacement(open_moved: Callable[[float, float], AbstractContextManager[OpenStack]]) -> Displacement:
     """Measure the offset of the second image of a stack from the passive one.
 
-    A displacement by a fraction of a pixel is found too small, as the images are sampled on one grid, so the second
-    image is moved and looked at again.
+    Displacements by a fraction of a pixel are underestimated, because both images are sampled on one grid. So the
+    second image is moved and measured again.
 
     Args:
         open_moved: opens the stack, with one modality as its second image that is moved back by a number of columns
@@ -205,7 +205,7 @@ def _measure(opened: OpenStack) -> Displacement:
 
     vectors, correlations = [], []
     for window, image, aux in _edges(opened):
-        # NOTE: it is what brings the second image back, and with the masks that are not given the first of three values
+        # NOTE: it is the shift that moves the second image back, and the first of three values as no masks are given
         shift = phase_cross_correlation(  # type: ignore[no-untyped-call]
             image, aux, upsample_factor=UPSAMPLING, normalization=None
         )[0]
@@ -219,7 +219,7 @@ def _measure(opened: OpenStack) -> Displacement:
 
 
 def _vote(shifts: NDArray[np.float64]) -> tuple[float, float, NDArray[np.bool_]]:
-    """The displacement that most of (n, 2) agree with, the median of those, and which they are."""
+    """The displacement on which most of (n, 2) agree, as the median of those that agree, and which these are."""
     possible = np.hypot(*shifts.T) <= FARTHEST
     if not possible.any():
         return 0.0, 0.0, np.zeros(len(shifts), dtype=bool)
@@ -253,7 +253,7 @@ def _edges(opened: OpenStack) -> Iterator[tuple[Window, NDArray[np.float64], NDA
 
 
 def _spread(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows over a raster of (height, width), that overlap by half where they must; none in a tiny one."""
+    """Windows over a raster of (height, width), which overlap by half if necessary; none in a tiny one."""
     side = int(np.clip(min(shape) // 3, SMALLEST, LARGEST))
     if min(shape) < side:
         return

@@ -1,4 +1,4 @@
-"""Values that stand for no data although the files do not say so."""
+"""Values that stand for no data although the files do not declare it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PIECE, PIECES = 128, 3
 
 @dataclass(frozen=True)
 class Fill:
-    """What fills a border.
+    """The value that fills a border.
 
     Attributes:
         value: what all bands hold there.
         share: of the image's pixels that hold it in all bands.
-        is_declared_otherwise: whether the files say in another way where there is no data.
+        is_declared_otherwise: whether the files declare in another way where there is no data.
     """
 
     value: float
@@ -62,13 +62,13 @@ class Void:
 
 @dataclass(frozen=True)
 class Undeclared:
-    """What stands, or may stand, for no data although the files do not say so.
+    """Values that stand, or may stand, for no data although the files do not declare it.
 
     Attributes:
-        fill: what fills the passive image's border, or None.
+        fill: the value that fills the passive image's border, or None.
         voids: other values that may stand for no data, with the layers that hold them.
         pixels: the sample in which they were found: float32 (n, bands of all layers) as stored, NaN where there is no
-            data, also where a fill is that no file contradicts.
+            data, including pixels with a fill value that no file contradicts.
     """
 
     fill: Fill | None
@@ -83,14 +83,14 @@ def find_undeclared(
     may_be_filled: bool = True,
     most_at_once: int = SMALL.values,
 ) -> Undeclared:
-    """Look for values that stand for no data although the files do not say so.
+    """Look for values that stand for no data although the files do not declare it.
 
     Args:
         stack: the stack, with the nodata values that are known.
         pixels: a sample of it as stored (n, bands of all layers); None takes one.
-        may_be_filled: whether to look for what fills the passive image's border.
-        most_at_once: an image of no more values than this is read as a whole to look at its border, which is quicker
-            than piece by piece.
+        may_be_filled: whether to look for a value that fills the passive image's border.
+        most_at_once: an image with at most this many values is read as a whole to examine its border, which is faster
+            than reading pieces.
     """
     stored = stack.as_stored()
     border = _find_border_value(stored, most_at_once) if may_be_filled else None
@@ -114,8 +114,8 @@ def find_undeclared(
 def _find_voids(stack: Stack, pixels: NDArray[np.float32]) -> list[tuple[Layer, Void]]:
     """Values that many pixels of a band hold and that are far from all others, as -9999 is among heights.
 
-    A value is looked for at both ends of each band's values, without those that are no data. It fills at least
-    `VOID_SHARE` of the pixels, and is farther from the next value than the other values are from each other.
+    The lowest and the highest value of each band with data are candidates. A void fills at least `VOID_SHARE` of the
+    pixels, and is farther from the next value than all other values are from each other.
     """
     found = []
     for layer, bands in stack.slices():
@@ -165,11 +165,11 @@ def _find_border_value(stored: Stack, most_at_once: int) -> Fill | None:
 
 
 def _fill_of(image: NDArray[np.float32], border: Fill) -> Fill | None:
-    """What fills the border, if it fills at least `SHARE` of all pixels too, and is 0 or no other value is beyond it.
+    """The fill value, if at least `SHARE` of all pixels hold it, and it is 0 or the lowest or highest value of all.
 
     Args:
         image: sampled pixels (n, bands) of the passive image as stored.
-        border: what most pixels on the border hold.
+        border: the value that most pixels on the border hold.
     """
     share = float((image == border.value).all(axis=1).mean())
     if share < SHARE or (border.value != 0 and np.nanmin(image) < border.value < np.nanmax(image)):
@@ -194,7 +194,7 @@ def _border_pixels(stack: Stack, most_at_once: int) -> NDArray[np.float32]:
 def _border(shape: tuple[int, int]) -> Iterator[Window]:
     """Windows along the border: its corners, and pieces between them.
 
-    All of it would have all blocks along the border decoded, and of a raster in strips all there are.
+    Reading all of it would decode all blocks along the border, and in a raster in strips every block.
     """
     height, width = shape
     for row, col in itertools.product(_pieces(height), _pieces(width)):
@@ -224,7 +224,7 @@ def _pieces(length: int) -> list[int]:
 
 
 def _most_common(pixels: NDArray[np.float32]) -> tuple[float, float]:
-    """The value that most of those pixels have whose bands agree, and their share of all."""
+    """The most frequent value among pixels whose bands all hold one value, and the share of these pixels."""
     if not len(pixels):
         return 0.0, 0.0
     uniform = pixels[(pixels == pixels[:, :1]).all(axis=1), 0]

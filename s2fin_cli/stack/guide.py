@@ -1,4 +1,4 @@
-"""The guide: what pixels are compared by, where those that look alike share their classes."""
+"""The guide: the features by which pixels are compared when similar ones share their classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", "NDArray[np.float64]", "Tensor")
 
-#: Leading components of the passive image that pixels are compared by.
+#: Number of leading components of the passive image in the guide.
 COMPONENTS = 6
 
 

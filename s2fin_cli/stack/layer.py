@@ -30,17 +30,17 @@ class Layer:
     """The bands in use of one modality.
 
     Attributes:
-        modality: a name in `MODALITIES`, or another one for a raster that is of no modality.
+        modality: a name in `MODALITIES`, or another name for a raster of no modality.
         rasters: its rasters; their data bands are counted through, from 1.
         numbers: of the bands in use, in the order in which they are read.
         is_chosen: whether the user chose them.
         shift: columns and rows of the passive image's grid by which its contents are to the right of and below those
             of the passive image; it is read from there.
-        fill: what all bands in use hold, as stored, where there is no data, besides what the files say; None for no
-            such value.
-        nodata: what any single band holds, as stored, where it has no data; None for no such value.
+        fill: the stored value that all bands in use hold where there is no data, besides what the files declare; None
+            for no such value.
+        nodata: the stored value that any single band holds where it has no data; None for no such value.
         as_stored: whether values are read as they are stored, without the scales and offsets that the files declare.
-        option: that it was given with, for messages, where it is not named like the modality.
+        option: the option that it was given with, for messages, if it is not named like the modality.
     """
 
     modality: str
@@ -116,7 +116,7 @@ class Layer:
 
     @property
     def colors(self) -> tuple[str, ...]:
-        """What colour the bands in use are marked as, empty where it is none."""
+        """Colours that the bands in use are marked as, empty for none."""
         names = [name for info in self.rasters for name in info.colors]
         return tuple(names[number - 1] for number in self.numbers)
 

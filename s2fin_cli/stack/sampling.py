@@ -23,7 +23,7 @@ TILE_SIZE = 256
 
 @dataclass(frozen=True)
 class Sampling:
-    """How many of a scene's pixels are sampled.
+    """How many pixels of a scene are sampled, and from how many tiles.
 
     Attributes:
         values: pixels times bands at most.
@@ -40,7 +40,7 @@ class Sampling:
 
 #: For statistics that a model is trained on.
 THOROUGH = Sampling()
-#: For the share of pixels that hold a value; few, as they are held beside all else.
+#: For the share of pixels that hold a value; few, because they are held in memory along with everything else.
 SMALL = Sampling(values=2_000_000)
 #: For the unit of values.
 QUICK = Sampling(values=2_000_000, tiles=5, is_scattered=True)

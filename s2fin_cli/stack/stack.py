@@ -1,6 +1,6 @@
 """The stack: the passive image's grid, and every modality readable on it by window.
 
-Training asks a stack for patches and inference asks it for tiles; neither knows a file, a CRS or a resampling method.
+Training asks a stack for cells and inference asks it for tiles; neither knows a file, a CRS or a resampling method.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-#: Rows of pixels that are read at a time, where nobody says how many.
+#: Rows of pixels that are read at a time, unless the caller says otherwise.
 ROWS = 256
 #: Threads at most that read scattered windows.
 MOST_THREADS = 8
@@ -114,7 +114,7 @@ class Stack:
 
     @contextlib.contextmanager
     def open(self, *, rows: int = ROWS, most_cache: int = MOST_CACHE) -> Iterator[OpenStack]:
-        """Open all rasters and give what reads them window by window.
+        """Open all rasters and give a reader of windows.
 
         Args:
             rows: of the windows that will be read.
@@ -137,7 +137,7 @@ class Stack:
             return [function(opened.read(window)) for window in windows[start:end]]
 
         with contextlib.ExitStack() as all_opened, ThreadPoolExecutor(count) as pool:
-            # NOTE: not opened in the threads, as keeping warnings quiet is not for several at a time
+            # NOTE: not opened in the threads, because silencing warnings is not thread-safe
             stacks = [all_opened.enter_context(self.open()) for _ in range(count)]
             return [result for part in pool.map(read_some, stacks, ends, ends[1:]) for result in part]
 
@@ -149,7 +149,7 @@ class Stack:
     def _cache(self, rows: int, most: int) -> int:
         """Bytes of decoded blocks that GDAL is to keep: the blocks of a row of windows.
 
-        Some of them the next row shares. Not more, so that memory does not grow with the raster's height.
+        The next row shares some of them. No more are kept, so that memory does not grow with the raster's height.
         """
         needed = 0
         for info in (info for layer in self.layers for info, _, _ in layer.sources()):
@@ -193,7 +193,7 @@ class _FilledReader:
 
 @dataclass(frozen=True)
 class _ScaledReader:
-    """Reads what stored values mean."""
+    """Reads values with the declared scales and offsets applied."""
 
     reader: WindowReader
     scaling: Scaling

@@ -1,4 +1,4 @@
-"""Statistics of bands, and the combinations of bands that hold most signal."""
+"""Statistics of bands, and the combinations of bands with the most signal."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def band_statistics(pixels: NDArray[np.float32]) -> BandStatistics:
 QUIET_SHARE = 0.5
 #: Part of the mean noise variance that each band has at least, so that no direction counts as free of noise.
 NOISE_FLOOR = 0.01
-#: Below this variance, in units of the noise's, a combination of bands has no values: it is none.
+#: A combination of bands with less variance than this, in units of the noise's, is constant.
 LEAST_RATIO = 1e-9
 
 
 def noise_adjusted_components(
     tiles: NDArray[np.float32], statistics: BandStatistics, count: int, *, quiet_share: float = QUIET_SHARE
 ) -> NDArray[np.float64]:
-    """Projection of standardised bands onto those combinations of them that hold most signal for their noise.
+    """Projection of standardised bands onto their combinations with the highest signal-to-noise ratio.
 
     The minimum noise fraction transform (Green, Berman, Switzer and Craig 1988, IEEE TGRS 26(1), 65-74), with the noise
     estimated from the differences between neighbouring pixels, the smaller half of them. Ours: each component is
@@ -82,8 +82,7 @@ def noise_adjusted_components(
 
     Returns:
         float64 (count, bands), at most as many rows as bands; zeros for a combination that is constant, as that of
-        constant bands is. Where no two neighbours have data, nothing is known of the noise, and these are principal
-        components.
+        constant bands is. If no two neighbours have data, the noise is unknown, and these are principal components.
     """
     scale = np.where(statistics.std > 0, statistics.std, 1)[:, None, None]
     values = (tiles - statistics.mean[:, None, None]) / scale
@@ -96,7 +95,7 @@ def noise_adjusted_components(
     ratios = np.maximum(ratios[leading], LEAST_RATIO)
     projection = vectors[:, leading].T @ whitening
     projection *= np.where(projection.sum(axis=1, keepdims=True) < 0, -1, 1)  # an eigenvector's sign is arbitrary
-    # NOTE: whitening blows up what is constant here, which would swamp all else in an image where it is not constant.
+    # NOTE: whitening amplifies what is constant here, which would swamp everything else in an image where it is not.
     size = np.where(ratios > LEAST_RATIO, np.sqrt(np.log1p(ratios) / ratios), 0)
     return np.asarray(projection * size[:, None])
 

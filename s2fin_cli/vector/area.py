@@ -32,7 +32,7 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
         src_path: a vector file of polygons, in any CRS; with bounds too, the part of them inside these.
 
     Raises:
-        AreaError: it holds no pixel's centre, or the file holds something else than polygons.
+        AreaError: it holds no pixel's centre, or the file does not hold polygons only.
         GeoreferencingError: the file cannot be transformed to the grid's CRS.
     """
     if bounds is None and src_path is None:
@@ -64,7 +64,7 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:
-    """The polygons in geometries; lines and points, which may be left of a border, hold no pixel's centre."""
+    """The polygons among geometries; lines and points, which clipping may leave, contain no pixel's centre."""
     parts = shapely.get_parts(shapely.get_parts(geometries))
     return list(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)])
 

@@ -1,7 +1,7 @@
-"""Texts of Shapefiles and dBASE tables: in which encoding they are.
+"""The encoding of texts in Shapefiles and dBASE tables.
 
 A .cpg file declares it, else the language driver id in the table's header. Both are often missing or wrong, so the
-bytes are judged too.
+bytes are examined too.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def declared_encoding(src_path: str | Path, layer: str) -> tuple[str | None, str
 
 
 def is_archived(src_path: str | Path) -> bool:
-    """Whether a Shapefile is where only GDAL gets at it."""
+    """Whether only GDAL can reach a Shapefile."""
     if is_dataset_name(src_path):
         return True
     return not Path(src_path).is_dir() and Path(src_path).suffix.lower() not in (".shp", ".shx", ".dbf")
 
 
 def _escaped(stem: str) -> str:
-    """A name without meaning for `Path.glob`."""
+    """A name with the wildcards of `Path.glob` escaped."""
     return re.sub(r"([*?[])", r"[\1]", stem)
 
 
@@ -99,8 +99,8 @@ def _python_name(text: str) -> str | None:
 def right_encoding(texts: Iterable[str], src_path: str | Path, declared: str | None, where: str | None) -> str:
     """The encoding that texts are in, with a warning where it is not the declared one.
 
-    Bytes that are UTF-8 throughout are UTF-8, unless another encoding than a Western one is declared: hardly any text
-    of another kind passes for it. Bytes that the declared encoding does not allow are read as Windows' Western
+    Bytes that are UTF-8 throughout are UTF-8, unless another encoding than a Western one is declared: hardly any other
+    text happens to be valid UTF-8. Bytes that the declared encoding does not allow are read as Windows' Western
     European.
 
     Args:

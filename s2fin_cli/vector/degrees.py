@@ -1,4 +1,4 @@
-"""Coordinates that cannot be the degrees that they are said to be, or that can only be degrees."""
+"""Coordinates that cannot be degrees although they are declared so, or that can only be degrees."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.vector.place_columns import Place
 
-#: Degrees beyond which there is nothing, with what rounding adds; longitudes from 0 to 360 are in use too.
+#: Largest absolute longitude and latitude in degrees, with room for rounding; longitudes may run from 0 to 360.
 LARGEST_LONGITUDE, LARGEST_LATITUDE = 360.01, 90.01
 
 
 def check_coordinates(
     frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError], grid: Grid | None = None
 ) -> None:
-    """Refuse features in degrees whose coordinates are no longitudes and latitudes.
+    """Refuse features in degrees whose coordinates cannot be longitudes and latitudes.
 
     Args:
         frame: the features.
@@ -63,7 +63,7 @@ def check_coordinates(
 def check_no_degrees(
     geometries: NDArray[np.object_], src_path: str | Path, *, place: Place, grid: Grid, error: type[InputError]
 ) -> None:
-    """Refuse coordinates that can only be degrees where the image's are not."""
+    """Refuse coordinates that can only be degrees if the image's are not."""
     left, bottom, right, top = shapely.total_bounds(geometries)
     if grid.crs is None or grid.crs.is_geographic or not (-180 <= left <= right <= 180 and -90 <= bottom <= top <= 90):
         return

@@ -1,4 +1,4 @@
-"""What a vector file holds: its layers with their features, CRS and fields, as plain JSON values."""
+"""The description of a vector file: its layers with their features, CRS and fields, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _layers(src_path: str) -> tuple[str, list[dict[str, Any]]]:
     try:
         found = layers_of(src_path)
         with warnings.catch_warnings(), vector_name(src_path) as path:
-            warnings.simplefilter("ignore")  # training warns of a file's oddities where they matter
+            warnings.simplefilter("ignore")  # training warns of a file's oddities if they matter
             infos = [
                 pyogrio.read_info(path, layer=layer.name, force_feature_count=True, force_total_bounds=True)
                 for layer in found
@@ -92,7 +92,7 @@ def _crs(given: Any) -> str:
 
 
 def _text_layer(path: Path) -> dict[str, Any]:
-    """A table of text, whose columns of coordinates make its rows points."""
+    """A text table whose coordinate columns make its rows points."""
     table = read_text_table(path, error=InputError)
     columns = [str(name) for name in table.columns]
     return _layer(

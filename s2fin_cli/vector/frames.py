@@ -1,4 +1,4 @@
-"""Features: fields beside geometries, and what was found out about them while they were read."""
+"""Features: fields beside geometries, and notes on what was mended or lost while they were read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MENDED, LOST, LOST_FIELDS = "mended", "lost", "lost fields"
 
 
 def features_of(fields: pd.DataFrame, geometries: NDArray[np.object_], *, crs: Any) -> gpd.GeoDataFrame:
-    """Fields and geometries as features; the geometries' column has a name that no field has."""
+    """Features from fields and geometries; the geometry column gets a name that no field has."""
     name = "geometry"
     while name in fields:
         name += "_"

@@ -1,4 +1,4 @@
-"""Geometries that are broken or of another kind than they seem: built, taken apart and mended."""
+"""Geometries that are broken or of unusual kinds: built, taken apart and mended."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _with_surfaces(
     src_path: str | Path,
     error: type[InputError],
 ) -> tuple[NDArray[np.object_], list[int], list[int]]:
-    """As `from_wkb`, with surfaces at some places, which become polygons that cover what they do, seen from above."""
+    """As `from_wkb`, but surfaces at some positions become polygons that cover the same ground."""
     logger.info("%s: %s: surfaces are treated as polygons", src_path, _named(fids[surfaces]))
     values = values.copy()
     for place in surfaces:
@@ -117,7 +117,7 @@ def _with_surfaces(
     geometries, mended, lost = from_wkb(values, fids, src_path=src_path, error=error)
     flat = shapely.force_2d(geometries[surfaces])
     finite = are_finite(flat)
-    # NOTE: what stands upright, as walls do, covers nothing.
+    # NOTE: vertical faces, such as walls, cover no ground.
     parts = [shapely.make_valid(shapely.get_parts(s), method="structure", keep_collapsed=False) for s in flat[finite]]
     merged = [shapely.union_all(part) for part in parts]
     geometries[np.array(surfaces)[finite]] = np.array([*merged, None], dtype=object)[:-1]
@@ -190,7 +190,7 @@ def without_collections(
 ) -> NDArray[np.object_]:
     """Geometries (n,) with the parts of collections: their polygons, else their lines, else their points.
 
-    What a collection holds beside its polygons, or beside its lines, is left out with a warning.
+    Other parts of a collection are skipped, with a warning.
     """
     collections = shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION
     if not collections.any():
@@ -220,7 +220,7 @@ def _simple_parts(geometry: Any) -> NDArray[np.object_]:
 
 
 def are_finite(geometries: NDArray[np.object_], largest: float = np.finfo(float).max) -> NDArray[np.bool_]:
-    """Which geometries (n,) have no coordinate that is no number, infinite or larger than some."""
+    """Which geometries (n,) have finite coordinates only, none of them larger than a limit."""
     coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
     finite = np.ones(len(geometries), dtype=bool)
     finite[owners[~(np.abs(coordinates) <= largest).all(axis=1)]] = False
@@ -232,15 +232,15 @@ def mended_polygons(
 ) -> NDArray[np.object_]:
     """Polygons (n,) in a grid's CRS, those mended that cross or overlap themselves.
 
-    What any part of a polygon covers is covered by the mended one, where GDAL leaves out what two parts cover. A
-    polygon of which nothing is left becomes an empty one.
+    The mended polygon covers whatever any part of the broken one covers, whereas GDAL leaves out what two parts cover.
+    A polygon of which nothing is left becomes an empty one.
 
     Args:
         polygons: polygons and multipolygons in the grid's CRS.
         fids: the numbers (n,) of the features in the file.
         grid: the grid, to count the pixels that change by it.
         src_path: where they come from, for messages.
-        closed: the numbers of those features whose rings were closed, to say how many pixels they hold.
+        closed: the numbers of the features whose rings were closed, to report how many pixels they hold.
     """
     if (are_closed := np.isin(fids, closed)).any():
         count = sum(int(_mask(polygon, polygon.bounds, grid).sum()) for polygon in polygons[are_closed])
@@ -269,7 +269,7 @@ def mended_polygons(
 
 
 def _change(before: Any, after: Any, grid: Grid) -> tuple[int, int]:
-    """How many pixels' centres a mended polygon holds that GDAL does not find in the broken one, and the reverse."""
+    """How many pixel centres are only in the mended polygon, and how many only in the broken one, by GDAL."""
     one, other = (_mask(shape, before.bounds, grid) for shape in (before, after))
     return int((other & ~one).sum()), int((one & ~other).sum())
 

@@ -13,10 +13,10 @@ from s2fin_cli.vector.sources import is_parquet, is_text_table, raster_driver
 def is_vector(src_path: str | Path) -> bool:
     """Whether a file of labels is one of features or a table of points, and not a raster.
 
-    A file with features is one of features, whatever raster driver takes it too.
+    A file with features is one of features, even if a raster driver accepts it too.
 
     Raises:
-        RasterError: a container of nothing but several rasters.
+        RasterError: a container that holds several rasters and nothing else.
     """
     if not is_dataset_name(src_path):
         path = Path(src_path)

@@ -1,4 +1,4 @@
-"""The layers of a vector file: which there are, and which one to read."""
+"""The layers of a vector file, and the choice of the one to read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
         Exception: of pyogrio's, where GDAL cannot open it.
     """
     with warnings.catch_warnings(), vector_name(src_path) as path:
-        warnings.simplefilter("ignore")  # readers check for themselves what is odd about a file
+        warnings.simplefilter("ignore")  # readers report themselves what is odd about a file
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
         # NOTE: GDAL lists all layers of "GPKG:x.gpkg:layer" too.
         named = [(name, kind) for name, kind in found if str(src_path).endswith(f":{name}")][:1]
@@ -150,7 +150,7 @@ def _names_places(src_path: str | Path, layer: Layer) -> bool:
 
 
 def _how_to_name(src_path: str | Path, layers: list[Layer]) -> str:
-    """For messages: how to give one of several layers."""
+    """How to name one of several layers, for messages."""
     if str(src_path).lower().endswith(".gpkg"):
         return f"give it as {quoted(f'GPKG:{src_path}:LAYER')}"
     if layers[0].driver == "ESRI Shapefile" and not is_dataset_name(src_path):

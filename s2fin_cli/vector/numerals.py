@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _DECIMAL = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
-#: Numbers with commas that separate thousands, or decimals by the look of them.
+#: Numbers whose commas may separate thousands or decimals.
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
-#: What stands for "no value" in a column of numbers, in lower case.
+#: Texts that stand for "no value" in a column of numbers, in lower case.
 _MISSING = {"", "-", *NULL_WORDS, *DOUBTFUL_WORDS}
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """A table with the columns of text that hold nothing but numbers turned into numbers; empty texts are missing.
 
-    Coordinates stay texts where it is not clear what their commas mean.
+    Coordinates stay texts if it is unclear what their commas mean.
     """
     place = find_place([str(name) for name in table])
     unclear = [] if place is None else unclear_columns(table, place)

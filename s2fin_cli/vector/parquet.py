@@ -25,7 +25,7 @@ def read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> g
     if importlib.util.find_spec("pyarrow") is None:
         raise error(f"{path} cannot be read: Parquet needs pyarrow; pip install 's2fin[parquet]', or give a .gpkg")
     try:
-        with path.open("rb") as file:  # pyarrow takes some names for addresses
+        with path.open("rb") as file:  # pyarrow takes some names for URLs
             frame = gpd.read_parquet(file)
     except shapely.errors.ShapelyError:  # a broken geometry
         table, name, crs = _read_raw_parquet(path)
@@ -54,7 +54,7 @@ def _read_raw_parquet(path: Path) -> tuple[pd.DataFrame, str, Any]:
 
 
 def _plain_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose index is a column if it has a name, with its categories as what they are."""
+    """A table whose named index becomes a column, and whose categories become plain values."""
     table = table.reset_index(drop=table.index.name is None)
     for name in table.select_dtypes("category"):
         table[name] = table[name].astype(table[name].cat.categories.dtype)

@@ -1,4 +1,4 @@
-"""Columns of a table that hold the places of its rows, found by their names."""
+"""Columns of a table that hold the positions of its rows, found by their names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WANTED = "x and y (in the image's CRS), lon and lat (in degrees) or wkt"
 
 @dataclass(frozen=True)
 class Place:
-    """Which columns of a table hold the places of its rows.
+    """The columns of a table that hold the positions of its rows.
 
     Attributes:
         columns: one of geometries, or two of coordinates.
@@ -45,7 +45,7 @@ class Place:
 
 
 def find_place(columns: Sequence[str]) -> Place | None:
-    """The columns that hold the places of the rows; None if there are none.
+    """The columns that hold the positions of the rows; None if there are none.
 
     Geometries come before longitude and latitude, and these before coordinates in the image's CRS.
     """
@@ -56,7 +56,7 @@ def find_place(columns: Sequence[str]) -> Place | None:
         ("geometry", [(name,) for name in GEOMETRY]), ("lonlat", LON_LAT), ("xy", X_Y)
     ]  # fmt: skip
     found = [
-        (kind, _alike([plain[name] for name in names]))
+        (kind, _in_one_case([plain[name] for name in names]))
         for kind, groups in kinds
         for names in groups
         if all(name in plain for name in names)
@@ -68,12 +68,12 @@ def find_place(columns: Sequence[str]) -> Place | None:
     return Place(chosen, kind, tuple(others))
 
 
-def _alike(groups: list[list[str]]) -> tuple[str, ...]:
-    """One column of each group, in the same case where there is a choice: R numbers rows by an X beside x and y."""
+def _in_one_case(groups: list[list[str]]) -> tuple[str, ...]:
+    """One column of each group, in the same case if possible, because R numbers rows in a column X beside x and y."""
     choices = list(itertools.product(*groups))
     return next((names for names in choices if len({name.isupper() for name in names}) == 1), choices[0])
 
 
 def bare(column: str) -> str:
-    """A column's name without what is in brackets, case, blanks and signs."""
+    """A column's name in lower case, without brackets and their contents, blanks and signs."""
     return re.sub(r"[\W_]", "", re.sub(r"\(.*?\)|\[.*?\]", "", str(column))).casefold()

@@ -44,7 +44,7 @@ def map_regions(
         strips: the map from top to bottom, as `polygonize` takes it; together of the grid's shape.
         grid: of the map.
         nodata: the class id that is no class.
-        on_progress: called with the number of rows of each strip that has been dealt with.
+        on_progress: called with the number of rows of each strip that has been processed.
         block_px: see `polygonize`.
 
     Raises:
@@ -54,7 +54,7 @@ def map_regions(
 
 
 def _watched(strips: Iterable[Strip], grid: Grid, *, on_progress: Callable[[int], None] | None) -> Iterator[Strip]:
-    """The same strips; checks their shapes against the grid and reports each one that has been dealt with."""
+    """The same strips, checked against the shape of the grid; each is reported once it has been processed."""
     rows = 0
     for classes, confidence in strips:
         rows += len(classes)
@@ -82,15 +82,16 @@ def write_polygons(
     (real, mean and minimum of the pixels). A map without any valid pixel gives an empty layer with the same fields. A
     GeoPackage also holds QGIS's style of the layer. GeoJSON is in longitude and latitude, as its standard demands.
 
-    Polygons of a format that cannot be appended to, and simplified ones, are held in memory first.
+    For formats that cannot be appended to, and if they are simplified, polygons are held in memory first.
 
     Args:
         dst_path: the file, see `check_vector_path`; an existing one is replaced. Nothing is removed on failure: write
             to a temporary name.
         regions: of the map, see `map_regions`; at least one batch.
         grid: of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
-        classes: those that occur; others may be among them.
-        simplify: how far, about, borders between polygons may move, in CRS units; None keeps the pixels' borders.
+        classes: at least those that occur.
+        simplify: how far borders between polygons may move, approximately, in CRS units; None keeps the pixels'
+            borders.
 
     Returns:
         The number of polygons.

@@ -1,4 +1,4 @@
-"""Features of a file: read from whatever format, those that can be used, with texts as they look."""
+"""The usable features of a file of any format, with cleaned texts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_features(
     check_sources(src_path, why_not=lambda _: None, error=error)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is odd about a file is checked below
+            warnings.simplefilter("ignore")  # oddities of a file are checked below
             frame = _read(src_path, grid=grid, error=error)
     except S2finError:
         raise
@@ -74,7 +74,7 @@ def read_features(
 
 
 def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
-    """All features of a file, as they are."""
+    """All features of a file, unchanged."""
     if is_parquet(src_path):
         return read_parquet(Path(src_path), grid=grid, error=error)
     if is_text_table(src_path):
@@ -91,7 +91,7 @@ def _read(src_path: str | Path, *, grid: Grid | None, error: type[InputError]) -
 
 def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputError]) -> gpd.GeoDataFrame:
     """The features that have a geometry, collections taken apart, and the CRS None where it is "undefined"."""
-    flat = shapely.force_2d(frame.geometry.to_numpy())  # as heights that are no numbers spoil what is made of them
+    flat = shapely.force_2d(frame.geometry.to_numpy())  # heights that are not numbers would spoil the parts
     geometries = without_collections(flat, frame.index.to_numpy(), src_path=src_path)
     frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
     usable = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
@@ -115,13 +115,13 @@ def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputE
     frame.attrs |= {LOST: fields.index.tolist(), LOST_FIELDS: fields.to_dict("list")}
     if frame.empty:
         raise error(f"{src_path} holds no features; draw some polygons or points first")
-    if frame.crs is not None and frame.crs.name.startswith("Undefined"):  # a GeoPackage's word for none
+    if frame.crs is not None and frame.crs.name.startswith("Undefined"):  # what a GeoPackage stores for none
         frame = frame.set_crs(None, allow_override=True)
     return frame
 
 
 def rare_types(frame: gpd.GeoDataFrame) -> str:
-    """For messages: which features are of the types that are not the most frequent one, or how many are of one type."""
+    """The features that are not of the most frequent type, or how many there are of a single type, for messages."""
     types = frame.geom_type.str.removeprefix("Multi")
     counts = types.value_counts()
     rare = [f"{kind}: {shortened(types.index[types == kind].tolist())} (FID)" for kind in counts.index[1:]]
@@ -129,7 +129,7 @@ def rare_types(frame: gpd.GeoDataFrame) -> str:
 
 
 def tell_of_lost(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> None:
-    """Warn of the classes of those features that have no geometry that can be used.
+    """Warn of the classes of the features without a usable geometry.
 
     Args:
         frame: as `read_features` gives it.

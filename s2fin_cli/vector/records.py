@@ -48,7 +48,7 @@ def read_layer(src_path: str | Path, layer: Layer) -> tuple[pd.DataFrame, NDArra
 
 
 def _as_declared(column: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Values of a field, those of a Boolean one with missing values not as 0 and 1 but as what they are."""
+    """Values of a field; a Boolean field with missing values keeps truth values instead of 0 and 1."""
     if kind != "bool" or column.dtype == bool:
         return column
     return np.array([None, *(None if np.isnan(value) else bool(value) for value in column)], dtype=object)[1:]
@@ -59,7 +59,7 @@ def _recoded(
 ) -> tuple[list[str], list[NDArray[Any]]]:
     """Names and values of fields of a Shapefile in the right encoding.
 
-    Each byte of its texts is a character; in an archive, GDAL has read them by what is declared there.
+    Each byte of its texts is a character; in an archive, GDAL has already decoded them as declared there.
     """
     texts = {value for column in columns if column.dtype == object for value in column if isinstance(value, str)}
     texts |= set(names)

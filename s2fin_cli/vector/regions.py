@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What is known about each of n regions apart from its outline."""
+    """Figures of each of n regions, without their outlines."""
 
     class_id: NDArray[np.integer[Any]]
     count: NDArray[np.int64]

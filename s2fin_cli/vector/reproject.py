@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 #: Points, at least, along each side of a geometry across the 180th meridian at which its longitudes are examined.
 PLACES = 32
-#: What reaches less far over a grid's left or right edge, in pixels, only touches it but for rounding.
+#: A geometry that reaches less far over a grid's left or right edge, in pixels, only touches it, with rounding.
 EDGE_PX = 1e-6
 
 
@@ -73,8 +73,8 @@ def _joined(own: gpd.GeoSeries, geometries: gpd.GeoSeries, *, grid: Grid) -> gpd
     points along it that are close to each other.
 
     Args:
-        own: the same geometries before they were reprojected.
-        geometries: them in the grid's CRS.
+        own: the same geometries before reprojection.
+        geometries: in the grid's CRS.
         grid: the grid.
     """
     turn = grid.full_turn
@@ -92,7 +92,7 @@ def _joined(own: gpd.GeoSeries, geometries: gpd.GeoSeries, *, grid: Grid) -> gpd
 
 
 def _unwrapped(part: Any, turn: float) -> Any:
-    """A geometry of one part whose longitudes go on where they jumped; itself where it goes round a pole."""
+    """A geometry of one part with its longitudes unwrapped; the same geometry if it goes round a pole."""
     if part.geom_type not in ("Polygon", "LineString"):
         return part
     lines: list[Any] = []
@@ -127,7 +127,7 @@ def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
 
     def lies_on(part: Any) -> Any:
         low, high = shapely.bounds(part)[[0, 2]]
-        # NOTE: a geometry without width, as a point, shares nothing with its copies, and may be on the left edge.
+        # NOTE: a geometry without width, such as a point, shares no edge with its copies, and may be on the left edge.
         return touched(low, high) if low == high else touched(low + edge, high - edge)
 
     is_moved = touched(bounds[:, :1], bounds[:, 2:3])[:, moves != 0].any(axis=1)

@@ -1,4 +1,4 @@
-"""Shapefiles whose parts do not fit together: shapes without a row in the table, and files that were cut off."""
+"""Shapefiles whose parts do not match: shapes without a row in the table, and truncated files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of file a source of features is, by its name, its first bytes and what GDAL takes it for."""
+"""The kind of file that a source of features is, by its name, its first bytes and GDAL's drivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s2fin_cli.vector.text_tables import names_places
 #: Suffixes of text tables; other text files are tables if their first line names coordinates.
 TEXT_SUFFIXES = suffixes_of("CSV")
 PARQUET_SUFFIXES = suffixes_of("Parquet")
-#: Text formats of rasters that a file named as a text may be.
+#: Text formats of rasters that may have the suffix of a text table.
 _TEXT_RASTERS = {"AAIGrid", "GRASSASCIIGrid", "GSAG"}
 
 
@@ -24,7 +24,7 @@ def names_table(src_path: str | Path) -> bool:
 
 
 def is_text_table(src_path: str | Path) -> bool:
-    """Whether a file is a table of text: it is named so, or its first line names columns of coordinates."""
+    """Whether a file is a text table: by its suffix, or because its first line names columns of coordinates."""
     if is_dataset_name(src_path) or not Path(src_path).is_file():
         return False
     suffix = Path(src_path).suffix.lower()
@@ -46,7 +46,7 @@ def raster_driver(src_path: str | Path) -> str | None:
     """GDAL's name of the raster format that a file is in, or None where it is no raster.
 
     Raises:
-        RasterError: a container of nothing but several rasters.
+        RasterError: a container that holds several rasters and nothing else.
     """
     try:
         with open_raster(src_path) as src:

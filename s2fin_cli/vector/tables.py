@@ -55,7 +55,7 @@ def features_of_table(
     found = _placed(table, place, src_path=src_path, rows=rows, error=error)
     known = ~shapely.is_missing(found.geometries)
     if not known.any():
-        if place.kind == "geometry" and place.others:  # a column of that name that holds something else
+        if place.kind == "geometry" and place.others:  # a column of that name with other contents
             fields = table.drop(columns=[*place.columns])
             return features_of_table(fields, src_path, grid=grid, error=error, rows=rows)
         examples = ", ".join(str(value) for value in table.iloc[0][list(place.columns)])
@@ -75,7 +75,7 @@ def features_of_table(
 
 
 def _place_of(table: pd.DataFrame, src_path: str | Path, *, error: type[InputError]) -> Place:
-    """The columns that place the rows of a table that has some."""
+    """The columns that hold the positions of the rows of a table that has rows."""
     place = find_place([str(name) for name in table.columns])
     if place is None:
         raise error(

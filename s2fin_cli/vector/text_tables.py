@@ -1,4 +1,4 @@
-"""Text tables: delimiter, encoding and header of files that nothing but their text describes."""
+"""Text tables: delimiter, encoding and header, which only the text itself reveals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _DELIMITERS = ("\t", ";", ",", "|", " ")
-#: Bytes that are looked at to see whether a file is a text table.
+#: Bytes that are examined to decide whether a file is a text table.
 _HEAD = 1 << 16
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -38,7 +38,7 @@ def names_places(path: Path) -> bool:
 
 
 def first_columns(path: Path) -> list[str]:
-    """What a text file's first line names, or nothing where it is no text."""
+    """The columns that a text file's first line names; none if the file is not text."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     encoding = _marked_encoding(head)
@@ -55,7 +55,7 @@ def _marked_encoding(head: bytes) -> str | None:
 
 def _lines(text: str) -> list[str]:
     """The lines of a table from its header on, without what Excel notes before it."""
-    lines = re.split(r"\r\n|\r|\n", text)  # and not at the other signs that `str.splitlines` knows
+    lines = re.split(r"\r\n|\r|\n", text)  # and not at the other characters at which `str.splitlines` splits
     while lines and (not lines[0].strip() or re.fullmatch(r'"?sep=.{0,2}"?', lines[0].strip(), re.IGNORECASE)):
         lines = lines[1:]
     return lines
@@ -132,7 +132,7 @@ def _decoded(path: Path) -> str:
 
 
 def distinct(names: list[str], src_path: str | Path) -> list[str]:
-    """Names of fields of which no two are the same; the later ones get a number, with a warning."""
+    """Unique names of fields; a repeated name gets a number, with a warning."""
     seen: list[str] = []
     for name in names:
         own, number = name, 2

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 
-#: Words, in lower case, that programs write where there is no value, and nobody writes for a class.
+#: Words, in lower case, that programs write for a missing value and that are no class names.
 NULL_WORDS = ("null", "<null>", "(null)", "[null]", "nan", "<na>", "#n/a", "#na", "\\n")
-#: Words that may be a class ("none" of no damage) or not; they are no class where all others are numbers.
+#: Words that may be a class ("none" for no damage) or not; they are not if all other values are numbers.
 DOUBTFUL_WORDS = ("none", "na", "n/a", "nil")
 
 
 def plain_texts(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """The features with texts as they look, so that "Road" and "Road " are one class."""
+    """The features with cleaned texts, so that "Road" and "Road " are one class."""
     frame = frame.copy()
     for name in frame.columns.drop(frame.geometry.name):
         if is_text(frame[name]):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from s2fin_cli.core.snapshots import readable
 
-#: What a file holds after a failed download: how it begins, in lower case, and the message about it.
+#: Contents of files after a failed download: how they begin, in lower case, and the message about them.
 _HELD_INSTEAD = (
     (b"version https://git-lfs", "holds a pointer of Git LFS and not the file itself; get it with: git lfs pull"),
     (b"<!doctype html", "holds a web page and no data (often one that asks for a login); download it again"),
     (b"<html", "holds a web page and no data (often one that asks for a login); download it again"),
 )
-#: Parts of GDAL's messages, and ours instead.
+#: Parts of GDAL's messages, and our messages instead.
 _REASONS = (
     (
         "SHAPE_RESTORE_SHX",
@@ -59,7 +59,7 @@ def _wrong_encoding(cause: UnicodeDecodeError, path: Path) -> str:
 
 
 def _held_instead(path: Path) -> str | None:
-    """What a file holds that is no data; None where that is not known."""
+    """The message about contents that are not data; None if they are not recognised."""
     if not path.is_file():
         return None
     with path.open("rb") as file:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The part of the width of a layer that its bounds are wider on each side, in formats that round to them.
+#: The share of a layer's width by which its bounds are widened on each side, in formats that round to them.
 _MARGIN = 0.01
 
 _WRITE_ERRORS = (
@@ -69,7 +69,7 @@ def check_vector_path(dst_path: Path) -> None:
     """Refuse a file that features cannot be written to.
 
     Raises:
-        UsageError: its suffix is that of no known format, or what writes the format is not installed.
+        UsageError: its suffix is not that of a known format, or the package that writes the format is not installed.
     """
     form, output = _format_of(dst_path)
     if output.package is not None and importlib.util.find_spec(output.package) is None:
@@ -92,7 +92,7 @@ def check_vector_crs(dst_path: Path, grid: Grid) -> None:
 
     Raises:
         GeoreferencingError: the format is in longitude and latitude, and the grid's CRS has no relation to the Earth;
-            or it would store another CRS, in which the features are elsewhere.
+            or it would store another CRS, which would misplace the features.
     """
     form, output = _format_of(dst_path)
     if grid.crs is None:
@@ -119,7 +119,7 @@ def _shift_px(dst_path: Path, grid: Grid) -> float:
         path = Path(folder) / f"crs{dst_path.suffix.lower()}"
         file = LayerFile(path, "crs", crs=grid.crs, bounds=grid.bounds)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # what GDAL says is found out below, with numbers
+            warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's warnings are replaced by the numbers below
             file.write(np.array([shapely.box(left, bottom, right, top)], dtype=object), {"id": np.array([1])})
         found = pyogrio.read_info(path)["crs"]
     stored = None if found is None else CRS.from_user_input(found)
@@ -264,7 +264,7 @@ def _layer_options(form: Format, output: VectorOutput, *, has_crs: bool, bounds:
 
 @contextlib.contextmanager
 def _without_crs_warning() -> Iterator[None]:
-    """A map without CRS is a case of its own here, not an oversight."""
+    """Silence the warning that a layer has no CRS, which a map without a CRS intends."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         yield
