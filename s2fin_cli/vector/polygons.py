@@ -90,8 +90,7 @@ def write_polygons(
         regions: of the map, see `map_regions`; at least one batch.
         grid: of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
         classes: at least those that occur.
-        simplify: how far borders between polygons may move, approximately, in CRS units; None keeps the pixels'
-            borders.
+        simplify: how far, approximately, borders may move, in CRS units; None keeps the pixels' borders.
 
     Returns:
         The number of polygons.
