@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind: one thread each, so that neither makes the computing wait."""
+"""Reading ahead and writing behind: one thread each, so that computing waits for neither."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ R = TypeVar("R")
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
     """Yield `function(item)` for each item in order, while the next one is already being computed in a thread.
 
-    An error of the function is raised where its result would have come. Close the generator when you leave it early:
-    that waits for the call in progress.
+    An error of the function is raised when its result is asked for. Close the generator if you leave it early; that
+    waits for the call in progress.
     """
     with _one_thread() as pool:
         waiting: Future[R] | None = None
@@ -62,7 +62,7 @@ def behind() -> Iterator[Behind]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[ThreadPoolExecutor]:
-    """A pool of one thread; an error on the way does not wait for calls that have not begun."""
+    """A pool of one thread; after an error, calls that have not begun are cancelled."""
     pool = ThreadPoolExecutor(1)
     try:
         yield pool

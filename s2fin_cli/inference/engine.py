@@ -33,7 +33,7 @@ CELL_BYTES = 256 << 20
 
 
 class Predictor(Protocol):
-    """Gives the class probabilities of a tile: the engine, or what stands in for it."""
+    """Gives the class probabilities of a tile: the engine, or a substitute."""
 
     @property
     def device(self) -> torch.device:
@@ -52,14 +52,14 @@ class Predictor(Protocol):
         """Pixels that a tile needs beyond the pixels to classify, on each side."""
 
     def put(self, values: Tensor) -> Tensor:
-        """Move a tile's values to where they are computed with; called in a thread of its own."""
+        """Move a tile's values to the device; called in a thread of its own."""
 
     def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:
         """Class probabilities of a tile's pixels.
 
         Args:
             images: raw values (bands, height + 2 margin, width + 2 margin), NaN where there is no data; on the CPU, or
-                what `put` made of them.
+                as `put` returned them.
             valid: (height, width), the pixels to classify, on the CPU.
 
         Returns:
@@ -75,7 +75,8 @@ class Engine:
 
     Attributes:
         stride: pixels from one window to the next, odd; 1 gives each pixel a window of its own.
-        precision: of the network's products, torch.float32 or torch.bfloat16; what must be float32 is so with either.
+        precision: of the network's products, torch.float32 or torch.bfloat16; parts that need float32 use it with
+            either.
         cells_at_once: how many cells are computed together; None computes each by itself, in a thread of its own.
     """
 
@@ -110,7 +111,7 @@ class Engine:
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def put(self, values: Tensor) -> Tensor:
-        """Move a tile's values to where they are computed with: on CUDA a copy there, while another tile is computed.
+        """Move a tile's values to the device: on CUDA by a copy while another tile is computed.
 
         To be called in a thread of its own. Where the device has no room for a whole tile the values stay where they
         are, and `predict` copies them piece by piece.
@@ -252,7 +253,7 @@ def cells_for(free: int) -> int:
 
 
 def _free_memory(device: torch.device) -> int:
-    """Bytes of a CUDA device that nobody uses, including those that torch keeps from earlier work."""
+    """Free bytes of a CUDA device, including those that torch keeps from earlier work."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0]) + kept
 

@@ -1,4 +1,4 @@
-"""Scattered pixels of a stack, classified as a map of the whole of it would have them."""
+"""Scattered pixels of a stack, classified exactly as in a map of the whole stack."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def predict_pixels(
     """Class probabilities (n, num_classes) of pixels of a stack; no more is read and computed than they need.
 
     Args:
-        predictor: the engine, or what stands in for it.
+        predictor: the engine, or a substitute.
         stack: the stack.
         rows: (n,), the pixels' rows in the raster.
         cols: (n,), their columns.

@@ -1,8 +1,8 @@
-"""The prior: how much of the area each class covers, as far as the user knows.
+"""The prior: how much of the area each class covers, according to the user.
 
-Training draws all classes equally often, so that rare ones are learnt too, and its labels do not show how frequent each
+Training draws all classes equally often, so that rare ones are learnt too, and labels do not show how frequent each
 class is. On the map the classes are not equally frequent, and a user who knows their rough shares can get a better map.
-It is ours, and no part of the network.
+It is ours, not part of the network.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from s2fin_cli.core.classes import LandCoverClass
 
 #: Power of the prior. At full strength rare classes all but vanish, because a network is overconfident away from its
-#: labels and the shares are guesses; see docs/benchmarks.md.
+#: labels and the shares are guesses; see docs/experiments.md.
 STRENGTH = 0.5
 #: By how much the sum of the shares may differ from 1, because percentages are rounded.
 ROUNDING = 0.05
 
 
 def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArray[np.float64]:
-    """The share of each class, of sum 1.
+    """The share of each class; the shares sum to 1.
 
     Args:
         given: each "CLASS=PERCENT", a class by its name or else its number; unnamed classes share the rest equally.
@@ -65,7 +65,7 @@ def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArr
 
 
 def _position(name: str, classes: Sequence[LandCoverClass]) -> int:
-    """Which class is named."""
+    """The position of the class that a text names."""
     ids, names = [c.id for c in classes], [c.name for c in classes]
     class_id = find_name(name, dict(zip(ids, names, strict=True)))
     if class_id is None and name.isdecimal() and int(name) in ids:

@@ -1,4 +1,4 @@
-"""The sinks: what becomes of class probabilities, window by window. They know neither tiles nor tensors."""
+"""The sinks: they write or count class probabilities, window by window, and know neither tiles nor tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.area import Area
     from s2fin_cli.raster.write import RasterWriter
 
-#: What stands for no data among floats.
+#: The encoding of floats, with NaN for no data.
 NAN = np.float32(np.nan)
 
 

@@ -1,7 +1,7 @@
 """Smoothing of class probabilities along the image: similar neighbours vote on each other's class.
 
 A joint bilateral filter (Petschnigg et al. 2004; Eisemann and Durand 2004) with Tukey's biweight as its weight, over
-squares of pixels. It is ours, and no part of the network.
+squares of pixels. It is ours, not part of the network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Pixels on each side that vote.
 RADIUS = 3
-#: Pixels this far apart in the guide, or farther, do not: in standard deviations of the scene's components.
+#: Pixels this far apart in the guide, or farther, do not vote: in standard deviations of the scene's components.
 UNLIKE = 0.75
 
 
@@ -44,7 +44,7 @@ class Prediction(NamedTuple):
 
 @torch.inference_mode()
 def guide_of(standardizer: Standardizer, images: Images[Tensor]) -> Tensor:
-    """What pixels are compared by: the image's leading components, and the second image's bands if there is one.
+    """The features by which pixels are compared: the image's leading components, and any bands of the second image.
 
     Args:
         standardizer: of the scene that the network was trained on.
@@ -58,7 +58,8 @@ def guide_of(standardizer: Standardizer, images: Images[Tensor]) -> Tensor:
     x, a = standardizer(*images.map(lambda part: part[None].to(device)))
     weights = standardizer.components[:COMPONENTS, :, None, None]
     components = torch.zeros(len(weights), *x.shape[2:], device=device)
-    # NOTE: band by band, as the rounding of a matrix product depends on its size, and the map would on the tiles'.
+    # NOTE: band by band, because the rounding of a matrix product depends on its size, and so the map would depend on
+    # that of the tiles.
     for band in range(bands):
         components += weights[:, band] * x[0, band]
     compared = Images(components, None if images.aux is None else a[0])
@@ -111,13 +112,13 @@ def smooth_all(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
 
 
 class Smoother:
-    """Smooths predictions that come tile by tile, row by row: each pixel as soon as all of its square has come.
+    """Smooths predictions that come tile by tile, row by row: each pixel as soon as all of its square is there.
 
-    What was not smoothed yet, and what it needs, is kept: the last rows of all tiles above, and the last columns of the
-    tile before.
+    It keeps the pixels that are not smoothed yet, and those that they need: the last rows of all tiles above, and the
+    last columns of the tile before.
 
     Attributes:
-        guide: gives the guide of a tile's raw values, see `guide_of`.
+        guide: makes the guide from a tile's raw values, see `guide_of`.
     """
 
     def __init__(self, extent: Window, guide: Callable[[Images[Tensor]], Tensor]) -> None:
@@ -125,7 +126,7 @@ class Smoother:
 
         Args:
             extent: what the tiles cover.
-            guide: gives the guide of a tile's raw values.
+            guide: makes the guide from a tile's raw values.
         """
         self.guide = guide
         self._extent, self._shape = extent, (extent.height, extent.width)
@@ -139,7 +140,7 @@ class Smoother:
 
         Args:
             predicted: the tile's probabilities.
-            guide: (n, height, width), what its pixels are compared by.
+            guide: (n, height, width), the features by which its pixels are compared.
 
         Returns:
             the smoothed probabilities of the part that is complete now, if any of it is valid.

@@ -1,4 +1,4 @@
-"""The source: the tiles of a part of a stack, planned, read ahead of the computing, and put where it computes."""
+"""The source: the tiles of a part of a stack, planned, read ahead, and moved to the device."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from s2fin_cli.inference.engine import Predictor
     from s2fin_cli.stack.stack import OpenStack, Stack, Tile
 
-#: Pixels a side of a tile by type of device. The storage blocks of a large tile are decoded side by side, by the many
-#: cores that there are beside a CUDA device, but it takes much memory.
+#: Pixels a side of a tile by type of device. The storage blocks of a large tile are decoded in parallel by the many
+#: cores beside a CUDA device, but it takes much memory.
 TILE_SIZES = {"cpu": 256, "cuda": 640}
 #: Most bytes of decoded storage blocks that are kept, by type of device.
 CACHES = {"cpu": MOST_CACHE, "cuda": 1 << 30}
@@ -93,7 +93,7 @@ class StackSource:
 
         Args:
             stack: the stack.
-            predictor: what the tiles are for.
+            predictor: what classifies the tiles.
             window: the part of the grid to classify; None is all that is of interest, `Stack.extent`.
             tile_size: pixels a side of a tile; None chooses by the predictor's device.
             reach: pixels around the window and the area of interest that have to be classified too, because smoothing
@@ -140,7 +140,7 @@ class StackSource:
         return window, opened.read(window, halo=self._predictor.margin)
 
     def _put(self, read: tuple[Window, Tile]) -> LoadedTile:
-        """Put a tile's values where the predictor computes, and find which of its pixels to classify."""
+        """Move a tile's values to the predictor's device, and find which of its pixels to classify."""
         window, tile = read
         margin = self._predictor.margin
         valid = torch.from_numpy(tile.has_data)

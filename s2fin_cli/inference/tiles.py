@@ -1,4 +1,4 @@
-"""Tile by tile from a source through a predictor, and smoothing if it is wanted, to a sink."""
+"""Tile by tile from a source through a predictor, and smoothing if wanted, to a sink."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def classify_tiles(
 
 
 def _predict(predictor: Predictor, tile: LoadedTile, smoother: Smoother | None) -> Iterable[Prediction]:
-    """Predict a tile; what smoothing makes of it is computed when it is iterated over."""
+    """Predict a tile; its smoothing is computed during iteration."""
     predicted = Prediction(tile.window, predictor.predict(tile.images, tile.valid), tile.valid)
     if smoother is None:
         return [predicted]

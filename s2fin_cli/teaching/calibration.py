@@ -10,19 +10,20 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Temperatures among which the one is chosen that makes cross-validated labels most likely. Not above 1: the mean of
-#: several classifiers is too timid already, and cross-validation with few labels makes it look bolder.
+#: Candidate temperatures; the one under which cross-validated labels are most likely is chosen. None is above 1: the
+#: mean of several classifiers is underconfident already, and cross-validation with few labels makes it look
+#: overconfident.
 TEMPERATURES = np.geomspace(0.1, 1.0, 15)
-#: No probability counts as less.
+#: Lower probabilities count as this one.
 SMALLEST = 1e-4
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much to sharpen probabilities, by how far the nearest label is: near labels a classifier errs less.
+    """How much to sharpen probabilities, by the distance to the nearest label: near labels a classifier errs less.
 
     Attributes:
-        distances: in pixels, two, ascending, which temperatures were found for.
+        distances: two, in pixels, ascending, for which temperatures were found.
         temperatures: there; exponents of the probabilities are divided by them.
     """
 
@@ -41,7 +42,7 @@ def consensus(probs: NDArray[np.float64], weights: NDArray[np.float64], *, vote:
     Args:
         probs: of the members.
         weights: (members,), of sum 1.
-        vote: how much of a member's answer is its vote, all for its likeliest class.
+        vote: the share of a member's answer that is its vote for its most likely class.
 
     Returns:
         (n, classes).

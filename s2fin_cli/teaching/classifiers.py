@@ -23,7 +23,7 @@ PENALTY = 100.0
 
 
 class Classifier(Protocol):
-    """What a member fits: scikit-learn's interface."""
+    """The interface of scikit-learn's classifiers that a member fits."""
 
     def fit(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> object:
         """Learn from pixels (n, features) with targets (n,)."""
@@ -34,7 +34,7 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """What a classifier has to learn.
+    """The size of what a classifier has to learn.
 
     Attributes:
         labels: how many pixels it learns from.
@@ -81,9 +81,9 @@ class SupportVectors:
     """A support vector machine whose decision values become probabilities by a softmax.
 
     Args:
-        widths: of the parts that the values consist of. Each part is scaled as a whole, as its values have one unit,
-            and the larger of them say more.
-        shares: of the first part, and of all others together, in the mean squared length of what the kernel sees.
+        widths: of the parts that the values consist of. Each part is scaled as a whole, because its values have one
+            unit and larger ones matter more.
+        shares: of the first part, and of all others together, in the mean squared length of the kernel's inputs.
     """
 
     def __init__(self, widths: tuple[int, ...], shares: tuple[float, float]) -> None:

@@ -1,8 +1,8 @@
 """The ensemble: the default teacher.
 
 Few labels do not suffice to find a network's many weights, but they do suffice for trees on features of both images at
-several scales. Each member errs elsewhere; their weighted mean is better than any of them. The ensemble labels pixels
-of the scene that have no label, and the network learns mostly from those (distillation).
+several scales. Members err on different pixels; their weighted mean is better than any of them. The ensemble labels
+pixels of the scene that have no label, and the network learns mostly from those (distillation).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class EnsembleTeacher:
     recipe: EnsembleRecipe = field(default_factory=EnsembleRecipe)
 
     def examine(self, lesson: Lesson) -> Trust:
-        """Find the members' weights, and how sure their mean may be, by cross-validation."""
+        """Find the members' weights, and the calibration of their mean, by cross-validation."""
         return cross_validate(choose_members(lesson.features, dense=lesson.dense), lesson, self.recipe)
 
     def teach(self, lesson: Lesson, questions: Questions, examination: Trust) -> Answers:
-        """Fit the members to all labels and ask them; neighbours that look alike share their answers."""
+        """Fit the members to all labels and ask them; similar neighbours share their answers."""
         members, asked = choose_members(lesson.features, dense=lesson.dense), questions.features
         answers = ask_members(members, lesson, asked, trust=examination, recipe=self.recipe)
         guide = guide_of(asked["components"], asked.get("aux"))

@@ -1,8 +1,7 @@
 """What the teacher sees of a pixel: the values of both images there, and their surroundings at several scales.
 
-Both images have the same kinds of features at the same scales, so that neither is a footnote to the other. Of an image
-with many bands, the surroundings are those of its components: otherwise its hundreds of features would drown those of a
-second image.
+Both images have the same kinds of features at the same scales, so that neither dominates. For an image with many bands,
+the surroundings are those of its components: otherwise its hundreds of features would drown those of a second image.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ FEW_BANDS = 16
 SHAPE_SCALES = (3, 15)
 #: Cells whose features are computed at a time: bounds memory.
 CELLS_AT_ONCE = 16
-#: Deviation of a standardised spectrum below which it has no shape but noise.
+#: Deviation of a standardised spectrum below which its shape is only noise.
 FLATTEST = 1e-3
 
 #: float32 (n, features) by what they are: "bands", "components" and "shape" of the image and "aux", the second image's
@@ -47,7 +46,7 @@ def pixel_features(standardizer: Standardizer, cells: Cells, *, at_once: int = C
     """Features of the pixels of cells.
 
     Bands are the standardised ones of the passive image, and components its own; those of the second image, "aux", are
-    there if it is. The shape is the standard normal variate of the passive image's bands, or of their means.
+    there if it exists. The shape is the standard normal variate of the passive image's bands, or of their means.
 
     Args:
         standardizer: the scene's; its device computes.
@@ -66,7 +65,7 @@ def features_at(
     *,
     at_once: int = CELLS_TO_READ,
 ) -> Features:
-    """Features of pixels of a stack, however many cells they are in; with their positions.
+    """Features of pixels in any number of cells of a stack, with their positions.
 
     Args:
         standardizer: the scene's; its device computes.
@@ -146,7 +145,7 @@ def _around(maps: Tensor, place: Tensor, scale: int) -> tuple[Tensor, Tensor]:
 
 
 def standard_normal_variate(spectra: Tensor) -> Tensor:
-    """Each pixel's spectrum without its own mean over the bands, divided by its own deviation: its shape.
+    """The shape of each pixel's spectrum: the spectrum minus its mean over the bands, divided by its deviation.
 
     Gain and offset of a spectrum, by slope, shade or haze, change from place to place more than its shape. Formula:
     Barnes et al. (1989), "Standard normal variate transformation and de-trending of near-infrared diffuse reflectance

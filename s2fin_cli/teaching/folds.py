@@ -1,4 +1,4 @@
-"""Folds: which labelled pixels are held out together, and which ones are learnt from meanwhile."""
+"""Folds: which labelled pixels are held out together, and which others are learnt from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def assign_folds(
 ) -> NDArray[np.int64]:
     """The fold, 0 to `count` - 1, of each of (n,) pixels: whole units, each class spread as evenly as they allow.
 
-    A class that has one unit only is spread pixel by pixel, as it could not be validated otherwise.
+    A class that has only one unit is spread pixel by pixel, because it could not be validated otherwise.
     """
     classes = int(targets.max()) + 1
     pairs = np.unique(np.stack([targets, units]), axis=1)[0]
@@ -26,12 +26,12 @@ def assign_folds(
     _, unit_index = np.unique(np.where(alone, -1 - np.arange(len(units)), units), return_inverse=True)
     counts = np.zeros((unit_index.max() + 1, classes))
     np.add.at(counts, (unit_index, targets), 1)
-    shares = counts / np.maximum(counts.sum(axis=0), 1)  # of each class, so that a rare one weighs like any other
+    shares = counts / np.maximum(counts.sum(axis=0), 1)  # so that a rare class weighs as much as any other
     load = np.zeros((count, classes))
     fold_of = np.empty(len(counts), dtype=np.int64)
     shuffled = generator.permutation(len(counts))
     for unit in shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]:
-        # the fold that has least of what the unit holds; between equals, the one that has least of all
+        # the fold that has least of the unit's classes; among equals, the one that has least in total
         held = load @ (shares[unit] / shares[unit].sum())
         fold_of[unit] = np.argmin(held + 1e-4 * load.sum(axis=1))
         load[fold_of[unit]] += shares[unit]
@@ -52,9 +52,9 @@ def learnt_outside(
         positions: (n, 2), rows and columns.
         targets: (n,), their classes.
         inside: (n,), those held out.
-        buffer: of each class, all pixels outside are learnt from whose squares of this many pixels to each side hold no
-            pixel of the fold.
-        least: but at least this share of the class's pixels outside, the farthest ones.
+        buffer: pixels outside the fold are learnt from if no pixel of the fold is within this many rows and columns of
+            them.
+        least: at least this share of each class's pixels outside are learnt from, the farthest ones.
     """
     outside = ~inside
     if not buffer or inside.all() or not inside.any():

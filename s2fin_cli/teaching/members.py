@@ -1,4 +1,4 @@
-"""The members of the ensemble: what each looks at, and which classifier it fits."""
+"""The members of the ensemble: the features that each uses, and the classifier that it fits."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Member:
 
     Attributes:
         name: what it is called.
-        see: gives the parts (n, features) of what it looks at.
-        make: gives a classifier that is not fitted yet, for a task, by a seed.
+        see: gives the parts (n, features) of the features that it uses.
+        make: gives an unfitted classifier for a task and a seed.
     """
 
     name: str
@@ -69,14 +69,14 @@ class Member:
         return classifier
 
     def ask(self, classifier: Classifier, features: Features, *, at_once: int) -> NDArray[np.float32]:
-        """Ask its classifier for probabilities (n, classes it knows) of pixels, some at a time to save memory."""
+        """Ask its classifier for probabilities (n, classes it knows) of pixels, in parts to save memory."""
         count = len(features["position"])
         parts = np.array_split(np.arange(count), -(-count // at_once))
         values = (np.concatenate(self.see({n: v[part] for n, v in features.items()}), axis=1) for part in parts)
         return np.concatenate([classifier.predict_proba(part).astype(np.float32) for part in values])
 
     def use_of_second(self, classifier: Classifier, features: Features) -> float | None:
-        """The share of a forest's importance (Breiman 2001, mean decrease in impurity) that is the second image's.
+        """The second image's share of a forest's importance (Breiman 2001, mean decrease in impurity).
 
         None without a second image, and for a classifier that is no forest.
         """
@@ -92,7 +92,7 @@ class Member:
         return float(classifier.feature_importances_[is_second].sum())
 
 
-#: NOTE: what each of them contributes is in docs/benchmarks.md, as measured by `benchmarks/members.py`.
+#: NOTE: docs/experiments.md has what each of them contributes, as measured by `benchmarks/members.py`.
 FORESTS = (
     Member("extra trees of differences", see_differences, extra_trees),
     Member("extra trees of components", see_components, extra_trees),
@@ -110,7 +110,7 @@ def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
     """Members for features.
 
     Args:
-        features: what there is to look at. With many bands boosting would take minutes, and adds nothing.
+        features: the available features. With many bands boosting would take minutes, and adds nothing.
         dense: whether labels are dense, so that what is next to a label is mostly of its class.
     """
     few_bands = features["bands"].shape[1] <= FEW_BANDS

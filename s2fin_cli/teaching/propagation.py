@@ -1,7 +1,7 @@
-"""Answers of neighbours that look alike: averaged, or between dense labels propagated from pixel to pixel.
+"""Answers of similar neighbours: averaged, or between dense labels propagated from pixel to pixel.
 
-Label propagation (Zhu and Ghahramani 2002) over the image's pixels, begun with the teacher's answers instead of with
-nothing, and stopped early. Both are ours, and no part of the network.
+Label propagation (Zhu and Ghahramani 2002) over the image's pixels, started from the teacher's answers and stopped
+early. Both are ours, not part of the network.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from s2fin_cli.stack.cells import Places
 
-#: How far pixels count in each other's averages: standard deviations in pixels, and in those of the scene's values.
-NEAR, ALIKE = 2.0, 1.0
+#: Widths of the filter: standard deviations in pixels, and in deviations of the scene's values.
+NEAR, SIMILAR = 2.0, 1.0
 #: Cells averaged at a time: bounds memory.
 CELLS_AT_ONCE = 256
 
@@ -34,14 +34,14 @@ UNLIKE = 1.0
 #: A pixel and the eight around it are less than this apart.
 NEIGHBOURS = 1.5
 SMALLEST = 1e-12
-#: Means over neighbours are less sure than they are right; powers of them are not.
+#: Means over neighbours are underconfident; this power of them is not.
 POWER = 2.0
 
 
 def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
-    """What pixels are compared by, see `stack/guide.py`.
+    """The features by which pixels are compared, see `stack/guide.py`.
 
-    NOTE: `classify --smooth` compares by the same, but keeps to tensors and to sums whose rounding does not depend on
+    NOTE: `classify --smooth` compares by the same features, but with tensors and sums whose rounding does not depend on
     tiles (`inference/smoothing.py`).
 
     Args:
@@ -58,14 +58,14 @@ def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = 
 def average_alike(
     probs: NDArray[np.float32], guide: NDArray[np.floating], places: Places, *, at_once: int = CELLS_AT_ONCE
 ) -> NDArray[np.float32]:
-    """Average probabilities over pixels of a cell that are near and look alike.
+    """Average probabilities over near and similar pixels of a cell.
 
     Equation (ours): the joint bilateral filter (Petschnigg et al. 2004; Eisemann and Durand 2004), each pixel's mean
-    weighted by exp(-r^2 / (2 `NEAR`^2) - d^2 / (2 `ALIKE`^2)), r the distance in pixels and d that of the guides.
+    weighted by exp(-r^2 / (2 `NEAR`^2) - d^2 / (2 `SIMILAR`^2)), r the distance in pixels and d that of the guides.
 
     Args:
         probs: (n, classes), of the pixels of cells.
-        guide: (n, k), what pixels are compared by, see `guide_of`.
+        guide: (n, k), features by which pixels are compared, see `guide_of`.
         places: of the pixels; others in their cells do not count.
         at_once: cells that are averaged at a time.
 
@@ -85,7 +85,7 @@ def average_alike(
         squares = np.zeros((count, CELL_SIZE**2, CELL_SIZE**2), np.float32)
         for values in np.moveaxis(looks, 2, 0):
             squares += (values[:, :, None] - values[:, None, :]) ** 2
-        weights = np.nan_to_num(np.exp(-nearness.astype(np.float32) - squares / (2 * ALIKE**2)))
+        weights = np.nan_to_num(np.exp(-nearness.astype(np.float32) - squares / (2 * SIMILAR**2)))
         means = weights @ own / np.maximum(weights.sum(axis=2, keepdims=True), SMALLEST)
         result[part] = means[at]
     return result
@@ -94,7 +94,7 @@ def average_alike(
 def propagate(
     probs: NDArray[np.float32], labels: NDArray[np.int64], guide: NDArray[np.floating], positions: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Propagate probabilities, and labels, to neighbours that look alike.
+    """Propagate probabilities and labels to similar neighbours.
 
     Equation (ours): P <- W P, `STEPS` times, and labelled pixels are set back to their label after each. W has rows of
     sum 1, of weights (1 - d^2 / `UNLIKE`^2)^2 for a pixel and the eight around it, d the distance of their guides, and
@@ -103,7 +103,7 @@ def propagate(
     Args:
         probs: (n, classes), the teacher's.
         labels: (n,), the position of a labelled pixel's class, -1 for pixels without a label.
-        guide: (n, k), what pixels are compared by, see `guide_of`.
+        guide: (n, k), features by which pixels are compared, see `guide_of`.
         positions: (n, 2), rows and columns; pixels that are not there do not count.
 
     Returns:

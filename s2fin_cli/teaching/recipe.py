@@ -27,9 +27,9 @@ class EnsembleRecipe:
         labels_to_trust: see `power`.
         error_floor: see `power`.
         least_weight: a member whose weight is less than this share of the best one's is not fitted.
-        vote: how much of a member's answer is its vote, all for its likeliest class; the rest are its probabilities.
-            Forests of few labels spread theirs widely and boosting does not: without votes a bold member outvotes
-            several timid ones.
+        vote: the share of a member's answer that is its vote for its most likely class; the rest are its probabilities.
+            Forests with few labels spread theirs widely and boosting does not: without votes an overconfident member
+            outvotes several underconfident ones.
         pixels_at_once: pixels whose features are put side by side at a time: bounds memory.
     """
 

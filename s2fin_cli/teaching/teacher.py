@@ -1,4 +1,4 @@
-"""What a teacher is: it learns from labelled pixels, and gives the network targets for pixels without a label.
+"""The protocol of teachers: they learn from labelled pixels, and give the network targets for pixels without a label.
 
 A teacher sees features of pixels and nothing else: no network, no stack and no file.
 """
@@ -27,8 +27,8 @@ class Lesson:
         num_classes: how many classes there are.
         seed: of every random choice.
         dense: whether labels are dense: most pixels of the scene have one near them.
-        buffer: pixels around those held out whose labels are not learnt from, as far as each class has enough others;
-            0 where the map's pixels are as near to labels as labels to each other.
+        buffer: width in pixels of the zone around those held out in which labels are not learnt from, as long as each
+            class has enough others; 0 if the map's pixels are as near to labels as labels are to each other.
     """
 
     features: Features
@@ -42,7 +42,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Questions:
-    """What a teacher is asked about: whole cells, but for pixels without data.
+    """What a teacher is asked about: whole cells, except pixels without data.
 
     Attributes:
         features: of the pixels.
@@ -60,10 +60,10 @@ class Answers:
     """What a teacher answers.
 
     Attributes:
-        probs: float32 (n, classes), of the pixels that it was asked about; a row of NaN leaves its pixel out, if that
-            has no label.
+        probs: float32 (n, classes), of the pixels that it was asked about; a row of NaN excludes its pixel, if that has
+            no label.
         use_of_second: how much the second image counted, 0 to 1; None if that is not known.
-        nearly_right: whether the network may copy the answers closely, as those between dense labels.
+        nearly_right: whether the network may copy the answers closely, as between dense labels.
     """
 
     probs: NDArray[np.float32]
@@ -78,7 +78,7 @@ class Examination(Protocol):
     def cross_validated(self) -> NDArray[np.float64]:
         """Probabilities (n, classes) of the lesson's pixels, each from a teacher that had not seen it.
 
-        Rows of NaN are of pixels of a class that no such teacher knew.
+        Pixels of a class that no such teacher knew have rows of NaN.
         """
 
 

@@ -1,4 +1,4 @@
-"""Cross-validation of the ensemble: what its members contribute, and how sure it may be."""
+"""Cross-validation of the ensemble: the weights of its members, and the calibration of its mean."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trust:
-    """What cross-validation found of an ensemble.
+    """What cross-validation found about an ensemble.
 
     Attributes:
         weights: of the members, float64 (members,), sum 1; 0 for those that are not worth fitting.
@@ -41,10 +41,10 @@ class Trust:
 
 
 def cross_validate(members: tuple[Member, ...], lesson: Lesson, recipe: EnsembleRecipe) -> Trust:
-    """Find the members' weights, and how sure their mean may be, by cross-validation.
+    """Find the members' weights, and the calibration of their mean, by cross-validation.
 
-    NOTE: what is around a pixel is around its neighbours too. Without a buffer, members that see far know the place of
-    the few polygons that they learnt from, and get too much weight for it.
+    NOTE: what surrounds a pixel also surrounds its neighbours. Without a buffer, members with a wide view recognise the
+    places of the few polygons that they learnt from, and get too much weight.
     """
     targets = lesson.targets
     far = _validate(members, lesson, lesson.units, buffer=lesson.buffer, recipe=recipe)
@@ -63,7 +63,7 @@ def cross_validate(members: tuple[Member, ...], lesson: Lesson, recipe: Ensemble
 
 @dataclass(frozen=True)
 class _Validation:
-    """What members answered for labelled pixels that they had not seen.
+    """The members' answers for labelled pixels that they had not seen.
 
     Attributes:
         probs: float64 (members, n, classes), NaN for pixels of a class that was not there.
@@ -75,7 +75,7 @@ class _Validation:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Mask over the pixels of those whose class was there."""
+        """Mask over the pixels whose class was among those learnt."""
         return np.asarray(np.isfinite(self.probs).all(axis=(0, 2)))
 
 
@@ -91,7 +91,7 @@ def _validate(
         inside = folds == fold
         outside = learnt_outside(features["position"], targets, inside, buffer=buffer, least=recipe.least_learnt)
         seen = np.unique(targets[outside])
-        asked = inside & np.isin(targets, seen)  # a class that is not there cannot be right
+        asked = inside & np.isin(targets, seen)  # a class that was not learnt cannot be right
         if len(seen) < 2 or not asked.any():
             continue
         probs[:, asked] = 0.0

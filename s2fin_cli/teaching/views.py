@@ -1,4 +1,4 @@
-"""What the members of the ensemble look at: each its own choice of a pixel's features."""
+"""The views of the ensemble's members: each uses its own choice of a pixel's features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The scales that say little about where a pixel is.
+#: The scales that reveal little about where a pixel is.
 NEAR_SCALES = (3, 7)
 
 
@@ -57,7 +57,7 @@ def see_components_and_position(features: Features) -> list[NDArray[np.float32]]
 
 
 def _scales(features: Features, kind: str, scales: Sequence[int] = SCALES) -> list[NDArray[np.float32]]:
-    """Values of a kind, and their means and deviations at scales; none where there is no such kind."""
+    """Values of a kind, and their means and deviations at scales; none if there is no such kind."""
     if kind not in features:
         return []
     around = [features[f"{kind} {what} {scale}"] for scale in scales for what in ("mean", "deviation")]
@@ -65,7 +65,7 @@ def _scales(features: Features, kind: str, scales: Sequence[int] = SCALES) -> li
 
 
 def _values(features: Features, scales: Sequence[int] = SCALES) -> list[NDArray[np.float32]]:
-    """The image's bands with their surroundings, or with those of the components where there are many bands."""
+    """The image's bands with their surroundings, or with those of the components if there are many bands."""
     if features["bands"].shape[1] <= FEW_BANDS:
         return _scales(features, "bands", scales)
     return [features["bands"], *_scales(features, "components", scales)]

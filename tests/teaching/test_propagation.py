@@ -8,9 +8,9 @@ from s2fin_cli.labels.distances import are_dense
 from s2fin_cli.stack.cells import CELL_SIZE, Places
 from s2fin_cli.stack.guide import COMPONENTS
 from s2fin_cli.teaching.propagation import (
-    ALIKE,
     NEAR,
     POWER,
+    SIMILAR,
     STEPS,
     average_alike,
     guide_of,
@@ -145,7 +145,7 @@ def averaged(probs: Floats, guide: Floats, places: Places) -> NDArray[np.float64
         others = np.flatnonzero(places.index == places.index[number])
         squares = ((at[others] - at[number]) ** 2).sum(axis=1)
         unlike = ((looks[others] - looks[number]) ** 2).sum(axis=1)
-        weights = np.exp(-squares / (2 * NEAR**2) - unlike / (2 * ALIKE**2))
+        weights = np.exp(-squares / (2 * NEAR**2) - unlike / (2 * SIMILAR**2))
         result[number] = weights @ probs[others] / weights.sum()
     return result
 
