@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s2fin_cli.core.figures import known
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -41,10 +43,7 @@ class Estimate:
     def to_list(self) -> list[dict[str, float | None]]:
         """Plain JSON values, one object for each estimate."""
         pairs = zip(self.value.ravel().tolist(), self.margin.ravel().tolist(), strict=True)
-        return [
-            {"estimate": None if math.isnan(value) else value, "margin_95": None if math.isnan(margin) else margin}
-            for value, margin in pairs
-        ]
+        return [{"estimate": known(value), "margin_95": known(margin)} for value, margin in pairs]
 
 
 @dataclass(frozen=True, eq=False)

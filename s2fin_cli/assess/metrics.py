@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.figures import known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,14 +207,14 @@ class Accuracy:
             `n` excludes the unmapped pixels; `classes`, `class_ids` and both axes of `counts` have the same order.
         """
         keys = ("id", "name", "producers_accuracy", "users_accuracy", "f1", "support", "unmapped")
-        ratios = (map(_or_none, r.tolist()) for r in (self.producers_accuracy, self.users_accuracy, self.f1))
+        ratios = (map(known, r.tolist()) for r in (self.producers_accuracy, self.users_accuracy, self.f1))
         columns = (self.class_ids, self.class_names, *ratios, self.support.tolist(), self.unmapped.tolist())
         return {
             "n": self.n,
             "unmapped": int(self.unmapped.sum()),
-            "overall_accuracy": _or_none(self.overall_accuracy),
-            "average_accuracy": _or_none(self.average_accuracy),
-            "kappa": _or_none(self.kappa),
+            "overall_accuracy": known(self.overall_accuracy),
+            "average_accuracy": known(self.average_accuracy),
+            "kappa": known(self.kappa),
             "classes": [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)],
             "confusion_matrix": {
                 "rows": "reference",
@@ -257,7 +258,3 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     ratio: NDArray[np.float64] = np.divide(part, whole, out=np.full(whole.shape, math.nan), where=whole > 0)
     ratio.setflags(write=False)
     return ratio
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

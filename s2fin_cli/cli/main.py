@@ -27,6 +27,7 @@ from s2fin_cli.cli.messages import with_flags
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, read_defaults
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
+from s2fin_cli.core.progress import INTERRUPTED
 from s2fin_cli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Boundary(click.Group):
             command = self.commands.get(ctx.invoked_subcommand or "")
             raise _Failure(with_flags(str(error), command.params if command else []), error.exit_code) from error
         except KeyboardInterrupt as error:
-            raise _Failure("interrupted before it was done; nothing half-written is left", 1) from error
+            raise _Failure(INTERRUPTED, 1) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:

@@ -16,11 +16,11 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 class S2finError(Exception):
@@ -66,6 +66,11 @@ class UsageError(S2finError, ValueError):
 def shortened(values: Sequence[object]) -> str:
     """The first ten values, and how many more there are, for messages."""
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
+
+
+def describe_missing(path: str | Path) -> str:
+    """A message that a file does not exist."""
+    return f"{path} does not exist (looked in {Path(path).absolute().parent}); check the path"
 
 
 def quoted(path: str | Path) -> str:

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from s2fin_cli.core.errors import S2finError
 
+#: What a job says that ended early and left nothing.
+INTERRUPTED = "interrupted before it was done; nothing half-written is left"
+
 
 class Progress(Protocol):
     """A function that is called repeatedly while work goes on."""
@@ -34,7 +37,7 @@ class Stopped(S2finError):  # noqa: N818  (not an error, like StopIteration)
     """A job ended early because it was asked to, and left no output."""
 
     def __init__(self) -> None:
-        super().__init__("interrupted before it was done; nothing half-written is left")
+        super().__init__(INTERRUPTED)
 
 
 class Stop:

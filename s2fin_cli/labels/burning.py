@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio.features
-import rasterio.windows
 import shapely
 from rasterio.windows import Window
 
+from s2fin_cli.geo.area import pixels_inside
 from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 
@@ -101,11 +100,11 @@ class PolygonBurner:
             top, bottom = max(row, row_off), min(row + band, row_off + height)
             yield Window(col_off, top, width, bottom - top)
 
-    def _mask(self, number: int, window: Window, before: dict[tuple[int, int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    def _mask(self, number: int, window: Window, before: dict[tuple[int, int], NDArray[np.uint8]]) -> NDArray[np.bool_]:
         """Mask (height, width) of a polygon's pixels in a window, from what was burnt before where it is there."""
         shape = window.height, window.width
         if (number, window.row_off) in before:
-            return np.unpackbits(before[number, window.row_off], count=shape[0] * shape[1]).reshape(shape)
+            return np.unpackbits(before[number, window.row_off], count=shape[0] * shape[1]).reshape(shape).view(bool)
         geometry = self._geometries[number]
         if window.height < self.windows[number, 2]:
             if number not in self._rings:
@@ -143,14 +142,10 @@ class Rings:
         return shapely.polygons(near[0], holes=near[1:]) if len(near) else None
 
 
-def burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.uint8]:
-    """Mask (height, width) of the pixels of a window whose centres are in a polygon."""
-    if geometry is None:
-        return np.zeros((window.height, window.width), dtype=np.uint8)
-    burnt = rasterio.features.rasterize(
-        [(geometry, 1)],
-        out_shape=(window.height, window.width),
-        transform=rasterio.windows.transform(window, grid.transform),
-        dtype="uint8",
+def burn(geometry: Any, window: Window, grid: Grid) -> NDArray[np.bool_]:
+    """Mask (height, width) of the pixels of a window whose centres are in a polygon, or in None, which holds none."""
+    return (
+        np.zeros((window.height, window.width), dtype=bool)
+        if geometry is None
+        else pixels_inside([geometry], grid, window)
     )
-    return np.asarray(burnt, dtype=np.uint8)

@@ -18,10 +18,8 @@ from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer
-from s2fin_cli.vector.frames import MENDED
-from s2fin_cli.vector.geometries import mended_polygons
+from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, tell_of_lost
-from s2fin_cli.vector.reproject import on_grid_crs
 from s2fin_cli.vector.texts import is_text
 
 if TYPE_CHECKING:
@@ -56,11 +54,7 @@ def read_feature_labels(
     field = class_field(frame, src_path, label_field=rules.field)
     tell_of_lost(frame, field, src_path=src_path)
     frame, class_ids, names = number_classes(frame, field, src_path=src_path, table=rules.classes)
-    geometries = on_grid_crs(frame, grid, src_path=src_path).to_numpy()
-    if kind == "polygons":
-        geometries = mended_polygons(
-            geometries, frame.index.to_numpy(), grid=grid, src_path=src_path, closed=frame.attrs.get(MENDED, ())
-        )
+    geometries = features_on_grid(frame, grid, src_path=src_path)
     geometries = _buffered(geometries, grid, kind=kind, buffer=rules.buffer)
     ids_are_given = rules.classes is not None or not is_text(frame[field])
     return FeatureLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given, limits)

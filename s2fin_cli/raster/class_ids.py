@@ -18,7 +18,7 @@ from s2fin_cli.core.errors import RasterError, quoted
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.raster.nodata import is_nodata
-from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.opening import cannot_read, open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
         values = src.read(1, window=window)
         void = _is_void(src, values, window)
     except RasterioError as error:
-        raise RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?") from error
+        raise cannot_read(src, window, error) from error
     if np.issubdtype(values.dtype, np.floating):
         void |= ~np.isfinite(values)
         values = np.where(void, 0, values)

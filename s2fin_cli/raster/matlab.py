@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2fin_cli.core.errors import RasterError, UsageError
+from s2fin_cli.core.errors import RasterError, UsageError, describe_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def read_arrays(src_path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
     """
     path = Path(src_path)
     if not os.path.isfile(path):
-        raise RasterError(f"{path} does not exist (looked in {path.absolute().parent}); check the path")
+        raise RasterError(describe_missing(path))
     with path.open("rb") as file:
         is_hdf5 = file.read(len(_HDF5_HEADER)) == _HDF5_HEADER
     if is_hdf5 and importlib.util.find_spec("h5py") is None:

@@ -16,12 +16,14 @@ import rasterio.shutil
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_missing
 from s2fin_cli.core.names import gdal_name, is_dataset_name
 from s2fin_cli.core.virtual import check_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rasterio.windows import Window
 
 logger = logging.getLogger(__name__)
 
@@ -121,10 +123,15 @@ def without_georeferencing_warning() -> Iterator[None]:
         yield
 
 
+def cannot_read(src: rasterio.DatasetReader, window: Window, error: RasterioError) -> RasterError:
+    """The error that a window of an open raster cannot be read."""
+    return RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?")
+
+
 def _why_not_open(src_path: str | Path, error: Exception) -> str:
     is_plain = not is_dataset_name(src_path)
     if is_plain and not os.path.exists(src_path):
-        return f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path"
+        return describe_missing(src_path)
     if is_plain and os.path.isdir(src_path):
         return f"{src_path} is a folder; give the raster file inside it"
     what = "give a GeoTIFF or another raster format" if is_plain else "check the name, and that it can be reached"

@@ -14,8 +14,8 @@ import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
-from s2fin_cli.core.errors import RasterError
 from s2fin_cli.raster.nodata import is_compared, is_float, is_nodata
+from s2fin_cli.raster.opening import cannot_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class DirectReader:
             for index in self.alpha_indexes:
                 values[:, self.src.read(index, window=window) == 0] = np.nan
         except RasterioError as error:
-            raise RasterError(f"{self.src.name} cannot be read at {window} ({error}); is the file whole?") from error
+            raise cannot_read(self.src, window, error) from error
         for position, nodata in self._compared_nodata:
             band = values[position]
             band[is_nodata(band, nodata, self._bands[position][2])] = np.nan

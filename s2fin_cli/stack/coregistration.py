@@ -18,6 +18,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, UsageError
+from s2fin_cli.core.figures import known
 from s2fin_cli.geo.windows import evenly_spread
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Displacement:
         """Plain JSON values."""
         keys = ("row", "col", "cols", "rows")
         windows = [dict(zip(keys, vector, strict=True)) for vector in self.vectors.tolist()]
-        similarity = {"before": _plain(self.before), "after": _plain(self.after)}
+        similarity = {"before": known(self.before), "after": known(self.after)}
         return {
             "cols": self.cols,
             "rows": self.rows,
@@ -117,11 +118,6 @@ class Displacement:
             "edge_similarity": similarity,
             "windows": [{**w, "agrees": agrees} for w, agrees in zip(windows, self.agrees.tolist(), strict=True)],
         }
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if np.isfinite(value) else None
 
 
 def coregister(stack: Stack) -> tuple[Stack, list[Displacement]]:

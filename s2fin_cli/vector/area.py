@@ -8,10 +8,8 @@ import shapely
 
 from s2fin_cli.core.errors import AreaError
 from s2fin_cli.geo.area import Area
-from s2fin_cli.vector.frames import MENDED
-from s2fin_cli.vector.geometries import mended_polygons
+from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features
-from s2fin_cli.vector.reproject import on_grid_crs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +53,7 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
         raise AreaError(f"`aoi` {src_path} holds {', '.join(sorted(types))}; give polygons ({rare_types(frame)})")
-    polygons = on_grid_crs(frame, grid, src_path=src_path, name="polygons").to_numpy()
-    return _parts(
-        mended_polygons(
-            polygons, frame.index.to_numpy(), grid=grid, src_path=src_path, closed=frame.attrs.get(MENDED, ())
-        )
-    )
+    return _parts(features_on_grid(frame, grid, src_path=src_path, name="polygons"))
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:

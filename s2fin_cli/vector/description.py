@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import warnings
 from pathlib import Path
@@ -17,6 +17,7 @@ from s2fin_cli.core.errors import InputError
 from s2fin_cli.core.names import vector_name
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.layers import layers_of
+from s2fin_cli.vector.parquet import check_parquet
 from s2fin_cli.vector.place_columns import find_place
 from s2fin_cli.vector.sources import is_parquet, is_text_table
 from s2fin_cli.vector.text_tables import read_text_table
@@ -106,8 +107,7 @@ def _text_layer(path: Path) -> dict[str, Any]:
 
 
 def _parquet_layer(path: Path) -> dict[str, Any]:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise InputError(f"{path} is Parquet, which needs pyarrow; install it with: pip install 's2fin[parquet]'")
+    check_parquet(path, error=InputError)
     parquet = importlib.import_module("pyarrow.parquet")
     with parquet.ParquetFile(path) as file:
         schema, features = file.schema_arrow, file.metadata.num_rows

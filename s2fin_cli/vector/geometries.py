@@ -7,11 +7,10 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio.features
-import rasterio.windows
 import shapely
 
 from s2fin_cli.core.errors import quoted, shortened
+from s2fin_cli.geo.area import pixels_inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,7 +200,7 @@ def without_collections(
         dimensions = shapely.get_dimensions(parts)
         if len(parts):
             chosen = parts[dimensions == dimensions.max()]
-            geometries[position] = _MULTI[int(dimensions.max())](chosen)
+            geometries[position] = joined(chosen)
             if len(chosen) < len(parts):
                 mixed.append(position)
     if mixed:
@@ -209,6 +208,11 @@ def without_collections(
             "%s: the collections of %s also hold lines or points, which are skipped", src_path, _named(fids[mixed])
         )
     return geometries
+
+
+def joined(parts: Sequence[Any] | NDArray[np.object_]) -> Any:
+    """The multipoint, multiline or multipolygon of parts (n,) that have no parts themselves, and one dimension."""
+    return _MULTI[int(shapely.get_dimensions(parts[0]))](parts)
 
 
 def _simple_parts(geometry: Any) -> NDArray[np.object_]:
@@ -279,6 +283,4 @@ def _mask(polygon: Any, bounds: Sequence[float], grid: Grid) -> NDArray[np.bool_
     window = grid.window_of(bounds)
     if window is None or polygon.is_empty:
         return np.zeros((1, 1), dtype=bool)
-    transform = rasterio.windows.transform(window, grid.transform)
-    inside = rasterio.features.geometry_mask([polygon], (window.height, window.width), transform, invert=True)
-    return np.asarray(inside, dtype=bool)
+    return pixels_inside([polygon], grid, window)

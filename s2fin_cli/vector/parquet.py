@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.grid import Grid
 
 
-def read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
-    """Features of a GeoParquet file, or of a Parquet table by its coordinates."""
+def check_parquet(path: Path, *, error: type[InputError]) -> None:
+    """Refuse a Parquet file where pyarrow, which reads it, is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise error(f"{path} cannot be read: Parquet needs pyarrow; pip install 's2fin[parquet]', or give a .gpkg")
+
+
+def read_parquet(path: Path, *, grid: Grid | None, error: type[InputError]) -> gpd.GeoDataFrame:
+    """Features of a GeoParquet file, or of a Parquet table by its coordinates."""
+    check_parquet(path, error=error)
     try:
         with path.open("rb") as file:  # pyarrow takes some names for URLs
             frame = gpd.read_parquet(file)

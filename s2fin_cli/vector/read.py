@@ -13,7 +13,7 @@ import pandas as pd
 import shapely
 
 from s2fin_cli.core.classes import normalized
-from s2fin_cli.core.errors import S2finError, shortened
+from s2fin_cli.core.errors import S2finError, describe_missing, shortened
 from s2fin_cli.core.names import is_dataset_name, vector_name
 from s2fin_cli.core.virtual import check_sources
 from s2fin_cli.vector.degrees import check_coordinates
@@ -56,7 +56,7 @@ def read_features(
             file's geographic CRS.
     """
     if not is_dataset_name(src_path) and not os.path.exists(src_path):
-        raise error(f"{src_path} does not exist (looked in {Path(src_path).absolute().parent}); check the path")
+        raise error(describe_missing(src_path))
     with vector_name(src_path, error=error):  # which refuses a name that GDAL cannot open
         pass
     check_sources(src_path, why_not=lambda _: None, error=error)

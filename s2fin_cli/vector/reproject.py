@@ -16,6 +16,7 @@ from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.geo.segments import densified
 from s2fin_cli.geo.transformation import Placed, check_transformable
+from s2fin_cli.vector.geometries import joined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def _joined(own: gpd.GeoSeries, geometries: gpd.GeoSeries, *, grid: Grid) -> gpd
         left, bottom, right, top = shapely.bounds(own.iloc[place])
         dense = own.iloc[[place]].segmentize(max(right - left, top - bottom) / PLACES).to_crs(geometries.crs)
         parts = [_unwrapped(part, turn) for part in shapely.get_parts(dense.iloc[0])]
-        found[place] = _together(parts)
+        found[place] = _joined_or_single(parts)
     return gpd.GeoSeries(found, index=geometries.index, crs=geometries.crs)
 
 
@@ -137,13 +138,10 @@ def _on_longitudes(geometries: gpd.GeoSeries, grid: Grid) -> gpd.GeoSeries:
             for part in shapely.get_parts(found[place])
             for move in moves[lies_on(part)]
         ]
-        found[place] = _together(moved) if moved else found[place]
+        found[place] = _joined_or_single(moved) if moved else found[place]
     return gpd.GeoSeries(found, index=geometries.index, crs=geometries.crs)
 
 
-def _together(parts: list[Any]) -> Any:
+def _joined_or_single(parts: list[Any]) -> Any:
     """One geometry of several, which are of one type."""
-    if len(parts) == 1:
-        return parts[0]
-    kinds = {"Point": shapely.multipoints, "LineString": shapely.multilinestrings, "Polygon": shapely.multipolygons}
-    return kinds.get(parts[0].geom_type, shapely.geometrycollections)(parts)
+    return parts[0] if len(parts) == 1 else joined(parts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from s2fin_cli.core.errors import InputError, UsageError
+from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, VECTOR_SUFFIXES
 from s2fin_cli.core.names import is_dataset_name
@@ -167,10 +168,7 @@ def _describe_bands(info: RasterInfo, pixels: NDArray[np.float32]) -> list[dict[
             "scale": info.scales[i],
             "offset": info.offsets[i],
             "valid": round(float((pixels[:, i] == pixels[:, i]).mean()), 4),  # NaN is not equal to itself
-            **{
-                name: None if values[i] != values[i] else round(float(values[i]), 6)
-                for name, values in vars(statistics).items()
-            },
+            **{name: known(round(float(values[i]), 6)) for name, values in vars(statistics).items()},
         }
         for i, index in enumerate(info.indexes)
     ]
