@@ -83,7 +83,7 @@ def align(
         like: image whose grid the other gets; it takes the place of `hsi`.
         output: aligned image to write, a GeoTIFF.
         overwrite: whether an existing `output` may be replaced.
-        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:
@@ -177,7 +177,7 @@ def classify(
             takes what the model was trained for: 5, or 3 where its labels were dense.
         tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
             same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
-        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:
@@ -229,7 +229,7 @@ def demo(
     Args:
         output: folder for the results, created if missing.
         overwrite: whether existing results may be replaced.
-        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:
@@ -434,7 +434,7 @@ def train(
         validation: share of the labelled pixels to hold out, 0 for none.
         refit: whether to train the final model on all labels after validation.
         seed: seed of every random choice.
-        progress: is called with how far the work is, see `s2fin_cli.core.progress.Progress`.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 
     Returns:

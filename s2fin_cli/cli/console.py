@@ -1,4 +1,4 @@
-"""What commands print: messages and progress on stderr, data on stdout."""
+"""Output of commands: messages and progress on stderr, data on stdout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class _ConsoleHandler(logging.Handler):
-    """Log records on stderr, above whatever progress is shown there, with options as flags."""
+    """Log records on stderr, above any progress, with options as flags."""
 
     def __init__(self, parameters: Sequence[click.Parameter]) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class _Failure(click.ClickException):
 class _EachTable(click.Command):
     """A command that has several tables in the project file: it runs once for each.
 
-    Where the command line names the output, it runs only once, without the tables.
+    If the command line names the output, it runs only once, without the tables.
     """
 
     def __init__(self, command: click.Command, runs: list[dict[str, Any]]) -> None:
@@ -144,11 +144,11 @@ def main(command: Callable[..., Any] = cli) -> None:
     """Entry point of the console script.
 
     Args:
-        command: what to run, given the program's name.
+        command: a function of the program's name that runs it.
     """
-    # NOTE: as an exception, so that a batch system's request to end leaves no temporary file either. A signal that is
-    # ignored stays ignored: under nohup a run goes on when its terminal is closed.
-    for name in ("SIGTERM", "SIGHUP"):  # the latter is not there on Windows
+    # NOTE: these signals raise an exception, so that a batch system's request to end leaves no temporary file. An
+    # ignored signal stays ignored: under nohup a run goes on when its terminal is closed.
+    for name in ("SIGTERM", "SIGHUP"):  # Windows does not have the latter
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda signum, _: sys.exit(128 + signum))

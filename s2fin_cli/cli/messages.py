@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: An option as library messages name it, see `s2fin_cli.core.errors`.
 _OPTION = re.compile(r"`([a-z_]\w*)(?:=([^`]*))?`", re.ASCII)
-#: What Python puts around texts.
+#: Quotation marks of Python's texts.
 _QUOTES = "\"'"
 
 
@@ -35,7 +35,7 @@ def with_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
 
 
 def _shown(parameter: click.Parameter, value: str | None) -> str:
-    """A parameter with a value, if any, as it is typed."""
+    """A parameter, with a value if there is one, as it is typed."""
     flag = max(parameter.opts, key=len)
     if isinstance(parameter, click.Argument):
         return flag.upper()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
-#: What the help of the last image's option adds about all of them.
+#: A sentence about all images that the help of the last one ends with.
 SEVERAL_FILES = "For an image in several files, repeat its option."
 
 
@@ -37,7 +37,7 @@ class FilePath(FileType):
         self._metavar = metavar
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """The kind of file, which stands for the value in the help."""
+        """The kind of file, shown for the value in the help."""
         return self._metavar
 
 

@@ -18,10 +18,10 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A stop token that signals set; afterwards they do what they did before.
+    """A stop token that signals set; after the block, signals have their previous effect.
 
-    They do that at once, as if this were not here, where the job has nothing to keep or was already asked to end: so a
-    second Ctrl-C always ends it. A signal that is ignored stays so. To be called in the main thread.
+    They have it at once if the job has nothing to keep or was already asked to end, so a second Ctrl-C always ends it.
+    An ignored signal stays ignored. Call this in the main thread.
     """
     stop = Stop()
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]

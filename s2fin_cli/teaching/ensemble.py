@@ -16,7 +16,7 @@ import numpy as np
 from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.teaching.calibration import consensus
 from s2fin_cli.teaching.members import choose_members
-from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
+from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.teacher import Answers
 from s2fin_cli.teaching.threads import in_threads
@@ -52,7 +52,7 @@ class EnsembleTeacher:
         answers = ask_members(members, lesson, asked, trust=examination, recipe=self.recipe)
         guide = guide_of(asked["components"], asked.get("aux"))
         if not lesson.dense:
-            return replace(answers, probs=average_alike(answers.probs, guide, questions.places))
+            return replace(answers, probs=average_similar(answers.probs, guide, questions.places))
         logger.info("labels are dense: the teacher's answers spread from pixel to pixel, and are copied closely")
         probs = propagate(answers.probs, questions.labels, guide, asked["position"])
         return replace(answers, probs=probs, nearly_right=True)

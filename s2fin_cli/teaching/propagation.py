@@ -55,7 +55,7 @@ def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = 
     return np.ascontiguousarray(np.concatenate(parts).T)
 
 
-def average_alike(
+def average_similar(
     probs: NDArray[np.float32], guide: NDArray[np.floating], places: Places, *, at_once: int = CELLS_AT_ONCE
 ) -> NDArray[np.float32]:
     """Average probabilities over near and similar pixels of a cell.

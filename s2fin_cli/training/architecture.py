@@ -41,7 +41,7 @@ def network_config(
 
 
 def make_network(config: S2FinConfig, scene: Scene, *, seed: int) -> S2Fin:
-    """A network that has learnt nothing, with the scene's statistics."""
+    """An untrained network with the scene's statistics."""
     torch.manual_seed(seed)
     network, known = S2Fin(config), scene.standardizer
     network.set_statistics(

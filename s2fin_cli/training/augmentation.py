@@ -1,4 +1,4 @@
-"""Augmentation of standardised windows: what another date, sensor or place could have changed."""
+"""Augmentation of standardised windows: changes that another date, sensor or place could cause."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYMMETRIES = 8
 def reorient(squares: Sequence[Tensor]) -> list[Tensor]:
     """Turn and flip squares, an eighth of the batch by each of the square's symmetries.
 
-    NOTE: whole parts of the batch and not one square after another, which took as long as the network.
+    NOTE: whole parts of the batch, because turning one square after another took as long as the network.
 
     Args:
         squares: co-located (B, ..., S, S), in random order; sides may differ if the centres are the same.

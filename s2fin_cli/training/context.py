@@ -1,4 +1,4 @@
-"""AFCM alone: it learns first, by single pixels."""
+"""The training of AFCM alone, on single pixels, before the whole network learns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def learn_context(
     network: S2Fin, train: TrainingSet, recipe: Recipe, *, generator: torch.Generator, stop: Stop | None = None
 ) -> None:
-    """Teach AFCM alone, by single pixels: it sees no window, so many steps take less time than one round of windows.
+    """Train AFCM alone, on single pixels: without windows, many steps take less time than one round with them.
 
     Raises:
         S2finError: its loss is no longer a number.

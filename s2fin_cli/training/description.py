@@ -1,4 +1,4 @@
-"""What a model file records of its images and of its training."""
+"""The description of a model: its images and its training."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
-    """What the model file holds beside the weights.
+    """The description that the model file holds beside the weights.
 
     Args:
         job: the training job.
-        first: what the labels that were not held out gave.
-        second: what all labels gave, if they were learnt.
+        first: the result of the run on the labels that were not held out.
+        second: the result of the run on all labels, if there was one.
     """
     scene, kept = job.scene, second or first
     bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
@@ -41,7 +41,7 @@ def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
 
 
 def _course(job: Job, first: Learnt, *, refitted: bool) -> dict[str, Any]:
-    """How the network was trained."""
+    """The figures of the training."""
     options, outcome = job.options, first.outcome
     return {
         "epochs": outcome.epochs,

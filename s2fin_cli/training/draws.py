@@ -1,4 +1,4 @@
-"""Which windows a step of training looks at."""
+"""The random windows of a training step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Windows(NamedTuple):
-    """Windows: the cells (n,) that they are in, and where their blocks' upper left pixels are there."""
+    """Windows: their cells (n,), and the upper left pixels of their blocks in these."""
 
     cells: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -34,9 +34,9 @@ class Draws:
     Where labels are dense, pixels with and without one are drawn equally often, and a class by a power of its size.
 
     Args:
-        train: what is learnt from.
+        train: the pixels to learn from.
         block_size: pixels a side of a block, which a window predicts.
-        dense_power: power of a class's size between dense labels.
+        dense_power: power of a class's size by which it is drawn if labels are dense.
         generator: source of chance.
 
     Raises:
@@ -57,7 +57,7 @@ class Draws:
         self.grid[places.index, places.rows, places.cols] = np.arange(len(labelled))
 
     def next(self, count: int) -> Windows:
-        """About this many windows, in random order."""
+        """Approximately this many windows, in random order."""
         each = max(count // len(self.pools), 1)
         pixels = np.concatenate([pool.draw(each, self.generator) for pool in self.pools])
         return self._around(pixels[torch.randperm(len(pixels), generator=self.generator).numpy()])

@@ -1,4 +1,4 @@
-"""A training job: what stays the same while a scene is learnt, from a part of its labels and from all of them."""
+"""A training job: the common inputs of both runs, on a part of the labels and on all of them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Job:
     Attributes:
         scene: the images.
         labelled: the labels.
-        split: which of them are held out at first.
-        config: of the network, where labels are not dense.
+        split: which of them are held out in the first run.
+        config: of the network for labels that are not dense.
         options: what the user chose.
-        recipe: the numbers that are no options.
+        recipe: the numbers that are not options.
         teacher: labels the scene for the network.
-        progress: is called with what is done; raises `Stopped` once the job is to end.
-        stop: set to end the job early; the job marks it once there is a result worth keeping.
+        progress: called as work advances; raises `Stopped` once the job is to end.
+        stop: set to end the job early; the job marks it once it has a result worth keeping.
     """
 
     scene: Scene

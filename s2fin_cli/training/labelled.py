@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: With fewer labelled pixels a class gets a warning.
+#: A class with fewer labelled pixels causes a warning.
 FEW_LABELS = 5
 
 
@@ -49,11 +49,11 @@ class Labelled:
 def with_data(labels: Labels, stack: Stack, *, labels_per_class: int, seed: int) -> Labelled:
     """The labelled pixels in the area of interest where all images have data.
 
-    Where there are more labels than are held, they are thinned class by class after those without data were sorted out,
-    so that no class is lost by it.
+    Where there are more labels than are held, they are thinned class by class after removing those without data, so
+    that no class is lost.
 
     Args:
-        labels: what the user gave.
+        labels: the user's labels.
         stack: the images.
         labels_per_class: pixels of a class that are to be kept at least, for training and for validation each.
         seed: of the random choice.
@@ -83,7 +83,7 @@ def _thinned(
     labels: Labels, stack: Stack, *, labels_per_class: int, seed: int
 ) -> tuple[LabelledPixels, Mapping[int, int]]:
     """Labelled pixels with data, as many of each class as fit, and how many have data by class id."""
-    # both parts of the labels, what is trained on and what is held out, are to have as many as the options allow
+    # both the training and the validation pixels are to be as many as the options allow
     held = labels.limits.held_pixels
     most = max(held // len(labels.classes), min(2 * labels_per_class, held), 1)
     counts: Counter[int] = Counter()
@@ -144,7 +144,7 @@ def hold_out(labels: LabelledPixels, options: TrainingOptions, how: HoldingOut) 
 
 
 def common_radius(options: TrainingOptions, how: HoldingOut) -> int:
-    """Pixels within which what is around pixels has much in common."""
+    """The distance in pixels within which pixels share much of their surroundings."""
     return options.patch_size // 2 + how.reach
 
 

@@ -1,4 +1,4 @@
-"""Learning a scene: the teacher and the network, from a part of the labels, and from all of them."""
+"""Training on a scene: the teacher and the network, on a part of the labels and then on all of them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ FIRST_RUN, ON_ALL_LABELS = "training", "training on all labels"
 
 @dataclass(frozen=True)
 class Learnt:
-    """What one training run gave.
+    """The result of one training run.
 
     Attributes:
         network: the network.
         outcome: how it ended.
         accuracy: of the network on the pixels held out, or None where there are none.
-        taught: what the teacher gave.
+        taught: the teacher's results.
         pixels: how many labelled pixels were trained on, and how many validated on.
     """
 
@@ -53,7 +53,7 @@ def learn_scene(job: Job) -> tuple[Learnt, Learnt | None]:
     """Learn from the labels that are not held out and, if the options want it, then from all of them.
 
     Returns:
-        what the first run gave, and what the second one gave; None if there was none or it was interrupted.
+        the result of the first run, and that of the second; None if there was none or it was interrupted.
 
     Raises:
         S2finError: training diverged, or the device has too little memory.
@@ -74,12 +74,13 @@ def learn_scene(job: Job) -> tuple[Learnt, Learnt | None]:
 
 
 def learn(job: Job, split: Split, *, before: Learnt | None = None, stage: str) -> Learnt:
-    """Let the teacher learn the labels, and the network them and what the teacher answers for the scene.
+    """Train the teacher on the labels, and the network on these and on the teacher's answers for the scene.
 
     Args:
         job: the training job.
-        split: which labels are learnt and which are held out.
-        before: what a part of the labels gave; a network of the same kind resumes from it, in fewer rounds.
+        split: which labels are learnt from and which are held out.
+        before: the result on a part of the labels; a network with the same configuration resumes from it, in fewer
+            rounds.
         stage: what to report as being done.
     """
     options, scene = job.options, job.scene
@@ -131,7 +132,7 @@ def _fit(job: Job, network: S2Fin, train_set: TrainingSet, *, resumes: bool, sta
 def _validated(
     job: Job, network: S2Fin, validation: LabelledPixels, outcome: Outcome
 ) -> tuple[Accuracy | None, Outcome]:
-    """The network's accuracy, and the outcome of training: interrupted, if the user did not wait for the accuracy."""
+    """The network's accuracy, and the outcome: interrupted if the user stopped before the accuracy was known."""
     if not len(validation):
         return None, outcome
     try:

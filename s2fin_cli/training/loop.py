@@ -33,7 +33,7 @@ class Hyperparameters:
     """How to train; the names are those of `TrainOptions`.
 
     Attributes:
-        epochs: rounds of steps; a round is no pass over all pixels.
+        epochs: rounds of steps; a round is not a pass over all pixels.
         batch_size: windows of a step.
         learning_rate: the peak.
         seed: of every random choice.
@@ -75,15 +75,15 @@ def fit(
     """Train a network in place; it ends with the averaged weights of the last whole round.
 
     NOTE: no round is chosen by validation. The weights are averages and the steps get ever smaller, so that the last
-    round is the best; and figures of pixels that chose nothing are honest ones.
+    round is the best; and the figures on pixels that were not used to choose it are unbiased.
 
     Args:
         network: on the device that is to compute.
         train: pixels to learn from, labelled ones of every class among them.
         hyperparameters: how to train.
-        recipe: the numbers that are no options.
+        recipe: the numbers that are not options.
         progress: called after each round.
-        stop: ends training early, with what it has; it has a result once a round is done.
+        stop: ends training early, with the last complete round; it has a result once a round is complete.
         stage: what to report to `progress` as being done.
 
     Raises:
@@ -122,7 +122,7 @@ def _run_rounds(run: Run, progress: Progress, stop: Stop, stage: str) -> Outcome
 
 
 class Run:
-    """One training run: network, its moving average, optimiser, schedule and source of chance."""
+    """One training run: network, its moving average, optimiser, schedule and random generator."""
 
     def __init__(self, network: S2Fin, train: TrainingSet, hyperparameters: Hyperparameters, recipe: Recipe) -> None:
         self.network, self.train, self.recipe = network, train, recipe
@@ -143,7 +143,7 @@ class Run:
             self.optimiser,
             max_lr=rate,
             total_steps=total_steps,
-            pct_start=max(recipe.steps.warmup, 2 / total_steps),  # two steps at least, which torch divides by
+            pct_start=max(recipe.steps.warmup, 2 / total_steps),  # at least two steps, as torch divides by them
         )
         self.done_steps = 0
 
@@ -177,7 +177,7 @@ class Run:
         return total / self.steps
 
     def loss(self, windows: Windows) -> Tensor:
-        """Cross-entropy of the pixels of the windows' blocks, labelled ones counting more."""
+        """Cross-entropy of the pixels of the windows' blocks, in which labelled ones count more."""
         with torch.no_grad():
             x, a, context = self.draws.values(windows)
             x, a, context, pixels = reorient([x, a, context.permute(0, 3, 1, 2), self.draws.pixels(windows)])

@@ -1,4 +1,4 @@
-"""How much memory a cell takes, and how far around it is looked."""
+"""How much memory a cell takes, and how wide a margin around it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def cell_bytes(config: S2FinConfig) -> int:
-    """Memory that a cell takes as the network sees it, and its pixels' features, roughly; float32."""
+    """Approximate bytes of a cell as the network sees it and of its pixels' features, in float32."""
     image, components = config.in_channels, config.components
     aux = 0 if config.aux_from_image else config.aux_channels
     near = (image + aux + components) * (CELL_SIZE + config.near_size - 1) ** 2
@@ -23,5 +23,5 @@ def cell_bytes(config: S2FinConfig) -> int:
 
 
 def cell_margin(config: S2FinConfig) -> int:
-    """Pixels around a cell that the teacher or the network look at."""
+    """Pixels around a cell that the teacher or the network use."""
     return max(config.input_size // 2, MARGIN)

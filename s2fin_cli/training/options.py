@@ -1,4 +1,4 @@
-"""What a user may choose of training."""
+"""The training options that a user may choose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TrainingOptions(Protocol):
 
     @property
     def epochs(self) -> int:
-        """Rounds of steps; a round is no pass over all pixels."""
+        """Rounds of steps; a round is not a pass over all pixels."""
 
     @property
     def batch_size(self) -> int:

@@ -1,4 +1,4 @@
-"""The recipe: the numbers of training that are no options of users, and that a test or a measurement may change."""
+"""The recipe: the numbers of training that are not options, and that a test or a benchmark may change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Sampling:
 
     Attributes:
         scene_cells: cells all over the scene whose pixels the teacher labels, at most.
-        scene_pixels: how many pixels are drawn in them, about; the cells' others are labelled too.
+        scene_pixels: approximately how many pixels are drawn in them; the other pixels of the cells are labelled too.
         scene_bytes: memory that they may take.
         label_cells: cells with labels that the network learns from, at most.
         label_bytes: memory that they may take.
@@ -35,10 +35,10 @@ class HoldingOut:
     """Which labelled pixels are held out.
 
     Attributes:
-        reach: pixels beyond a window within which what is around pixels has much in common; blocks that are held out
-            are some of these a side.
-        fewest: with fewer labelled pixels of the class in the middle, none are held out: training would miss them, and
-            they would say little.
+        reach: pixels beyond a window within which pixels share much of their surroundings; the side of held-out blocks
+            is a multiple of it.
+        fewest: with fewer labelled pixels in the median class, none are held out: training would miss them, and they
+            would reveal little.
     """
 
     reach: int = 6
@@ -47,12 +47,12 @@ class HoldingOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """What is different where labels are dense.
+    """What is different if labels are dense.
 
     Attributes:
-        within: labels are dense where half of the scene's pixels have one within this many pixels.
+        within: labels are dense if half of the scene's pixels have one within this many pixels.
         block_size: pixels a side that a window predicts: fewer, as there is more to copy.
-        power: a class is drawn by this power of its size; elsewhere all classes are drawn equally often.
+        power: a class is drawn by this power of its size; otherwise all classes are drawn equally often.
         rate: factor of the learning rate.
         steps: factor of the most steps of a round.
     """
@@ -66,7 +66,7 @@ class Dense:
 
 @dataclass(frozen=True, kw_only=True)
 class ContextSteps:
-    """How AFCM learns alone, at first.
+    """How AFCM is trained alone, at first.
 
     Attributes:
         steps: how many steps.
@@ -85,14 +85,14 @@ class Steps:
 
     Attributes:
         fewest, of_class, most: steps of a round at least, at least for each class, and at most.
-        labels_of_step: between these, a round has a step for each of this many labels: the more labels there are, the
-            more the teacher knows that is worth copying.
+        labels_of_step: between these, a round has a step for each of this many labels, because with more labels the
+            teacher has more to pass on.
         label_weight: how much more a labelled pixel counts in the loss than one without a label.
         weight_decay: of the optimiser.
         warmup: share of the steps in which the learning rate rises.
-        average_decay: decay of the moving average of the weights, which is what is kept.
+        average_decay: decay of the moving average of the weights, which becomes the result.
         gradient_norm: longer gradients are shortened to this norm.
-        windows_to_temper: windows that the logits of the trained network are scaled on.
+        windows_to_temper: windows on which the scale of the trained network's logits is chosen.
     """
 
     fewest: int = 16
@@ -126,18 +126,18 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained, beside the options.
+    """How a network is trained, apart from the options.
 
     Attributes:
         ensemble: of the default teacher.
         sampling: which pixels are learnt from.
         holding_out: which labelled pixels are held out.
-        dense: what is different where labels are dense.
-        context: how AFCM learns alone.
-        steps: how the whole network learns.
+        dense: what is different if labels are dense.
+        context: how AFCM is trained alone.
+        steps: how the whole network is trained.
         augmentation: random changes to windows.
         label_smoothing: share of a label's probability that is spread over all classes.
-        refit_share: share of the rounds that suffices where the network resumes from what a part of the labels taught.
+        refit_share: share of the rounds that suffices if the network resumes from training on a part of the labels.
     """
 
     ensemble: EnsembleRecipe = field(default_factory=EnsembleRecipe)

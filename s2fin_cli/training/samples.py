@@ -1,4 +1,4 @@
-"""Samples: cells as the network takes them, and what it is to answer for their pixels."""
+"""Samples: cells as the network takes them, and the targets of their pixels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CELLS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class StandardizedCells:
-    """Cells as the network takes them: nothing that it does not look at, so that many fit into memory.
+    """Cells as the network takes them: only what it uses, so that many fit into memory.
 
     Attributes:
         near: float32 (cells, C, side, side), the image's bands and components as far as the stem looks.
@@ -91,13 +91,13 @@ class StandardizedCells:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pixels to learn from: whole cells, but for pixels without data.
+    """Pixels to learn from: whole cells, except pixels without data.
 
     Attributes:
         cells: where they are.
-        targets: float32 (n, classes), what the network is to answer: by the label, or by the teacher.
+        targets: float32 (n, classes), the probabilities to learn, from the label or from the teacher.
         labels: int64 (n,), the position of a labelled pixel's class, -1 for pixels without a label.
-        dense: whether labels are so dense that the targets are nearly right: they are learnt without any noise and
+        dense: whether labels are so dense that the targets are nearly right: then they are learnt without noise and
             faster, and frequent classes more often.
     """
 

@@ -1,4 +1,4 @@
-"""The scene: what is known of the images before any label is looked at."""
+"""The scene: what is known about the images before any label is used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scene:
-    """What is known of a scene before any label is looked at.
+    """What is known about a scene before any label is used.
 
     Attributes:
         stack: its images, without the bands that are of no use.
@@ -71,7 +71,7 @@ def usable_bands(stack: Stack) -> tuple[Stack, BandStatistics]:
 
 
 def _useless_bands(layer: Layer, statistics: BandStatistics) -> dict[str, list[int]]:
-    """Numbers of the bands that are of no use, by why. A band that the user chose is used if it can be."""
+    """Numbers of the bands that are of no use, by reason. A band that the user chose is used if it can be."""
     found = {"without any data": statistics.is_empty, "with one value throughout": statistics.is_constant}
     if not layer.is_chosen:
         found["that the file declares bad"] = np.isin(layer.numbers, layer.bad_numbers)
@@ -126,7 +126,7 @@ def explore(
 
 
 def _standardizer(statistics: BandStatistics, components: NDArray[np.float64], *, alone: bool) -> Standardizer:
-    """The scene's, by the statistics of all its bands."""
+    """The scene's standardizer, from the statistics of all its bands."""
     image, second = slice(components.shape[1]), slice(components.shape[1], None)
     mean, std = statistics.mean.tolist(), statistics.std.tolist()
     given = [mean[image], std[image], *([] if alone else [mean[second], std[second]])]

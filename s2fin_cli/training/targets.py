@@ -1,4 +1,4 @@
-"""Targets: what the network is to answer, by the labels and elsewhere by the teacher."""
+"""Targets: the probabilities that the network learns, from the labels and elsewhere from the teacher."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Taught:
-    """What a teacher gave.
+    """The results of a teacher.
 
     Attributes:
         train_set: pixels with targets.
         dense: whether labels are dense.
-        examination: what the teacher found out about itself.
-        accuracy: of the teacher, if it was cross-validated now.
-        use_of_second: how much the second image counted for it, 0 to 1; None if that is not known.
+        examination: the teacher's cross-validation.
+        accuracy: of the teacher, if it was cross-validated in this run.
+        use_of_second: how much it used the second image, 0 to 1; None if that is unknown.
     """
 
     train_set: TrainingSet
@@ -49,14 +49,14 @@ class Taught:
 
 
 def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool, before: Taught | None) -> Taught:
-    """Let the teacher learn from labels, and ask it for targets.
+    """Train the teacher on labels, and ask it for targets.
 
     Args:
         job: the training job.
-        network: the one that is to learn, which says what it needs of a cell.
+        network: the network to train, which determines what it needs of a cell.
         labels: to learn from.
         dense: whether they are dense.
-        before: what the teacher gave for a part of the labels; then it need not be cross-validated once more.
+        before: the teacher's results on a part of the labels; then it need not be cross-validated again.
     """
     job.progress("teaching", 0, 3)
     generator = np.random.default_rng(job.options.seed)
@@ -79,7 +79,7 @@ def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool
 
 
 def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, dense: bool) -> Lesson:
-    """What the teacher learns from: some of the labels, at positions (n,) among them."""
+    """The teacher's lesson: some of the labels, at positions (n,) among them."""
     known, options = labels.select(kept), job.options
     return Lesson(
         features=features_at(job.scene.standardizer, job.scene.stack, known.rows, known.cols),
@@ -95,7 +95,7 @@ def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, de
 def _read(
     job: Job, network: S2Fin, labels: LabelledPixels, generator: np.random.Generator
 ) -> tuple[StandardizedCells, Questions]:
-    """Read the cells of the labels and of the scene: as the network takes them, and what the teacher is asked."""
+    """Read the cells of the labels and of the scene: as the network takes them, and as questions to the teacher."""
     sampling, scene = job.recipe.sampling, job.scene
     most_cells = min(max(sampling.label_bytes // cell_bytes(job.config), 1), sampling.label_cells)
     few = _capped(labels, most=job.options.labels_per_class, most_cells=most_cells, generator=generator)
@@ -109,7 +109,7 @@ def _read(
 
 
 def _capped(labels: LabelledPixels, *, most: int, most_cells: int, generator: np.random.Generator) -> LabelledPixels:
-    """As many pixels of each class as are in not too many cells."""
+    """Pixels of each class from at most as many cells as the recipe allows."""
     everything, kept = np.arange(len(labels)), labels
     while most > 1 and count_cells(kept.rows, kept.cols) > most_cells:
         most //= 2
@@ -137,7 +137,7 @@ def _pixels_of_cells(
     valid = have_data(scene.stack, rows, cols)
     rows, cols = rows[valid], cols[valid]
     known, width = np.full(len(rows), -1), scene.stack.grid.width
-    # NOTE: both are in no common order; a pixel's number is its place in the raster
+    # NOTE: the two have no common order; a pixel's number is its position in the raster
     numbers, labelled = rows * width + cols, labels.rows * width + labels.cols
     order = np.argsort(labelled, kind="stable")
     found = np.searchsorted(labelled[order], numbers).clip(max=len(order) - 1)
@@ -147,7 +147,7 @@ def _pixels_of_cells(
 
 
 def _with_labels(targets: NDArray[np.float32], known: NDArray[np.int64], smoothing: float) -> NDArray[np.float32]:
-    """Targets (n, classes) with those of labelled pixels put in by their labels (n,), -1 without one."""
+    """Targets (n, classes) in which labelled pixels get their label (n,); -1 means unlabelled."""
     result, labelled = targets.copy(), known >= 0
     result[labelled] = smoothing / targets.shape[1]
     result[labelled, known[labelled]] += 1 - smoothing

@@ -1,4 +1,4 @@
-"""The temperature of a trained network: how sure it is."""
+"""The temperature of a trained network, which sets its confidence."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.training.samples import TrainingSet
 
-#: Temperatures among which the one is chosen that fits a trained network to its teacher.
+#: Candidate temperatures; the one that fits a trained network to its teacher is chosen.
 TEMPERATURES = np.geomspace(0.5, 4.0, 61)
 
 
 def temper(network: S2Fin, train: TrainingSet, recipe: Recipe, *, generator: torch.Generator) -> None:
-    """Divide a network's logits by what makes it as sure as its teacher of pixels without a label; no class changes.
+    """Divide a network's logits so that it is as confident as its teacher on unlabelled pixels; no class changes.
 
-    NOTE: half of what it learns from are labels, which it becomes sure of, and of all else with them.
+    NOTE: half of its training pixels are labelled; it becomes confident on these, and with them everywhere.
     """
     draws = Draws(train, network.cfg.block_size, dense_power=recipe.dense.power, generator=generator)
     windows = draws.anywhere(recipe.steps.windows_to_temper)

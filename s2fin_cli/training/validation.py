@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def validate(network: S2Fin, stack: Stack, labels: LabelledPixels, *, stop: Stop | None = None) -> Accuracy:
-    """Accuracy of a network on pixels held out, classified as a map of the scene would have them.
+    """Accuracy of a network on held-out pixels, classified exactly as in a map of the scene.
 
     Raises:
         Stopped: it was asked to end.
@@ -38,7 +38,7 @@ def cross_validated_accuracy(labels: LabelledPixels, probs: NDArray[np.float64])
 
     Args:
         labels: the labels that it learnt from.
-        probs: (n, classes), of each from a teacher that had not seen it; rows of NaN do not count.
+        probs: (n, classes), each from a teacher that had not seen the label; rows of NaN do not count.
 
     Returns:
         the accuracy, or None where no class could be held out.
@@ -62,4 +62,4 @@ def _warn_of_unvalidated(validation: LabelledPixels) -> None:
     held_out = set(np.unique(validation.class_ids).tolist())
     missing = [c.name for c in validation.classes if c.id not in held_out]
     if missing:
-        logger.warning("too few labels to validate these classes, which are trained on only: %s", ", ".join(missing))
+        logger.warning("too few labels to validate these classes, which are only trained on: %s", ", ".join(missing))

@@ -27,11 +27,11 @@ TILE_SIZE = 512
 
 @dataclass(frozen=True)
 class AlignResult:
-    """What alignment gave.
+    """The result of an alignment.
 
     Attributes:
         output: path of the aligned image.
-        displacement: its measured offset, if that was asked for.
+        displacement: its measured offset, if it was requested.
         valid: share of its pixels with data in all bands.
     """
 
@@ -50,7 +50,7 @@ def run(options: AlignOptions, *, progress: Progress = silent, stop: Stop | None
 
     Args:
         options: the options.
-        progress: is called with how far the work is.
+        progress: called as the work advances.
         stop: ends the work at its next step once it is set.
 
     Raises:

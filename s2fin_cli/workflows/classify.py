@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows of the area of interest that are looked at together when its pixels are counted.
+#: Rows of the area of interest that are counted at a time.
 ROWS_TO_COUNT = 256
 
 
 @dataclass(frozen=True)
 class ClassifyResult:
-    """What a classification wrote.
+    """The result of a classification.
 
     Attributes:
         outputs: paths of the files that were written.
@@ -75,7 +75,7 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
 
     Args:
         options: the options.
-        progress: called with how far it is.
+        progress: called as the work advances.
         stop: ends the classification at its next step once it is set.
 
     Returns:
@@ -97,7 +97,7 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
     ):
         written = outputs.at(tmp_paths)
         written.style.write_bytes(raster_style(job.info.classes))
-        # polygons need the confidence, even where it is no output
+        # polygons need the confidence, even if it is not an output
         confidence = written.confidence or (None if written.polygons is None else scratch / "confidence.tif")
         with open_sinks(job, replace(written, confidence=confidence)) as sinks:
             job.classify([*sinks, counts], progress=progress)
@@ -115,11 +115,11 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
 
 @contextlib.contextmanager
 def open_sinks(job: ClassifyJob, written: Outputs) -> Iterator[list[Sink]]:
-    """Create a job's rasters: its map and, where they are wanted, confidence and probabilities.
+    """Create a job's rasters: its map and, if wanted, confidence and probabilities.
 
     Args:
         job: the job.
-        written: where to write. A confidence that is no output of the job is stored in the plainest way.
+        written: where to write. A confidence that is not an output of the job is stored with default settings.
     """
     options, grid = job.options, job.stack.grid.crop(job.stack.extent)
     fmt = RasterFormat.of(options.format, options.co)
@@ -144,7 +144,7 @@ def open_sinks(job: ClassifyJob, written: Outputs) -> Iterator[list[Sink]]:
 
 @contextlib.contextmanager
 def _scratch(map_path: Path) -> Iterator[Path]:
-    """A folder beside the map for what is needed only while it is made."""
+    """A folder beside the map for temporary files."""
     with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
         yield Path(folder)
 
@@ -162,7 +162,7 @@ def _why_empty(stack: Stack) -> str:
 
 
 def _warn_of_old(outputs: Outputs) -> None:
-    """Warn of files that an earlier map may have left beside the new one, and that were not written now."""
+    """Warn of files of an earlier map beside the new one that were not written this time."""
     for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
         if path is None and beside.exists():
             logger.warning("%s was left by an earlier map and does not belong to the new one", beside)
@@ -196,7 +196,7 @@ def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress
         progress("polygons", rows, job.stack.extent.height)
 
     try:
-        # NOTE: closing the strips closes the rasters, which could not be removed while they are open on Windows.
+        # NOTE: closing the strips closes the rasters, which Windows could not remove while they are open.
         with contextlib.closing(iter_strips(written.map, written.confidence, mmu=job.options.mmu)) as strips:
             grid, nodata = job.stack.grid.crop(job.stack.extent), map_encoding(job.class_ids)[1]
             regions = map_regions(strips, grid, nodata=nodata, on_progress=report)

@@ -1,4 +1,4 @@
-"""A classification before it begins: its inputs, model, options and outputs, read and checked together."""
+"""A classification job: inputs, model, options and outputs, read and checked before any work."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ RESOLUTION_FACTOR = 1.25
 
 @dataclass(frozen=True)
 class ClassifyJob:
-    """A classification that was checked and can begin; nothing is written yet.
+    """A checked classification; nothing is written yet.
 
     Attributes:
         options: its options.
         outputs: the files that it writes.
         model_path: the model file.
         info: what the model file says about the model.
-        stack: what is classified, fitted to the model.
+        stack: the images to classify, with the model's bands.
         predictor: the model's network, ready to compute.
         stride: pixels from one of the network's windows to the next.
-        guide: gives what smoothing compares the pixels of a tile by, see `smoothing.guide_of`.
+        guide: makes the guide by which smoothing compares the pixels of a tile, see `smoothing.guide_of`.
     """
 
     options: ClassifyOptions
@@ -101,7 +101,7 @@ class ClassifyJob:
 
 
 def prepare(options: ClassifyOptions) -> ClassifyJob:
-    """Read the model, look at the inputs, and check that they and the options go together.
+    """Read the model and the inputs' headers, and check that they and the options match.
 
     Raises:
         S2finError: something is wrong with the inputs, the model or options, or an output cannot be written.
@@ -122,7 +122,7 @@ def prepare(options: ClassifyOptions) -> ClassifyJob:
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
     _check_scene(info, stack)
-    keep_freed_memory()  # only now: what was looked at so far is not needed again
+    keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, network.standardizer)
     return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide)
 

@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 #: An array with fewer rows or columns is not an image.
 LEAST_SIDE = 8
-#: Data types that are kept; values of others become int32 where that holds them, else float32.
+#: Data types that are kept; other values become int32 if that holds them, else float32.
 KEPT_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
 
 
 @dataclass(frozen=True)
 class ConvertResult:
-    """What conversion gave.
+    """The result of a conversion.
 
     Attributes:
         output: path of the GeoTIFF.
@@ -131,7 +131,7 @@ def _wavelengths(
     if options.wavelengths is None:
         return None
     path, bands = Path(options.wavelengths), values.shape[2] if values.ndim == 3 else 1
-    name = path.name  # in a project file, its folder was put before a variable's name
+    name = path.name  # in a project file, the file's folder was prepended to a variable's name
     if name in arrays and not os.path.isfile(path):
         found = arrays[name].astype(float).ravel().tolist()
     else:

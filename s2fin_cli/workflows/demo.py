@@ -29,7 +29,7 @@ RGB_INDEXES = (3, 2, 1)
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration gave.
+    """The result of the demonstration.
 
     Attributes:
         paths: its files by kind: "model", "map", "polygons" and "picture".
@@ -69,7 +69,7 @@ def run(
 
     Args:
         options: the options.
-        progress: is called with how far the work is.
+        progress: called as the work advances.
         stop: ends the work at its next step once it is set.
         example: folder of a scene with the example's file names; None takes the example.
         training: options of training other than the defaults.

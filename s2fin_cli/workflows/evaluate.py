@@ -33,12 +33,12 @@ logger = logging.getLogger(__name__)
 # NOTE: eq=False because a report's arrays do not compare to one truth value.
 @dataclass(frozen=True, eq=False)
 class EvaluateResult:
-    """What assessment gave.
+    """The result of an assessment.
 
     Attributes:
-        report: the map's classes and accuracy; their pixels, areas and estimates where the reference is a stratified
+        report: the map's classes and accuracy; their pixels, areas and estimates if the reference is a stratified
             sample.
-        output: path of the report file, if one was asked for.
+        output: path of the report file, if one was requested.
     """
 
     report: MapReport
@@ -55,11 +55,10 @@ class EvaluateResult:
 
 
 def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> EvaluateResult:
-    """Compare a class map with reference labels, and write the report if that is asked for.
+    """Compare a class map with reference labels, and write the report if requested.
 
-    Classes are matched by name where the map knows all the names that the reference uses, else by number. Upper and
-    lower case count only where the map has names that differ in nothing else. Any value of the map but its nodata is a
-    class, whether it has a name or not.
+    Classes are matched by name if the map knows all the names that the reference uses, else by number. Case counts only
+    if names of the map differ in nothing else. Any value of the map except nodata is a class, with or without a name.
 
     Args:
         options: the options.
@@ -67,8 +66,8 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
 
     Raises:
         RasterError: the map is not a class map.
-        LabelError: the reference holds classes that the map does not know; or a class of the map has no pixel in the
-            reference, which is to be a stratified sample.
+        LabelError: the reference holds classes that the map does not know; or a class of the map has no pixel in a
+            reference that should be a stratified sample.
         OutputError, UsageError: the report cannot be written.
     """
     dst_path = None if options.output is None else Path(options.output)

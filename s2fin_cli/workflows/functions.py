@@ -1,7 +1,7 @@
 """The commands as functions with keyword arguments, as `import s2fin_cli` has them.
 
-Torch and GDAL are loaded on the first call. What editors and type checkers know of the functions is in
-`s2fin_cli/__init__.pyi`, which `python -m tests.stub` writes from the same table.
+Torch and GDAL are loaded on the first call. Editors and type checkers read `s2fin_cli/__init__.pyi`, which `python -m
+tests.stub` writes from the same table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s2fin_cli.workflows.options.sample import SampleOptions
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 
-#: What the texts of options name.
+#: Constants that the texts of options name.
 CONSTANTS = {
     "CONFLICTS": CONFLICTS,
     "PRECISIONS": PRECISIONS,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hook:
-    """What a caller may hand to a long job besides its options.
+    """An argument of long jobs besides their options.
 
     Attributes:
         name: the keyword.
@@ -56,14 +56,14 @@ class Hook:
 
 
 HOOKS = (
-    Hook("progress", "Progress | None", "is called with how far the work is, see `s2fin_cli.core.progress.Progress`."),
+    Hook("progress", "Progress | None", "called as the work advances, see `s2fin_cli.core.progress.Progress`."),
     Hook("stop", "Stop | None", "ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`."),
 )
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of which there is a function.
+    """A command of the Python API.
 
     Attributes:
         name: of the command, the function and the module in `workflows`.

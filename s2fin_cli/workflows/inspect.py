@@ -1,4 +1,4 @@
-"""What a raster, a vector file or a model file holds, as plain JSON values."""
+"""Descriptions of rasters, vector files and model files, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InspectResult:
-    """What inspection gave.
+    """The result of an inspection.
 
     Attributes:
         description: plain JSON values, see `describe`.
-        stac: path of the STAC item, if one was asked for.
+        stac: path of the STAC item, if one was requested.
     """
 
     description: dict[str, Any]
@@ -58,7 +58,7 @@ class InspectResult:
 
 
 def run(options: InspectOptions) -> InspectResult:
-    """Describe a raster, a vector file or a model file, and write a model's STAC item if that is asked for.
+    """Describe a raster, a vector file or a model file, and write a model's STAC item if requested.
 
     Args:
         options: the options.

@@ -29,7 +29,7 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
 
     Args:
         job: the job.
-        written: where its files are for now, and where to write the item.
+        written: the temporary paths of its files and of the item.
     """
     assert job.outputs.stac is not None  # noqa: S101  the caller saw to it
     assert written.stac is not None  # noqa: S101

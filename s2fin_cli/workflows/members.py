@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.options import StrPath
 
-#: Suffixes of files that consist of themselves, and that some driver of GDAL would read from end to end.
+#: Suffixes of single-file formats that some driver of GDAL would read from end to end.
 _PLAIN = (".csv", ".tsv", ".txt", ".xyz", ".geojson", ".s2fin", ".mat")
 
 
 def input_files(inputs: Iterable[StrPath | None]) -> dict[str, str]:
     """The files that inputs consist of, each with the input that it belongs to.
 
-    Besides the inputs themselves these are the sources of virtual datasets, what GDAL lists of a raster (headers,
-    masks, overviews, world files), the containers and archives that names of GDAL's own are about, the targets of
-    links, and the files of a folder. Nothing but headers is read, and what is missing has no files.
+    Besides the inputs themselves these are the sources of virtual datasets, the files that GDAL lists for a raster
+    (headers, masks, overviews, world files), the containers and archives behind GDAL's own names, the targets of links,
+    and the files of a folder. Only headers are read, and a missing input has no files.
 
     Args:
         inputs: paths and names of GDAL's own; None stands for an input that was not given.
@@ -61,7 +61,7 @@ def _parts(given: str) -> list[str]:
 
 
 def _listed(given: str) -> list[str]:
-    """What GDAL lists of a raster, as files of this machine."""
+    """The files of a raster that GDAL lists and that are on this machine."""
     try:
         with open_raster(given) as src:
             files = list(src.files)

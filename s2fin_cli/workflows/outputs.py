@@ -22,7 +22,7 @@ SCALED = Encoding("uint8", 255, 0.004)
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files of one classification, None for those that are not wanted."""
+    """The files of one classification, None for those that are not written."""
 
     map: Path
     style: Path

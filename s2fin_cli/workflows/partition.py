@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Splits that are tried: which polygons or blocks are held out is random, and some leave little of a class.
+#: Number of random splits that are tried, because some leave little of a class.
 TRIES = 20
-#: Those of them that are counted in full, the best by a sample first, where labels are read strip by strip.
+#: Number of splits, the best by a sample first, that are counted in full if labels are read strip by strip.
 EXACT_TRIES = 5
 
 
@@ -163,7 +163,7 @@ def _sampled(sample: LabelledPixels, draw: Draw) -> tuple[LabelledPixels, Labell
 
 
 def _loss(train: LabelledPixels, test: LabelledPixels) -> tuple[bool, int, int]:
-    """How bad a split is: no test pixels, then classes that are lost, then pixels that are dropped."""
+    """The badness of a split, for sorting: no test pixels, then lost classes, then dropped pixels."""
     trained, tested = train.counts(), test.counts()
     return not len(test), len(_lost(trained, tested)), -len(train) - len(test)
 

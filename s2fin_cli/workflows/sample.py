@@ -38,7 +38,7 @@ FIELD = "class"
 
 @dataclass(frozen=True)
 class SampleResult:
-    """What sampling gave.
+    """The result of sampling.
 
     Attributes:
         output: path of the points.

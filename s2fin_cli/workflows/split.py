@@ -38,13 +38,13 @@ PIECE_COLUMNS = 4096
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What a split gave.
+    """The result of a split.
 
     Attributes:
         train, test: paths of the label rasters.
-        picture: path of the picture, if one was asked for.
+        picture: path of the picture, if one was requested.
         counts: pixels of training and test by class name.
-        dropped: training pixels that are in neither part, because they are too close to test pixels.
+        dropped: labelled pixels in neither part, because they are too close to test pixels.
     """
 
     train: Path

@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training gave.
+    """The result of training.
 
     Attributes:
         model: path of the model file.
-        info: what is written in it beside the weights.
+        info: its description.
         outcome: how the training went.
         accuracy: of the network on the pixels held out, or None where there were none.
         teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
@@ -77,22 +77,22 @@ def run(
         options: the options of the user.
         teacher: labels the scene for the network; None is the ensemble, as the recipe describes it.
         network: fields of `S2FinConfig` that differ from their defaults.
-        recipe: numbers of training that are no options; None takes the defaults.
-        progress: called with how far training is.
-        stop: ends training early; what was learnt by then is written, if the network has done a round.
+        recipe: numbers of training that are not options; None takes the defaults.
+        progress: called as training advances.
+        stop: ends training early; the best state so far is written, if a round is complete.
 
     Returns:
-        where the model is, and how good it is on the pixels held out.
+        where the model is, and its accuracy on the pixels held out.
 
     Raises:
         S2finError: something is wrong with the inputs, options or outputs; nothing is written.
-        Stopped: it was stopped before there was anything worth keeping.
+        Stopped: it was stopped before there was a result worth keeping.
     """
     dst_path = Path(options.output)
     inputs = input_files([*options.inputs, *options.label_inputs])
     check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
     job = prepare(options, teacher=teacher, network=network, recipe=recipe, progress=progress, stop=stop)
-    with torch.random.fork_rng():  # the caller's own random numbers are left alone
+    with torch.random.fork_rng():  # the caller's random state stays unchanged
         first, second = learn_scene(job)
     info, kept = describe_model(job, first, second), second or first
     use = kept.taught.use_of_second

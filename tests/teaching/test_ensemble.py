@@ -13,7 +13,7 @@ from s2fin_cli.stack.cells import Places
 from s2fin_cli.teaching.calibration import TEMPERATURES
 from s2fin_cli.teaching.ensemble import EnsembleTeacher, ask_members
 from s2fin_cli.teaching.members import Member, choose_members
-from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
+from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.teacher import Questions
 from s2fin_cli.teaching.validation import cross_validate
 from tests.recipes import SMALL_ENSEMBLE
@@ -192,7 +192,7 @@ def test_neighbours_that_look_alike_share_the_answers(*, dense: bool) -> None:
     expected = (
         propagate(alone.probs, labels, guide, asked["position"])
         if dense
-        else average_alike(alone.probs, guide, questions.places)
+        else average_similar(alone.probs, guide, questions.places)
     )
     assert np.array_equal(answered.probs, expected)
     assert np.abs(answered.probs - alone.probs).max() > 0.01

@@ -12,7 +12,7 @@ from s2fin_cli.teaching.propagation import (
     POWER,
     SIMILAR,
     STEPS,
-    average_alike,
+    average_similar,
     guide_of,
     propagate,
 )
@@ -138,7 +138,7 @@ def some_pixels(count: int, *, share: float = 1.0, seed: int = 0) -> Places:
 
 
 def averaged(probs: Floats, guide: Floats, places: Places) -> NDArray[np.float64]:
-    """The equation of `average_alike`, pixel by pixel in float64."""
+    """The equation of `average_similar`, pixel by pixel in float64."""
     result = np.empty(probs.shape)
     at, looks = np.stack([places.rows, places.cols], axis=1).astype(float), guide.astype(float)
     for number in range(len(probs)):
@@ -158,7 +158,7 @@ def test_averages_are_their_equation(share: float) -> None:
     guide = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
     probs = random_probs(count, 3)
     before = probs.copy(), guide.copy()
-    found = average_alike(probs, guide, places)
+    found = average_similar(probs, guide, places)
     assert found.dtype == np.float32
     assert found == pytest.approx(averaged(probs, guide, places), abs=1e-5)
     assert found.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-5)
@@ -173,8 +173,8 @@ def test_averages_do_not_depend_on_how_many_cells_are_averaged_at_once(at_once: 
     there = np.flatnonzero((places.index != 2) & (places.index != 6))
     kept = places.select(there)
     guide, probs = np.random.default_rng(1).normal(size=(len(there), 2)).astype(np.float32), random_probs(len(there), 3)
-    whole = average_alike(probs, guide, kept)
-    assert average_alike(probs, guide, kept, at_once=at_once) == pytest.approx(whole, abs=1e-6)
+    whole = average_similar(probs, guide, kept)
+    assert average_similar(probs, guide, kept, at_once=at_once) == pytest.approx(whole, abs=1e-6)
 
 
 def test_what_all_pixels_agree_on_stays() -> None:
@@ -182,7 +182,7 @@ def test_what_all_pixels_agree_on_stays() -> None:
     count = len(places.index)
     probs = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (count, 1))
     guide = np.random.default_rng(0).normal(scale=5, size=(count, 3)).astype(np.float32)
-    assert average_alike(probs, guide, places) == pytest.approx(probs, abs=1e-6)
+    assert average_similar(probs, guide, places) == pytest.approx(probs, abs=1e-6)
 
 
 def test_neighbours_that_look_unlike_say_next_to_nothing() -> None:
@@ -191,15 +191,15 @@ def test_neighbours_that_look_unlike_say_next_to_nothing() -> None:
     right = places.cols >= 3
     probs = np.eye(2, dtype=np.float32)[right.astype(int)]
     guide = np.where(right, 5.0, 0.0).astype(np.float32)[:, None]
-    assert average_alike(probs, guide, places) == pytest.approx(probs, abs=1e-4)
-    blurred = average_alike(probs, np.zeros_like(guide), places)
+    assert average_similar(probs, guide, places) == pytest.approx(probs, abs=1e-4)
+    blurred = average_similar(probs, np.zeros_like(guide), places)
     assert np.abs(blurred - probs).max() > 0.3, "they do where they look alike"
 
 
 def test_pixels_far_away_and_those_of_other_cells_say_next_to_nothing() -> None:
     index, rows, cols = np.array([[0, 0, 0], [0, 0, 1], [0, 7, 7], [1, 0, 0]]).T
     probs = np.eye(4, dtype=np.float32)
-    found = average_alike(probs, np.zeros((4, 1), np.float32), Places(index, rows, cols))
+    found = average_similar(probs, np.zeros((4, 1), np.float32), Places(index, rows, cols))
     near = np.exp(-1 / (2 * NEAR**2))
     expected = np.array([[1, near], [near, 1]]) / (1 + near)
     assert found[:2, :2] == pytest.approx(expected, abs=1e-4)

@@ -18,7 +18,7 @@ from s2fin_cli.stack.cells import CELL_SIZE
 from s2fin_cli.teaching.ensemble import EnsembleTeacher, ask_members
 from s2fin_cli.teaching.features import positions
 from s2fin_cli.teaching.members import choose_members
-from s2fin_cli.teaching.propagation import average_alike, guide_of, propagate
+from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.teacher import Lesson, Questions
 from s2fin_cli.training.job import Job
 from s2fin_cli.training.learning import FIRST_RUN, ON_ALL_LABELS, learn_scene
@@ -137,7 +137,7 @@ def test_whole_cells_are_taught_what_neighbours_agree_on(numbered: Scene, tmp_pa
     expected = (
         propagate(alone, samples.labels, guide, asked["position"])
         if dense
-        else average_alike(alone, guide, samples.cells.places)
+        else average_similar(alone, guide, samples.cells.places)
     )
     unlabelled = samples.labels < 0
     assert samples.targets[unlabelled] == pytest.approx(expected[unlabelled], abs=1e-6)

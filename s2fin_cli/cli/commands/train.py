@@ -88,7 +88,7 @@ def train(*, as_json: bool, **options: Any) -> None:
     from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.workflows.train import run
 
-    # who calls this from Python may give another recipe, as click's `obj`
+    # a caller from Python may give another recipe as click's `obj`
     recipe = click.get_current_context().find_object(Recipe)
     with shown_progress() as progress, stop_on_signals() as stop:
         result = run(TrainOptions(**options), recipe=recipe, progress=progress, stop=stop)

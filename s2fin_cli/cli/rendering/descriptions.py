@@ -12,7 +12,7 @@ from s2fin_cli.raster.scaling import Scaling
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Figures of an accuracy by how they are shown.
+#: Figures of an accuracy, with the labels under which they are shown.
 _FIGURES = (("OA", "overall_accuracy"), ("AA", "average_accuracy"), ("kappa", "kappa"))
 
 
@@ -53,7 +53,7 @@ def _extent(bounds: list[float]) -> str:
 
 
 def _nodata(raster: dict[str, Any]) -> str:
-    """What stands for no data, or seems to."""
+    """Declared nodata values, and values that may stand for no data."""
     text = "none declared" if raster["nodata"] is None else str(raster["nodata"])
     if raster["border_fill"] is not None:
         text += f", but {raster['border_fill']:g} fills the border in all bands"
@@ -72,7 +72,7 @@ def _scaling(bands: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _oddities(raster: dict[str, Any]) -> dict[str, str]:
-    """What only some rasters have."""
+    """Properties that only some rasters have."""
     rows = {
         "doubtful" + " " * number: doubt.removeprefix(f"{raster['path']} ")
         for number, doubt in enumerate(raster["doubts"])
