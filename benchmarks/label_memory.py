@@ -20,7 +20,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-#: Pixels a side of the squares that the classes lie in, and how many classes there are.
+#: Pixels a side of the squares of one class, and how many classes there are.
 SQUARE, CLASSES = 50, 5
 PROFILE = {
     "driver": "GTiff", "crs": "EPSG:32632", "transform": Affine(10, 0, 300_000, 0, -10, 5_300_000), "tiled": True,
@@ -29,7 +29,7 @@ PROFILE = {
 
 
 def make_scene(folder: Path, side: int) -> None:
-    """Write an image, heights and labels of so many pixels a side, by strips."""
+    """Write an image, heights and labels with a number of pixels a side, by strips."""
     generator = np.random.default_rng(0)
     squares = generator.integers(1, CLASSES + 1, (-(-side // SQUARE), -(-side // SQUARE))).astype(np.uint8)
     profile = {**PROFILE, "width": side, "height": side}

@@ -1,9 +1,9 @@
-"""What each member of the teacher is worth: the ensemble's accuracy with all of them, and without each in turn.
+"""What each member of the teacher contributes: the ensemble's accuracy with all of them, and without each in turn.
 
 python benchmarks/members.py [--scenes A,B] [--seeds 100,101,102,103,104,105] [--counts 20] [--jobs N]
 
-On blocks of pixels, as `accuracy.py` draws them; by the features, members and weights that training uses. The last
-columns are of each member alone. Nothing is averaged along the image, and no network is trained.
+On blocks of pixels, as `accuracy.py` draws them, with the features, members and weights that training uses. The last
+columns show each member alone. Nothing is averaged along the image, and no network is trained.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from s2fin_cli.teaching.members import Member
     from s2fin_cli.teaching.teacher import Lesson
 
-#: Leaves probabilities as they are.
+#: A calibration that changes nothing.
 UNCHANGED = Calibration((1.0, 2.0), (1.0, 1.0))
 ALL = "all"
 RECIPE = EnsembleRecipe()

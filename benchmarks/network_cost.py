@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SIDE = 64
 WINDOWS = 1024
 REPEATS = 7
-#: Sides of the tiles that parts are timed on, by stride; a run takes a fraction of a second.
+#: Sides of the tiles on which parts are timed, by stride; a run takes a fraction of a second.
 TILES = {1: 40, 5: 120}
 TURNS = 15
 

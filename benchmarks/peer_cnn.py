@@ -32,7 +32,7 @@ class CNNSettings:
         band_dropout: probability that a band is left out of a patch.
         dropout: probability that a feature is left out before the classifier.
         steps: of training.
-        settling_steps: batches from which the statistics of its normalisation are taken in the end; 0 leaves those of
+        settling_steps: batches from which the statistics of its normalisation are taken at the end; 0 keeps those of
             training.
     """
 
@@ -44,7 +44,7 @@ class CNNSettings:
 
 
 class TwoBranchCNN(nn.Module):
-    """A plain CNN for each image, and a linear layer on what both give.
+    """A plain CNN for each image, and a linear layer on the outputs of both.
 
     Args:
         patches: training patches (n, channels, 11, 11), by whose bands' means and deviations all are standardised.
@@ -84,7 +84,7 @@ def _branch(bands: int, widths: tuple[int, int, int]) -> nn.Sequential:
 
 
 def fit_cnn(samples: Samples, seed: int, settings: CNNSettings | None = None) -> Predict:
-    """Two-branch CNN on class-balanced batches of turned and flipped patches, for a fixed number of steps."""
+    """Train a two-branch CNN on class-balanced batches of rotated and flipped patches, for a fixed number of steps."""
     settings, device = settings or CNNSettings(), pick_device("auto")
     patches = torch.from_numpy(samples.features).to(device, memory_format=torch.channels_last)
     targets = torch.from_numpy(samples.targets).to(device)
@@ -126,11 +126,11 @@ def _drawn(targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _settle(network: nn.Module, patches: Tensor, targets: Tensor, *, steps: int) -> None:
-    """Normalise batches by patches with all of their bands, if the network classifies its training pixels better so.
+    """Normalise by batches of patches with all bands, if the network then classifies its training pixels better.
 
-    NOTE: in training bands are left out, so that the running statistics are of other values than those that are
-    classified. Where bands are alike, the network then got a third of its own training pixels wrong. Where it got them
-    right as it was, what it was gave the better maps.
+    NOTE: bands are dropped in training, so the running statistics are those of other values than are classified later.
+    With highly correlated bands, the network then misclassified a third of its own training pixels. If it classified
+    these correctly with the running statistics, the maps were better with them.
     """
     if steps == 0:
         network.eval()
@@ -149,7 +149,7 @@ def _settle(network: nn.Module, patches: Tensor, targets: Tensor, *, steps: int)
 
 
 def _share_right(network: nn.Module, patches: Tensor, targets: Tensor) -> float:
-    """Share of pixels that a network classifies correctly; it is no longer in training afterwards."""
+    """Share of pixels that a network classifies correctly; the network is in evaluation mode afterwards."""
     return float((network.eval()(patches).argmax(dim=1) == targets).double().mean())
 
 

@@ -1,4 +1,4 @@
-"""What the peers are fitted to: features of a scene's pixels, and the samples that are made of them."""
+"""The input of the peers: features of a scene's pixels, and samples made of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Pixels along one side of the window that context features and patches are taken from.
 WINDOW = 11
-#: Principal components that stand in for the second image's patches where there is one image only.
+#: Principal components that replace the second image's patches if there is only one image.
 COMPONENTS = 3
 #: Sides of the squares around a pixel that the ensemble of trees sees. Of an image with more bands than `MANY_BANDS` it
 #: sees `SCALED_COMPONENTS` principal components there.
@@ -65,7 +65,7 @@ class SceneFeatures:
 
     @cached_property
     def _numbers(self) -> NDArray[np.int64]:
-        """The number of each labelled pixel, (height, width): a whole scene's surroundings would not fit in memory."""
+        """The number of each labelled pixel, (height, width); surroundings of all pixels would not fit in memory."""
         labelled = np.zeros(self.loaded.image.shape[1:], dtype=bool)
         for pixels in (self.loaded.labels, *(self.loaded.fixed or ())):
             labelled[pixels.rows, pixels.cols] = True
@@ -119,7 +119,7 @@ def components_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a peer is fitted to.
+    """The training samples of a peer.
 
     Attributes:
         features: (n, ...), of the kind that it asks for.
@@ -133,5 +133,5 @@ class Samples:
 
     @property
     def smallest(self) -> int:
-        """Labels of the class with the fewest."""
+        """Number of labels of the class with the fewest."""
         return int(np.bincount(self.targets).min())

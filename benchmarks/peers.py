@@ -1,8 +1,8 @@
 """The classifiers that one would take instead of s2fin, fitted to the same training pixels and tuned on them alone.
 
-Hyper-parameters are chosen by cross-validation or out-of-bag on the training pixels. What is the same for all scenes
-was chosen by trial, in favour of the peers, on single draws of some of these scenes: so their figures are not
-independent of it either.
+Hyper-parameters are chosen by cross-validation or out-of-bag on the training pixels. Settings that are the same for all
+scenes were chosen by trial, in favour of the peers, on single draws of some of these scenes. So their figures are not
+independent of that choice either.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 TREES = 500
 #: The baseline to beat: a plain ensemble on the same features of both images.
 ENSEMBLE = "ET+GB"
-#: Version of the peers, which measured results carry. Raise it by one when what any of them gives may change, and make
-#: their results again (`accuracy.py --refresh`).
+#: Version of the peers, which measured results carry. Raise it by one when the results of any of them may change, and
+#: recompute these (`accuracy.py --refresh`).
 PEERS_VERSION = 1
 
 
@@ -61,8 +61,8 @@ def fit_random_forest(samples: Samples, seed: int) -> Predict:
 def fit_svm(samples: Samples, seed: int) -> Predict:
     """SVM with an RBF kernel on standardised features; C and gamma by cross-validation, probabilities by softmax.
 
-    NOTE: the usual values come first in the grid, as the first of equals is taken. Ties of the votes are broken by the
-    decision values, so that the most probable class is the one that the SVM predicts.
+    NOTE: the usual values come first in the grid, because the first of equals is taken. Ties of the votes are broken by
+    the decision values, so that the most probable class is the one that the SVM predicts.
     """
     pipeline = make_pipeline(StandardScaler(), SVC(C=100, break_ties=True, random_state=seed))
     scale = 1 / samples.features.shape[1]  # scikit-learn's "scale" for features of variance 1
@@ -85,7 +85,7 @@ def fit_boosting(samples: Samples, seed: int) -> Predict:
     """Gradient boosting of small trees, each on a part of the samples and features; the rest by cross-validation.
 
     NOTE: with tens of labels, scikit-learn's histogram boosting was up to 30 points worse where every tree sees all
-    features, and no better and no faster where it does not.
+    features, and neither better nor faster otherwise.
     """
     boosting = GradientBoostingClassifier(
         n_estimators=100, max_leaf_nodes=4, max_features="sqrt", subsample=0.7, random_state=seed

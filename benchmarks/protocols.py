@@ -20,17 +20,17 @@ LABEL_COUNTS = (5, 20)
 
 #: Blocks have this many pixels a side, and test pixels are farther than the buffer from every block of training
 #: pixels.
-#: NOTE: it is farther than the network of version 0 saw; the present one sees means and deviations 18 pixels away.
-#: It stays, as another buffer would be another draw, and no result could be compared with those before.
+#: NOTE: the network of version 0 saw less far than this; the present one sees means and deviations 18 pixels away. The
+#: buffer stays, because another one would change the draws, and results could not be compared with earlier ones.
 BLOCK_SIDE = 25
 BUFFER = 11
-#: Layouts of blocks that are tried for one in which as many classes as can be are on both sides.
+#: Layouts of blocks that are tried, to find one with as many classes as possible on both sides.
 LAYOUTS = 200
 #: A class is tested if at least this many of its pixels, or a tenth of them, are left for testing.
 ENOUGH = 30
-#: Test pixels of a draw, about, where there are more: each class by its share, and at least one pixel. It is a rule for
-#: the known scenes, of which those that were measured before it had fewer; other scenes are tested whole, and published
-#: splits are.
+#: Approximate number of test pixels of a draw, if there are more: each class by its share, and at least one pixel. This
+#: only applies to known scenes, because those measured before the rule had fewer; other scenes and published splits are
+#: tested as a whole.
 MOST_TESTED = 20_000
 
 
@@ -57,7 +57,7 @@ def draw(loaded: LoadedScene, protocol: str, count: int, seed: int, *, most_test
             split.
         count: training pixels of each class, at most half of what the class has; unused for the published split.
         seed: of the random draw.
-        most_tested: test pixels of a known scene; of more, about this many are chosen at random.
+        most_tested: test pixels of a known scene; if there are more, approximately this many are chosen at random.
     """
     if protocol == "fixed":
         if loaded.fixed is None:
@@ -81,7 +81,7 @@ def _drawn(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
 
 
 def _thinned(test: LabelledPixels, seed: int, most: int) -> LabelledPixels:
-    """At most about this many test pixels, at random."""
+    """At most approximately this many test pixels, at random."""
     if len(test) <= most:
         return test
     generator, kept = np.random.default_rng(seed), []
@@ -103,7 +103,7 @@ def _take(
 
 
 def _layout(loaded: LoadedScene, generator: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks over the labels of what may be trained on and what may be tested on, for a layout with most classes."""
+    """Masks over the labels of possible training and test pixels, for the layout with the most classes."""
     labels, shape = loaded.labels, loaded.stack.grid.shape
     blocks = tuple(-(-side // BLOCK_SIDE) for side in shape)
     total = np.bincount(labels.class_ids)

@@ -1,4 +1,4 @@
-"""What is kept of each run of a method: its figures, one row of a CSV file, and the version of the method."""
+"""The record of each run of a method: its figures, as one row of a CSV file, and the version of the method."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.csv"
 #: The method that is measured; its variants' names begin with it and a space.
 SUBJECT = "s2fin"
-#: Begins the names of variants that have no teacher and no pixels without a label.
+#: Prefix of variants that have no teacher and no pixels without a label.
 LABELS_ALONE = "labels alone"
 CALIBRATION_BINS = 15
 #: Decimal places of the figures in a file.
@@ -36,7 +36,7 @@ DIGITS = 6
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """What is run; runs are ordered as the rows of a file.
+    """A run; runs are ordered as the rows of a file.
 
     Attributes:
         scene, protocol, count, seed: as `protocols.draw` takes them; count is 0 for the published split.
@@ -52,17 +52,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
         run: what was run.
-        version: of the method, see `version_of`; 0 for what older code gave.
+        version: of the method, see `version_of`; 0 for results of older code.
         oa, aa, kappa: overall accuracy, average accuracy (0 to 1) and kappa on the test pixels.
         ece: expected calibration error.
         n_train, n_test: training and test pixels.
-        seconds: that fitting took, the choice of hyper-parameters included; of a variant of s2fin without its teacher,
-            where another one had asked it.
-        machine: device and threads that it took them on.
+        seconds: that fitting took, the choice of hyper-parameters included; without the teacher's time for a variant of
+            s2fin if another one had asked it.
+        machine: device and threads that were used.
     """
 
     run: Run
@@ -78,7 +78,7 @@ class Record:
 
     @property
     def is_stale(self) -> bool:
-        """Whether another version of the method gave it."""
+        """Whether it is from another version of the method."""
         return self.version != version_of(self.run.method)
 
 
@@ -101,7 +101,7 @@ def is_subject(method: str) -> bool:
 
 
 def whole_of(variant: str) -> str:
-    """The method that a variant of s2fin is to be compared with: it without a teacher too, where the variant is."""
+    """The method that a variant of s2fin is compared with: s2fin, without a teacher if the variant has none."""
     alone = f"{SUBJECT} {LABELS_ALONE}"
     return alone if variant.startswith(f"{alone} ") else SUBJECT
 
@@ -143,7 +143,7 @@ def _record_of(row: dict[str, str]) -> Record:
 def keep_record(results: Path, record: Record) -> None:
     """Put a record into a file, in place of an older one of the same run.
 
-    Processes that share a file take turns, and whoever reads it meanwhile finds it whole.
+    Processes that share a file take turns, and a process that reads it meanwhile finds it complete.
     """
     results.parent.mkdir(parents=True, exist_ok=True)
     with _turn(results.parent):
@@ -167,8 +167,8 @@ def claimed(results: Path, run: Run) -> Iterator[bool]:
     """Claim a run while the context is entered, so that processes started together share the work of a file.
 
     Yields:
-        whether the claim succeeded; False where another process of this machine is at the run. What a process that dies
-        has claimed is free again.
+        whether the claim succeeded; False if another process of this machine performs the run. The claims of a process
+        that dies are released.
     """
     claims, number = claim_of(results, run)
     with claims.open("a") as file:
@@ -188,7 +188,7 @@ def claim_of(results: Path, run: Run) -> tuple[Path, int]:
 
 
 def write_records(results: Path, records: Iterable[Record]) -> None:
-    """Write a file of records, sorted by their runs, whole or not at all."""
+    """Write a file of records, sorted by their runs, completely or not at all."""
     temporary = results.with_suffix(f".{os.getpid()}.part")
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -227,7 +227,7 @@ def make_record(
         train: class ids of the training pixels.
         test: (n,) class ids of the test pixels.
         seconds: that fitting took.
-        machine: what it took them on.
+        machine: device and threads that were used.
     """
     predicted = class_ids[probabilities.argmax(axis=1)]
     accuracy = Accuracy.from_labels(test, predicted, class_ids=class_ids.tolist())

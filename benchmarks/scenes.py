@@ -1,4 +1,4 @@
-"""The labelled scenes that accuracy is measured on, read through the stack that s2fin itself reads them through."""
+"""The labelled scenes on which accuracy is measured, read through the same stack as by s2fin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from s2fin_cli.labels.pixels import LabelledPixels
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-#: What describes a scene of one's own, in its folder.
+#: The file that describes another scene, in its folder.
 SCENE_FILE = "scene.toml"
 
 
@@ -54,7 +54,7 @@ class Scene:
 
     @property
     def folder(self) -> Path:
-        """Where its files are."""
+        """The folder of its files."""
         return self.root / self.name
 
     @property
@@ -91,11 +91,11 @@ SCENES = (
 
 
 def read_scene(folder: Path) -> Scene:
-    """A scene of one's own.
+    """A scene that is not among the known ones.
 
     Args:
         folder: it holds the scene's files and `SCENE_FILE`, whose keys are the attributes of `Scene`: `images` (a table
-            of file by modality) and `labels`, and where they apply `label_field` and `bands`.
+            of file by modality) and `labels`, and if they apply `label_field` and `bands`.
 
     Raises:
         OSError: it has no such file.
@@ -121,7 +121,7 @@ class LoadedScene:
     """A scene in memory.
 
     Attributes:
-        scene: what it is.
+        scene: its description.
         paths: path or paths by modality.
         stack: its images on one grid.
         image: float32 (bands, height, width), all bands of all images, 0 where there is no data.

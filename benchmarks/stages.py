@@ -39,7 +39,7 @@ SIDES = {("cpu", True): 640, ("cpu", False): 1280, ("cuda", True): 1024, ("cuda"
 
 
 class Stopwatch:
-    """Adds up the time in which a stage is under way, in one thread or several at once."""
+    """Adds up the time during which a stage is running, in one or several threads."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -47,7 +47,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Under way, while the context is."""
+        """Count the time of the block."""
         self._change(1)
         try:
             yield
@@ -99,7 +99,7 @@ class TimedPredictor:
     """A predictor whose computing is timed."""
 
     def __init__(self, predictor: Predictor, watch: Stopwatch, *, computing: bool) -> None:
-        """Take a predictor; without computing, zeros are answered at once in its place."""
+        """Take a predictor; without computing, it returns zeros at once."""
         self._predictor, self._watch, self._computing = predictor, watch, computing
         self.device, self.num_classes = predictor.device, predictor.num_classes
         self.cell_size, self.margin = predictor.cell_size, predictor.margin
@@ -133,7 +133,7 @@ def stage_seconds(scene: SyntheticScene, model: Path, folder: Path, *, computing
         scene: what is classified.
         model: with what.
         folder: for the map.
-        computing: False has each tile answered at once, so that each other stage has the machine to itself.
+        computing: False returns each tile at once, so that each other stage has the machine to itself.
     """
     watches = {stage: Stopwatch() for stage in STAGES}
     start = time.perf_counter()
@@ -155,9 +155,9 @@ def stage_seconds(scene: SyntheticScene, model: Path, folder: Path, *, computing
 def stages_of(folder: Path, model: Path, device: torch.device, *, bands: int, quick: bool) -> dict[str, Any]:
     """Share of each stage in the wall time of the classification of a scene that suits the device.
 
-    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may add up to above 1,
-    and on few cores each takes longer than it does by itself; so that is measured too. What is neither computing nor
-    polygons is time in which the computing waits: for the first look at the scene, for the model, for the next tile.
+    NOTE: reading, warping and writing go on beside computing, in threads of their own, so shares may sum to more than
+    1, and with few cores each stage takes longer than by itself; so that is measured too. In the rest of the time,
+    apart from polygons, computing waits for the exploration of the scene, for the model or for the next tile.
     """
     side, work = SIDES[device.type, quick], folder / "stages"
     work.mkdir()

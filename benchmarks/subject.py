@@ -1,4 +1,4 @@
-"""s2fin as it is measured: trained from files as a user would, its variants, and how a trained one is used."""
+"""s2fin as a method to measure: trained from files as by a user, its variants, and the use of a trained one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 #: The variant that sees no second image.
 ONE_IMAGE = "one image"
-#: What is changed in the network to see what its parts are worth.
+#: Changes to the network that show what its parts contribute.
 PARTS: dict[str, dict[str, object]] = {
     "-hfset": {"hfset": False},
     "-afcm": {"afcm": False},
@@ -90,13 +90,13 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 @dataclass(frozen=True)
 class Trained:
-    """What training s2fin gave.
+    """A trained s2fin.
 
     Attributes:
         paths: the images, by modality.
         class_ids: the classes, in the order of the network's.
         network: the network.
-        info: what the model file says beside it.
+        info: the description in the model file.
     """
 
     paths: dict[str, Any]
@@ -137,7 +137,7 @@ def train_subject(
     teacher: Teacher[Any] | None = None,
     recipe: Recipe | None = None,
 ) -> Trained:
-    """Train s2fin on pixels of a scene as a user would: files in, a model file out, defaults throughout.
+    """Train s2fin on pixels of a scene as a user does: files in, a model file out, defaults throughout.
 
     Args:
         variant: one of `VARIANTS`, or "" for s2fin itself.
@@ -160,7 +160,7 @@ def train_subject(
 
 
 class Subjects:
-    """Trains s2fin, and keeps the last one: it need not be trained again for another use of it.
+    """Trains s2fin and keeps the last network, so that another use of it needs no new training.
 
     Args:
         train: trains a variant, see `train_subject`.
@@ -198,7 +198,7 @@ def known_shares(
 
 
 def write_labels(path: Path, loaded: LoadedScene, train: LabelledPixels) -> NDArray[np.int64]:
-    """Write a label raster, 0 where unlabelled; its class 1 is the first of the class ids that are given back."""
+    """Write a label raster, 0 where unlabelled; its class 1 is the first of the returned class ids."""
     class_ids, positions = np.unique(train.class_ids, return_inverse=True)
     grid = loaded.stack.grid
     values = np.zeros(grid.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Teachers for measuring: one that answers each question once, and one that has no answers."""
+"""Teachers for benchmarks: one that answers each question only once, and one that has no answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Remembered:
-    """Keeps what the teacher of a draw found and answered: the network's variants learn from the same.
+    """Keeps the results of a draw's teacher, so that all variants of the network learn from the same answers.
 
     Args:
         teacher: the one that is asked.
@@ -30,14 +30,14 @@ class Remembered:
         self._draw: Run | None = None
 
     def of(self, draw: Run) -> Repeating:
-        """The teacher of a draw, which asks only what nobody asked for this draw; twice where labels are held out."""
+        """The teacher of a draw, which passes on only new questions; two for each draw if labels are held out."""
         if draw != self._draw:
             self._draw, self.examinations, self.answers = draw, [], []
         return Repeating(self)
 
 
 class Repeating:
-    """A teacher for one training, which gives what is remembered, in order.
+    """A teacher for one training, which gives remembered results in order.
 
     Args:
         remembered: the teacher of the draw.
@@ -66,7 +66,7 @@ class Repeating:
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a teacher without answers finds out about itself: nothing.
+    """The empty cross-validation of a teacher without answers.
 
     Attributes:
         cross_validated: NaN (n, classes).
@@ -78,7 +78,7 @@ class Unknown:
 class NoTeacher:
     """A teacher that leaves out all pixels: the network learns from labels alone.
 
-    NOTE: as it learns where labels are sparse. How it learns between dense ones is for the answers of a good teacher.
+    NOTE: it learns as with sparse labels, because training between dense labels presumes a good teacher.
     """
 
     def examine(self, lesson: Lesson) -> Unknown:

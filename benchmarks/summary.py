@@ -106,7 +106,7 @@ def _label(scene: str) -> str:
 
 
 def _groups(figures: Figures) -> Iterator[tuple[str, list[str]]]:
-    """Each row's label and scenes: every scene, all of them, and, if others are there, those nothing was tuned on."""
+    """Each row's label and scenes: every scene, all of them and, if there are any, those on which nothing was tuned."""
     scenes = list(figures)
     yield from ((_label(scene), [scene]) for scene in scenes)
     yield "**mean**", scenes
@@ -127,7 +127,7 @@ def _mean(figures: Figures, scenes: Sequence[str], method: str) -> Values:
 
 
 def standing_table(records: Sequence[Record], *, two_images: bool) -> str | None:
-    """How s2fin stands on the known scenes with two images, or with one, that it was measured on; None if on none."""
+    """How s2fin compares on the known scenes with two images, or with one, that have results; None without any."""
     rows = []
     for (protocol, count), part in _cases(records).items():
         figures = figures_of(part, "oa")
@@ -140,7 +140,7 @@ def standing_table(records: Sequence[Record], *, two_images: bool) -> str | None
 
 
 def _standing(figures: Figures, scenes: Sequence[str]) -> list[str]:
-    """Cells of `standing_table`: means over scenes, and the scene on which s2fin is least good beside its best peer."""
+    """Cells of `standing_table`: means over scenes, and the scene on which s2fin is worst compared to its best peer."""
 
     def less(scene: str, peer: str | None) -> Values:
         return difference(figures[scene][SUBJECT], figures[scene].get(peer or "", {}))
@@ -211,7 +211,7 @@ def fixed_table(records: Sequence[Record]) -> str:
 
 
 def variants_table(records: Sequence[Record]) -> str:
-    """Each variant of s2fin and its difference to the whole of it, over the scenes that have both."""
+    """Each variant of s2fin and its difference from the complete method, over the scenes that have both."""
     rows = []
     for (protocol, count), part in _cases(records).items():
         figures = figures_of(part, "oa")

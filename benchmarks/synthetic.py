@@ -1,4 +1,4 @@
-"""Scenes of any size and number of bands, made tile by tile: to measure speed and memory, accuracy means nothing."""
+"""Synthetic scenes of any size and number of bands, to measure speed and memory; their accuracy is meaningless."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CRS = "EPSG:32632"
 TRANSFORM = Affine(1, 0, 500_000, 0, -1, 5_000_000)
 #: Pixels a side of the files' tiles, and so of what is made and written at a time.
 BLOCK = 256
-#: Pixels a side of the fields that the classes lie in.
+#: Pixels a side of the fields of one class.
 FIELD = 24
 CLASSES = 6
 LABELS_OF_CLASS = 30
@@ -47,12 +47,12 @@ def write_scene(folder: Path, *, height: int, width: int, bands: int, seed: int 
         folder: an empty one.
         height: pixels.
         width: pixels.
-        bands: of the passive image, uint16, tiled and compressed as such files usually are.
+        bands: of the passive image, uint16, tiled and compressed like typical files.
         seed: of every random choice.
     """
     generator = np.random.default_rng(seed)
     fields = generator.integers(CLASSES, size=(-(-height // FIELD), -(-width // FIELD)))
-    # spectra are smooth, so that neighbouring bands tell much the same
+    # spectra are smooth, so that neighbouring bands are highly correlated
     steps = generator.normal(size=(CLASSES, bands))
     spectra = (2000 + 300 * np.cumsum(steps, axis=1) / np.sqrt(bands)).astype(np.float32)
     noise = NOISE * generator.standard_normal(size=(bands, BLOCK, BLOCK), dtype=np.float32)
@@ -97,7 +97,8 @@ def _spectra_in(
     noise: NDArray[np.float32],
     generator: np.random.Generator,
 ) -> NDArray[np.floating]:
-    # NOTE: drawing noise takes most of the time of a large scene; so one block's serves all, each time elsewhere in it
+    # NOTE: drawing noise takes most of the time for a large scene, so all blocks share one block of noise, each at
+    # another offset
     shift = generator.integers(BLOCK, size=2)
     moved = np.roll(noise, shift, axis=(1, 2))[:, : window.height, : window.width]
     return np.asarray((spectra.T[:, _classes_in(window, fields)] + moved).clip(1))

@@ -2,10 +2,10 @@
 
 python benchmarks/throughput.py [--quick] [--bands 144] [--device auto] [--json FILE] [--table FILE] [--large]
 
-All figures are of one run, so their ratios hold on a noisy machine where the figures themselves do not. `--quick` takes
-a minute or so on two cores; `--large` adds a scene of 100 Mpx at the largest stride. OTB's classifiers are run
-beside where OTB is installed (Debian's otb-bin). Memory by height is measured in small tiles, of which even the lower
-scene has several, at the largest stride.
+All figures are from one run, so their ratios hold even on a noisy machine. `--quick` takes
+a minute or so on two cores; `--large` adds a scene of 100 Mpx at the largest stride. OTB's classifiers are run for
+comparison if OTB is installed (Debian's otb-bin). Memory by height is measured with small tiles, of which even the
+smaller scene has several, at the largest stride.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SMALL = Recipe(
 
 
 def train(scene: SyntheticScene, folder: Path) -> Path:
-    """A trained model for a scene; of one epoch and a small teacher, as speed does not depend on how good it is."""
+    """A model for a scene, trained for one epoch with a small teacher, because speed does not depend on accuracy."""
     model = folder / "model.s2fin"
     given = {**scene.images, "labels": scene.labels, "output": model}
     run(TrainOptions.from_kwargs({**given, "epochs": 1, "validation": 0, "labels_per_class": 5}), recipe=SMALL)
@@ -66,7 +66,7 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
     console.print("whole commands")
     results["commands"] = whole_commands(scene, model, folder, pixels=size**2)
     console.print("ever larger scenes")
-    # the height grows tenfold at the same width; the lower one has as many rows of blocks already as GDAL is to keep
+    # ten times the height at the same width; the smaller scene already has as many rows of blocks as GDAL keeps
     low, high = [(800, 40), (8000, 40)] if args.quick else [(1280, 640), (12_800, 640)]
     costs = classify_costs(
         folder, model, bands=args.bands, shapes=[low, high], options=["--stride", "5", "--tile-size", "80"]
@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, folder: Path, console: Console) -> dict[st
 
 
 def whole_commands(scene: SyntheticScene, model: Path, folder: Path, *, pixels: int) -> dict[str, dict[str, float]]:
-    """Pixels a second of commands that classify one scene, process start included, and their peak memory."""
+    """Pixels per second of commands that classify one scene, process start included, and their peak memory."""
     costs = {"s2fin classify": classify_cost(scene, model, folder / "map.tif")}
     costs |= {f"OTB, {name}": cost for name, cost in otb_costs(scene, folder).items()}
     return {name: {**dataclasses.asdict(cost), "px_s": pixels / cost.seconds} for name, cost in costs.items()}

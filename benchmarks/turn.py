@@ -1,4 +1,4 @@
-"""How long a turn of label, train, look takes: the two commands alone, beside busy processes, and of another checkout.
+"""How long a turn of label, train, look takes: both commands alone, beside busy processes, and of another checkout.
 
 python benchmarks/turn.py [--scenes olinda,amazon_s2_dem,charente_s2_s1] [--busy 0,1,2] [--against FOLDER]
 
@@ -49,7 +49,7 @@ SCENES: dict[str, tuple[dict[str, Path], Path, str | None]] = {
 
 @dataclass(frozen=True)
 class Turn:
-    """What training and classifying took."""
+    """The cost of training and classification."""
 
     train: Cost
     classify: Cost
@@ -68,7 +68,7 @@ def measure(name: str, folder: Path, checkout: Path | None = None) -> Turn:
 
 @contextlib.contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many other processes that compute all the time."""
+    """A number of other processes that compute all the time."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

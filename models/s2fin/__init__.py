@@ -2,9 +2,9 @@
 
 The roles of the modules are those published by Liu, Gao, Li, Zhang, Gong and Bruzzone, "A Spatial-Spectral-Frequency
 Interactive Network for Multimodal Remote Sensing Classification", arXiv 2510.04628. The equations are this project's
-own reconstruction of those roles: the paper's were not at hand, and nothing here should be read as a quotation of it.
+own reconstruction of those roles: the paper's were not available, and nothing here should be read as a quotation of it.
 
-This package needs torch and the standard library, nothing else.
+This package needs only torch and the standard library.
 """
 
 from s2fin.config import S2FinConfig

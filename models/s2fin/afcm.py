@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from s2fin.frequency import full_precision
 from s2fin.pointwise import Linear
 
-#: Scaled values are clipped to this many deviations: an outlier counts as one, however far out it is.
+#: Scaled values are clipped to this many deviations, which limits the influence of outliers.
 MOST_DEVIATIONS = 8.0
 #: Channels with a smaller standard deviation are not scaled.
 SMALLEST = 1e-6
@@ -27,7 +27,7 @@ class AFCM(nn.Module):
     Z = [X; L_1; H_1; L_2; H_2; ...], each channel scaled by its mean and deviation over the training pixels and clipped
     at 8 deviations; out = GELU(W GELU(V Z)); logits = U out (`classify`).
     NOTE: the strength of the detail and not the detail itself, since the detail beyond a pixel's neighbours differs
-    from place to place. No weight comes before the statistics, so that nothing has to be differentiated through them.
+    from place to place. No weight comes before the statistics, so that no gradient has to pass through them.
 
     Args:
         channels: channels of a pixel's values and context, together.
@@ -97,7 +97,7 @@ def local_statistics(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _box_mean(maps: Tensor, size: int) -> Tensor:
-    """Mean over squares, as a product with a banded matrix along either axis: its backward pass is one too."""
+    """Mean over squares, as a product with a banded matrix along each axis, as is its backward pass."""
     batch, height, width, channels = maps.shape
     rows = _band_matrix(height, size, maps) @ maps.reshape(batch, height, width * channels)
     columns = _band_matrix(width, size, maps) @ rows.view(batch * rows.shape[1], width, channels)

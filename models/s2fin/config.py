@@ -29,7 +29,7 @@ class S2FinConfig:
     """Sizes and switches of a network; immutable, validated on creation.
 
     A new switch is a field here and a condition where its part is made; `PARTS` and the tests over all configurations
-    find it by themselves.
+    include it automatically.
 
     Attributes:
         in_channels: bands of the passive image (hyperspectral or multispectral).
@@ -38,13 +38,13 @@ class S2FinConfig:
         patch_size: pixels along one side of a window; odd, 5 to 21.
         block_size: pixels along one side of the central block of a window whose pixels the head classifies; odd, at
             most `patch_size`.
-        components: spectral components of the passive image, fixed projections of its bands that its map sees too.
+        components: spectral components of the passive image, fixed projections of its bands, which its map also sees.
         context_size: pixels along one side of the surroundings that AFCM fuses: 3, 7, 15 or 31.
         context_width: width of AFCM's hidden layers.
         width: channels of a spectral token.
         map_width: channels of the feature maps at the resolution of the pixels.
         deep_width: channels of the feature maps at half that resolution.
-        max_tokens: the bands are put into at most this many contiguous groups, one token a group.
+        max_tokens: the bands are divided into at most this many contiguous groups, one token per group.
         depth: HFSET layers.
         heads: attention heads in HFSET, and heads of the selective scan.
         topk: share of the keys that each query of the sparse attention keeps, 0 to 1 (at least two keys).
@@ -55,7 +55,7 @@ class S2FinConfig:
         hfset, afcm, ssaf, hfrm, scan: whether the network has that part; without it, its inputs pass unchanged.
         frequency_mask: "soft" masks have trainable thresholds, "hard" ones have the same thresholds, fixed.
         resonance: where HFRM compares the images, "frequency" (phase) or "spatial" (high-pass detail, by pixel).
-        aux_from_image: there is one image only, and its components serve as the second (our extension).
+        aux_from_image: there is only one image, and its components serve as the second (our extension).
     """
 
     in_channels: int
@@ -117,7 +117,7 @@ class S2FinConfig:
 
     @property
     def context_channels(self) -> int:
-        """Channels that AFCM fuses the surroundings of: the image's components, and the second image's bands."""
+        """Channels whose surroundings AFCM fuses: the image's components, and the second image's bands."""
         return self.components + (0 if self.aux_from_image else self.aux_channels)
 
     @property
@@ -134,7 +134,7 @@ class S2FinConfig:
     def input_size(self) -> int:
         """Side of the patch that one window needs: a square of `context_size` around each of its pixels.
 
-        NOTE: the same without AFCM, which needs less: leaving out a part must not change the training samples.
+        NOTE: the same without AFCM, although less would do: leaving out a part must not change the training samples.
         """
         return self.patch_size + self.context_size - 1
 

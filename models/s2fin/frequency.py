@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from s2fin.pointwise import apply_matrix
 
 # NOTE: up to this many positions one dense matrix product is about as fast as an FFT of the right layout (CPU, measured
-# at 11 x 11), and needs neither that layout, nor complex numbers, nor a power of two. Above, its quadratic cost shows.
+# at 11 x 11), and needs neither that layout, nor complex numbers, nor a power of two. Beyond, its quadratic cost
+# dominates.
 MATRIX_LIMIT = 256
 
 
@@ -81,14 +82,14 @@ def irdft(spectrum: Tensor, shape: tuple[int, ...]) -> Tensor:
 def full_precision(signal: Tensor) -> Tensor:
     """Return half-precision values as float32, and wider ones unchanged.
 
-    NOTE: a DFT sums many terms of either sign, and CUDA's half-precision FFT knows powers of two only; so frequency
+    NOTE: a DFT sums many terms of either sign, and CUDA's half-precision FFT supports powers of two only; so frequency
     blocks run with autocast off, on the result of this.
     """
     return signal.float() if signal.dtype in (torch.float16, torch.bfloat16) else signal
 
 
 class HighPass(nn.Module):
-    """A mask (F, C) that passes the frequencies above one threshold a channel.
+    """A mask (F, C) that passes the frequencies above a threshold, one per channel.
 
     Equation (ours): M = sigmoid((r - sigmoid(theta)) / T) with r the radial frequency in units of the largest one.
     The hard mask is 1 where r > sigmoid(theta), else 0. It gives theta no gradient, so theta is a buffer then.
@@ -109,7 +110,7 @@ class HighPass(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Spread the channels' thresholds over the range, so that together they see several scales."""
+        """Spread the channels' thresholds over the range, so that together they cover several scales."""
         self.theta.copy_(torch.logit(torch.linspace(*self.range, len(self.theta))))
 
     @property

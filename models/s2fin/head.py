@@ -1,4 +1,4 @@
-"""The head: the logits of a window's pixels. Published is the class of the centre pixel alone; all of this is ours."""
+"""The head: the logits of a window's pixels. Only the class of the centre pixel is published; all of this is ours."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Head(nn.Module):
     Equation (ours): both deep maps are pooled to tokens, the sequence of all tokens is scanned, and m are the means of
     the three sources. The logits of a pixel are W GELU(W_x LN[X_1; X_2] + W_m LN(m)), X_1 and X_2 the fine maps there;
     AFCM's logits are added to them.
-    NOTE: so a window serves a block of pixels, and a pixel's own features reach its logits on a short way.
+    NOTE: so a window serves a block of pixels, and a pixel's own features reach its logits by a short path.
     """
 
     def __init__(self, cfg: S2FinConfig) -> None:
@@ -58,7 +58,7 @@ class Head(nn.Module):
             nn.Sequential(nn.LayerNorm(cfg.deep_width), Linear(cfg.deep_width, cfg.width)) for _ in range(2)
         )
         self.position = nn.Parameter(torch.empty(2 * cfg.map_tokens, cfg.width))
-        self.reset_parameters()  # NOTE: here, as a seed's weights depend on the order of all draws
+        self.reset_parameters()  # NOTE: here, because a seed's weights depend on the order of all draws
         self.scan = SelectiveScan(cfg.width, state_size=cfg.state_size, heads=cfg.heads) if cfg.scan else None
         self.of_window = nn.Sequential(nn.LayerNorm(3 * cfg.width), Linear(3 * cfg.width, cfg.deep_width))
         self.of_pixel = nn.Sequential(nn.LayerNorm(2 * cfg.map_width), Linear(2 * cfg.map_width, cfg.deep_width))

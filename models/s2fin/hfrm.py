@@ -34,7 +34,7 @@ class HFRM(nn.Module):
     difference of F(X_1) and F(X_2), by frequency and channel; out_m = F^-1(F(X_m) . (1 + softplus(gamma_m) R)).
     With `spatial`, for ablation: H_m = F^-1(F(X_m) . M), S the cosine between the channel vectors of H_1 and H_2 at
     each position, R = sigmoid(kappa (S - delta)); out_m = X_m + softplus(gamma_m) R . H_m.
-    kappa, delta, gamma and the threshold are trained, one a channel (kappa and delta: one in all with `spatial`).
+    kappa, delta, gamma and the threshold are trained, one per channel (with `spatial`, a single kappa and delta).
     """
 
     def __init__(self, channels: int, *, temperature: float, hard: bool, spatial: bool) -> None:

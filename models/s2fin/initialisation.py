@@ -1,6 +1,6 @@
 """Linear layers that start small, so that the network starts near the identity, with nearly equal logits.
 
-NOTE: small and not zero, so that every parameter has a gradient from the first step. All other layers keep torch's own
+NOTE: small but not zero, so that every parameter has a gradient from the first step. All other layers keep torch's own
 initialisation, whose biases spread the responses to a single band (LiDAR height) over its range. This is ours.
 """
 
@@ -11,9 +11,9 @@ from torch import nn
 
 from s2fin.pointwise import Linear
 
-#: Standard deviation that learned positions and the classifier's weights start with.
+#: Initial standard deviation of learned positions and of the classifier's weights.
 INITIAL_STD = 0.02
-#: Share of torch's own initial values that the last layer of a residual branch starts with.
+#: Factor on torch's own initial values in the last layer of a residual branch.
 RESIDUAL_SHARE = 0.3
 
 
@@ -29,11 +29,11 @@ class ResidualLinear(Linear):
 
 
 class Classifier(Linear):
-    """The last layer of all, which computes the logits."""
+    """The last layer of the network, which computes the logits."""
 
     def reset_parameters(self) -> None:
         """Draw small weights, and set the biases to 0."""
-        # NOTE: torch's own draws are replaced, but still made: a seed's results depend on all draws before.
+        # NOTE: torch's own draws are replaced but still made, because a seed's results depend on all earlier draws.
         super().reset_parameters()
         nn.init.normal_(self.weight, std=INITIAL_STD)
         nn.init.zeros_(self.bias)

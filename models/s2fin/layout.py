@@ -1,6 +1,6 @@
-"""How maps lie in memory. Inside a window they are (B, H * W, C), between convolutions (B, C, H, W), channels last.
+"""The memory layout of maps: inside a window (B, H * W, C), between convolutions (B, C, H, W), channels last.
 
-Channels last is what linear layers, LayerNorm and the small DFTs take without a transposition.
+Linear layers, LayerNorm and the small DFTs take channels-last maps without a transposition.
 """
 
 from __future__ import annotations

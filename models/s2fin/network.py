@@ -23,7 +23,7 @@ from s2fin.stem import MapStem, StemMaps, TokenEmbedding
 
 #: Pixels of a tile whose tokens are refined at a time: bounds memory, and keeps the work within a CPU's cache.
 TOKEN_CHUNK = 512
-#: The same on other devices, which small pieces of work would leave idle most of the time.
+#: The same on other devices, which would be idle most of the time with small pieces of work.
 DEVICE_TOKEN_CHUNK = 1 << 14
 
 
@@ -33,8 +33,8 @@ class S2Fin(nn.Module):
     `forward` classifies the centre of patches. For a tile, `standardize`, `context` and `stem` run once, then
     `classify_windows` on windows cut from the stem's maps. Both give the same logits, because the stem pads nothing.
 
-    Each part draws or sets its own parameters when it is made (`reset_parameters`, as in torch): the weights depend on
-    torch's seed and the configuration alone.
+    Each part draws or sets its own parameters when it is made (`reset_parameters`, as in torch): the weights depend
+    only on torch's seed and the configuration.
 
     Attributes:
         cfg: the configuration.
@@ -56,7 +56,7 @@ class S2Fin(nn.Module):
             self.register_buffer(f"{name}_std", torch.ones(channels, 1, 1))
         self.register_buffer("components", torch.eye(cfg.components, cfg.in_channels))
         self.embedding = TokenEmbedding(cfg)
-        # NOTE: a single token has no spectral axis, so nothing that HFSET could filter or attend to
+        # NOTE: a single token has no spectral axis, so HFSET has nothing to filter or attend to
         layers = cfg.depth if cfg.hfset and cfg.num_tokens > 1 else 0
         self.hfset = nn.Sequential(*(_hfset(cfg) for _ in range(layers)))
         self.map_stem = MapStem(cfg)

@@ -1,4 +1,4 @@
-"""Linear maps written so that a CPU computes them fast. No part of the published network: the same products."""
+"""Linear maps in a form that CPUs compute fast. They are not part of the published network; results are the same."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Linear(nn.Linear):
     """The linear layer of torch, over the last axis, computed as a 1 x 1 convolution on CPUs.
 
     NOTE: torch computes a linear layer by its BLAS and a convolution by oneDNN. On CPUs with AVX-512 (matrices of 48 to
-    360 columns), oneDNN took half to a quarter of the time, forward and backward; on one with AVX2 alone as much
-    forward and up to twice as much backward, so the BLAS serves there. Weights and their names are those of nn.Linear,
-    so neither a state dict nor another device sees a difference.
+    360 columns), oneDNN took half to a quarter of the time, forward and backward; on one with only AVX2 it took as long
+    forward and up to twice as long backward, so the BLAS is used there. Weights and their names are those of nn.Linear,
+    so state dicts and other devices are unaffected.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (the name that nn.Linear gives it)

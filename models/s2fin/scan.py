@@ -1,7 +1,7 @@
 """A bidirectional selective scan over a short sequence, computed in closed form.
 
-Published (arXiv 2510.04628 and its summaries): Mamba blocks fuse over long range; their place in the network is not
-known to us. The block below is this project's choice: a selective state space with one scalar decay a head, as in
+Published (arXiv 2510.04628 and its summaries): Mamba blocks fuse over long range; their position in the network is not
+known to us. The block below is this project's choice: a selective state space with one scalar decay per head, as in
 Mamba-2 (Dao and Gu, arXiv 2405.21060), run in both directions.
 """
 

@@ -1,4 +1,4 @@
-"""The n-th largest of short rows, written so that a CPU computes it fast. No part of the published network."""
+"""The n-th largest of short rows, in a form that CPUs compute fast. It is not part of the published network."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The stages on a window: shallow blocks, SSAF in the intermediate stage, HFRM in the deep one.
 
-Published (arXiv 2510.04628): at which depth SSAF and HFRM stand. The blocks between them are this project's choice, see
+Published (arXiv 2510.04628): the depth of SSAF and HFRM. The blocks between them are this project's choice, see
 `docs/network.md`. LayerNorm only, no BatchNorm: a window's result must not depend on its batch, nor differ between
 training on patches and evaluation over a tile.
 """

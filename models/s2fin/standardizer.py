@@ -11,8 +11,8 @@ from torch import Tensor
 
 Floats = Sequence[float] | Tensor
 
-#: A standardised value beyond this is no measurement but an undeclared nodata value (-3.4e38, 1e30), and would spoil
-#: all windows that it lies in.
+#: A standardised value beyond this is not a measurement but an undeclared nodata value (-3.4e38, 1e30), and would spoil
+#: all windows that contain it.
 MAX_SCALED = 1e6
 
 
@@ -69,7 +69,7 @@ class Standardizer:
 
     @property
     def device(self) -> torch.device:
-        """Where the statistics are, and so where values have to be."""
+        """The device of the statistics, on which values have to be."""
         return self.image_mean.device
 
     def to(self, device: torch.device) -> Self:
@@ -89,7 +89,7 @@ class Standardizer:
         """
         _check_bands("image", image, self.bands)
         x = _scaled(image, self.image_mean, self.image_std)
-        # components of many bands are small differences of large sums, which half precision would lose
+        # components of many bands are small differences of large sums, beyond half precision
         with torch.autocast(x.device.type, enabled=False):
             components = torch.tensordot(self.components, x, dims=([1], [1])).transpose(0, 1)
         x = torch.cat([x, components], dim=1)

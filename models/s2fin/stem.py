@@ -4,7 +4,7 @@ Published (arXiv 2510.04628): the three inputs, and AFCM in the shallow layers. 
 AFCM's output enters are this project's reconstruction, see `docs/network.md`.
 
 Over a tile the stem runs once a pixel, and the stages once a pixel of each window, which is 49 times as often at the
-default size. So the wide layers, and all that looks beyond the window, are here.
+default size. So the wide layers, and everything that looks beyond the window, are here.
 """
 
 from __future__ import annotations
