@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import torch
 
 from fitted import Fitted
 from records import LABELS_ALONE, SUBJECT, Run
@@ -20,8 +19,11 @@ from s2fin_cli.core.device import pick_device
 from s2fin_cli.core.modality import passive_of
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.engine import Engine
+from s2fin_cli.inference.pixels import predict_pixels
 from s2fin_cli.inference.prior import apply_prior
-from s2fin_cli.inference.smoothing import around, guide_of, smooth_all
+from s2fin_cli.inference.smoothing import RADIUS, Smoother, guide_of
+from s2fin_cli.inference.source import StackSource
+from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.model.file import read_model
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.raster.opening import without_georeferencing_warning
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from rasterio.windows import Window
 
     from s2fin import S2Fin
     from s2fin_cli.labels.pixels import LabelledPixels
@@ -107,25 +110,29 @@ class Trained:
     def predict(
         self, pixels: LabelledPixels, *, stride: int | None, smooth: bool, prior: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Probabilities (n, classes) of pixels of the scene."""
+        """Probabilities (n, classes) of pixels of the scene, as a map of it would have them."""
         network = copy.deepcopy(self.network)
         if prior is not None:
             apply_prior(network, prior)
         engine = Engine(network, pick_device("auto"), stride=stride)
         stack = fit_stack(self.info, stack_of(InputOptions.from_kwargs(self.paths)))
-        with stack.open() as opened:
-            tile = opened.read(stack.grid.window, halo=engine.margin)
-        wanted = torch.zeros(stack.grid.shape, dtype=torch.bool)
-        wanted[pixels.rows, pixels.cols] = True
-        images = tile.images.map(torch.from_numpy)
-        inner = slice(engine.margin, -engine.margin)
-        if smooth:
-            wanted = around(wanted) & torch.from_numpy(tile.has_data[inner, inner])
-        probs = engine.predict(images, wanted)
-        if smooth:
-            guide = guide_of(engine.network.standardizer, images.map(lambda part: part[:, inner, inner]))
-            probs = smooth_all(probs, guide, wanted)
-        return np.asarray(probs[:, pixels.rows, pixels.cols].T.double().numpy())
+        if not smooth:
+            return predict_pixels(engine, stack, pixels.rows, pixels.cols).astype(np.float64)
+        source, found = StackSource(stack, engine, reach=RADIUS), _Kept(engine.num_classes, stack.grid.shape)
+        smoother = Smoother(source.extent, functools.partial(guide_of, network.standardizer))
+        classify_tiles(source, engine, found, smoother=smoother)
+        return found.probs[:, pixels.rows, pixels.cols].T.astype(np.float64)
+
+
+class _Kept:
+    """Keeps the probabilities (num_classes, height, width) of a whole map; a `Sink`."""
+
+    def __init__(self, num_classes: int, shape: tuple[int, int]) -> None:
+        self.probs = np.full((num_classes, *shape), np.nan, np.float32)
+
+    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        """Keep a window, see `Sink`."""
+        self.probs[:, *window.toslices()] = np.where(valid, probs, np.nan)
 
 
 def train_subject(

@@ -17,9 +17,9 @@ from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.windows import iter_blocks
 from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.labels.read import Labels
-from s2fin_cli.raster.class_ids import iter_class_strips, read_class_ids
+from s2fin_cli.raster.class_ids import check_class_raster, iter_class_strips, read_class_ids
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
+from s2fin_cli.raster.info import RasterInfo, read_info
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.tally import tally_strips
 
@@ -81,16 +81,7 @@ def read_map_info(map_path: str) -> RasterInfo:
         RasterError: it is not a class map.
     """
     info = read_info(map_path)
-    check_placed(info, map_path)
-    if info.is_lossy:
-        raise RasterError(
-            f"{map_path} is compressed by JPEG, which changes class numbers; give the map that it was made of"
-        )
-    if info.count != 1:
-        raise RasterError(
-            f"{map_path} is not a class map: it has {info.count} bands of {info.dtype}; "
-            "give a raster with one band of whole numbers"
-        )
+    check_class_raster(info, kind="map", error=RasterError)
     return info
 
 

@@ -1,13 +1,23 @@
 """The device that computes, and settings that make it fast."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 
 from s2fin_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from s2fin_cli.core.images import Images
 
 #: glibc's names of limits of its allocator, from malloc.h, and the values that they are set to: bytes, and arenas.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -26,6 +36,11 @@ def pick_device(name: str) -> torch.device:
         built = torch.version.cuda or "none: this is a CPU build of torch"
         raise UsageError(f'there is no usable CUDA device (CUDA version of torch: {built}); use `device="cpu"`')
     return torch.device(name)
+
+
+def tensors_on(device: torch.device, images: Images[NDArray[np.float32]]) -> Images[torch.Tensor]:
+    """Images as tensors on a device."""
+    return images.map(lambda values: torch.from_numpy(values).to(device))
 
 
 @contextlib.contextmanager

@@ -105,12 +105,6 @@ def around(mask: Tensor, by: int = RADIUS) -> Tensor:
     return F.max_pool2d(mask[None].float(), 2 * by + 1, stride=1, padding=by)[0] > 0
 
 
-def smooth_all(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
-    """Smooth a whole raster: (num_classes, height, width), 0 where it is not valid."""
-    around = (RADIUS,) * 4
-    return smooth(F.pad(probs, around), F.pad(guide, around), F.pad(valid, around))
-
-
 class Smoother:
     """Smooths predictions that come tile by tile, row by row: each pixel as soon as all of its square is there.
 

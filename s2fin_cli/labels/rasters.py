@@ -22,9 +22,8 @@ from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.pixels import Found, counted
 from s2fin_cli.labels.rules import warn_of_other_classes
-from s2fin_cli.raster.class_ids import no_class_number
+from s2fin_cli.raster.class_ids import check_class_raster, no_class_number
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.info import check_placed
 from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
 from s2fin_cli.raster.warp import default_resampling, open_on_grid
 
@@ -211,10 +210,8 @@ def _cache_for(info: RasterInfo) -> int:
 
     The cache also keeps its size for other rasters, which are read in turn with the labels.
     """
-    height, width = info.block_shape
-    needed = height * -(-info.grid.width // width) * width * np.dtype(info.dtype).itemsize
     around = int(getenv().get("GDAL_CACHEMAX") or 0) if hasenv() else 0
-    return max(min(around + needed, MOST_CACHE), around, LEAST_CACHE)
+    return max(min(around + info.decoded_bytes(1), MOST_CACHE), around, LEAST_CACHE)
 
 
 def open_raster_labels(
@@ -242,14 +239,7 @@ def open_raster_labels(
 
 
 def _check_label_raster(info: RasterInfo, grid: Grid) -> None:
-    check_placed(info, info.src_path)
-    if info.is_lossy:
-        raise LabelError(
-            f"{info.src_path} is compressed by JPEG, which changes class numbers; give the labels that it was made of, "
-            "in a format that keeps them"
-        )
-    if info.count != 1:
-        raise LabelError(f"{info.src_path} holds {info.count} bands; give a raster with one band of class numbers")
+    check_class_raster(info, kind="labels", error=LabelError)
     labels = Placed(info.src_path, info.src_path, info.grid.crs)
     check_transformable(labels, Placed("the image", "IMAGE", grid.crs))
     if grid.crs is None:

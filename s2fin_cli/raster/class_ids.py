@@ -17,7 +17,8 @@ from rasterio.errors import RasterioError
 from s2fin_cli.core.errors import RasterError, quoted
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.raster.nodata import is_nodata
+from s2fin_cli.raster.info import check_placed
+from s2fin_cli.raster.nodata import is_ignored_by_mask, is_nodata
 from s2fin_cli.raster.opening import cannot_read, open_raster
 
 if TYPE_CHECKING:
@@ -25,11 +26,38 @@ if TYPE_CHECKING:
 
     from rasterio.windows import Window
 
+    from s2fin_cli.core.errors import InputError
+    from s2fin_cli.raster.info import RasterInfo
+
 
 #: Pixels of a class map that are read at a time at most.
 STRIP_PIXELS = 1 << 20
 #: A larger floating-point number is no class number; 64-bit integers hold this one.
 LARGEST_NUMBER = 1 << 53
+
+
+def check_class_raster(info: RasterInfo, *, kind: str, error: type[InputError]) -> None:
+    """Refuse a raster that cannot hold class numbers on pixels with a place.
+
+    Args:
+        info: what the raster says about itself.
+        kind: what it is to be, "map" or "labels", for messages.
+        error: the kind of error to raise.
+
+    Raises:
+        GeoreferencingError: its pixels have to be rectified first.
+        InputError: it is compressed in a way that changes values, or has several bands.
+    """
+    check_placed(info, info.src_path)
+    if info.is_lossy:
+        raise error(
+            f"{info.src_path} is compressed by JPEG, which changes class numbers; give the {kind} that it was made "
+            "from, in a format that keeps them"
+        )
+    if info.count != 1:
+        raise error(
+            f"{info.src_path} holds {info.count} bands of {info.dtype}; give a raster with one band of class numbers"
+        )
 
 
 def iter_class_strips(
@@ -85,7 +113,7 @@ def _is_void(src: rasterio.DatasetReader, values: NDArray[Any], window: Window) 
     if flags == [MaskFlags.all_valid]:
         return np.zeros(values.shape, dtype=bool)
     void = np.asarray(src.read_masks(1, window=window) == 0)
-    if src.nodata is not None and MaskFlags.nodata not in flags:
+    if src.nodata is not None and is_ignored_by_mask(flags):
         void |= is_nodata(values, src.nodata, values.dtype.name)
     return void
 

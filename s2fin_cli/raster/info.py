@@ -95,6 +95,12 @@ class RasterInfo:
         """Number of data bands."""
         return len(self.indexes)
 
+    def decoded_bytes(self, block_rows: int) -> int:
+        """Bytes of rows of storage blocks over its whole width, all data bands, once they are decoded."""
+        height, width = self.block_shape
+        pixels = block_rows * height * -(-self.grid.width // width) * width
+        return pixels * self.count * np.dtype(self.dtype).itemsize
+
 
 def read_info(src_path: str | Path) -> RasterInfo:
     """Read the description of a raster.

@@ -47,7 +47,12 @@ def is_compared(nodata: float, dtype: str, flags: Sequence[MaskFlags]) -> bool:
         flags: GDAL's mask flags of the band.
     """
     is_exact = dtype in EXACT_DTYPES and (is_float(dtype) or nodata == round(nodata))
-    return is_exact or MaskFlags.nodata not in flags
+    return is_exact or is_ignored_by_mask(flags)
+
+
+def is_ignored_by_mask(flags: Sequence[MaskFlags]) -> bool:
+    """Whether GDAL's mask of a band, with these flags, ignores its nodata value, as a mask in the file does."""
+    return MaskFlags.nodata not in flags
 
 
 def nodata_of_warp(nodata: float | None, dtype: str, extra: float | None) -> float | None:

@@ -151,11 +151,8 @@ class Stack:
 
         The next row shares some of them. No more are kept, so that memory does not grow with the raster's height.
         """
-        needed = 0
-        for info in (info for layer in self.layers for info, _, _ in layer.sources()):
-            height, width = info.block_shape
-            kept = (-(-rows // height) + 1) * height, -(-info.grid.width // width) * width
-            needed += math.prod(kept) * info.count * np.dtype(info.dtype).itemsize
+        infos = [info for layer in self.layers for info, _, _ in layer.sources()]
+        needed = sum(info.decoded_bytes(-(-rows // info.block_shape[0]) + 1) for info in infos)
         return min(max(needed, LEAST_CACHE), most)
 
     def _open_layer(self, layer: Layer, opened: contextlib.ExitStack) -> WindowReader:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from s2fin.afcm import local_statistics
+from s2fin_cli.core.device import tensors_on
 from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, by_cells, iter_cells, own_order
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _groups(cells: Cells, at_once: int) -> Iterator[tuple[slice, NDArray[np.int6
 
 def _maps(standardizer: Standardizer, cells: Cells, chosen: slice) -> dict[str, Tensor]:
     """Standardised bands and components (cells, side, side, C) of cells, and the bands of a second image, "aux"."""
-    raw = cells.select(chosen).map(torch.from_numpy).map(lambda values: values.to(standardizer.device))
+    raw = tensors_on(standardizer.device, cells.select(chosen))
     x, a = standardizer(*raw)
     maps = {"bands": x[:, : standardizer.bands], "components": x[:, standardizer.bands :]}
     if raw.aux is not None:

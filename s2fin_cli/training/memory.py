@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 def cell_bytes(config: S2FinConfig) -> int:
     """Approximate bytes of a cell as the network sees it and of its pixels' features, in float32."""
-    image, components = config.in_channels, config.components
-    aux = 0 if config.aux_from_image else config.aux_channels
-    near = (image + aux + components) * (CELL_SIZE + config.near_size - 1) ** 2
+    image, summarised = config.in_channels, config.context_channels
+    near = (image + summarised) * (CELL_SIZE + config.near_size - 1) ** 2
     statistics = 1 + 2 * len(config.context_scales)
-    context = (components + aux) * statistics * (CELL_SIZE + config.patch_size - 1) ** 2
-    features = (min(image, FEW_BANDS) + components + aux) * statistics + 4 * image
+    context = summarised * statistics * (CELL_SIZE + config.patch_size - 1) ** 2
+    features = (min(image, FEW_BANDS) + summarised) * statistics + 4 * image
     return 4 * (near + context + 2 * CELL_SIZE**2 * features)
 
 

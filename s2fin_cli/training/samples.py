@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2fin_cli.core.device import tensors_on
 from s2fin_cli.stack.cells import CELL_SIZE, Places, own_order
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class StandardizedCells:
         parts: list[list[Tensor]] = [[], [], []]
         for start in range(0, len(cells), CELLS_AT_ONCE):
             chosen = slice(start, start + CELLS_AT_ONCE)
-            raw = cells.select(chosen).map(torch.from_numpy).map(lambda values: values.to(device))
+            raw = tensors_on(device, cells.select(chosen))
             x, a = (_inner(part, cells.margin - wanted) for part in network.standardize(*raw))
             for part, values in zip(parts, (network.near(x), network.near(a), network.context(x, a)), strict=True):
                 part.append(values.clone())

@@ -64,7 +64,10 @@ def test_what_a_variant_learns_from(folder: Path, variant: str, *, alone: bool) 
     assert trained.network.cfg.afcm == alone
     assert len(teacher.lessons) == (0 if alone else 1)
     assert trained.info.training["train_pixels"] == len(pixels) == 10
-    assert trained.predict(pixels, stride=None, smooth=False).shape == (10, 2)
+    for smooth in (False, True):
+        probs = trained.predict(pixels, stride=None, smooth=smooth)
+        assert probs.shape == (10, 2)
+        assert np.allclose(probs.sum(axis=1), 1)
 
 
 def test_who_has_no_teacher_learns_from_no_pixel_without_a_label() -> None:

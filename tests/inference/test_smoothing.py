@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from s2fin_cli.geo.windows import clip
-from s2fin_cli.inference.smoothing import RADIUS, UNLIKE, Prediction, Smoother, smooth_all
+from s2fin_cli.inference.smoothing import RADIUS, UNLIKE, Prediction, Smoother
+from tests.smoothed import smooth_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

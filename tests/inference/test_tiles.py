@@ -14,13 +14,14 @@ from rasterio.windows import Window
 from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Stop, Stopped, silent, stoppable
 from s2fin_cli.inference.sinks import Cropped
-from s2fin_cli.inference.smoothing import RADIUS, Smoother, smooth_all
+from s2fin_cli.inference.smoothing import RADIUS, Smoother
 from s2fin_cli.inference.source import LoadedTile, PlannedTile, StackSource
 from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.stack.assembly import build_stack
 from tests.files import write_raster
 from tests.predictors import ValuePredictor
 from tests.sinks import ArraySink
+from tests.smoothed import smooth_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

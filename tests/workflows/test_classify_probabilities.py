@@ -14,13 +14,14 @@ import torch
 
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.options import InputOptions
-from s2fin_cli.inference.smoothing import guide_of, smooth_all
+from s2fin_cli.inference.smoothing import guide_of
 from s2fin_cli.model.file import read_info, read_model
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.workflows.classify import ClassifyResult
 from tests.files import TRANSFORM, read_raster, write_raster
 from tests.maps import check_polygons, run_classify
 from tests.scenes import SHAPE, Scene, make_image
+from tests.smoothed import smooth_all
 
 
 def test_probabilities_confidence_and_map_agree(result: ClassifyResult) -> None:

@@ -178,7 +178,7 @@ def test_what_is_no_class_map(tmp_path: Path) -> None:
         RasterError, match=r"floats\.tif holds 4\.25 at row 1, column 2; class numbers must be whole .*rint"
     ):
         assess(write_raster(tmp_path / "floats.tif", fractions.astype(np.float32)), points)
-    with pytest.raises(RasterError, match="it has 2 bands of uint8"):
+    with pytest.raises(RasterError, match="holds 2 bands of uint8"):
         assess(write_raster(tmp_path / "two.tif", np.stack([MAPPED, MAPPED]).astype(np.uint8)), points)
 
 
