@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     FileType = click.ParamType[str]
 else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
-
-#: A sentence about all images that the help of the last one ends with.
-SEVERAL_FILES = "For an image in several files, repeat its option."
 
 
 class FilePath(FileType):
@@ -41,25 +39,56 @@ class FilePath(FileType):
         return self._metavar
 
 
-def input_options(*, without: Sequence[str] = (), bands_of: str = "the passive image") -> Callable[[Command], Command]:
+@dataclass(frozen=True)
+class Wording:
+    """How the help of a command calls its images.
+
+    Attributes:
+        reference: the image whose grid the others get.
+        warped: those others.
+        bands_of: the image that bands belong to where no modality is named.
+        nodata: what is no data by default.
+        has_roles: whether the modality of an image decides whose grid the map gets.
+    """
+
+    reference: str
+    warped: str
+    bands_of: str
+    nodata: str
+    has_roles: bool
+
+
+#: Of commands on a scene.
+OF_SCENE = Wording(
+    reference="the passive image",
+    warped="the other images",
+    bands_of="the passive image",
+    nodata="what the files declare, and the value that fills the passive image's border",
+    has_roles=True,
+)
+
+
+def input_options(*, without: Sequence[str] = (), wording: Wording = OF_SCENE) -> Callable[[Command], Command]:
     """The images of a scene, and how they are stacked on one grid.
 
     Args:
         without: names of options that a command does not have.
-        bands_of: the image that bands belong to where no modality is named.
+        wording: how the help calls the images.
     """
 
     def add(command: Command) -> Command:
-        for option in reversed([made for name, made in _input_options(bands_of).items() if name not in without]):
+        for option in reversed([made for name, made in _input_options(wording).items() if name not in without]):
             command = option(command)
         return command
 
     return add
 
 
-def _image_options() -> dict[str, Callable[[Command], Command]]:
-    texts = {name: modality.help for name, modality in MODALITIES.items()}
-    texts[next(reversed(texts))] += f" {SEVERAL_FILES}"
+def _image_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:
+    texts = {
+        name: f"{modality.help} {modality.help_of_role if wording.has_roles else ''}".strip()
+        for name, modality in MODALITIES.items()
+    }
     return {
         name: click.option(f"--{name}", type=FilePath("RASTER"), multiple=True, help=text)
         for name, text in texts.items()
@@ -72,49 +101,56 @@ def _device_option() -> Callable[[Command], Command]:
         type=click.Choice(DEVICES),
         default=InputOptions.device,
         show_default=True,
-        help="Device to compute on.",
+        help="Device that computes; auto takes a CUDA device if there is one.",
     )
 
 
-def _input_options(bands_of: str) -> dict[str, Callable[[Command], Command]]:
+def _input_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:
     return {
-        **_image_options(),
+        **_image_options(wording),
         "bidx": click.option(
             "-b",
             "--bidx",
             multiple=True,
             metavar="[MODALITY:]BANDS",
-            help=f"Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of {bands_of}.",
+            help=f"Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of {wording.bands_of}.",
         ),
         "nodata": click.option(
             "--nodata",
             multiple=True,
             metavar="[MODALITY:]VALUE|none",
-            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {bands_of}.  "
-            "[default: what the files declare, and the value that fills the passive image's border]",
+            help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {wording.bands_of}.  "
+            f"[default: {wording.nodata}]",
         ),
-        "bounds": click.option(
-            "--bounds",
-            type=float,
-            nargs=4,
-            metavar="LEFT BOTTOM RIGHT TOP",
-            help="Area of interest in the passive image's CRS.",
-        ),
-        "aoi": click.option("--aoi", type=FilePath("POLYGONS"), help="Area of interest: polygons, in any CRS."),
+        **_area_options(wording),
         "resampling": click.option(
             "--resampling",
             type=click.Choice(RESAMPLINGS),
-            help="How the other images are warped onto the passive image's grid.  "
-            "[default: average for much finer ones, else bilinear]",
+            help=f"Resampling method for warping {wording.warped} onto the grid of {wording.reference}.  "
+            "[default: average for a much finer image, else bilinear]",
         ),
         "coregister": click.option(
             "--coregister",
             type=click.Choice(COREGISTRATIONS),
             default=InputOptions.coregister,
             show_default=True,
-            help="Whether to measure the offset of the other images from the passive one, and to shift them by it.",
+            help=f"What happens to the offset of {wording.warped} from {wording.reference}: nothing (off), or it is "
+            "measured and corrected (shift).",
         ),
         "device": _device_option(),
+    }
+
+
+def _area_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:
+    return {
+        "bounds": click.option(
+            "--bounds",
+            type=float,
+            nargs=4,
+            metavar="LEFT BOTTOM RIGHT TOP",
+            help=f"Area of interest in the CRS of {wording.reference}.",
+        ),
+        "aoi": click.option("--aoi", type=FilePath("POLYGONS"), help="Area of interest: polygons, in any CRS."),
     }
 
 

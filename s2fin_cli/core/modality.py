@@ -44,6 +44,7 @@ class Modality:
         name: of the option, and in a model file.
         role: what it is used as.
         help: of the option on the command line.
+        help_of_role: what the help adds in the commands whose map has the grid of such an image.
         is_hyperspectral: whether bands in which water vapour absorbs are expected, and left out where they are noise.
         is_height: whether values are heights: those that a file declares in feet are read in metres.
         varies_by_place: whether values of the same unit may be of another magnitude at another place or time, so that
@@ -54,6 +55,7 @@ class Modality:
     name: str
     role: Role
     help: str
+    help_of_role: str = ""
     is_hyperspectral: bool = False
     is_height: bool = False
     varies_by_place: bool = False
@@ -75,13 +77,15 @@ MODALITIES = {
         Modality(
             name="hsi",
             role=Role.PASSIVE,
-            help="Hyperspectral image; its grid is the map's.",
+            help="Hyperspectral image.",
+            help_of_role="Its grid is the map's.",
             is_hyperspectral=True,
         ),
         Modality(
             name="msi",
             role=Role.PASSIVE,
-            help="Multispectral image; the passive image where there is no hyperspectral one.",
+            help="Multispectral image.",
+            help_of_role="It is the passive image where there is no hyperspectral one.",
         ),
         Modality(
             name="lidar",

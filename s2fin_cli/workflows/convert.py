@@ -50,6 +50,10 @@ class ConvertResult:
     output: Path
     shape: tuple[int, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        return {"output": str(self.output), "shape": list(self.shape)}
+
 
 def run(options: ConvertOptions) -> ConvertResult:
     """Write an array of a MATLAB file as a GeoTIFF.

@@ -98,7 +98,9 @@ def run(
     use = kept.taught.use_of_second
     if use is not None:
         logger.info(
-            "the teacher splits by the first image for %.0f %%, by the second for %.0f %%", 100 - 100 * use, 100 * use
+            "share of the images in what the teacher's forests split by: passive image %.0f %%, second image %.0f %%",
+            100 - 100 * use,
+            100 * use,
         )
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
         write_model(tmp_path, kept.network, info=info)

@@ -19,8 +19,16 @@ def test_each_modality_is_a_field_and_an_option_in_the_order_of_the_table() -> N
         options = {parameter.name: parameter for parameter in cli.commands[command].params}
         assert [name for name in options if name in MODALITIES] == names
         for name, modality in MODALITIES.items():
-            assert vars(options[name])["help"].startswith(modality.help)
+            assert vars(options[name])["help"] == f"{modality.help} {modality.help_of_role}".strip()
             assert options[name].multiple
+
+
+def test_to_align_no_image_is_said_to_set_the_grid() -> None:
+    helps = {parameter.name: vars(parameter)["help"] for parameter in cli.commands["align"].params}
+    assert {name: helps[name] for name in MODALITIES if name in helps} == {
+        name: modality.help for name, modality in MODALITIES.items() if name != "hsi"
+    }
+    assert not any("passive image" in text for text in helps.values())
 
 
 def test_every_given_image_is_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ def test_fields_of_structures_and_several_arrays(run: Run, tmp_path: Path, versi
         assert f"  {line}\n" in result.stderr
     assert run("convert", "a.mat", "-o", "a.tif", "--variable", "hsi.Data").exit_code == 0
     assert np.array_equal(read_raster(tmp_path / "a.tif"), np.moveaxis(CUBE, 2, 0))
-    assert run("convert", "a.mat", "-o", "z.tif", "--variable", "z").exit_code == 0
+    result = run("convert", "a.mat", "-o", "z.tif", "--variable", "z", "--json")
+    assert json.loads(result.stdout) == {"output": "z.tif", "shape": [20, 30]}
     assert np.array_equal(read_raster(tmp_path / "z.tif")[0], heights.astype("float32"))
     assert read_info(tmp_path / "a.tif").grid.crs is None
 

@@ -30,6 +30,7 @@ def test_a_raster(run: Run, scene: Scene) -> None:
     text = run("inspect", scene.hsi)
     assert text.exit_code == 0
     assert "70 x 60 px, 5 bands of uint16" in text.stdout
+    assert "band  name  valid %" in text.stdout  # and no column of wavelengths, as none are known
     assert text.stderr == ""
 
 

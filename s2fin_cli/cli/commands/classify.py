@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--polygons",
     type=FilePath("POLYGONS"),
-    help=f"Where to write them: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
+    help=f"File for the polygons: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
 )
 @click.option(
     "--mmu",
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--confidence", type=FilePath("RASTER"), help="Also write the probability of each pixel's class.")
 @click.option("--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes.")
-@click.option("--scaled", is_flag=True, help="Store both as bytes, 250 for a probability of 1, to save space.")
+@click.option("--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1.")
 @click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json.")
 @click.option(
     "-f",
@@ -59,13 +59,13 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="How rasters are written: GeoTIFF, or cloud-optimised GeoTIFF.",
 )
-@click.option("--co", multiple=True, metavar="NAME=VALUE", help="Creation option of the rasters, as of gdal_translate.")
+@click.option("--co", multiple=True, metavar="NAME=VALUE", help="GDAL creation option of the rasters.")
 @overwrite_option
 @click.option(
     "--stride",
     type=int,
-    help="Pixels from one window to the next: 1, 3 or 5. 1 gives each pixel its own window and takes longest.  "
-    "[default: 5, or 3 if the model's labels were dense]",
+    help="Pixels from one window to the next: odd, and at most the side of the model's output block (5 pixels, or 3 if "
+    "its labels were dense). With 1 each pixel gets its own window, which takes longest.  [default: that side]",
 )
 @click.option("--smooth", is_flag=True, help="Average each pixel's probabilities with those of similar pixels nearby.")
 @click.option(
@@ -80,8 +80,8 @@ logger = logging.getLogger(__name__)
     type=click.Choice(PRECISIONS),
     default=ClassifyOptions.precision,
     show_default=True,
-    help="Precision of the network's matrix products. bfloat16 is for devices that compute faster in it; others are "
-    "slower with it.",
+    help="Precision of the network's matrix products. bfloat16 is faster on devices that support it in hardware, and "
+    "slower on others.",
 )
 @click.option(
     "--tile-size",
@@ -95,7 +95,8 @@ logger = logging.getLogger(__name__)
 def classify(*, as_json: bool, **options: Any) -> None:
     """Classify a scene with a trained model.
 
-    The map has the passive image's grid; the other images are warped onto it window by window.
+    The map has the passive image's grid; the other images are warped onto it tile by tile. If an image is in several
+    files, repeat its option.
     """
     from s2fin_cli.workflows.classify import run
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from s2fin_cli.cli.parameters import FilePath, overwrite_option, verbosity_options
+from s2fin_cli.cli.console import print_json
+from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
 from s2fin_cli.workflows.options.convert import ConvertOptions
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,16 @@ logger = logging.getLogger(__name__)
     metavar="A B C D E F",
     help="Affine transform of the grid: pixel width, 0, left edge, 0, minus pixel height, top edge.  [default: none]",
 )
-@click.option("--wavelengths", type=FilePath("FILE|VARIABLE"), help="Wavelengths of the bands in nm.")
+@click.option(
+    "--wavelengths",
+    type=FilePath("FILE|VARIABLE"),
+    help="Wavelengths of the bands in nanometres: a variable of the MATLAB file, or a text file with one per band.",
+)
 @click.option("--classes", type=FilePath("CSV"), help="Class table (id, name, color): the array holds labels.")
 @overwrite_option
+@json_option
 @verbosity_options
-def convert(**options: Any) -> None:
+def convert(*, as_json: bool, **options: Any) -> None:
     """Convert an array of a MATLAB file to a GeoTIFF.
 
     Images have rows, columns and bands in this order. With --classes, the result is a label raster with names and
@@ -41,3 +47,5 @@ def convert(**options: Any) -> None:
 
     result = run(ConvertOptions(**options))
     logger.info("%s: %s", result.output, " x ".join(map(str, result.shape)))
+    if as_json:
+        print_json(result.to_dict())

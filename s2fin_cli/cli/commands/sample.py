@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--size", default=SampleOptions.size, show_default=True, help="Number of points in all.")
 @click.option("--least", default=SampleOptions.least, show_default=True, help="Fewest points per class.")
-@click.option("--seed", default=SampleOptions.seed, show_default=True, help="Seed of the random draw.")
+@click.option("--seed", default=SampleOptions.seed, show_default=True, help="Seed of all random choices.")
 @overwrite_option
 @json_option
 @verbosity_options

@@ -29,15 +29,20 @@ logger = logging.getLogger(__name__)
     help="What is kept together: whole polygons, blocks of pixels, or nothing (random); auto takes polygons for "
     "polygons, else blocks.",
 )
-@click.option("--share", default=SplitOptions.share, show_default=True, help="Share of each class's pixels to test on.")
+@click.option(
+    "--share",
+    default=SplitOptions.share,
+    show_default=True,
+    help="Share of each class's pixels that become test pixels.",
+)
 @click.option(
     "--distance",
     default=SplitOptions.distance,
     show_default=True,
     metavar="PIXELS",
-    help="Training pixels closer than this to a test pixel are dropped. The default is more than the network sees.",
+    help="Training pixels closer than this to a test pixel are dropped. The default exceeds the network's reach.",
 )
-@click.option("--seed", default=SplitOptions.seed, show_default=True, help="Seed of the random split.")
+@click.option("--seed", default=SplitOptions.seed, show_default=True, help="Seed of all random choices.")
 @overwrite_option
 @json_option
 @verbosity_options

@@ -64,7 +64,8 @@ logger = logging.getLogger(__name__)
     "--validation",
     default=TrainOptions.validation,
     show_default=True,
-    help="Share of the labels to hold out; none with 0, or with fewer than 40 labels per class.",
+    help="Share of the labels to hold out for validation; none if it is 0, or if the median class has fewer than 40 "
+    "labels.",
 )
 @click.option(
     "--refit/--no-refit",
@@ -72,14 +73,14 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="After validation, train the final model on all labels.",
 )
-@click.option("--seed", default=TrainOptions.seed, show_default=True, help="Seed of every random choice.")
+@click.option("--seed", default=TrainOptions.seed, show_default=True, help="Seed of all random choices.")
 @json_option
 @verbosity_options
 def train(*, as_json: bool, **options: Any) -> None:
     """Train a model on images and labels.
 
-    The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. Without a second image,
-    its spectral components are used as one.
+    The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. If an image is in several
+    files, repeat its option. Without a second image, the passive image's spectral components are used as one.
 
     First an ensemble of simple classifiers learns from the labels, and labels pixels all over the images; then the
     network learns from both.

@@ -38,11 +38,14 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
         **_oddities(raster),
     }
     _print_rows(rows, console)
-    table = Table("band", "name", "nm", "valid %", "mean", "std", "2 %", "98 %", box=None, header_style="bold")
+    has_wavelengths = any(band["wavelength_nm"] is not None for band in raster["bands"])
+    known = ["band", "name", *["nm"] * has_wavelengths]
+    table = Table(*known, "valid %", "mean", "std", "2 %", "98 %", box=None, header_style="bold")
     for band in raster["bands"]:
         figures = ["-" if band[key] is None else f"{band[key]:.6g}" for key in ("mean", "std", "low", "high")]
-        wavelength = "" if band["wavelength_nm"] is None else f"{band['wavelength_nm']:.1f}"
-        table.add_row(str(band["index"]), Text(band["name"] or ""), wavelength, f"{100 * band['valid']:.1f}", *figures)
+        wavelength = "-" if band["wavelength_nm"] is None else f"{band['wavelength_nm']:.1f}"
+        named: list[str | Text] = [str(band["index"]), Text(band["name"] or ""), *[wavelength] * has_wavelengths]
+        table.add_row(*named, f"{100 * band['valid']:.1f}", *figures)
     console.print(table)
     console.print(f"figures from {raster['sampled_pixels']} sampled pixels")
 
