@@ -78,7 +78,7 @@ def pending(runs: list[Run], results: Path, *, refresh: bool) -> list[Run]:
     return [run for run in runs if run not in kept]
 
 
-def tell_stale(runs: list[Run], results: Path, console: Console) -> None:
+def report_stale(runs: list[Run], results: Path, console: Console) -> None:
     """Report how many runs have a result from another version of the method, which is kept."""
     if stale := sum(record.is_stale for record in read_records(results) if record.run in set(runs)):
         console.print(f"results of other versions: {stale}; they are kept, and --refresh computes them again")
@@ -223,7 +223,7 @@ def main() -> int:
     try:
         asked = plan(args)
         if not args.refresh:
-            tell_stale(asked, args.results, console)
+            report_stale(asked, args.results, console)
         runs = pending(asked, args.results, refresh=args.refresh)
         failed = perform_all(runs, args.scenes, args.results, console, refresh=args.refresh) if runs else 0
     except KeyboardInterrupt:

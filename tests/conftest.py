@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# Machines that are shared pause now and then, which says nothing about the code; and CI must not depend on chance.
+# Shared machines pause now and then, regardless of the code; and CI must not depend on chance.
 settings.register_profile(
     "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
@@ -49,8 +49,8 @@ def logging_as_before() -> Iterator[None]:
 def signals_as_before() -> Iterator[None]:
     """Ctrl-C interrupts, also where a shell's background job ignores it; and no handler outlives its test.
 
-    `main` handles signals for the whole process. A SIGTERM to the tests, such as `timeout` sends, would otherwise fail
-    whichever later test is running, as click's test runner takes the exit for the command's.
+    `main` handles signals for the whole process. Otherwise a SIGTERM to the tests, such as `timeout` sends, would fail
+    a later test, because click's test runner takes the exit for the command's.
     """
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
@@ -62,7 +62,7 @@ def signals_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def real_scenes() -> Path:
-    """Folder of real scenes; they have other licences and are no part of the project."""
+    """Folder of real scenes; they have other licences and are not part of the project."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the real scenes (../shared/data) are not at hand")
@@ -108,7 +108,7 @@ def model(trained: TrainResult) -> Path:
 
 @pytest.fixture(scope="session")
 def wide_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The session's model, whose labels lie densely, as one of sparse labels: its windows tell 5 x 5 pixels."""
+    """The session's model, whose labels are dense, as one of sparse labels: its windows predict 5 x 5 pixels."""
     network, info = read_model(model)
     wide = S2Fin(replace(network.cfg, block_size=S2FinConfig.block_size))
     wide.load_state_dict(network.state_dict())

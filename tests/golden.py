@@ -1,8 +1,8 @@
-"""Mean probabilities of a small made scene, which tell when training or inference gives something else.
+"""Mean probabilities on a small synthetic scene, which reveal a change of training or inference.
 
 python -m tests.golden [--same-version] [--show]
 
-Writes tests/golden.json anew, which `tests/test_golden.py` compares with; run it after raising `METHOD_VERSION`. Where
+Rewrites tests/golden.json, which `tests/test_golden.py` compares with; run it after raising `METHOD_VERSION`. Where
 the numbers differ and the version does not, it refuses, unless `--same-version` says that the version is not released
 and no result that is kept was measured with it. `--show` prints what it would write, and writes nothing.
 """
@@ -43,7 +43,7 @@ LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 
 def write_inputs(folder: Path) -> dict[str, Any]:
-    """Write an image, heights and labels of classes in patches, which noise makes hard to tell apart."""
+    """Write an image, heights and labels of classes in patches, which noise makes hard to separate."""
     rng = np.random.default_rng(5)
     truth = gaussian_filter(rng.normal(size=(CLASSES, SIDE, SIDE)), (0, 4, 4)).argmax(axis=0)
     spectra, heights = rng.normal(100, 20, (BANDS, CLASSES)), np.array([0.0, 2.0, 3.0])
@@ -62,7 +62,7 @@ def write_inputs(folder: Path) -> dict[str, Any]:
 
 
 def compute() -> dict[str, Any]:
-    """What the file is to hold by the present code."""
+    """The expected contents of the file by the present code."""
     # growing forests of few labels one tree after another is quicker than handing the trees to threads
     with tempfile.TemporaryDirectory() as name, joblib.parallel_config(backend="sequential"):
         folder = Path(name)
@@ -92,7 +92,7 @@ def difference(stored: dict[str, Any], found: dict[str, Any]) -> float:
 
 
 def complaint(stored: dict[str, Any], found: dict[str, Any]) -> str | None:
-    """What is wrong with the present code or the file, and what to do; None if nothing is."""
+    """The problem with the present code or the file, and the remedy; None if there is none."""
     versions = stored["method_version"], found["method_version"]
     if versions[0] != versions[1]:
         return f"{GOLDEN.name} is of METHOD_VERSION {versions[0]}, not {versions[1]}; run python -m tests.golden"

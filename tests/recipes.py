@@ -1,4 +1,4 @@
-"""Recipes and a network for tests that need a model and not a good one."""
+"""Recipes and a network for tests that need a model of any quality."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.training.recipe import ContextSteps, Recipe, Steps
 
-#: Small forests and few rounds of boosting: whole ones take seconds, and the tests' classes are easy to tell apart.
+#: Small forests and few rounds of boosting: whole ones take seconds, and the tests' classes are easy to separate.
 SMALL_ENSEMBLE = EnsembleRecipe(trees=8, trees_to_validate=4, rounds=8)
 SMALL = Recipe(ensemble=SMALL_ENSEMBLE)
 #: Hardly any steps as well: three a round, and ten for AFCM alone.

@@ -68,7 +68,8 @@ def patches(text: str) -> Iterator[str]:
     imported = origins(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (target := replaced(node)) is not None:
-            # what no import tells is taken as ours, but for a plain setattr, which mostly fills an object of the test's
+            # a name without an import is taken as ours, except in a plain setattr, which mostly fills an object of the
+            # test
             unknown = "." if ast.unparse(node.func) in BUILTIN else "s2fin_cli"
             if is_ours(origin_of(target, imported) or unknown):
                 yield f"{ast.unparse(node.func)}({ast.unparse(target)})"

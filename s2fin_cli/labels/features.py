@@ -19,7 +19,7 @@ from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer
 from s2fin_cli.vector.on_grid import features_on_grid
-from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, tell_of_lost
+from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, warn_of_lost
 from s2fin_cli.vector.texts import is_text
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_feature_labels(
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
-    tell_of_lost(frame, field, src_path=src_path)
+    warn_of_lost(frame, field, src_path=src_path)
     frame, class_ids, names = number_classes(frame, field, src_path=src_path, table=rules.classes)
     geometries = features_on_grid(frame, grid, src_path=src_path)
     geometries = _buffered(geometries, grid, kind=kind, buffer=rules.buffer)

@@ -128,7 +128,7 @@ def rare_types(frame: gpd.GeoDataFrame) -> str:
     return f"{counts.index[0]}: {counts.iloc[0]} features" + "".join(f"; {text}" for text in rare)
 
 
-def tell_of_lost(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> None:
+def warn_of_lost(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path) -> None:
     """Warn of the classes of the features without a usable geometry.
 
     Args:

@@ -1,4 +1,4 @@
-"""Scenes with made heights: what they tell of the classes, and that they are read like any other scene."""
+"""Scenes with synthetic heights: how informative these are, and that the scenes are read like any other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_height_narrows_a_class_down_and_does_not_tell_it(folder: Path) -> None:
+def test_a_height_narrows_a_class_down_without_determining_it(folder: Path) -> None:
     write_scene(read_scene(folder), folder / "made", seed=1)
     loaded = load(read_scene(folder / "made"))
     assert (loaded.image_bands, len(loaded.image)) == (2, 3), "the image, and the heights as the second one"

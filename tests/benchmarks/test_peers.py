@@ -1,4 +1,4 @@
-"""That the peers get a fair chance."""
+"""The peers are treated fairly."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert accuracy.pending(runs, results, refresh=False) == [runs[2]]
     assert accuracy.pending(runs, results, refresh=True) == runs[1:]
     with Console(record=True, quiet=False, stderr=True) as console:
-        accuracy.tell_stale(runs, results, console)
+        accuracy.report_stale(runs, results, console)
     assert "results of other versions: 1; they are kept" in console.export_text()
 
 

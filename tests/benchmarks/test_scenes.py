@@ -1,4 +1,4 @@
-"""Scenes of one's own: read from their folder, and measured like the others."""
+"""Scenes described by a file in their folder, measured like the known ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIDE = 100
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A scene of two classes in stripes, which its two bands tell apart."""
+    """A scene of two classes in stripes, which its two bands separate."""
     classes = (np.indices((SIDE, SIDE))[1] // 10 % 2 + 1).astype(np.uint8)
     bands = np.random.default_rng(0).normal(100.0 * classes, 1, (2, SIDE, SIDE)).astype(np.float32)
     folder = tmp_path / "own"
@@ -132,13 +132,13 @@ def test_an_own_scene_and_a_known_one(folder: Path) -> None:
         ('labels = "labels.tif"\nimages = "image.tif"\n', "images is no table"),
     ],
 )
-def test_a_wrong_description_is_told(folder: Path, text: str, message: str) -> None:
+def test_a_wrong_description_is_reported(folder: Path, text: str, message: str) -> None:
     (folder / "scene.toml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_scene(folder)
 
 
-def test_a_quick_run_is_of_one_draw_if_not_told_otherwise() -> None:
+def test_a_quick_run_is_of_one_draw_by_default() -> None:
     args = accuracy.parse_arguments(["--quick"])
     assert (args.scenes, args.protocols, args.counts, args.seeds) == (list(SCENES), ["blocks"], [20], [0])
     assert args.methods == ["s2fin", *PEERS]
@@ -171,7 +171,7 @@ def test_no_two_scenes_of_one_name(folder: Path, capsys: pytest.CaptureFixture[s
         ("charente_s2_s1", (6, 2), 2, 395_264),
     ],
 )
-def test_scenes_whose_second_image_tells(
+def test_scenes_with_an_informative_second_image(
     real_scenes: Path, name: str, bands: tuple[int, int], classes: int, labels: int
 ) -> None:
     (scene,) = (scene for scene in SCENES if scene.name == name)

@@ -116,7 +116,7 @@ def test_a_variant_without_a_teacher_is_compared_with_the_whole_without_one() ->
     ]
 
 
-def test_document_tells_of_results_of_other_versions(records: list[Record]) -> None:
+def test_document_notes_results_of_other_versions(records: list[Record]) -> None:
     assert "other versions" not in document(records)
     stale = dataclasses.replace(records[0], version=0)
     assert f"other versions than the present ones: 1 of {len(records)}." in document([stale, *records[1:]])

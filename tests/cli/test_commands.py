@@ -91,14 +91,14 @@ def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"model.s2fin", *written}
 
 
-def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, scene: Scene) -> None:
+def test_progress_is_shown_in_lines_where_there_is_no_terminal(run: Run, scene: Scene) -> None:
     trained = succeeded(run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 2))
     for epoch in (1, 2):
         assert re.search(rf"^training: {epoch} of 2  loss \d\.\d{{3}}$", trained.stderr, re.MULTILINE)
     mapped = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "--tile-size", 16, "--stride", 1))
-    told = re.findall(r"^classifying: (\d+) of (\d+)$", mapped.stderr, re.MULTILINE)
-    assert len(told) == 10
-    assert told[-1][0] == told[-1][1]
+    lines = re.findall(r"^classifying: (\d+) of (\d+)$", mapped.stderr, re.MULTILINE)
+    assert len(lines) == 10
+    assert lines[-1][0] == lines[-1][1]
 
 
 def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before(run: Run, scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""The project file: its keys, its paths, and what comes before what."""
+"""The project file: its keys, its paths, and which values override which."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_request_to_end_cleans_up_unless_it_is_ignored(name: str, before: str,
 
 
 class EndedError(Exception):
-    """What the handler of before does."""
+    """Raised by the previous handler."""
 
 
 @pytest.fixture

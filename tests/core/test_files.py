@@ -21,7 +21,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_folder_as_an_input_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+def test_a_folder_as_an_input_is_left_to_its_reader(tmp_path: Path) -> None:
     check_outputs([tmp_path / "a.tif"], overwrite=False, inputs=[".", "/"])
 
 

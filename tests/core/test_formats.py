@@ -1,4 +1,4 @@
-"""The table of formats: one entry tells all, and nothing else lists formats."""
+"""The table of formats: one entry is enough, and nothing else lists formats."""
 
 from __future__ import annotations
 

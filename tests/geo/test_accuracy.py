@@ -1,4 +1,4 @@
-"""How exactly places are transformed, and what is said of it."""
+"""How accurately coordinates are transformed, and the warnings about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prior is understood as."""
+"""How a prior is parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sinks: what each makes of probabilities."""
+"""The sinks: what each writes or counts."""
 
 from __future__ import annotations
 

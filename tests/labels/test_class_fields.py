@@ -120,7 +120,7 @@ def test_alphabetical_order_does_not_part_capitals(tmp_path: Path) -> None:
     assert [c.name for c in read_labels(path, GRID).classes] == ["A", "a", "b", "C"]
 
 
-def test_names_that_differ_in_case_alone_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_that_differ_in_case_alone_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shapes = [at(0, 0), at(9, 9), at(19, 19)]
     path = write_vector(tmp_path / "gt.gpkg", shapes, land=["forest", "water", "Forest"])
     assert counts(read_labels(path, GRID)) == {"Forest": 6, "forest": 6, "water": 6}

@@ -71,7 +71,7 @@ def test_a_label_raster_on_another_grid(tmp_path: Path) -> None:
     assert counts(read_labels(small, GRID)) == {"7": 6}
 
 
-def test_what_a_label_raster_tells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_about_a_label_raster(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         read_labels(write_raster(tmp_path / "gt.tif", label_raster()), GRID)
         read_labels(write_raster(tmp_path / "nd.tif", label_raster(), nodata=200), GRID)

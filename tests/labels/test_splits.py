@@ -17,7 +17,7 @@ from s2fin_cli.labels.splits import Split, cap_per_class, split_labels, units_of
 
 
 def make_labels(class_map: NDArray[np.int64], *, groups: NDArray[np.int64] | None = None) -> LabelledPixels:
-    """Labels of all pixels of a map (height, width) whose class is not 0; groups likewise."""
+    """Labels of all pixels of a map (height, width) whose class is not 0, with their groups."""
     rows, cols = np.nonzero(class_map)
     class_ids = class_map[rows, cols]
     return LabelledPixels(
@@ -179,7 +179,7 @@ def test_random_split_holds_out_the_share_of_each_class() -> None:
     assert not np.array_equal(other.validation, result.validation)
 
 
-def test_random_split_of_very_many_pixels_does_not_count_them_anew_for_each() -> None:
+def test_random_split_of_very_many_pixels_does_not_recount_them_for_each() -> None:
     labels = make_labels(np.random.default_rng(0).integers(1, 9, size=(400, 500)))
     assert len(split(labels, "random").validation) == pytest.approx(50_000, abs=8)
 

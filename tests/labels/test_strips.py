@@ -67,12 +67,12 @@ def test_labels_in_strips_are_those_that_are_read_at_once(
         rules = LabelRules(buffer=22.0, on_conflict=rules.on_conflict)
     caplog.clear()
     whole = read_labels(path, GRID, rules=rules)
-    told = list(caplog.messages)
+    warnings = list(caplog.messages)
     caplog.clear()
     labels = open_labels(path, GRID, rules=rules, limits=SMALL)
     strips = list(labels.strips())
     assert labels.whole is None
-    assert caplog.messages == told, "once, although they are read twice"
+    assert caplog.messages == warnings, "once, although they are read twice"
     assert path.name == "points.gpkg" or len(strips) > 3
     found = joined(strips)
     for name in ("rows", "cols", "class_ids", "groups"):

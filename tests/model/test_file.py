@@ -279,7 +279,7 @@ def test_values_in_another_unit_are_refused(scene: Scene, model: Path, tmp_path:
     assert "same unit" in text
 
 
-def test_values_that_may_be_in_another_unit_are_told_of(
+def test_values_that_may_be_in_another_unit_are_warned_of(
     scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     darker = write_raster(tmp_path / "darker.tif", make_image(scene.truth) // 10)

@@ -139,7 +139,7 @@ def test_wavelengths_of_some_bands_are_not_passed_over(scene: Scene, tmp_path: P
     assert np.array_equal(classified(scene, tmp_path, singles, "singles"), expected)
 
 
-def test_bands_taken_by_number_are_told_of_where_that_may_be_wrong(
+def test_bands_taken_by_number_are_warned_of_where_that_may_be_wrong(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = make_image(scene.truth)

@@ -1,4 +1,4 @@
-"""STAC items: what they say, and whether other software finds them valid.
+"""STAC items: their contents, and whether other software finds them valid.
 
 The schema of STAC itself comes with pystac, and stac-model checks what the MLM extension asks for, without network.
 """

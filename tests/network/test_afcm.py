@@ -147,7 +147,7 @@ def test_values_and_all_of_the_context_count() -> None:
             assert (gradient.abs() > 1e-6).all()
 
 
-def test_afcm_tells_high_frequencies_from_low_ones() -> None:
+def test_afcm_distinguishes_high_frequencies_from_low_ones() -> None:
     rows = torch.arange(16).double()[:, None, None].expand(16, 16, 1)
     slow, fast = torch.cos(2 * math.pi * rows / 1000), torch.cos(math.pi * rows)
     for signal, is_low in ((slow, True), (fast, False)):

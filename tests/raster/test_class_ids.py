@@ -42,7 +42,7 @@ def test_class_numbers_of_all_sizes(tmp_path: Path, names: dict[int, str], dtype
     assert read_class_names(tmp_path / "map.tif") == names
 
 
-def test_a_cut_map_is_told(tmp_path: Path) -> None:
+def test_a_truncated_map_is_reported(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(1, 3, (1, *LARGE.shape)).astype("uint8")
     path = tmp_path / "map.tif"
     with create_class_map(path, LARGE, make_classes({1: "a", 2: "b"})) as writer:

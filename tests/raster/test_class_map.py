@@ -99,7 +99,7 @@ def test_overviews_have_the_commonest_class(tmp_path: Path, driver: str) -> None
         Grid(CRS.from_epsg(4326), Affine(0.1, 0, 5, 0, -0.1, 60), (300, 520)),
     ],
 )
-def test_the_attribute_table_tells_pixels_and_areas(tmp_path: Path, grid: Grid) -> None:
+def test_the_attribute_table_has_pixels_and_areas(tmp_path: Path, grid: Grid) -> None:
     values = write(tmp_path / "map.tif", NAMES, grid)
     root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314  written a line above
     table = root.find("./PAMRasterBand[@band='1']/GDALRasterAttributeTable")

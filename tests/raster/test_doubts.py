@@ -1,4 +1,4 @@
-"""What a header gives reason to doubt is warned of, and a raw file that is too short is refused."""
+"""Doubtful headers cause warnings, and a raw file that is too short is refused."""
 
 from __future__ import annotations
 

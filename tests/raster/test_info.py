@@ -1,4 +1,4 @@
-"""What rasters say about themselves."""
+"""Descriptions of rasters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where rasters have no data, in whichever way they say so."""
+"""Where rasters have no data, however they declare it."""
 
 from __future__ import annotations
 

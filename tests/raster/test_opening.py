@@ -1,4 +1,4 @@
-"""Opening rasters of every kind, and what is said of those that cannot be opened."""
+"""Opening rasters of every kind, and the messages about those that cannot be opened."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def write_envi(path: Path, *lines: str, bands: int = 4) -> Path:
     return path
 
 
-def test_an_envi_header_tells_wavelengths_and_bad_bands(tmp_path: Path) -> None:
+def test_an_envi_header_gives_wavelengths_and_bad_bands(tmp_path: Path) -> None:
     path = write_envi(
         tmp_path / "a.dat",
         "wavelength units = Nanometers",
@@ -67,14 +67,14 @@ def test_wavelengths_in_micrometres_and_without_a_unit(tmp_path: Path) -> None:
         (["B1", "B2", "B11", "B12"], None),
     ],
 )
-def test_descriptions_tell_wavelengths(tmp_path: Path, names: list[str], found: tuple[float, ...] | None) -> None:
+def test_descriptions_give_wavelengths(tmp_path: Path, names: list[str], found: tuple[float, ...] | None) -> None:
     path = write_raster(tmp_path / "a.tif", np.ones((4, 3, 3), np.float32))
     with rasterio.open(path, "r+") as dst:
         dst.descriptions = names
     assert read_info(path).wavelengths == found
 
 
-def test_tags_tell_wavelengths(tmp_path: Path) -> None:
+def test_tags_give_wavelengths(tmp_path: Path) -> None:
     by_band, imagery, listed = (
         write_raster(tmp_path / f"{name}.tif", np.ones((2, 3, 3), np.float32)) for name in ("a", "b", "c")
     )
@@ -92,7 +92,7 @@ def test_tags_tell_wavelengths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["wavelength = {450, 550, x, 2100}", "bbl = {0, a}"])
-def test_a_header_that_makes_no_sense_tells_nothing(tmp_path: Path, line: str) -> None:
+def test_a_header_that_makes_no_sense_gives_nothing(tmp_path: Path, line: str) -> None:
     info = read_info(write_envi(tmp_path / "a.dat", line))
     assert info.wavelengths is None
     assert info.bad_indexes == ()
@@ -240,7 +240,7 @@ def test_bands_are_matched_by_wavelength() -> None:
     assert match_wavelengths([500, 505], [505]) == [None, 0]
 
 
-def test_bands_in_the_same_order_are_told_without_a_match() -> None:
+def test_bands_in_the_same_order_are_not_reported_as_matched() -> None:
     assert are_same_wavelengths([450, 900, 900, 1600], [449, 901, 899, 1620])
     assert not are_same_wavelengths([450, 900, 900, 1600], [449, 903, 899, 1620])
     assert not are_same_wavelengths([450, 550], [550, 450])

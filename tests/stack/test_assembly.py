@@ -139,7 +139,7 @@ def test_no_overlap_in_another_crs(tmp_path: Path, image: Path) -> None:
         stack_of(hsi=image, sar=far)
 
 
-def test_partial_overlap_is_told(tmp_path: Path, image: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_partial_overlap_is_warned_of(tmp_path: Path, image: Path, caplog: pytest.LogCaptureFixture) -> None:
     half = write_raster(tmp_path / "half.tif", random_values(1), transform=CORNER @ Affine.translation(25, 0))
     with caplog.at_level(logging.WARNING):
         stack = stack_of(hsi=image, sar=half)

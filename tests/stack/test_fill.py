@@ -62,7 +62,7 @@ def fill_of(path: Path) -> Fill | None:
         ("float32", 0),
     ],
 )
-def test_what_fills_the_border_is_found_and_told(
+def test_what_fills_the_border_is_found_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, fill: float
 ) -> None:
     path = write_raster(tmp_path / "a.tif", image(dtype, fill=fill))

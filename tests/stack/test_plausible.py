@@ -1,4 +1,4 @@
-"""What is said of images whose values are outside what is plausible for their modality."""
+"""Warnings about images whose values are not plausible for their modality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stack reads of files made by chance equals an independent reading by rasterio, GDAL's masks and pyproj."""
+"""A stack reads random files as an independent reader made of rasterio, GDAL's masks and pyproj does."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ bands = st.sampled_from(DTYPES).flatmap(
 
 @dataclass
 class File:
-    """A raster: bands that have one data type and one nodata value each, or are all alike; a mask or an alpha band."""
+    """A raster: bands with a data type and a nodata value of their own, or in common; a mask or an alpha band."""
 
     bands: list[Band]
     mask: str
@@ -185,7 +185,7 @@ def nearest(values: NDArray[Any], crs: str, transform: Affine) -> tuple[NDArray[
 
 
 def second_transform(file: File, shape: tuple[int, int]) -> Affine:
-    """A grid of a shape whose middle lies so many pixels beside that of the passive image."""
+    """A grid of a shape whose middle is offset by some pixels from that of the passive image."""
     crs, width, height = file.grid
     middle = TRANSFORM * (SHAPE[1] / 2, SHAPE[0] / 2)
     x, y = Transformer.from_crs(CRS_CODE, crs, always_xy=True).transform(*middle)

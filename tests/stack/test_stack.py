@@ -36,7 +36,7 @@ def test_scattered_windows_come_in_their_order(tmp_path: Path) -> None:
         assert np.array_equal(tile.images.aux, heights[:, *window.toslices()])
 
 
-def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_wherever_its_windows_are_read(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", random_values(3, 256, 256))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
@@ -46,7 +46,7 @@ def test_a_broken_file_is_told_of_wherever_its_windows_are_read(tmp_path: Path) 
 
 
 def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path) -> None:
-    """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window decode all anew."""
+    """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window would be decoded again."""
     stack = stack_of(hsi=image)
     with stack.open():
         assert get_gdal_config("GDAL_CACHEMAX") == LEAST_CACHE == 16 << 20

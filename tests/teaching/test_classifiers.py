@@ -31,7 +31,7 @@ def test_support_vectors_give_probabilities_that_agree_with_their_classes(num_cl
 def test_each_part_of_the_values_has_its_share_whatever_its_unit() -> None:
     generator = np.random.default_rng(0)
     values = generator.normal(5, [1, 3, 1000, 0.001, 7], size=(50, 5)).astype(np.float32)
-    values[:, 4] = 7  # a part that tells nothing
+    values[:, 4] = 7  # a part without information
     machine = SupportVectors((2, 1, 1, 1), (0.5, 3.0))
     machine.fit(values, np.arange(50) % 2)
     squares = (machine.scaled(values) ** 2).mean(axis=0)

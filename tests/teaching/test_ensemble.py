@@ -36,7 +36,7 @@ from tests.teaching.lessons import (
 
 @pytest.mark.parametrize("members", [MEMBERS, MEMBERS_AMONG_LABELS], ids=["sparse", "dense"])
 @pytest.mark.parametrize("num_classes", [2, 3, 12])
-def test_classes_that_are_far_apart_are_told_without_a_mistake(num_classes: int, members: tuple[Member, ...]) -> None:
+def test_classes_that_are_far_apart_are_separated_without_error(num_classes: int, members: tuple[Member, ...]) -> None:
     targets, others = np.tile(np.arange(num_classes), 12), np.tile(np.arange(num_classes), 20)
     trust, answered = learn(targets, asked=make_features(others, seed=1), members=members)
     probs = answered.probs
@@ -77,7 +77,7 @@ def test_classes_of_a_single_pixel_each(num_classes: int, recwarn: pytest.Warnin
     """Nothing can be cross-validated; all members count the same, and what they learnt by heart they know."""
     targets = np.arange(num_classes)
     trust, answered = learn(targets)
-    assert not recwarn.list, "so many classes look like numbers to scikit-learn, which is no concern of the user's"
+    assert not recwarn.list, "scikit-learn warns of many classes, which does not concern the user"
     assert np.isnan(trust.cross_validated).all()
     assert trust.weights == pytest.approx(np.full(len(MEMBERS), 1 / len(MEMBERS)))
     assert trust.calibration.temperatures == (1, 1)
@@ -171,7 +171,7 @@ def test_each_fit_keeps_to_one_thread_and_leaves_the_limits_as_they_were(
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_neighbours_that_look_alike_share_the_answers(*, dense: bool) -> None:
+def test_similar_neighbours_share_the_answers(*, dense: bool) -> None:
     """Between dense labels they spread from pixel to pixel, elsewhere they are averaged in each cell."""
     targets = np.tile(np.arange(2), 8)
     features = make_features(targets, apart=1.0)

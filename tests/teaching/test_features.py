@@ -42,7 +42,7 @@ def make_standardizer(*, alone: bool = False, bands: int = 3) -> Standardizer:
 
 
 def of_bands(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation (count,) of so many bands, and components (2, count)."""
+    """Mean and deviation (count,) of a number of bands, and components (2, count)."""
     repeats = -(-count // 3)
     return np.tile(MEAN, repeats)[:count], np.tile(STD, repeats)[:count], np.tile(COMPONENTS, repeats)[:, :count]
 
@@ -84,7 +84,7 @@ def scaled(values: NDArray[np.float32], mean: NDArray[np.float64], std: NDArray[
 
 
 def expected_features(maps: dict[str, NDArray[np.float64]]) -> Features:
-    """What features say, by plain windows on the whole mirrored maps; arrays (height, width, bands)."""
+    """Expected features, by plain windows on the whole mirrored maps; arrays (height, width, bands)."""
     expected = {}
     for name, part in maps.items():
         expected[name] = part.transpose(1, 2, 0)
@@ -136,7 +136,7 @@ def test_features_are_windows_of_the_whole_image(
 
 
 @pytest.mark.parametrize("bands", [FEW_BANDS, FEW_BANDS + 1])
-def test_the_surroundings_of_many_bands_are_told_by_their_components(tmp_path: Path, bands: int) -> None:
+def test_the_surroundings_of_many_bands_are_those_of_their_components(tmp_path: Path, bands: int) -> None:
     mean, std, _ = of_bands(bands)
     values = np.random.default_rng(0).normal(mean[:, None, None], std[:, None, None], size=(bands, 20, 30))
     image = values.astype(np.float32)

@@ -69,7 +69,7 @@ def test_members_look_at_what_there_is(bands: int, seconds: int) -> None:
 @pytest.mark.parametrize("bands", [3, FEW_BANDS + 1])
 @pytest.mark.parametrize("seconds", [0, 2])
 def test_some_members_look_at_what_is_near_alone(bands: int, seconds: int) -> None:
-    """And so say little about the place: nothing that they see reaches farther than three pixels."""
+    """So they reveal little about the place: their view reaches three pixels at most."""
     features = all_features(5, bands, seconds=seconds)
     kinds = [*(["bands"] if bands <= FEW_BANDS else ["components"]), *(["aux"] if seconds else [])]
     around = [f"{kind} {what} {scale}" for kind in kinds for scale in (3, 7) for what in ("mean", "deviation")]
@@ -142,7 +142,7 @@ def test_the_use_of_the_second_image_is_that_of_forests_by_their_weights() -> No
     assert use((other,), 1.0) is None, "there is no forest"
 
 
-def test_a_second_image_of_noise_is_hardly_used_and_one_that_alone_tells_is_used_most() -> None:
+def test_a_second_image_of_noise_is_hardly_used_and_the_only_informative_one_most() -> None:
     targets = np.tile(np.arange(3), 20)
     noise = make_features(targets) | {n: v for n, v in two_images(targets, bands=2, height=0).items() if "aux" in n}
     use = learn(targets, noise)[1].use_of_second
@@ -154,14 +154,14 @@ def test_a_second_image_of_noise_is_hardly_used_and_one_that_alone_tells_is_used
     assert learn(targets)[1].use_of_second is None
 
 
-def test_a_height_that_tells_classes_is_not_lost_among_hundreds_of_bands() -> None:
+def test_an_informative_height_is_not_lost_among_hundreds_of_bands() -> None:
     recipe = EnsembleRecipe(trees=60, trees_to_validate=20, rounds=8)
     targets, others = np.tile(np.arange(3), 20), np.tile(np.arange(3), 100)
     features, asked = (two_images(part, bands=200, height=8, seed=seed) for part, seed in ((targets, 0), (others, 1)))
     _, answered = learn(targets, features, asked=asked, recipe=recipe)
     assert np.mean(answered.probs.argmax(axis=1) == others) > 0.95
     forest = ExtraTreesClassifier(60, random_state=0).fit(features["bands"], targets)
-    assert np.mean(forest.predict(asked["bands"]) == others) < 0.6, "without the height nothing tells them"
+    assert np.mean(forest.predict(asked["bands"]) == others) < 0.6, "without the height nothing separates them"
 
 
 @pytest.mark.parametrize(("bands", "dense"), [(4, False), (4, True), (40, False), (40, True)])

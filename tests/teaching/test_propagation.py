@@ -79,7 +79,7 @@ def test_pixels_may_come_in_any_order() -> None:
 
 
 def test_labels_spread_over_their_field_and_not_beyond_its_edge() -> None:
-    """Two fields side by side that the teacher cannot tell apart, with a label of each."""
+    """Two fields side by side that the teacher cannot distinguish, with a label in each."""
     positions = grid(7, 10)
     right = positions[:, 1] >= 5
     guide = np.where(right, 3.0, 0.0).astype(np.float32)[:, None]
@@ -115,7 +115,7 @@ def test_labels_are_dense_where_half_of_the_pixels_have_one_near() -> None:
     )
 
 
-def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike() -> None:
+def test_pixels_are_compared_by_leading_components_and_equally_by_the_second_image() -> None:
     values = np.zeros((3, 12 + 4), np.float32)
     values[1, :COMPONENTS] = 0.5
     values[1, COMPONENTS:12] = 100.0  # later components, which are mostly noise
@@ -126,7 +126,7 @@ def test_pixels_are_compared_by_leading_components_and_by_the_second_image_alike
     assert ((alone[1] - alone[0]) ** 2).sum() == pytest.approx(0.25), "without a second image too"
 
 
-# ---- averages over pixels that look alike ----------------------------------------------------------------------------
+# ---- averages over similar pixels ------------------------------------------------------------------------------------
 
 
 def some_pixels(count: int, *, share: float = 1.0, seed: int = 0) -> Places:
@@ -152,7 +152,7 @@ def averaged(probs: Floats, guide: Floats, places: Places) -> NDArray[np.float64
 
 @pytest.mark.parametrize("share", [1.0, 0.7, 0.05])
 def test_averages_are_their_equation(share: float) -> None:
-    """Of all pixels of cells or of few, in any order; pixels that are not there say nothing."""
+    """Of all pixels of cells or of few, in any order; missing pixels do not count."""
     places = some_pixels(5, share=share)
     count = len(places.index)
     guide = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
@@ -185,15 +185,15 @@ def test_what_all_pixels_agree_on_stays() -> None:
     assert average_similar(probs, guide, places) == pytest.approx(probs, abs=1e-6)
 
 
-def test_neighbours_that_look_unlike_say_next_to_nothing() -> None:
-    """Two fields, each agreed with itself on another class: neither blurs into the other."""
+def test_dissimilar_neighbours_count_next_to_nothing() -> None:
+    """Two fields of one class each: neither blurs into the other."""
     places = some_pixels(2)
     right = places.cols >= 3
     probs = np.eye(2, dtype=np.float32)[right.astype(int)]
     guide = np.where(right, 5.0, 0.0).astype(np.float32)[:, None]
     assert average_similar(probs, guide, places) == pytest.approx(probs, abs=1e-4)
     blurred = average_similar(probs, np.zeros_like(guide), places)
-    assert np.abs(blurred - probs).max() > 0.3, "they do where they look alike"
+    assert np.abs(blurred - probs).max() > 0.3, "they do where they are similar"
 
 
 def test_pixels_far_away_and_those_of_other_cells_say_next_to_nothing() -> None:

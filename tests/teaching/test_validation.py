@@ -1,4 +1,4 @@
-"""Weights, temperature and honesty, with members whose answers are known."""
+"""Weights, temperature and unbiased figures, with members whose answers are known."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_the_temperature_in_between() -> None:
     assert learn_known(TWO_CLASSES, right)[0].calibration.temperatures == (expected, expected)
 
 
-def test_pixels_are_told_the_surer_the_nearer_a_label_is() -> None:
+def test_answers_are_more_confident_near_a_label() -> None:
     calibration = Calibration((2.0, 8.0), (0.25, 1.0))
     probs = np.tile([[0.4, 0.6]], (6, 1))
     odds = np.diff(np.log(calibration.apply(probs, np.array([0.0, 1.0, 2.0, 4.0, 8.0, 100.0]))), axis=1)[:, 0]
@@ -151,7 +151,7 @@ def test_the_nearest_label_is_found() -> None:
 BY_HEART = (member_of(lambda _task, _seed: ByHeart(), "unit"),)
 
 
-def test_whole_units_held_out_tell_how_sure_to_be_far_from_labels() -> None:
+def test_whole_units_held_out_determine_the_confidence_far_from_labels() -> None:
     """Ten units of eight pixels each: a single pixel's neighbours know its class, another unit's do not."""
     units = np.repeat(np.arange(10), 8)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 5))[units]
@@ -171,7 +171,7 @@ def test_whole_units_held_out_tell_how_sure_to_be_far_from_labels() -> None:
 
 @pytest.mark.parametrize("pixels", [1, 7])
 def test_cross_validation_asks_only_who_has_not_seen_the_unit(pixels: int) -> None:
-    """Were any pixel of its unit known, its class would be answered right; so every answer is class 0."""
+    """If any pixel of its unit were known, its class would be right; so every answer is class 0."""
     units = np.repeat(np.arange(30), pixels)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(3), 10))[units]
     trust, answered = learn(targets, in_units(units), units=units, members=BY_HEART)
@@ -180,9 +180,9 @@ def test_cross_validation_asks_only_who_has_not_seen_the_unit(pixels: int) -> No
 
 
 def test_labels_by_chance_are_not_taken_for_knowledge() -> None:
-    """Pixels of one polygon are alike; folds that tore it apart would find any labels learnable.
+    """Pixels of one polygon are similar; folds that split it would find any labels learnable.
 
-    Unless they lie side by side: then those that are alike are too near to be learnt from.
+    Unless they are side by side: then similar pixels are too near to be learnt from.
     """
     units = np.repeat(np.arange(40), 6)
     targets = np.random.default_rng(0).permutation(np.repeat(np.arange(2), 20))[units]
@@ -196,7 +196,7 @@ def test_labels_by_chance_are_not_taken_for_knowledge() -> None:
 
 
 def place_known(features: Features, places: Ints, *, seed: int = 0) -> Features:
-    """Features whose far scales tell of each pixel in which of some places it lies, and nothing of its class."""
+    """Features whose far scales identify the place of each pixel but carry no information about its class."""
     of_place = np.random.default_rng(seed).normal(size=(places.max() + 1, 4)).astype(np.float32)
     far = [scale for scale in SCALES if scale not in NEAR_SCALES]
     named = [

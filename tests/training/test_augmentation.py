@@ -42,7 +42,7 @@ def test_all_eight_symmetries_occur_each_in_an_eighth_of_the_batch() -> None:
     assert sorted(orientations(turned, codes)) == [number for number in range(8) for _ in range(5)]
 
 
-def test_all_squares_of_a_sample_are_turned_alike() -> None:
+def test_all_squares_of_a_sample_are_turned_the_same_way() -> None:
     """Whatever their shapes and types: each holds the same code at the same place, before and after."""
     codes = torch.arange(49).view(7, 7) + 100 * torch.arange(24)[:, None, None]
     given = [codes[:, None].expand(24, 3, 7, 7).float(), codes[:, None, None].double(), codes]

@@ -22,7 +22,7 @@ def make_draws(
     dense: bool = False,
     block_size: int = 1,
 ) -> Draws:
-    """Draws from pixels in these cells, the first of which are labelled; of the others the teacher thinks so."""
+    """Draws from pixels in these cells, the first of which are labelled; for the others it is the teacher's opinion."""
     targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
     labels = np.where(np.arange(len(classes)) < labelled, classes, -1)
     train = TrainingSet(empty_cells(index), targets, labels, dense)
@@ -51,7 +51,7 @@ def test_windows_of_both_kinds_are_mixed() -> None:
         assert part.mean() == pytest.approx(0.5, abs=0.06)
 
 
-def test_between_dense_labels_all_pixels_are_drawn_alike_and_classes_by_the_root_of_their_size() -> None:
+def test_between_dense_labels_pixels_are_drawn_equally_and_classes_by_the_root_of_their_size() -> None:
     classes = np.repeat([0, 1, 2], [900, 400, 100])
     pixels = drawn(make_draws(classes, 700, np.tile(np.arange(100), 14), dense=True), 12_000)
     assert len(pixels) == 12_000

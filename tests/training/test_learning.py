@@ -114,7 +114,7 @@ def test_a_network_of_another_kind_starts_afresh(scene: Scene, tmp_path: Path) -
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_whole_cells_are_taught_what_neighbours_agree_on(numbered: Scene, tmp_path: Path, *, dense: bool) -> None:
-    """Between dense labels it spreads from pixel to pixel, elsewhere those that look alike are averaged."""
+    """Between dense labels answers spread from pixel to pixel, elsewhere those of similar pixels are averaged."""
     sampling, teacher = Sampling(scene_cells=20, scene_pixels=20 * 5), watched()
     recipe = replace(QUICK, dense=Dense(within=20.0 if dense else 1.0), sampling=sampling)
     job = make_job(numbered, tmp_path, recipe=recipe, teacher=teacher, validation=0)

@@ -1,4 +1,4 @@
-"""The loss of a step: which pixels count, by which values they are told apart, and how they are changed."""
+"""The loss of a step: which pixels count, how they are identified, and how their values are changed."""
 
 from __future__ import annotations
 

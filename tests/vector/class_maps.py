@@ -1,4 +1,4 @@
-"""Small class maps, cut into strips, and what is known of their polygons."""
+"""Small class maps, cut into strips, and the polygons expected of them."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_an_aligned_image_is_what_the_stack_reads(run: Run, scene: Scene, tmp_pa
         assert np.array_equal(dst.read()[0], expected[0, 10:30, 10:25], equal_nan=True)
 
 
-def test_a_displacement_is_found_told_and_mended(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
+def test_a_displacement_is_found_reported_and_corrected(run: Run, scene: Scene, off: Path, tmp_path: Path) -> None:
     result = run("align", "--like", scene.hsi, "--lidar", off, "-o", "a.tif", "--coregister", "shift", "--json")
     assert result.exit_code == 0, result.stderr
     assert "shifted by -2." in result.stderr

@@ -70,7 +70,7 @@ def test_the_map_inside_is_that_of_the_whole(
     window = (slice(None), slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1))
     expected = np.where(wanted, read_raster(whole.outputs.map), 0)[window]
     assert np.array_equal(read_raster(part.outputs.map), expected)
-    # windows without a pixel inside are left out of the batches, which the rounding tells
+    # windows without a pixel inside are left out of the batches, which changes the rounding
     np.testing.assert_allclose(
         read_raster(part.outputs.probabilities),
         np.where(wanted, read_raster(whole.outputs.probabilities), np.nan)[window],
@@ -105,7 +105,7 @@ def test_bounds_on_the_command_line(run: Run, scene: Scene, model: Path, tmp_pat
 def test_training_sees_exactly_the_pixels_inside(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What lies outside has values that would spoil everything, and labels."""
+    """Outside are labels, and values that would spoil everything."""
     area = shapely.box(500_040, 4_999_440, 500_440, 4_999_960)
     wanted = inside(area)
     values = make_image(scene.truth)

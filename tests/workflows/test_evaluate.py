@@ -151,15 +151,15 @@ def test_names_that_differ_in_their_case_alone(tmp_path: Path) -> None:
         assess(map_path, points)
 
 
-def test_a_match_by_number_against_the_names_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_match_by_number_against_the_names_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     map_path = write_map(tmp_path / "map.tif")
     numbers = REFERENCE.ravel().tolist()
     names = [{1: "Bare soil", 4: "Marsh", 7: "Lake"}[i] for i in numbers]
     reference = write_points(tmp_path / "reference.gpkg", code=numbers, name=names)
     accuracy = assess(map_path, reference)
     assert accuracy.matrix.tolist() == [[3, 1, 0], [0, 4, 1], [1, 0, 4]]
-    told = f"{reference}: the map has no class Marsh, Lake; all are matched by number"
-    assert caplog.messages == [told]
+    warning = f"{reference}: the map has no class Marsh, Lake; all are matched by number"
+    assert caplog.messages == [warning]
     caplog.clear()
     assess(map_path, write_raster(tmp_path / "numbers.tif", REFERENCE.astype(np.uint8)))
     assert not caplog.messages, "numbers alone contradict no name"
@@ -315,7 +315,7 @@ def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     map_path, reference = write_map(tmp_path / "map.tif"), write_points(tmp_path / "points.json")
     arguments = ("evaluate", "--map", map_path, "--reference", reference)
     misnamed = run("evaluate", "--map", "none.tif", "--reference", "none.gpkg", "-o", "report.txt")
-    assert misnamed.exit_code == 2, "told before the map is read"
+    assert misnamed.exit_code == 2, "refused before the map is read"
     assert "ends in .json, .csv or .md" in misnamed.stderr
     before = reference.read_bytes()
     refused = run(*arguments, "-o", reference, "--overwrite")

@@ -108,7 +108,7 @@ def test_python_api(script: Script, scene: Scene, in_folder: Path) -> None:
     assert not list(in_folder.iterdir())
 
 
-def test_python_api_tells_what_is_wrong(script: Script) -> None:
+def test_python_api_says_what_is_wrong(script: Script) -> None:
     done = script(sys.executable, EXAMPLES / "python_api.py", "--msi", "none.tif")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: none.tif does not exist")

@@ -119,7 +119,7 @@ def test_without_validation_the_figures_of_a_model_are_the_ensembles(model: Path
     print_description(description, Console(file=io.StringIO()))
 
 
-def test_a_model_of_few_labels_tells_its_teachers_figures(model: Path) -> None:
+def test_a_model_of_few_labels_shows_its_teachers_figures(model: Path) -> None:
     description = describe(model)
     description["training"]["validation"] = None
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""Whatever an input is made of is an input too: no output replaces it, under whichever name."""
+"""Files that an input consists of are inputs too: no output replaces them, under any name."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_from_map_to_sample_to_estimates(run: Run, tmp_path: Path) -> None:
     drawn = at(values, points)
     assert {str(i): int((drawn == i).sum()) for i in NAMES} == answer["points"]
     assert answer["points"]["7"] == 30
-    assert (np.diff(drawn.astype(int)) != 0).sum() > 50  # in no order that tells the class
+    assert (np.diff(drawn.astype(int)) != 0).sum() > 50  # in an order that does not reveal the class
 
     # an interpreter finds that a tenth of the mapped forest is meadow
     truth = drawn.copy()
@@ -174,7 +174,7 @@ def test_a_map_without_crs_has_areas_in_pixels(run: Run, tmp_path: Path) -> None
     ]
 
 
-def test_polygons_are_told_to_be_no_sample(run: Run, tmp_path: Path) -> None:
+def test_polygons_that_are_no_sample_are_warned_of(run: Run, tmp_path: Path) -> None:
     values = make_map(tmp_path / "map.tif")
     run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150)
     points = gpd.read_file(tmp_path / "s.gpkg")

@@ -46,7 +46,7 @@ def test_a_run_that_diverges_is_no_model(
 
 
 def stopped_at(stage: str, scene: Scene, folder: Path, *, done: int = 0, **options: Any) -> TrainResult:
-    """What training gives that is asked to end when this is done of a stage."""
+    """The result of training that is asked to end at a step of a stage."""
     stop, asked_at = Stop(), (stage, done)
 
     def ask(stage: str, done: int, total: int, **figures: float) -> None:
@@ -65,7 +65,7 @@ def test_a_request_before_there_is_a_model_leaves_nothing(scene: Scene, tmp_path
 
 
 def test_an_interrupt_leaves_nothing(scene: Scene, tmp_path: Path) -> None:
-    """Who gives no stop token has Python's own way to end."""
+    """Without a stop token, Python's own way to end applies."""
 
     def interrupt(stage: str, done: int, total: int, **figures: float) -> None:
         if (stage, done) == (FIRST_RUN, 2):

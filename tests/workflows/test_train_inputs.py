@@ -73,7 +73,7 @@ def test_polygons_cannot_be_asked_for_in_a_raster_of_few_labels_either(scene: Sc
 
 @pytest.mark.parametrize("classes", [2, 30])
 def test_one_pixel_of_each_class(scene: Scene, tmp_path: Path, classes: int) -> None:
-    """Nothing can be said of how good the model is, but there is one."""
+    """The accuracy of the model is unknown, but there is a model."""
     values = np.zeros(SHAPE, np.uint8)
     values[30, 2 * np.arange(classes)] = np.arange(classes) + 1
     labels = write_raster(tmp_path / "labels.tif", values)
