@@ -46,7 +46,7 @@ def test_a_broken_file_is_reported_wherever_its_windows_are_read(tmp_path: Path)
 
 
 def test_gdal_keeps_the_blocks_of_a_row_of_tiles_whatever_the_height(image: Path) -> None:
-    """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window would be decoded again."""
+    """rasterio takes the number for bytes: one meant in MiB would keep nothing, and each window be decoded again."""
     stack = stack_of(hsi=image)
     with stack.open():
         assert get_gdal_config("GDAL_CACHEMAX") == LEAST_CACHE == 16 << 20
