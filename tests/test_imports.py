@@ -25,8 +25,6 @@ ORDER = (
 )  # fmt: skip
 #: Modules beside the packages, and what they may import.
 LOOSE = {"__init__": set(ORDER[:-1]), "__main__": {"cli"}}
-#: Modules that import from a later package, to be mended.
-MENDED_LATER: dict[str, set[str]] = {}
 #: Modules that may call `rasterio.open`, and in which modes.
 RASTER_OPENERS = {"raster/opening.py": {"r"}, "raster/write.py": {"w", "r+"}, "raster/picture.py": {"w"}}
 
@@ -52,11 +50,11 @@ def unit(path: Path) -> str:
 
 @pytest.mark.parametrize("path", sources(CLI), ids=lambda path: path.relative_to(CLI).as_posix())
 def test_imports_run_one_way(path: Path) -> None:
-    own, name = unit(path), path.relative_to(CLI).as_posix()
+    own = unit(path)
     imported = {name.split(".")[1] for name in imports(path) if name.startswith("s2fin_cli.")}
     assert "s2fin_cli" not in set(imports(path)), "import what is needed from it"
     allowed = set(ORDER[: ORDER.index(own) + 1]) if own in ORDER else LOOSE[own]
-    assert imported - MENDED_LATER.get(name, set()) <= allowed
+    assert imported <= allowed
 
 
 def module_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Ctrl-C, a batch system's request to end, and a terminal that is closed; Windows does not have the last one.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+#: The next step may take a while, and a second request loses the result.
+NOTICE = "\nwarning: ending at the next step with the result so far; a second request ends at once and keeps nothing\n"
 
 
 @contextlib.contextmanager
@@ -31,6 +34,9 @@ def stop_on_signals() -> Iterator[Stop]:
         if stop.is_set or not stop.has_result:
             before[signal.Signals(number)](number, frame)
         stop.set()
+        # NOTE: not by logging, whose locks may be held by what the signal interrupts
+        with contextlib.suppress(OSError):  # nobody reads it, such as after a terminal was closed
+            os.write(2, NOTICE.encode())
 
     for number in before:
         signal.signal(number, handle)

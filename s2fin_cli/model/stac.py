@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from s2fin_cli.core.classes import LandCoverClass
 
 STAC_VERSION = "1.1.0"
-MEDIA_TYPE = "application/geo+json"
 MODEL_MEDIA_TYPE = "application/octet-stream; framework=safetensors"
 _CHUNK = 1 << 20
 #: Characters that need no escaping in the path of a reference, and in a whole URL (RFC 3986), besides letters and

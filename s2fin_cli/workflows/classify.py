@@ -103,13 +103,13 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
             job.classify([*sinks, counts], progress=progress)
         if not any(counts.pixels.values()):
             raise RasterError(_why_empty(job.stack))
+        nodata_pixels = _pixels_of_interest(job.stack) - sum(counts.pixels.values())
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
             write_item(job, written)
     if job.options.overwrite:
         _warn_of_old(outputs)
-    nodata_pixels = _pixels_of_interest(job.stack) - sum(counts.pixels.values())
     return ClassifyResult(outputs, job.model_path, counts.pixels, nodata_pixels, job.info.classes)
 
 

@@ -25,6 +25,7 @@ import s2fin_cli
 from s2fin_cli.cli.main import Boundary, cli, main
 from s2fin_cli.cli.parameters import verbosity_options
 from s2fin_cli.core.modality import MODALITIES
+from s2fin_cli.model.file import read_model
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster, write_vector
@@ -168,6 +169,22 @@ def test_an_interrupt_before_the_first_epoch_leaves_nothing(
     assert result.exit_code == 1
     assert "interrupted before it was done" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_after_the_first_epoch_keeps_the_model(run: Run, scene: Scene, tmp_path: Path) -> None:
+    class AfterFirstEpoch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("training: 1 of 3"):
+                signal.raise_signal(signal.SIGINT)
+
+    logger = logging.getLogger("s2fin_cli.cli.console")
+    logger.addHandler(handler := AfterFirstEpoch())
+    try:
+        result = run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 3)
+    finally:
+        logger.removeHandler(handler)
+    assert "warning: interrupted: the model of epoch 1 is kept" in succeeded(result).stderr
+    assert read_model(tmp_path / "model.s2fin")[1].training["interrupted"] is True
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 1)])

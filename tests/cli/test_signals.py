@@ -64,11 +64,14 @@ def test_a_job_with_nothing_to_keep_is_ended_at_once(asked: Callable[[], None]) 
         assert not stop.is_set
 
 
-def test_a_job_with_a_result_ends_by_itself_and_at_once_when_asked_twice(asked: Callable[[], None]) -> None:
+def test_a_job_with_a_result_ends_by_itself_and_at_once_when_asked_twice(
+    asked: Callable[[], None], capfd: pytest.CaptureFixture[str]
+) -> None:
     with stop_on_signals() as stop:
         stop.has_result = True
         asked()
         assert stop.is_set
+        assert "a second request ends at once and keeps nothing" in capfd.readouterr().err
         with pytest.raises(EndedError):
             asked()
 

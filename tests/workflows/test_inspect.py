@@ -127,6 +127,13 @@ def test_a_model_of_few_labels_shows_its_teachers_figures(model: Path) -> None:
     assert re.search(r"cross-validation +OA \d\.\d+, .*, of the ensemble that taught the network", stream.getvalue())
 
 
+def test_doubts_name_options_by_their_flags(scene: Scene) -> None:
+    description = {**describe(scene.hsi), "doubts": ["a.nc declares too little; name it with `nodata`"]}
+    stream = io.StringIO()
+    print_description(description, Console(file=stream, width=160))
+    assert "name it with --nodata" in stream.getvalue()
+
+
 def test_a_name_of_gdals_own_keeps_its_slashes(scene: Scene) -> None:
     assert describe(f"vrt://{scene.hsi}")["path"] == f"vrt://{scene.hsi}"
 

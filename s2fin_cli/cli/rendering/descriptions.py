@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from s2fin_cli.cli.commands.train import train
+from s2fin_cli.cli.messages import with_flags
 from s2fin_cli.raster.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -76,8 +78,9 @@ def _scaling(bands: list[dict[str, Any]]) -> dict[str, str]:
 
 def _oddities(raster: dict[str, Any]) -> dict[str, str]:
     """Properties that only some rasters have."""
+    # doubts name options of the commands that use a raster, which inspect itself does not have
     rows = {
-        "doubtful" + " " * number: doubt.removeprefix(f"{raster['path']} ")
+        "doubtful" + " " * number: with_flags(doubt.removeprefix(f"{raster['path']} "), train.params)
         for number, doubt in enumerate(raster["doubts"])
     }
     if raster["mask_bands"]:
