@@ -1,4 +1,4 @@
-"""How tests write rasters and vector files, and read rasters back."""
+"""How tests write rasters and vector files, read rasters back, and list folders."""
 
 from __future__ import annotations
 
@@ -94,3 +94,8 @@ def write_vector(
     """
     gpd.GeoDataFrame(fields, geometry=list(geometries), crs=crs).to_file(path)
     return path
+
+
+def everything_in(folder: Path) -> set[str]:
+    """Relative paths of all files and folders in a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}

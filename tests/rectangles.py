@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
+import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
@@ -12,6 +14,7 @@ from shapely import box
 from s2fin_cli.geo.grid import Grid
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from shapely import Polygon
 
     from s2fin_cli.labels.pixels import LabelledPixels
@@ -26,5 +29,18 @@ def at(col: float, row: float, width: float = 3, height: float = 2) -> Polygon:
     return box(LEFT + 10 * col, TOP - 10 * (row + height), LEFT + 10 * (col + width), TOP - 10 * row)
 
 
+def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
+    """Rectangles side by side, with fields."""
+    size = len(next(iter(fields.values())))
+    return gpd.GeoDataFrame(fields, geometry=[at(3 * i, 0) for i in range(size)], crs=GRID.crs)
+
+
 def counts(labels: LabelledPixels) -> dict[str, int]:
     return {c.name: labels.counts()[c.id] for c in labels.classes}
+
+
+def centres(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates (height, width) of the centres of a grid's pixels."""
+    cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
+    a, b, c, d, e, f = grid.transform[:6]
+    return a * cols + b * rows + c, d * cols + e * rows + f

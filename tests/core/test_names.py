@@ -29,7 +29,7 @@ from s2fin_cli.raster.picture import map_panel, write_picture
 from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features
-from tests.files import write_raster, write_vector
+from tests.files import everything_in, write_raster, write_vector
 
 #: What shells, archives, protocols, drivers, XML and patterns make something of.
 ODD = (
@@ -43,10 +43,6 @@ VALUES = np.tile([1, 2], (20, 15)).astype("uint8")
 BOXES = [shapely.box(500_000, 4_999_900, 500_100, 5_000_000), shapely.box(500_100, 4_999_900, 500_200, 5_000_000)]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows allows few of these names")
-
-
-def everything_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 @pytest.fixture(params=["relative", "absolute"])

@@ -20,6 +20,7 @@ from s2fin_cli.raster.warp import open_on_grid
 from s2fin_cli.vector.area import read_area
 from tests.files import write_vector
 from tests.geo.placed import DEGREES, write
+from tests.rectangles import centres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +45,7 @@ def write_degrees(
 
 def degrees_of(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Longitude and latitude of a grid's pixels."""
-    cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    a, _, c, _, e, f = grid.transform[:6]
-    x, y = a * cols + c, e * rows + f
+    x, y = centres(grid)
     assert grid.crs is not None
     return (x, y) if grid.crs == DEGREES else Transformer.from_crs(grid.crs, DEGREES, always_xy=True).transform(x, y)
 

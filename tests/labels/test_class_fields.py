@@ -15,7 +15,8 @@ from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.vector.texts import is_text
 from tests.files import write_vector
-from tests.labels.places import GRID, at, counts, frame, write_table
+from tests.labels.places import write_table
+from tests.rectangles import GRID, at, counts, frame
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,8 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from tests.files import write_vector
-from tests.labels.places import GRID, LEFT, SOUTH_UP, TOP, at, counts, frame, pixels, point
+from tests.labels.places import SOUTH_UP, pixels, point
+from tests.rectangles import GRID, LEFT, TOP, at, counts, frame
 
 if TYPE_CHECKING:
     from pathlib import Path

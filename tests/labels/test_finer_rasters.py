@@ -11,8 +11,9 @@ from affine import Affine
 
 from s2fin_cli.labels.read import read_labels
 from tests.files import write_raster
-from tests.labels.places import GRID, pixels
+from tests.labels.places import pixels
 from tests.labels.test_rasters import label_values
+from tests.rectangles import GRID
 
 if TYPE_CHECKING:
     from pathlib import Path

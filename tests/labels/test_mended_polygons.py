@@ -12,7 +12,8 @@ from shapely import GeometryCollection, LineString, MultiPolygon, Polygon
 
 from s2fin_cli.labels.read import read_labels
 from tests.files import write_vector
-from tests.labels.places import GRID, LEFT, TOP, at, counts, pixels
+from tests.labels.places import pixels
+from tests.rectangles import GRID, LEFT, TOP, at, centres, counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def test_no_part_of_an_invalid_polygon_is_lost(
     shape, parts = case
     path = write_vector(tmp_path / "gt.gpkg", [at(20, 20), shape], land=["a", "b"])
     labels = read_labels(path, GRID)
-    xs, ys = GRID.transform * (np.meshgrid(np.arange(50) + 0.5, np.arange(40) + 0.5))
+    xs, ys = centres(GRID)
     wanted = shapely.contains_xy(shapely.union_all(parts or list(shapely.make_valid(shape).geoms)), xs, ys)
     assert {(row, col) for row, col, class_id in pixels(labels) if class_id == 2} == set(
         zip(*np.nonzero(wanted), strict=True)

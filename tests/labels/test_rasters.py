@@ -16,7 +16,8 @@ from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.class_map import create_class_map
 from tests.files import write_raster
-from tests.labels.places import GRID, SOUTH_UP, counts, pixels, write_table
+from tests.labels.places import SOUTH_UP, pixels, write_table
+from tests.rectangles import GRID, counts
 
 if TYPE_CHECKING:
     from pathlib import Path

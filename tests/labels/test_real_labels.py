@@ -13,7 +13,7 @@ from s2fin_cli.core.errors import LabelError
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.info import read_info
-from tests.labels.places import counts
+from tests.rectangles import counts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,9 @@ from s2fin_cli.labels.pixels import joined
 from s2fin_cli.labels.read import open_labels, read_labels
 from s2fin_cli.labels.rules import LabelRules
 from tests.files import write_raster, write_vector
-from tests.labels.places import GRID, pixels, point
+from tests.labels.places import pixels, point
 from tests.labels.test_rasters import label_raster
+from tests.rectangles import GRID
 
 if TYPE_CHECKING:
     from pathlib import Path

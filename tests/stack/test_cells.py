@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import (
     CELL_SIZE,
     Cells,
@@ -22,16 +21,7 @@ from s2fin_cli.stack.cells import (
 from s2fin_cli.stack.stack import Stack
 from tests.files import write_raster
 from tests.scenes import Scene
-
-
-def stack_of(**images: Path) -> Stack:
-    return build_stack({name: [str(path)] for name, path in images.items()})
-
-
-def whole(stack: Stack, *, halo: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    with stack.open() as opened:
-        tile = opened.read(stack.grid.window, halo=halo)
-    return tile.images
+from tests.stack.images import read, stack_of
 
 
 def around(
@@ -56,7 +46,7 @@ def around_in_cells(cells: Cells, part: NDArray[np.float32], *, margin: int) -> 
 def check_neighbourhoods(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
     """Every pixel has the neighbourhood in its cell that it has in the whole raster with a mirrored halo."""
     cells = read_cells(stack, rows, cols, margin=margin)
-    image, aux = whole(stack, halo=margin)
+    image, aux = read(stack, halo=margin)
     expected = around(image, rows, cols, margin=margin)
     assert np.array_equal(around_in_cells(cells, cells.images.image, margin=margin), expected, equal_nan=True)
     assert (cells.images.aux is None) == (aux is None)

@@ -11,10 +11,10 @@ from affine import Affine
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import GeoreferencingError, UsageError
-from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.stack.stack import Stack
 from tests.files import write_raster
+from tests.stack.images import stack_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 TRUTHS = [(0.37, -0.61), (-2.3, 1.75)]
 
 
-def stack_of(image: Path, aux: Path) -> Stack:
-    return build_stack({"hsi": [str(image)], "sar": [str(aux)]})
+def pair(image: Path, aux: Path) -> Stack:
+    return stack_of(hsi=image, sar=aux)
 
 
 def read_displaced(src_path: Path, dst_path: Path, cols: float, rows: float) -> Path:
@@ -45,7 +45,7 @@ def read_displaced(src_path: Path, dst_path: Path, cols: float, rows: float) -> 
 )
 def test_real_scenes_that_were_shifted(real_scenes: Path, tmp_path: Path, name: str, cols: float, rows: float) -> None:
     other = read_displaced(real_scenes / name, tmp_path / "other.tif", cols, rows)
-    stack, (found,) = coregister(stack_of(real_scenes / name, other))
+    stack, (found,) = coregister(pair(real_scenes / name, other))
     assert found.is_certain
     assert found.cols == pytest.approx(cols, abs=0.1)
     assert found.rows == pytest.approx(rows, abs=0.1)
@@ -63,7 +63,7 @@ def test_heights_without_common_edges_are_left_where_they_are(
         ("slovenia_ndvi_dem/eo_ndvi68.tif", "slovenia_ndvi_dem/eo_dem.tif"),
         ("olinda_landsat_dem/L7_ETMs.tif", "olinda_landsat_dem/olinda_dem_utm25s.tif"),
     ):
-        stack, (found,) = coregister(stack_of(real_scenes / image, real_scenes / heights))
+        stack, (found,) = coregister(pair(real_scenes / image, real_scenes / heights))
         assert not found.is_certain
         assert stack.aux[0].shift == (0.0, 0.0)
         assert "not shifted, as no displacement is certain" in caplog.text
@@ -82,7 +82,7 @@ def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path) -> None:
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
     image = write_raster(tmp_path / "image.tif", values, transform=transform)
     other = write_raster(tmp_path / "other.tif", -3 * values, transform=transform * Affine.translation(2, -1))
-    stack, (found,) = coregister(stack_of(image, other))
+    stack, (found,) = coregister(pair(image, other))
     assert (round(found.cols), round(found.rows)) == (2, -1)
     assert found.confidence > 0.9
     with stack.open() as opened:
@@ -96,7 +96,7 @@ def test_a_shifted_image_is_read_where_it_belongs(tmp_path: Path) -> None:
 def test_noise_is_no_evidence(tmp_path: Path) -> None:
     image = write_raster(tmp_path / "image.tif", textured(seed=1))
     other = write_raster(tmp_path / "other.tif", textured(seed=2))
-    _, (found,) = coregister(stack_of(image, other))
+    _, (found,) = coregister(pair(image, other))
     assert not found.is_certain
     assert found.to_dict()["is_certain"] is False
 
@@ -105,7 +105,7 @@ def test_edges_that_run_one_way_are_no_evidence(tmp_path: Path) -> None:
     stripes = np.repeat(textured(1, 180)[:, :], 150, axis=0)
     image = write_raster(tmp_path / "image.tif", stripes)
     other = write_raster(tmp_path / "other.tif", np.roll(stripes, 2, axis=1))
-    _, (found,) = coregister(stack_of(image, other))
+    _, (found,) = coregister(pair(image, other))
     assert not found.is_certain
 
 
@@ -116,7 +116,7 @@ def test_flat_tiny_and_empty_images_give_none(tmp_path: Path) -> None:
         ("empty", textured(60, 60), np.full((60, 60), np.nan, np.float32)),
     ):
         paths = [write_raster(tmp_path / f"{name}{i}.tif", values) for i, values in enumerate((image, other))]
-        _, (found,) = coregister(stack_of(*paths))
+        _, (found,) = coregister(pair(*paths))
         assert (found.is_certain, found.confidence, len(found.vectors)) == (False, 0.0, 0)
         assert found.to_dict()["edge_similarity"] == {"before": None, "after": None}
 
@@ -124,7 +124,7 @@ def test_flat_tiny_and_empty_images_give_none(tmp_path: Path) -> None:
 def test_images_without_crs_and_a_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image, other = (write_raster(tmp_path / f"{i}.tif", textured(), crs=None) for i in range(2))
     with pytest.raises(GeoreferencingError, match="has no CRS, so no image can be shifted onto it"):
-        coregister(stack_of(image, other))
+        coregister(pair(image, other))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs scikit-image; pip install 's2fin\[coregister\]'"):
-        coregister(stack_of(image, other))
+        coregister(pair(image, other))

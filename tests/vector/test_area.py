@@ -8,10 +8,8 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
-from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import AreaError, GeoreferencingError
@@ -19,19 +17,12 @@ from s2fin_cli.geo.area import Area
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.vector.area import read_area
 from tests.files import CRS_CODE, write_vector
+from tests.rectangles import GRID, centres
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-GRID = Grid(CRS.from_epsg(32632), Affine(10, 0, 500_000, 0, -10, 5_000_000), (40, 50))
-
-
-def centres(grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:
-    cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    a, b, c, d, e, f = grid.transform[:6]
-    return a * cols + b * rows + c, d * cols + e * rows + f
 
 
 def inside(grid: Grid, geometry: Any) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -33,15 +33,10 @@ from s2fin_cli.vector.read import read_features
 from s2fin_cli.vector.write import write_features
 from tests.assessment import assess
 from tests.files import write_raster, write_vector
-from tests.rectangles import ALL, GRID, LEFT, TOP, at, counts
+from tests.rectangles import ALL, GRID, LEFT, TOP, at, counts, frame
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def frame(**fields: list[Any]) -> gpd.GeoDataFrame:
-    size = len(next(iter(fields.values())))
-    return gpd.GeoDataFrame(fields, geometry=[at(4 * i, 0) for i in range(size)], crs=GRID.crs)
 
 
 #: Two points, by the names of their classes.

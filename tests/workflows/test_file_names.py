@@ -16,7 +16,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from tests.files import read_raster
+from tests.files import everything_in, read_raster
 from tests.scenes import NAMES, Run, Scene
 
 #: Names, in which format polygons and points are called by them, and whether a folder is, and not the files.
@@ -25,10 +25,6 @@ ODD = [
     ("a\nb", ".gpkg", True), ("2020-01-01T10:00", ".shp", False), ("zip:a", ".fgb", True),
     ("u\u0308#%20", ".geojson", False), ("-o", ".gpkg", False),
 ]  # fmt: skip
-
-
-def everything_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 @pytest.fixture(autouse=True)
