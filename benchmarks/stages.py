@@ -102,7 +102,7 @@ class TimedPredictor:
         """Take a predictor; without computing, it returns zeros at once."""
         self._predictor, self._watch, self._computing = predictor, watch, computing
         self.device, self.num_classes = predictor.device, predictor.num_classes
-        self.cell_size, self.margin = predictor.cell_size, predictor.margin
+        self.batch_side, self.margin = predictor.batch_side, predictor.margin
         self.put = predictor.put
 
     def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class ValuePredictor:
         self, num_classes: int = 3, *, device: str = "cpu", before: Callable[[int], None] = lambda number: None
     ) -> None:
         self.device, self.num_classes = torch.device(device), num_classes
-        self.cell_size, self.margin = 16, 4
+        self.batch_side, self.margin = 16, 4
         self.asked: list[Tensor] = []
         self.putters: set[int] = set()
         self.before = before
@@ -53,7 +53,7 @@ class WatchedPredictor:
 
     def __init__(self, predictor: Predictor, before: Callable[[int], None]) -> None:
         self.device, self.num_classes = predictor.device, predictor.num_classes
-        self.cell_size, self.margin, self.put = predictor.cell_size, predictor.margin, predictor.put
+        self.batch_side, self.margin, self.put = predictor.batch_side, predictor.margin, predictor.put
         self._predictor, self._before, self._tiles = predictor, before, 0
 
     def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Windows a side of a cell, the engine's unit of computing.
-#: NOTE: every cell is computed with the same shapes wherever it is, padded at the raster's edge if need be, so that
+#: Windows a side of a batch of windows, the engine's unit of computing.
+#: NOTE: every batch is computed with the same shapes wherever it is, padded at the raster's edge if necessary, so that
 #: rounding, and with it the map, does not depend on how the raster is cut into tiles.
-CELL_WINDOWS = 16
-#: Cells that are computed together on CUDA, which keep a large device busy; fewer where less memory is free than
-#: `CELL_BYTES` for each, which is twice what windows of 15 x 15 take, and half as many whenever memory runs out.
-CUDA_CELLS = 16
-CELL_BYTES = 256 << 20
+BATCH_WINDOWS = 16
+#: Batches that are computed together on CUDA, which keep a large device busy; fewer if less memory is free than
+#: `BATCH_BYTES` for each, which is twice what windows of 15 x 15 take, and half as many whenever memory runs out.
+CUDA_BATCHES = 16
+BATCH_BYTES = 256 << 20
 
 
 class Predictor(Protocol):
@@ -44,8 +44,8 @@ class Predictor(Protocol):
         """The number of classes."""
 
     @property
-    def cell_size(self) -> int:
-        """Pixels a side of a cell; tiles have to start at multiples of it."""
+    def batch_side(self) -> int:
+        """Pixels a side of a batch of windows; tiles have to start at multiples of it."""
 
     @property
     def margin(self) -> int:
@@ -70,14 +70,14 @@ class Predictor(Protocol):
 class Engine:
     """Sliding-window inference with one network; a `Predictor`.
 
-    What depends on a pixel's closest neighbourhood (the network's stem) is computed once for a cell; the windows are
+    What depends on a pixel's closest neighbourhood (the network's stem) is computed once per batch; the windows are
     then gathered from its maps, and each predicts the classes of the block of `stride` x `stride` pixels at its centre.
 
     Attributes:
         stride: pixels from one window to the next, odd; 1 gives each pixel a window of its own.
         precision: of the network's products, torch.float32 or torch.bfloat16; parts that need float32 use it with
             either.
-        cells_at_once: how many cells are computed together; None computes each by itself, in a thread of its own.
+        batches_at_once: how many batches are computed together; None computes each by itself, in a thread of its own.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Engine:
         *,
         stride: int | None = None,
         precision: torch.dtype = torch.float32,
-        cells_at_once: int | None = None,
+        batches_at_once: int | None = None,
     ) -> None:
         """Move a network to a device.
 
@@ -96,18 +96,18 @@ class Engine:
             device: where to compute.
             stride: None takes the block of pixels that the network was trained to classify by one window.
             precision: of the network's products.
-            cells_at_once: None takes as many as fit into the free memory of a CUDA device; on the CPU each cell is then
-                computed by itself.
+            batches_at_once: None takes as many as fit into the free memory of a CUDA device; on the CPU each batch
+                is then computed by itself.
         """
         self.device, self.precision = device, precision
         self.network = network.to(device).eval()
         self.num_classes, self.patch_size = network.cfg.num_classes, network.cfg.patch_size
         self.stride = network.cfg.block_size if stride is None else stride
-        self.cell_size = self.stride * CELL_WINDOWS
+        self.batch_side = self.stride * BATCH_WINDOWS
         self.margin = network.input_size // 2
-        self.cells_at_once = cells_at_once
-        if cells_at_once is None and device.type == "cuda":
-            self.cells_at_once = cells_for(_free_memory(device))
+        self.batches_at_once = batches_at_once
+        if batches_at_once is None and device.type == "cuda":
+            self.batches_at_once = batches_for(_free_memory(device))
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def put(self, values: Tensor) -> Tensor:
@@ -130,63 +130,63 @@ class Engine:
     def predict(self, images: Images[Tensor], valid: Tensor) -> Tensor:
         """Class probabilities of a tile's pixels, see `Predictor.predict`.
 
-        Cells and windows without any valid pixel are skipped; the probabilities there are 0.
+        Batches and windows without any valid pixel are skipped; the probabilities there are 0.
 
         Raises:
             S2finError: the device has too little memory for the smallest piece of work.
         """
-        (height, width), size = valid.shape, self.cell_size
+        (height, width), size = valid.shape, self.batch_side
         rows, cols = -(-height // size), -(-width // size)
         padding = (0, cols * size - width, 0, rows * size - height)
         images = images.map(lambda part: _padded(part, padding))
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
         probs = torch.zeros(self.num_classes, rows * size, cols * size, device=self.device)
-        cells = wanted.flatten(2).any(dim=2).nonzero().tolist()
-        alone = self.cells_at_once is None
-        compute = self._cell_by_cell(images, cells, wanted) if alone else self._in_batches(images, cells)
+        batches = wanted.flatten(2).any(dim=2).nonzero().tolist()
+        alone = self.batches_at_once is None
+        compute = self._one_by_one(images, batches, wanted) if alone else self._in_groups(images, batches)
         with contextlib.closing(compute) as computed:
             for (row, col), result in computed:
                 probs[:, row * size : (row + 1) * size, col * size : (col + 1) * size] = result
         return probs[:, :height, :width].cpu()
 
-    def _cell_by_cell(
-        self, images: Images[Tensor], cells: list[list[int]], wanted: Tensor
+    def _one_by_one(
+        self, images: Images[Tensor], batches: list[list[int]], wanted: Tensor
     ) -> Generator[tuple[list[int], Tensor]]:
-        """Cells and their probabilities (num_classes, cell_size, cell_size), a thread for each cell."""
+        """Batches and their probabilities (num_classes, batch_side, batch_side), a thread for each batch."""
 
-        def compute(cell: list[int]) -> tuple[list[int], Tensor]:
+        def compute(batch: list[int]) -> tuple[list[int], Tensor]:
             with self._computing():
-                return cell, self._predict_cells(images, [cell], wanted[cell[0], cell[1]][None])[0]
+                return batch, self._predict_batches(images, [batch], wanted[batch[0], batch[1]][None])[0]
 
         with one_thread_an_operation() as threads:
-            if threads == 1 or len(cells) == 1:
-                yield from map(compute, cells)
+            if threads == 1 or len(batches) == 1:
+                yield from map(compute, batches)
                 return
             with ThreadPoolExecutor(threads) as pool:
                 try:
-                    yield from pool.map(compute, cells)
+                    yield from pool.map(compute, batches)
                 finally:
                     pool.shutdown(cancel_futures=True)
 
-    def _in_batches(self, images: Images[Tensor], cells: list[list[int]]) -> Generator[tuple[list[int], Tensor]]:
-        """Cells and their probabilities, as many at once as the device has memory for.
+    def _in_groups(self, images: Images[Tensor], batches: list[list[int]]) -> Generator[tuple[list[int], Tensor]]:
+        """Batches and their probabilities, as many at once as the device has memory for.
 
-        NOTE: which cells are computed together depends on the tile, so all windows of all cells are computed, and the
-        last batch is filled to the others' shape.
+        NOTE: which batches are computed together depends on the tile, so all windows of all batches are computed, and
+        the last group is filled to the others' shape.
         """
-        while cells:
-            at_once = self.cells_at_once or 1
-            batch = cells[:at_once]
-            filled = batch + [batch[-1]] * (at_once - len(batch))
-            needed = torch.ones(len(filled), CELL_WINDOWS, CELL_WINDOWS, dtype=torch.bool)
+        while batches:
+            at_once = self.batches_at_once or 1
+            group = batches[:at_once]
+            filled = group + [group[-1]] * (at_once - len(group))
+            needed = torch.ones(len(filled), BATCH_WINDOWS, BATCH_WINDOWS, dtype=torch.bool)
             try:
                 with self._computing():
-                    results = self._predict_cells(images, filled, needed)[: len(batch)]
+                    results = self._predict_batches(images, filled, needed)[: len(group)]
             except torch.OutOfMemoryError:
                 self._use_less_memory(at_once)
                 continue
-            yield from zip(batch, results, strict=True)
-            cells = cells[len(batch) :]
+            yield from zip(group, results, strict=True)
+            batches = batches[len(group) :]
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
@@ -196,22 +196,22 @@ class Engine:
             yield
 
     def _windows_of(self, valid: Tensor, rows: int, cols: int) -> Tensor:
-        """Mask (rows, cols, CELL_WINDOWS, CELL_WINDOWS) of the windows that predict any of the cells' valid pixels."""
-        blocks = valid.view(rows, CELL_WINDOWS, self.stride, cols, CELL_WINDOWS, self.stride).any(dim=5).any(dim=2)
+        """Mask (rows, cols, BATCH_WINDOWS, BATCH_WINDOWS) of the windows that predict any valid pixel."""
+        blocks = valid.view(rows, BATCH_WINDOWS, self.stride, cols, BATCH_WINDOWS, self.stride).any(dim=5).any(dim=2)
         return blocks.transpose(1, 2)
 
-    def _predict_cells(self, images: Images[Tensor], cells: list[list[int]], wanted: Tensor) -> Tensor:
-        """Probabilities (cells, num_classes, cell_size, cell_size) of cells given by row and column.
+    def _predict_batches(self, images: Images[Tensor], batches: list[list[int]], wanted: Tensor) -> Tensor:
+        """Probabilities (batches, num_classes, batch_side, batch_side) of batches given by row and column.
 
         Args:
             images: the tile's.
-            cells: which.
-            wanted: (cells, CELL_WINDOWS, CELL_WINDOWS), windows to compute; the probabilities of others are 0.
+            batches: which.
+            wanted: (batches, BATCH_WINDOWS, BATCH_WINDOWS), windows to compute; the probabilities of others are 0.
         """
-        size, side, stride = self.cell_size, self.cell_size + 2 * self.margin, self.stride
+        size, side, stride = self.batch_side, self.batch_side + 2 * self.margin, self.stride
 
         def cut(image: Tensor) -> Tensor:
-            parts = [image[:, row * size : row * size + side, col * size : col * size + side] for row, col in cells]
+            parts = [image[:, row * size : row * size + side, col * size : col * size + side] for row, col in batches]
             return torch.stack(parts).to(self.device)
 
         x, a = self.network.standardize(*images.map(cut))
@@ -224,7 +224,7 @@ class Engine:
         logits = self.network.classify_pixels(tokens, of_image, of_aux, of_pixels, self.network.block(stride))
         probs = torch.zeros(*wanted.shape, stride, stride, logits.shape[2], device=self.device)
         probs[chosen] = logits.float().softmax(dim=2).view(-1, stride, stride, logits.shape[2])
-        return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(cells), -1, size, size)
+        return probs.permute(0, 5, 1, 3, 2, 4).reshape(len(batches), -1, size, size)
 
     def _windows(self, maps: Tensor) -> Tensor:
         """The windows (B, rows, cols, P, P, D) of maps (B, D, h, w), a view."""
@@ -234,22 +234,22 @@ class Engine:
 
     def _blocks(self, maps: Tensor) -> Tensor:
         """The windows' output blocks (B, rows, cols, stride, stride, D) of maps (B, D, h, w), a view."""
-        inner = slice(self.patch_size // 2, self.patch_size // 2 + self.cell_size)
+        inner = slice(self.patch_size // 2, self.patch_size // 2 + self.batch_side)
         maps = maps.permute(0, 2, 3, 1)[:, inner, inner]
-        each = (CELL_WINDOWS, self.stride)
+        each = (BATCH_WINDOWS, self.stride)
         return maps.view(len(maps), *each, *each, maps.shape[3]).transpose(2, 3)
 
     def _use_less_memory(self, at_once: int) -> None:
         if at_once == 1:
             raise S2finError('the device has too little memory to classify even a small tile; use `device="cpu"`')
-        self.cells_at_once = at_once // 2
+        self.batches_at_once = at_once // 2
         torch.cuda.empty_cache()
-        logger.info("device memory ran out: continuing with %d cells at once", self.cells_at_once)
+        logger.info("device memory ran out: continuing with %d batches of windows at once", self.batches_at_once)
 
 
-def cells_for(free: int) -> int:
-    """How many cells a CUDA device with a number of free bytes computes at once."""
-    return min(max(free // CELL_BYTES, 1), CUDA_CELLS)
+def batches_for(free: int) -> int:
+    """How many batches of windows a CUDA device with a number of free bytes computes at once."""
+    return min(max(free // BATCH_BYTES, 1), CUDA_BATCHES)
 
 
 def _free_memory(device: torch.device) -> int:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from s2fin_cli.stack.stack import Stack
 
 
-#: The predictor's cells along a side of what is read at a time: several, as threads or a device compute them together.
-CELLS_A_SIDE = 4
+#: Batches of windows along each side of a tile that is read: several, as threads or a device compute them together.
+BATCHES_A_SIDE = 4
 
 
 def predict_pixels(
@@ -42,7 +42,7 @@ def predict_pixels(
     Raises:
         Stopped: it was asked to end.
     """
-    size, (height, width) = CELLS_A_SIDE * predictor.cell_size, stack.grid.shape
+    size, (height, width) = BATCHES_A_SIDE * predictor.batch_side, stack.grid.shape
     probs = np.empty((len(rows), predictor.num_classes), np.float32)
     with stack.open() as opened:
         for part in by_number(square_numbers(rows, cols, size)):

@@ -72,11 +72,11 @@ class Source(Protocol):
 class StackSource:
     """Tiles of a stack that cover a window of its grid; a `Source`.
 
-    They are made of whole cells of the predictor, aligned to the raster, and the same pixels of a cell are classified
+    They are made of whole batches of windows, aligned to the raster, and the same pixels of a batch are classified
     whatever the window, so that the map depends neither on the tiles' size nor on the window.
 
     Attributes:
-        extent: what the tiles cover: the window, the surroundings that smoothing needs, and the rest of their cells.
+        extent: what the tiles cover: the window, the surroundings that smoothing needs, and the rest of their batches.
         tiles: all tiles, row by row.
     """
 
@@ -101,7 +101,7 @@ class StackSource:
         """
         kind = predictor.device.type
         self._stack, self._predictor, self._reach, self._cache = stack, predictor, reach, CACHES[kind]
-        shape, unit = stack.grid.shape, predictor.cell_size
+        shape, unit = stack.grid.shape, predictor.batch_side
         self.extent = aligned(grown(window or stack.extent, shape, by=reach), shape, unit=unit)
         covered, offset = (self.extent.height, self.extent.width), (self.extent.row_off, self.extent.col_off)
         tile_shape = tile_shape_for(

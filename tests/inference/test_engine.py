@@ -16,7 +16,7 @@ from torch import Tensor
 from s2fin import S2Fin, S2FinConfig, StemMaps
 from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.images import Images
-from s2fin_cli.inference.engine import Engine, cells_for
+from s2fin_cli.inference.engine import Engine, batches_for
 from s2fin_cli.model.file import read_model
 
 NUM_CLASSES = 7
@@ -32,16 +32,16 @@ class PixelNetwork:
     #: Pixels that the context needs beyond those that the stem's convolution needs.
     farther = 3
 
-    def __init__(self, patch_size: int = 5, *, most_cells: int | None = None) -> None:
-        """Take the side of the windows, and above how many cells at once memory runs out.
+    def __init__(self, patch_size: int = 5, *, most_batches: int | None = None) -> None:
+        """Take the side of the windows, and above how many batches at once memory runs out.
 
         Attributes:
-            computed: of each batch of cells, the image's values at their first pixels.
+            computed: of each group of batches, the image's values at their first pixels.
         """
         self.cfg = SimpleNamespace(patch_size=patch_size, num_classes=NUM_CLASSES)
         self.input_size = patch_size + 2 + 2 * self.farther
         self.image_mean = torch.zeros(1)
-        self.most_cells = most_cells
+        self.most_batches = most_batches
         self.computed: list[list[float]] = []
 
     def to(self, device: torch.device) -> PixelNetwork:
@@ -54,7 +54,7 @@ class PixelNetwork:
         assert aux is not None
         first = self.input_size // 2
         self.computed.append(image[:, 0, first, first].tolist())
-        if self.most_cells is not None and len(image) > self.most_cells:
+        if self.most_batches is not None and len(image) > self.most_batches:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return image, aux
 
@@ -87,8 +87,8 @@ class PixelNetwork:
         return 50.0 * torch.nn.functional.one_hot(values.nan_to_num().long(), NUM_CLASSES)
 
 
-def make_engine(network: object, device: str = "cpu", *, stride: int = 1, cells_at_once: int | None = None) -> Engine:
-    return Engine(cast("S2Fin", network), torch.device(device), stride=stride, cells_at_once=cells_at_once)
+def make_engine(network: object, device: str = "cpu", *, stride: int = 1, batches_at_once: int | None = None) -> Engine:
+    return Engine(cast("S2Fin", network), torch.device(device), stride=stride, batches_at_once=batches_at_once)
 
 
 def classify_in_tiles(engine: Engine, values: NDArray[np.float32], tile_size: int) -> NDArray[np.int64]:
@@ -119,7 +119,7 @@ def test_a_network_that_sees_the_pixel_gives_the_image_back(
     height: int, width: int, tile_size: int, patch_size: int, stride: int, at_once: int | None
 ) -> None:
     values = np.random.default_rng(height * width).integers(NUM_CLASSES, size=(height, width)).astype(np.float32)
-    engine = make_engine(PixelNetwork(patch_size), stride=stride, cells_at_once=at_once)
+    engine = make_engine(PixelNetwork(patch_size), stride=stride, batches_at_once=at_once)
     assert np.array_equal(classify_in_tiles(engine, values, max(tile_size, 8)), values)
 
 
@@ -130,10 +130,10 @@ def test_strips_and_single_pixels(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 3])
-def test_cells_and_windows_without_a_valid_pixel_are_skipped(stride: int) -> None:
+def test_batches_and_windows_without_a_valid_pixel_are_skipped(stride: int) -> None:
     network = PixelNetwork()
     engine = make_engine(network, stride=stride)
-    size = engine.cell_size
+    size = engine.batch_side
     side = 2 * size + 2 * stride
     numbers = torch.arange(9.0).view(3, 3) % NUM_CLASSES
     cells = numbers.repeat_interleave(size, 0).repeat_interleave(size, 1)
@@ -172,23 +172,23 @@ def test_threads_give_what_one_thread_gives() -> None:
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     values = np.random.default_rng(0).integers(NUM_CLASSES, size=(60, 60)).astype(np.float32)
-    network = PixelNetwork(most_cells=2)
-    engine = make_engine(network, cells_at_once=8)
+    network = PixelNetwork(most_batches=2)
+    engine = make_engine(network, batches_at_once=8)
     assert np.array_equal(classify_in_tiles(engine, values, 64), values)
     assert [len(batch) for batch in network.computed] == [8, 4, *[2] * 8]
-    assert engine.cells_at_once == 2
+    assert engine.batches_at_once == 2
 
 
-def test_too_little_memory_for_one_cell_is_an_error_for_the_user() -> None:
-    engine = make_engine(PixelNetwork(most_cells=0), cells_at_once=1)
+def test_too_little_memory_for_one_batch_is_an_error_for_the_user() -> None:
+    engine = make_engine(PixelNetwork(most_batches=0), batches_at_once=1)
     values = torch.ones(1, 1 + 2 * engine.margin, 1 + 2 * engine.margin)
     with pytest.raises(S2finError, match=r"too little memory .* `device=\"cpu\"`"):
         engine.predict(Images(values, -values), torch.ones(1, 1, dtype=torch.bool))
 
 
-def test_an_error_in_a_cell_leaves_torch_its_threads() -> None:
+def test_an_error_in_a_batch_leaves_torch_its_threads() -> None:
     values = torch.ones(1, 60, 60)
-    engine, threads = make_engine(PixelNetwork(most_cells=0)), torch.get_num_threads()
+    engine, threads = make_engine(PixelNetwork(most_batches=0)), torch.get_num_threads()
     try:
         torch.set_num_threads(3)
         with pytest.raises(torch.OutOfMemoryError):
@@ -287,12 +287,12 @@ def test_the_margin_is_what_the_patch_and_the_context_of_its_pixels_need() -> No
     ]
     assert margins == [3 + 15, 5 + 7, 2 + 1, 10 + 3]
     assert make_engine(make_network()).margin == 18
-    assert make_engine(make_network(afcm=False)).margin == 18, "the same cells serve with a part left out"
+    assert make_engine(make_network(afcm=False)).margin == 18, "the same batches serve with a part left out"
 
 
-@pytest.mark.parametrize(("free", "cells"), [(0, 1), (300 << 20, 1), (1 << 30, 4), (80 << 30, 16)])
-def test_a_device_with_less_free_memory_computes_fewer_cells_at_once(free: int, cells: int) -> None:
-    assert cells_for(free) == cells
+@pytest.mark.parametrize(("free", "batches"), [(0, 1), (300 << 20, 1), (1 << 30, 4), (80 << 30, 16)])
+def test_a_device_with_less_free_memory_computes_fewer_batches_at_once(free: int, batches: int) -> None:
+    assert batches_for(free) == batches
 
 
 @pytest.mark.gpu
@@ -330,7 +330,7 @@ def test_values_stay_where_they_are_when_the_device_has_no_room(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"a stream on {device}")
     monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     monkeypatch.setattr(Tensor, "pin_memory", no_room)
-    assert make_engine(PixelNetwork(), "cuda", cells_at_once=1).put(values) is values
+    assert make_engine(PixelNetwork(), "cuda", batches_at_once=1).put(values) is values
 
 
 def test_a_tile_is_padded_on_the_cpu_when_the_device_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.inference.engine import Engine
-from s2fin_cli.inference.pixels import CELLS_A_SIDE, predict_pixels
+from s2fin_cli.inference.pixels import BATCHES_A_SIDE, predict_pixels
 from s2fin_cli.model.file import read_model
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.stack import Stack
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.scenes import Scene
 
-#: The corners, both sides of the edges of cells, and pixels anywhere, one of them twice.
+#: The corners, both sides of the edges of batches, and pixels anywhere, one of them twice.
 CORNERS = [(0, 0), (0, SHAPE[1] - 1), (SHAPE[0] - 1, 0), (SHAPE[0] - 1, SHAPE[1] - 1)]
 EDGES = [(47, 47), (48, 47), (47, 48), (48, 48), (15, 16), (16, 15)]
 
@@ -45,7 +45,7 @@ def stack_of(scene: Scene) -> Stack:
 
 @pytest.mark.parametrize("stride", [1, 3, None])
 def test_they_are_classified_as_in_the_map(scene: Scene, model: Path, tmp_path: Path, stride: int | None) -> None:
-    """In the order that they are given in, whatever cells they lie in."""
+    """In the order that they are given in, whatever batches they lie in."""
     outputs: dict[str, Any] = {"output": tmp_path / "map.tif", "probabilities": tmp_path / "probs.tif", "vector": False}
     classify(ClassifyOptions(**{**scene.images, **outputs, "model": model, "stride": stride, "device": "cpu"}))
     expected = read_raster(tmp_path / "probs.tif")
@@ -60,11 +60,11 @@ def test_they_are_classified_as_in_the_map(scene: Scene, model: Path, tmp_path: 
 
 
 def test_no_more_is_computed_than_they_need(scene: Scene) -> None:
-    """Each tile with any of them is computed once, and only their pixels in it: the engine skips all other cells."""
+    """Each tile with any of them is computed once, and only their pixels in it: the engine skips all other batches."""
     predictor = ValuePredictor(1024)
     rows, cols = scattered()
     predict_pixels(predictor, stack_of(scene), rows, cols)
-    side, computed = CELLS_A_SIDE * predictor.cell_size, predictor.asked
+    side, computed = BATCHES_A_SIDE * predictor.batch_side, predictor.asked
     assert len(computed) == len(set(zip(rows // side, cols // side, strict=True)))
     assert all(max(valid.shape) <= side for valid in computed)
     assert sum(int(valid.sum()) for valid in computed) == len(set(zip(rows, cols, strict=True)))

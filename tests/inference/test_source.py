@@ -59,7 +59,7 @@ def cover(source: StackSource) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("tile_size", [16, 32, 48, 1000])
-def test_tiles_of_whole_cells_cover_the_raster_once_row_by_row(tmp_path: Path, tile_size: int) -> None:
+def test_tiles_of_whole_batches_cover_the_raster_once_row_by_row(tmp_path: Path, tile_size: int) -> None:
     source = StackSource(make_stack(tmp_path), ValuePredictor(), tile_size=tile_size)
     assert source.extent == Window(0, 0, SHAPE[1], SHAPE[0])
     assert (cover(source) == 1).all()
@@ -125,7 +125,7 @@ def test_only_pixels_of_interest_with_data_and_those_within_reach_are_classified
 
 
 @pytest.mark.parametrize(("reach", "extent"), [(0, Window(32, 16, 32, 48)), (3, Window(16, 0, 64, 64))])
-def test_a_part_of_the_raster_has_the_whole_ones_cells(tmp_path: Path, reach: int, extent: Window) -> None:
+def test_a_part_of_the_raster_has_the_whole_ones_batches(tmp_path: Path, reach: int, extent: Window) -> None:
     """All of their pixels are classified, as those of the whole raster, whose rounding they have therefore."""
     stack = make_stack(tmp_path)
     window = Window(34, 17, 28, 44)

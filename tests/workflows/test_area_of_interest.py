@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.scenes import Run, Scene
 
-#: Neither on the edges of cells nor of windows of three pixels, at the raster's edge in part.
+#: Neither on the edges of batches nor of windows of three pixels, at the raster's edge in part.
 SHAPES = (
     shapely.Polygon([(500_230, 4_999_990), (500_710, 4_999_800), (500_310, 4_999_600)]),
     shapely.box(500_111, 4_999_511, 500_163, 4_999_599),
