@@ -41,7 +41,7 @@ class Rate:
     Attributes:
         px_s: pixels a second.
         mflop_px: millions of multiplications and additions a pixel, in matrix products and convolutions.
-        gemm_share: of the measured peak of matrix products.
+        gemm_share: share of the measured peak of matrix products.
     """
 
     px_s: float

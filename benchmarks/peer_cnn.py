@@ -31,7 +31,7 @@ class CNNSettings:
         widths: channels of the three convolutions, which by default give about as many parameters as s2fin has.
         band_dropout: probability that a band is left out of a patch.
         dropout: probability that a feature is left out before the classifier.
-        steps: of training.
+        steps: number of steps of training.
         settling_steps: batches from which the statistics of its normalisation are taken at the end; 0 keeps those of
             training.
     """

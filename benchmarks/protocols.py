@@ -56,7 +56,7 @@ def draw(loaded: LoadedScene, protocol: str, count: int, seed: int, *, most_test
             at least 12 pixels from every block of the first; "random": single pixels anywhere; "fixed": the published
             split.
         count: training pixels of each class, at most half of what the class has; unused for the published split.
-        seed: of the random draw.
+        seed: seed of the random draw.
         most_tested: test pixels of a known scene; if there are more, approximately this many are chosen at random.
     """
     if protocol == "fixed":

@@ -56,12 +56,12 @@ class Record:
 
     Attributes:
         run: what was run.
-        version: of the method, see `version_of`; 0 for results of older code.
+        version: version of the method, see `version_of`; 0 for results of older code.
         oa, aa, kappa: overall accuracy, average accuracy (0 to 1) and kappa on the test pixels.
         ece: expected calibration error.
         n_train, n_test: training and test pixels.
-        seconds: that fitting took, the choice of hyper-parameters included; without the teacher's time for a variant of
-            s2fin if another one had asked it.
+        seconds: time that fitting took, the choice of hyper-parameters included; without the teacher's time for a
+            variant of s2fin if another one had asked it.
         machine: device and threads that were used.
     """
 
@@ -226,7 +226,7 @@ def make_record(
         probabilities: (n, C) of the test pixels.
         train: class ids of the training pixels.
         test: (n,) class ids of the test pixels.
-        seconds: that fitting took.
+        seconds: time that fitting took.
         machine: device and threads that were used.
     """
     predicted = class_ids[probabilities.argmax(axis=1)]

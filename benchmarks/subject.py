@@ -150,9 +150,9 @@ def train_subject(
         variant: one of `VARIANTS`, or "" for s2fin itself.
         loaded: the scene.
         pixels: the training pixels.
-        seed: of the training.
-        teacher: of the variants that have one; None is s2fin's own.
-        recipe: of training; None is s2fin's own.
+        seed: seed of the training.
+        teacher: teacher of the variants that have one; None is s2fin's own.
+        recipe: recipe of training; None is s2fin's own.
     """
     paths = _passive_only(loaded.paths) if variant == ONE_IMAGE else loaded.paths
     chosen = NoTeacher() if variant.startswith(LABELS_ALONE) else teacher

@@ -47,8 +47,8 @@ def write_scene(folder: Path, *, height: int, width: int, bands: int, seed: int 
         folder: an empty one.
         height: pixels.
         width: pixels.
-        bands: of the passive image, uint16, tiled and compressed like typical files.
-        seed: of every random choice.
+        bands: number of bands of the passive image, which is uint16, tiled and compressed like typical files.
+        seed: seed of every random choice.
     """
     generator = np.random.default_rng(seed)
     fields = generator.integers(CLASSES, size=(-(-height // FIELD), -(-width // FIELD)))

@@ -171,7 +171,8 @@ def classify(
         smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
         prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
             number; the other classes share the rest.
-        precision: of the network's matrix products, one of float32 or bfloat16; its frequency parts are always float32.
+        precision: precision of the network's matrix products, one of float32 or bfloat16; its frequency parts are
+            always float32.
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
             takes what the model was trained for: 5, or 3 where its labels were dense.

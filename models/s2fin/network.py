@@ -87,7 +87,7 @@ class S2Fin(nn.Module):
             x: near parts of the image's standardised patches, see `near`.
             a: near parts of the second image's.
             context: (B, P, P, C''), of the windows' pixels, see `context`.
-            positions: of the pixels in the window, as in `classify_windows`.
+            positions: positions of the pixels in the window, as in `classify_windows`.
         """
         maps = self.stem(x, a, context, border=self.cfg.patch_size // 2)
         return self.classify_windows(maps.tokens[..., 0, 0], maps.image, maps.aux, maps.logits, positions)
@@ -203,12 +203,12 @@ class S2Fin(nn.Module):
         """Compute logits (B, n, num_classes) of pixels of windows.
 
         Args:
-            tokens: of the windows' centre pixels, (B, N, d).
+            tokens: tokens of the windows' centre pixels, (B, N, d).
             image: windows of the stem's map of the image, (B, D, P, P); fastest in channels-last memory.
             aux: windows of the stem's map of the second image, as `image`.
             logits: windows of the stem's logits, (B, num_classes, P, P), to which those of the windows are added.
-            positions: of the pixels, row * P + column: the same in all windows (n,), see `block`, or each window's own
-                (B, n). Training covers those of the central `block_size` x `block_size`.
+            positions: positions of the pixels, row * P + column: the same in all windows (n,), see `block`, or each
+                window's own (B, n). Training covers those of the central `block_size` x `block_size`.
         """
         return self.classify_pixels(tokens, image, aux, pick(flatten(logits), positions), positions)
 

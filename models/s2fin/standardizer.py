@@ -21,9 +21,11 @@ class Standardizer:
     """Statistics of a scene, by which its raw values are standardised; see `from_statistics`.
 
     Attributes:
-        image_mean, image_std: of the passive image's bands, float32 (bands, 1, 1); no deviation is 0.
+        image_mean, image_std: means and deviations of the passive image's bands, float32 (bands, 1, 1); no deviation is
+            0.
         components: what each spectral component takes from the standardised bands, float32 (components, bands).
-        aux_mean, aux_std: of the second image's bands, float32 (bands, 1, 1), or None where there is one image only.
+        aux_mean, aux_std: means and deviations of the second image's bands, float32 (bands, 1, 1), or None where there
+            is one image only.
     """
 
     image_mean: Tensor

@@ -83,7 +83,7 @@ class MapStem(nn.Module):
         Args:
             x: the image, (B, C + components, h + 2, w + 2).
             a: the second image, (B, C', h + 2, w + 2).
-            context: of the pixels, (B, h, w, C'').
+            context: context of the pixels, (B, h, w, C'').
         """
         mixed = [mix(part.permute(0, 2, 3, 1)) for mix, part in zip(self.mix, (x, a), strict=True)]
         near = [_convolve(conv, part) for conv, part in zip(self.conv, mixed, strict=True)]

@@ -140,10 +140,10 @@ class Compared:
     Attributes:
         map_path, reference: their paths.
         info: what the map declares.
-        names: of the map's classes by class id.
+        names: names of the map's classes by class id.
         labels: the reference.
         pairs: labelled pixels by class id and the map's value.
-        tally: of the whole map, where it was counted.
+        tally: tally of the whole map, where it was counted.
     """
 
     map_path: str

@@ -65,8 +65,8 @@ class MapReport:
             accuracy: compared with the reference.
             estimates: for the whole map.
             colors: by class id.
-            pixels: of the whole map by class id; None where they were not counted.
-            areas: of the whole map in square metres by class id; None where they were not measured.
+            pixels: number of pixels of the whole map by class id; None where they were not counted.
+            areas: areas of the whole map in square metres by class id; None where they were not measured.
         """
         classes = tuple(
             MappedClass(

@@ -74,7 +74,7 @@ class Format:
     Attributes:
         name: for messages.
         driver: GDAL's short name.
-        suffixes: of its files, in lower case; the usual one first.
+        suffixes: suffixes of its files, in lower case; the usual one first.
         media_type: for STAC items; None if there is none.
         parts: suffixes of the other files that a dataset consists of, each in place of the suffix of the one that is
             opened, and their media types.

@@ -41,9 +41,9 @@ class Modality:
     """A kind of image.
 
     Attributes:
-        name: of the option, and in a model file.
+        name: name of the option, and in a model file.
         role: what it is used as.
-        help: of the option on the command line.
+        help: help text of the option on the command line.
         help_of_role: what the help adds in the commands whose map has the grid of such an image.
         is_hyperspectral: whether bands in which water vapour absorbs are expected, and left out where they are noise.
         is_height: whether values are heights: those that a file declares in feet are read in metres.

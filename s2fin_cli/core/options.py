@@ -243,7 +243,8 @@ class MapOptions(Options):
         smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
         prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
             number; the other classes share the rest.
-        precision: of the network's matrix products, one of `PRECISIONS`; its frequency parts are always float32.
+        precision: precision of the network's matrix products, one of `PRECISIONS`; its frequency parts are always
+            float32.
     """
 
     output: StrPath

@@ -34,7 +34,7 @@ class Places:
     Attributes:
         transform: from (column, row) to the CRS.
         to_degrees: from the CRS to longitude and latitude on its own datum.
-        radians: of a unit of these.
+        radians: radians of a unit of these.
         axes: the ellipsoid's semi-axes in metres.
     """
 

@@ -24,7 +24,7 @@ class Placed:
     """A file and its CRS, for messages.
 
     Attributes:
-        name: of the file, with its option where it has one.
+        name: name of the file, with its option where it has one.
         src_path: the file alone, for commands.
         crs: its CRS; None where it has none.
         is_vector: whether it holds features.

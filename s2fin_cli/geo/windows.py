@@ -159,8 +159,8 @@ def square_numbers(rows: NDArray[np.int64], cols: NDArray[np.int64], side: int) 
     """The number of the square that each pixel (n,) is in; numbers ascend row by row.
 
     Args:
-        rows: of the pixels; above a raster they give negative numbers.
-        cols: of the pixels.
+        rows: rows of the pixels; above a raster they give negative numbers.
+        cols: columns of the pixels.
         side: pixels a side of a square; squares are aligned to the raster.
     """
     return np.asarray(rows // side * _MOST_ACROSS + cols // side)

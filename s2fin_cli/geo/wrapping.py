@@ -53,7 +53,7 @@ class Wrapping:
     """How a warp finds a raster's pixels by longitudes that differ by full turns from the raster's own.
 
     Attributes:
-        transform: of the grid that it is warped onto, as the warp has to take it.
+        transform: transform of the grid that it is warped onto, as the warp has to take it.
         center: longitude, in degrees, around which the warp has to look for the raster's own; None for 0.
         turn_px: columns of a full turn, where the raster is needed on both sides of the meridian at which it begins and
             has to be repeated there; else None.

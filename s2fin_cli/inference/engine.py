@@ -75,8 +75,8 @@ class Engine:
 
     Attributes:
         stride: pixels from one window to the next, odd; 1 gives each pixel a window of its own.
-        precision: of the network's products, torch.float32 or torch.bfloat16; parts that need float32 use it with
-            either.
+        precision: precision of the network's products, torch.float32 or torch.bfloat16; parts that need float32 use it
+            with either.
         batches_at_once: how many batches are computed together; None computes each by itself, in a thread of its own.
     """
 
@@ -95,7 +95,7 @@ class Engine:
             network: the network, which is moved and set to evaluation.
             device: where to compute.
             stride: None takes the block of pixels that the network was trained to classify by one window.
-            precision: of the network's products.
+            precision: precision of the network's products.
             batches_at_once: None takes as many as fit into the free memory of a CUDA device; on the CPU each batch
                 is then computed by itself.
         """

@@ -47,7 +47,7 @@ def guide_of(standardizer: Standardizer, images: Images[Tensor]) -> Tensor:
     """The features by which pixels are compared: the image's leading components, and any bands of the second image.
 
     Args:
-        standardizer: of the scene that the network was trained on.
+        standardizer: standardizer of the scene that the network was trained on.
         images: raw values (bands, height, width), NaN where there is no data.
 
     Returns:

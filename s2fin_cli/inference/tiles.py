@@ -29,7 +29,7 @@ def classify_tiles(
         source: gives the tiles.
         predictor: gives their probabilities.
         sink: takes them; it is called in one thread, which is not the caller's, window by window.
-        smoother: of the source's extent, or None for probabilities as the predictor gives them.
+        smoother: smoother of the source's extent, or None for probabilities as the predictor gives them.
         progress: called after each tile.
     """
     total = sum(tile.is_wanted for tile in source.tiles)

@@ -32,8 +32,8 @@ def reach_into(
     Args:
         is_held: which places (n,), given by rows and columns, are in a block that is held out; they may be up to the
             radius outside the raster.
-        rows: of the pixels.
-        cols: of the pixels.
+        rows: rows of the pixels.
+        cols: columns of the pixels.
         radius: half of the side of the square, in pixels.
     """
     near = np.zeros(len(rows), dtype=bool)

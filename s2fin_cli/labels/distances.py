@@ -48,7 +48,7 @@ def are_apart_in_strip(
         others: the others.
         distance: at least 1.
         rows: first and last row (exclusive) of all of them.
-        width: of the raster.
+        width: width of the raster.
     """
     if distance <= 1 or not len(others) or not len(pixels):
         return np.ones(len(pixels), dtype=bool)

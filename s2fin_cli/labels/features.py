@@ -91,7 +91,7 @@ class FeatureLabels:
     """Labels of a vector file, burnt some rows of the grid at a time.
 
     Attributes:
-        geometries: of all features, on the grid's CRS, buffers included.
+        geometries: geometries of all features, on the grid's CRS, buffers included.
         class_numbers: int64 (n,) of all features.
         names: by class number.
     """

@@ -34,7 +34,7 @@ def with_unlabelled(info: RasterInfo, grid: Grid, *, number: float) -> Iterator[
     counted.
 
     Args:
-        info: of the label raster.
+        info: description of the label raster.
         grid: the image's.
         number: what stands for nodata, masked pixels and NaN.
 

@@ -36,7 +36,7 @@ def split_labels(
         method: "polygons" holds out whole polygons (or single points), "blocks" square blocks of pixels
             with a buffer of the radius around them, "random" single pixels, "auto" polygons for polygons and
             blocks for the rest.
-        share: of each class's pixels to hold out, as nearly as whole polygons or blocks allow; 0 for none.
+        share: share of each class's pixels to hold out, as nearly as whole polygons or blocks allow; 0 for none.
         radius: pixels within which the surroundings of two pixels have much in common.
         generator: source of chance.
 
@@ -110,7 +110,7 @@ def choose_units(counts: NDArray[np.int64], *, share: float, generator: np.rando
 
     Args:
         counts: (units, classes), number of pixels.
-        share: of each class's pixels.
+        share: share of each class's pixels.
         generator: source of chance.
 
     Returns:

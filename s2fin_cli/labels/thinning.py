@@ -37,7 +37,7 @@ def thin_per_class(strips: Iterable[LabelledPixels], *, most: int, seed: int) ->
     Args:
         strips: pixels in row-major order, some rows at a time, all with the same classes.
         most: pixels of a class.
-        seed: of the choice.
+        seed: seed of the random choice.
 
     Returns:
         those kept, in row-major order; None where there is no strip.

@@ -81,7 +81,7 @@ class Draw:
         held: mask over the units, those of blocks row by row.
         limits: for single pixels, uint64 by class id: those with smaller hashes are held out.
         radius: least distance between the two parts, in pixels.
-        seed: of the hashes.
+        seed: seed of the hashes.
     """
 
     units: Units

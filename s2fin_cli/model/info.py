@@ -62,7 +62,7 @@ class ModelInfo:
         crs: WKT of the training grid's CRS, or None.
         res: pixel width and height of the training grid in CRS units.
         footprint: outline of the training grid, GeoJSON in longitude and latitude, or None where it has no CRS.
-        versions: of s2fin and torch.
+        versions: versions of s2fin and torch.
     """
 
     architecture: dict[str, Any]

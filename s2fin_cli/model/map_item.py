@@ -51,7 +51,7 @@ class Provenance:
     Attributes:
         inputs: what it was derived from: a title and a path each.
         model_path: the model file.
-        model_id: of the model's own item.
+        model_id: id of the model's own item.
         acquired: when the image was taken; None where that is not known.
         lineage: how it was made, in words.
         software: versions by name.
@@ -93,7 +93,7 @@ def map_item(dst_path: Path, grid: Grid, *, files: dict[str, Written], provenanc
 
     Args:
         dst_path: where the item will be.
-        grid: of the map.
+        grid: grid of the map.
         files: what was written, by the names of the assets; "map" among them.
         provenance: what the map was made from; the item's time is the map's where that of the image is not known.
     """

@@ -28,7 +28,7 @@ def caption(text: str, width: int) -> NDArray[np.uint8]:
     """A strip (3, height, width) with black letters on white; text that does not fit is cut.
 
     Args:
-        text: of the letters in `_LETTERS`.
+        text: text made of the letters in `_LETTERS`.
         width: in pixels.
     """
     rows = np.array([_LETTERS[letter] for letter in text])

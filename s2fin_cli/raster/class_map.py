@@ -40,7 +40,7 @@ class ClassMapWriter(RasterWriter):
     """An open class map, which counts what is written.
 
     Attributes:
-        tally: of the pixels written.
+        tally: tally of the pixels written.
     """
 
     def __init__(self, dst: Any, grid: Grid, *, size: int) -> None:
@@ -68,7 +68,7 @@ def create_class_map(
         dst_path: a GeoTIFF, with a sidecar beside it that holds the classes' names and attributes.
         grid: the map's grid.
         classes: its classes.
-        tags: of the dataset, besides the software's name.
+        tags: tags of the dataset, besides the software's name.
         fmt: how it is written.
     """
     dtype, nodata = map_encoding([c.id for c in classes])

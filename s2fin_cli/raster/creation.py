@@ -59,7 +59,7 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
         fmt: the format.
         count: number of bands that are to be written.
         dtype: their data type.
-        values: that must be preserved exactly; None if rounding does no harm.
+        values: values that must be preserved exactly; None if rounding does no harm.
 
     Raises:
         UsageError: there is such an option, or its value is impossible for such bands.

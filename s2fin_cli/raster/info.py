@@ -51,7 +51,8 @@ class RasterInfo:
             mask.
         dtype: data type of the first data band.
         nodata: declared nodata value of the first data band, or None.
-        scales, offsets: of the data bands: a value is what is stored times the scale, plus the offset.
+        scales, offsets: scales and offsets of the data bands; a value is the stored value times the scale, plus
+            the offset.
         band_names: descriptions of the data bands, empty where there is none.
         wavelengths: centre wavelengths in nanometres of the data bands, None for a band whose wavelength is
             unknown; None where all are unknown.
@@ -61,8 +62,8 @@ class RasterInfo:
         rectified_by: what it has to be rectified by before its pixels have a position, a key of `RECTIFICATIONS`; None
             if a transform gives it, or nothing does.
         acquired: when it was taken, where the file says so.
-        colors: what colour the data bands are marked as, "red", "green", "blue" and so on; empty where it is none.
-        units: of the values of the data bands, as the file names them; empty where it does not.
+        colors: colours that the data bands are marked as, "red", "green", "blue" and so on; empty for none.
+        units: units of the values of the data bands, as the file names them; empty where it does not.
         doubts: possible mistakes in it, a sentence each.
         has_mask: whether a mask or an alpha band says where it has data.
         is_lossy: whether it is compressed in a way that changes values.

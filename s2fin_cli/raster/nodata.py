@@ -23,7 +23,7 @@ def is_nodata(values: NDArray[Any], nodata: float | np.float32, dtype: str) -> N
     same precision: where the sum of two huge values overflows, they are equal.
 
     Args:
-        values: of any shape; float32 where the data type is that.
+        values: array of any shape; float32 if that is the data type.
         nodata: the nodata value.
         dtype: the data type in which the values are stored.
     """

@@ -183,7 +183,7 @@ def implausible_bands(high: NDArray[np.float64], wavelengths: Sequence[float] | 
 
     Args:
         high: (bands,), 98th percentile of each band, NaN where it has no data.
-        wavelengths: of the bands in nm, or None.
+        wavelengths: wavelengths of the bands in nm, or None.
     """
     result = np.zeros(len(high), dtype=bool)
     if len(high) < FEWEST_BANDS or np.isnan(high).all():

@@ -92,10 +92,10 @@ def create_image(
         dst_path: a GeoTIFF.
         grid: its grid.
         band_names: descriptions of its bands.
-        tags: of the dataset, besides the software's name.
+        tags: tags of the dataset, besides the software's name.
         fmt: how it is written.
         encoding: how its values are stored.
-        wavelengths: of its bands in nanometres, if they are known.
+        wavelengths: wavelengths of its bands in nanometres, if they are known.
     """
     count = len(band_names)
     with create_raster(dst_path, grid, fmt, count=count, encoding=encoding, overviews=Resampling.average) as dst:

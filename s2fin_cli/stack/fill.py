@@ -34,7 +34,7 @@ class Fill:
 
     Attributes:
         value: what all bands hold there.
-        share: of the image's pixels that hold it in all bands.
+        share: share of the image's pixels that hold it in all bands.
         is_declared_otherwise: whether the files declare in another way where there is no data.
     """
 
@@ -49,8 +49,8 @@ class Void:
 
     Attributes:
         value: as it is stored.
-        share: of the pixels that hold it, at most, in one of the bands.
-        numbers: of the bands.
+        share: share of the pixels that hold it, at most, in one of the bands.
+        numbers: numbers of the bands.
         others: least and greatest of the other values of these bands.
     """
 

@@ -32,7 +32,7 @@ class Layer:
     Attributes:
         modality: a name in `MODALITIES`, or another name for a raster of no modality.
         rasters: its rasters; their data bands are counted through, from 1.
-        numbers: of the bands in use, in the order in which they are read.
+        numbers: numbers of the bands in use, in the order in which they are read.
         is_chosen: whether the user chose them.
         shift: columns and rows of the passive image's grid by which its contents are to the right of and below those
             of the passive image; it is read from there.

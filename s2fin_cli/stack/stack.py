@@ -117,7 +117,7 @@ class Stack:
         """Open all rasters and give a reader of windows.
 
         Args:
-            rows: of the windows that will be read.
+            rows: height in pixels of the windows that will be read.
             most_cache: bytes that GDAL may keep of what it decodes.
         """
         with environment(self._cache(rows, most_cache)), contextlib.ExitStack() as opened:

@@ -75,7 +75,7 @@ def noise_adjusted_components(
 
     Args:
         tiles: (n, bands, height, width) parts of one image, NaN where there is no data.
-        statistics: of the same bands.
+        statistics: statistics of the same bands.
         count: number of components.
         quiet_share: share of the differences between neighbours, the smallest ones, that count as noise and not as
             edges.

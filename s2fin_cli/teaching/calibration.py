@@ -40,7 +40,7 @@ def consensus(probs: NDArray[np.float64], weights: NDArray[np.float64], *, vote:
     """Combine the probabilities of members (members, n, classes), each by its vote and by its probabilities.
 
     Args:
-        probs: of the members.
+        probs: probabilities of the members.
         weights: (members,), of sum 1.
         vote: the share of a member's answer that is its vote for its most likely class.
 

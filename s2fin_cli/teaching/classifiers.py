@@ -39,7 +39,7 @@ class Task:
     Attributes:
         labels: how many pixels it learns from.
         classes: how many classes they have.
-        widths: of the parts that the values consist of.
+        widths: widths of the parts that the values consist of.
         validating: whether it is fitted for cross-validation only.
         recipe: how large it is.
     """
@@ -81,9 +81,9 @@ class SupportVectors:
     """A support vector machine whose decision values become probabilities by a softmax.
 
     Args:
-        widths: of the parts that the values consist of. Each part is scaled as a whole, because its values have one
-            unit and larger ones matter more.
-        shares: of the first part, and of all others together, in the mean squared length of the kernel's inputs.
+        widths: widths of the parts that the values consist of. Each part is scaled as a whole, because its values have
+            one unit and larger ones matter more.
+        shares: shares of the first part, and of all others together, in the mean squared length of the kernel's inputs.
     """
 
     def __init__(self, widths: tuple[int, ...], shares: tuple[float, float]) -> None:

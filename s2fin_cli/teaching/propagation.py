@@ -66,7 +66,7 @@ def average_similar(
     Args:
         probs: (n, classes), of the pixels of cells.
         guide: (n, k), features by which pixels are compared, see `guide_of`.
-        places: of the pixels; others in their cells do not count.
+        places: positions of the pixels; others in their cells do not count.
         at_once: cells that are averaged at a time.
 
     Returns:

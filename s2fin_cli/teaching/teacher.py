@@ -21,11 +21,11 @@ class Lesson:
     """What a teacher learns from.
 
     Attributes:
-        features: of the labelled pixels.
+        features: features of the labelled pixels.
         targets: int64 (n,), their classes, 0 to `num_classes` - 1, every class among them.
         units: int64 (n,), pixels of one unit (polygon, block) are held out together when it is cross-validated.
         num_classes: how many classes there are.
-        seed: of every random choice.
+        seed: seed of every random choice.
         dense: whether labels are dense: most pixels of the scene have one near them.
         buffer: width in pixels of the zone around those held out in which labels are not learnt from, as long as each
             class has enough others; 0 if the map's pixels are as near to labels as labels are to each other.
@@ -45,7 +45,7 @@ class Questions:
     """What a teacher is asked about: whole cells, except pixels without data.
 
     Attributes:
-        features: of the pixels.
+        features: features of the pixels.
         labels: int64 (n,), the classes of those that have a label, -1 for others.
         places: where they are in their cells.
     """

@@ -29,8 +29,8 @@ class Trust:
     """What cross-validation found about an ensemble.
 
     Attributes:
-        weights: of the members, float64 (members,), sum 1; 0 for those that are not worth fitting.
-        calibration: of their mean.
+        weights: weights of the members, float64 (members,), sum 1; 0 for those that are not worth fitting.
+        calibration: calibration of their mean.
         cross_validated: float64 (n, classes), probabilities of the labelled pixels from ensembles that had not seen
             their part of them, rows of NaN for pixels of a class that no such ensemble knew.
     """

@@ -25,7 +25,7 @@ class Job:
         scene: the images.
         labelled: the labels.
         split: which of them are held out in the first run.
-        config: of the network for labels that are not dense.
+        config: configuration of the network for labels that are not dense.
         options: what the user chose.
         recipe: the numbers that are not options.
         teacher: labels the scene for the network.

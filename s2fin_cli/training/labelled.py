@@ -56,7 +56,7 @@ def with_data(labels: Labels, stack: Stack, *, labels_per_class: int, seed: int)
         labels: the user's labels.
         stack: the images.
         labels_per_class: pixels of a class that are to be kept at least, for training and for validation each.
-        seed: of the random choice.
+        seed: seed of the random choice.
 
     Raises:
         LabelError: no labelled pixel has data.

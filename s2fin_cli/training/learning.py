@@ -37,7 +37,7 @@ class Learnt:
     Attributes:
         network: the network.
         outcome: how it ended.
-        accuracy: of the network on the pixels held out, or None where there are none.
+        accuracy: accuracy of the network on the pixels held out, or None where there are none.
         taught: the teacher's results.
         pixels: how many labelled pixels were trained on, and how many validated on.
     """

@@ -36,7 +36,7 @@ class Hyperparameters:
         epochs: rounds of steps; a round is not a pass over all pixels.
         batch_size: windows of a step.
         learning_rate: the peak.
-        seed: of every random choice.
+        seed: seed of every random choice.
         resumes: whether the network has learnt before, from a part of the labels.
     """
 

@@ -88,7 +88,7 @@ class Steps:
         labels_of_step: between these, a round has a step for each of this many labels, because with more labels the
             teacher has more to pass on.
         label_weight: how much more a labelled pixel counts in the loss than one without a label.
-        weight_decay: of the optimiser.
+        weight_decay: weight decay of the optimiser.
         warmup: share of the steps in which the learning rate rises.
         average_decay: decay of the moving average of the weights, which becomes the result.
         gradient_norm: longer gradients are shortened to this norm.
@@ -112,10 +112,10 @@ class Augmentation:
     """Standard deviations of the random changes to a window, in units of a band's own.
 
     Attributes:
-        gain: of the factor of all bands.
-        band_gain: of the factor of each band.
-        offset: of the offset of all bands.
-        noise: of the noise of each value.
+        gain: deviation of the factor of all bands.
+        band_gain: deviation of the factor of each band.
+        offset: deviation of the offset of all bands.
+        noise: deviation of the noise of each value.
     """
 
     gain: float = 0.05
@@ -129,7 +129,7 @@ class Recipe:
     """How a network is trained, apart from the options.
 
     Attributes:
-        ensemble: of the default teacher.
+        ensemble: recipe of the default teacher.
         sampling: which pixels are learnt from.
         holding_out: which labelled pixels are held out.
         dense: what is different if labels are dense.

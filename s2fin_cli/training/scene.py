@@ -35,7 +35,7 @@ class Scene:
 
     Attributes:
         stack: its images, without the bands that are of no use.
-        statistics: of all bands, the passive image's first.
+        statistics: statistics of all bands, the passive image's first.
         standardizer: made from these, with the components of the passive image's spectrum.
         rows, cols: int64 (n,), pixels all over the scene, to learn from without labels.
     """
@@ -100,10 +100,10 @@ def explore(
 
     Args:
         stack: the images, without the bands that are of no use.
-        statistics: of their bands.
-        config: of the network that is to learn from them.
+        statistics: statistics of their bands.
+        config: configuration of the network that is to learn from them.
         sampling: how many pixels to draw.
-        seed: of the random draw.
+        seed: seed of the random draw.
         device: where values are to be standardised.
     """
     generator = np.random.default_rng(seed)

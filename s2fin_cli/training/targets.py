@@ -37,7 +37,7 @@ class Taught:
         train_set: pixels with targets.
         dense: whether labels are dense.
         examination: the teacher's cross-validation.
-        accuracy: of the teacher, if it was cross-validated in this run.
+        accuracy: accuracy of the teacher, if it was cross-validated in this run.
         use_of_second: how much it used the second image, 0 to 1; None if that is unknown.
     """
 

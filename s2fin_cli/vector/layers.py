@@ -53,7 +53,7 @@ def layers_of(src_path: str | Path) -> list[Layer]:
     """The layers of a vector file; of "GPKG:x.gpkg:layer", that one alone.
 
     Raises:
-        Exception: of pyogrio's, where GDAL cannot open it.
+        Exception: any error of pyogrio's, if GDAL cannot open it.
     """
     with warnings.catch_warnings(), vector_name(src_path) as path:
         warnings.simplefilter("ignore")  # readers report themselves what is odd about a file

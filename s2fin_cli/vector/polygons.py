@@ -42,7 +42,7 @@ def map_regions(
 
     Args:
         strips: the map from top to bottom, as `polygonize` takes it; together of the grid's shape.
-        grid: of the map.
+        grid: grid of the map.
         nodata: the class id that is no class.
         on_progress: called with the number of rows of each strip that has been processed.
         block_px: see `polygonize`.
@@ -87,8 +87,8 @@ def write_polygons(
     Args:
         dst_path: the file, see `check_vector_path`; an existing one is replaced. Nothing is removed on failure: write
             to a temporary name.
-        regions: of the map, see `map_regions`; at least one batch.
-        grid: of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
+        regions: regions of the map, see `map_regions`; at least one batch.
+        grid: grid of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
         classes: at least those that occur.
         simplify: how far, approximately, borders may move, in CRS units; None keeps the pixels' borders.
 

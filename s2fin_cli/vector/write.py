@@ -151,7 +151,7 @@ class LayerFile:
         Args:
             dst_path: the file, see `check_vector_path`; an existing one is replaced.
             layer: name of the layer, in formats that have names.
-            crs: of the features.
+            crs: CRS of the features.
             bounds: left, bottom, right and top of all features.
         """
         self._dst_path, self._layer = dst_path, layer

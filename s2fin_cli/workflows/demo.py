@@ -33,7 +33,7 @@ class DemoResult:
 
     Attributes:
         paths: its files by kind: "model", "map", "polygons" and "picture".
-        accuracy: of the map, on the validation polygons.
+        accuracy: accuracy of the map, on the validation polygons.
     """
 
     paths: dict[str, Path]

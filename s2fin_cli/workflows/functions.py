@@ -66,7 +66,7 @@ class Command:
     """A command of the Python API.
 
     Attributes:
-        name: of the command, the function and the module in `workflows`.
+        name: name of the command, the function and the module in `workflows`.
         options: the class of its options, whose fields are the function's keywords.
         summary: what it does.
         returns: what its result is.

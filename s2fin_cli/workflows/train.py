@@ -46,7 +46,7 @@ class TrainResult:
         model: path of the model file.
         info: its description.
         outcome: how the training went.
-        accuracy: of the network on the pixels held out, or None where there were none.
+        accuracy: accuracy of the network on the pixels held out, or None where there were none.
         teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
     """
 
