@@ -11,6 +11,7 @@ import pytest
 
 from s2fin_cli.cli.main import cli
 from s2fin_cli.cli.project import read_defaults
+from tests.test_imports import ORDER
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = "https://github.com/s2fin/s2fin"
@@ -100,6 +101,13 @@ def test_links_to_the_repository_lead_somewhere(document: str) -> None:
 def test_named_sources_exist(document: str) -> None:
     for path in re.findall(r"(?<![\w/])(?:s2fin_cli|models|benchmarks|tests)/[\w/]+\.py\b", text_of(document)):
         assert (ROOT / path).exists(), path
+
+
+def test_the_architecture_names_the_packages_in_order_and_modules_that_exist() -> None:
+    text = text_of("docs/architecture.md")
+    assert re.findall(r"^\| `(\w+)/` \|", text, re.MULTILINE) == list(ORDER)
+    for path in re.findall(rf"`((?:{'|'.join(ORDER)})/[\w/]+\.py)`", text):
+        assert (ROOT / "s2fin_cli" / path).exists(), path
 
 
 def test_metadata_name_the_repository_that_documents_link_to() -> None:

@@ -87,7 +87,7 @@ class Standardizer:
             second result is the components alone.
 
         Raises:
-            ValueError: the number of bands differs, or `aux` is missing, or there where it must not be.
+            ValueError: the number of bands differs, or `aux` is missing, or given although it must not be.
         """
         _check_bands("image", image, self.bands)
         x = _scaled(image, self.image_mean, self.image_std)
