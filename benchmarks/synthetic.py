@@ -10,6 +10,8 @@ import rasterio
 from affine import Affine
 from rasterio.windows import Window
 
+from s2fin_cli.geo.windows import iter_tiles
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -84,10 +86,8 @@ def _write(
     size = {"count": count, "height": height, "width": width, "dtype": dtype}
     options = {"BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
     with rasterio.open(path, "w", **profile, **size, crs=CRS, transform=transform, **options) as dst:
-        for row in range(0, height, BLOCK):
-            for col in range(0, width, BLOCK):
-                window = Window(col, row, min(BLOCK, width - col), min(BLOCK, height - row))
-                dst.write(values_in(window).astype(dtype), window=window)
+        for window in iter_tiles((height, width), (BLOCK, BLOCK)):
+            dst.write(values_in(window).astype(dtype), window=window)
 
 
 def _spectra_in(

@@ -68,6 +68,12 @@ def shortened(values: Sequence[object]) -> str:
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
+def describe_bounds(bounds: Sequence[float]) -> str:
+    """For messages: left, bottom, right and top as ranges of x and y."""
+    left, bottom, right, top = (f"{value:.10g}" for value in bounds)
+    return f"x {left} to {right}, y {bottom} to {top}"
+
+
 def describe_missing(path: str | Path) -> str:
     """A message that a file does not exist."""
     return f"{path} does not exist (looked in {Path(path).absolute().parent}); check the path"

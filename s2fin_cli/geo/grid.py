@@ -19,7 +19,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_geom
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.errors import UsageError, describe_bounds
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.geo.crs import base_crs, crs_name, horizontal, metres_of_unit
 from s2fin_cli.geo.pixels import res_of
@@ -272,11 +272,8 @@ class Grid:
     def describe(self) -> str:
         """One line for messages: size, resolution, CRS and extent."""
         crs = "no CRS" if self.crs is None else crs_name(self.crs)
-        left, bottom, right, top = (f"{v:.10g}" for v in self.bounds)
-        return (
-            f"{self.width} x {self.height} px of {self.res[0]:.6g} x {self.res[1]:.6g}, {crs}, "
-            f"x {left} to {right}, y {bottom} to {top}"
-        )
+        size = f"{self.width} x {self.height} px of {self.res[0]:.6g} x {self.res[1]:.6g}"
+        return f"{size}, {crs}, {describe_bounds(self.bounds)}"
 
 
 def _in_one_turn(outline: Any, turn: float) -> Any:

@@ -51,6 +51,11 @@ def spread_windows(shape: tuple[int, int], side: int, *, most: int) -> list[Wind
     return [Window(col, row, width, height) for row in rows for col in cols]
 
 
+def row_ranges(height: int, rows: int) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of strips of a number of rows that cover a raster, the last one cut to it."""
+    return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+
 def evenly_spread(last: int, *, most: int) -> NDArray[np.int64]:
     """At most `most` of the whole numbers from 0 to `last`, evenly spread, both ends among them (0 if `most` is 1)."""
     return np.unique(np.linspace(0, last, min(last + 1, most)).round().astype(np.int64))

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from s2fin_cli.core.classes import LandCoverClass, make_classes
-from s2fin_cli.core.errors import LabelError, shortened
+from s2fin_cli.core.errors import LabelError, describe_bounds, shortened
 from s2fin_cli.labels.burning import Burnt, PolygonBurner, burn_points
 from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
@@ -184,15 +184,15 @@ class FeatureLabels:
 
 
 def _raise_outside(geometries: NDArray[np.object_], grid: Grid, *, src_path: str | Path) -> None:
-    left, bottom, right, top = (f"{v:.10g}" for v in shapely.total_bounds(geometries))
     if any(grid.window_of(geometry.bounds) is not None for geometry in geometries):
         raise LabelError(
             f"{src_path}: the labels hold no centre of a pixel of the image, whose pixels are "
             f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger features, or give points"
         )
     raise LabelError(
-        f"{src_path}: no labelled pixel is in the image; in the image's CRS the labels cover x {left} to {right}, "
-        f"y {bottom} to {top}, and the image is {grid.describe()}; give labels of the same place, and check both CRS"
+        f"{src_path}: no labelled pixel is in the image; in the image's CRS the labels cover "
+        f"{describe_bounds(shapely.total_bounds(geometries))}, and the image is {grid.describe()}; give labels of the "
+        "same place, and check both CRS"
     )
 
 

@@ -17,7 +17,7 @@ from s2fin_cli.core.errors import LabelError, quoted
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
-from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.geo.windows import iter_tiles, row_ranges
 from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.pixels import Found, counted
@@ -62,7 +62,7 @@ class RasterLabels:
     def strips(self) -> list[tuple[int, int]]:
         """Rows of few enough pixels."""
         height, rows = self._grid.height, max(self._limits.strip_pixels // self._grid.width, 1)
-        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+        return row_ranges(height, rows)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[int, int], Found]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.geo.windows import row_ranges
 from s2fin_cli.labels.blocks import block_side, reach_into
 from s2fin_cli.labels.distances import are_apart_in_strip
 from s2fin_cli.labels.splits import choose_units, resolved
@@ -192,8 +193,7 @@ def iter_parts(labels: Labels, draw: Draw) -> Iterator[tuple[int, int, Parts]]:
     while rows < 2 * draw.radius:  # or most of what is read would be read again
         rows *= 2
     with labels.open() as read:
-        for start in range(0, height, rows):
-            stop = min(start + rows, height)
+        for start, stop in row_ranges(height, rows):
             yield start, stop, _parts_of(read, draw, start=start, stop=stop, shape=(height, width))
 
 

@@ -7,6 +7,7 @@ Items are plain JSON values. Their extensions (`mlm`, `eo`, `file`, `processing`
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -17,7 +18,7 @@ from urllib.parse import quote
 from s2fin_cli.core.names import is_dataset_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from s2fin_cli.core.classes import LandCoverClass
 
@@ -28,6 +29,11 @@ _CHUNK = 1 << 20
 #: digits.
 _IN_PATHS = "/:@!$&'()*+,;=-._~"
 _IN_URLS = _IN_PATHS + "?#[]"
+
+
+def write_item_file(dst_path: Path, item: Mapping[str, Any]) -> None:
+    """Write an item."""
+    dst_path.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
 
 
 def extension(name: str, version: str) -> str:

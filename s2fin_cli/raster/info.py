@@ -14,7 +14,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, quoted
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_bounds, quoted
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.alpha import alpha_roles
 from s2fin_cli.raster.doubts import check_whole, find_doubts, is_lossy
@@ -231,7 +231,7 @@ def _check_degrees(info: RasterInfo, name: str) -> None:
     turn, (left, bottom, right, top) = info.grid.full_turn, info.grid.bounds
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(
-            f"{name} is said to be in degrees, but covers x {left:.10g} to {right:.10g}, "
-            f"y {bottom:.10g} to {top:.10g}; assign its right CRS with: "
+            f"{name} is said to be in degrees, but covers {describe_bounds(info.grid.bounds)}; "
+            f"assign its right CRS with: "
             f"gdal_edit.py -a_srs EPSG:CODE {quoted(info.src_path)}"
         )

@@ -14,6 +14,7 @@ import rasterio.windows
 from numpy.typing import NDArray
 
 from s2fin_cli.core.formats import BLOCK_SIZE
+from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.raster.opening import open_raster
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def iter_strips(map_path: Path, confidence_path: Path | None, *, mmu: int = 1) -
         src = opened.enter_context(open_raster(map_path))
         confidence = None if confidence_path is None else opened.enter_context(open_raster(confidence_path))
         whole = sieved(src.read(1), nodata=int(src.nodata), mmu=mmu) if mmu > 1 else None
-        for row_off in range(0, src.height, BLOCK_SIZE):
-            window = rasterio.windows.Window(0, row_off, src.width, min(BLOCK_SIZE, src.height - row_off))
+        for window in iter_tiles(src.shape, (BLOCK_SIZE, src.width)):
             classes = src.read(1, window=window) if whole is None else whole[window.toslices()]
             yield classes, None if confidence is None else _read_probabilities(confidence, window)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.enums import Resampling
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, quoted
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, describe_bounds, quoted
 from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.crs import crs_name
@@ -236,12 +236,9 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
         return
     covered = share_covered(grid, own)
     if covered == 0:
-        left, bottom, right, top = bounds_on(own, grid)
-        target = grid.bounds
         raise GeoreferencingError(
             f"{other_name} does not overlap {image_name}: in {crs_name(grid.crs)} it covers "
-            f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}, and the image "
-            f"x {target.left:.10g} to {target.right:.10g}, y {target.bottom:.10g} to {target.top:.10g}"
+            f"{describe_bounds(bounds_on(own, grid))}, and the image {describe_bounds(grid.bounds)}"
         )
     if covered < 1:
         logger.log(

@@ -254,9 +254,7 @@ def _spread(shape: tuple[int, int]) -> Iterator[Window]:
     if min(shape) < side:
         return
     apart = max(np.sqrt(shape[0] * shape[1] / WINDOWS), side / 2)  # for about `WINDOWS` of them
-    rows, cols = (
-        np.linspace(0, size - side, int((size - side) / apart) + 1).round().astype(int).tolist() for size in shape
-    )
+    rows, cols = (evenly_spread(size - side, most=int((size - side) / apart) + 1).tolist() for size in shape)
     yield from (Window(col, row, side, side) for row in rows for col in cols)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from s2fin_cli.core.errors import AreaError
+from s2fin_cli.core.errors import AreaError, describe_bounds
 from s2fin_cli.geo.area import Area
 from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features
@@ -43,7 +43,11 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
     area = None if touched is None else Area(grid, tuple(geometries), touched).tightened()
     if area is None:
         name = "`aoi` and `bounds`" if bounds and src_path else "`bounds`" if bounds else f"`aoi` {src_path}"
-        where = "nothing in common" if not geometries else _describe(shapely.total_bounds(geometries))
+        where = (
+            "nothing in common"
+            if not geometries
+            else f"in the image's CRS {describe_bounds(shapely.total_bounds(geometries))}"
+        )
         raise AreaError(f"{name}: no pixel has its centre inside ({where}); the image is {grid.describe()}")
     return area
 
@@ -60,8 +64,3 @@ def _parts(geometries: NDArray[np.object_]) -> list[Any]:
     """The polygons among geometries; lines and points, which clipping may leave, contain no pixel's centre."""
     parts = shapely.get_parts(shapely.get_parts(geometries))
     return list(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)])
-
-
-def _describe(bounds: Sequence[float]) -> str:
-    left, bottom, right, top = (f"{value:.10g}" for value in bounds)
-    return f"in the image's CRS x {left} to {right}, y {bottom} to {top}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.model_item import model_item_beside
+from s2fin_cli.model.stac import write_item_file
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.stack.fill import find_undeclared
@@ -111,7 +111,7 @@ def _write_item(src_path: StrPath, dst_path: Path, *, overwrite: bool) -> None:
     check_outputs([dst_path], overwrite=overwrite, inputs=input_files([src_path]))
     item = model_item_beside(read_item(model), model, folder=dst_path.absolute().parent)
     with staged([dst_path], overwrite=overwrite) as (tmp_path,):
-        tmp_path.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
+        write_item_file(tmp_path, item)
 
 
 def _is_model(src_path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import rasterio
@@ -14,7 +13,7 @@ from s2fin_cli.core.sidecars import written_beside
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.map_item import Provenance, Written, map_item
-from s2fin_cli.model.stac import class_objects
+from s2fin_cli.model.stac import class_objects, write_item_file
 from s2fin_cli.workflows.outputs import SCALED
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
             },
         ),
     )  # fmt: skip
-    written.stac.write_text(json.dumps(item, indent=2) + "\n", encoding="utf-8")
+    write_item_file(written.stac, item)
 
 
 def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:

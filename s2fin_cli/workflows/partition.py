@@ -10,6 +10,7 @@ import numpy as np
 
 from s2fin_cli.core.errors import LabelError
 from s2fin_cli.core.formats import BLOCK_SIZE
+from s2fin_cli.geo.windows import row_ranges
 from s2fin_cli.labels.distances import are_apart
 from s2fin_cli.labels.splits import split_labels
 from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_parts
@@ -75,9 +76,7 @@ class HeldPartition(Partition):
 
     def strips(self) -> Generator[tuple[int, int, LabelledPixels, LabelledPixels]]:
         """See `Partition`."""
-        height = self.labels.grid.height
-        for start in range(0, height, BLOCK_SIZE):
-            stop = min(start + BLOCK_SIZE, height)
+        for start, stop in row_ranges(self.labels.grid.height, BLOCK_SIZE):
             train, test = (
                 part.select(slice(*np.searchsorted(part.rows, (start, stop)).tolist())) for part in self._parts
             )

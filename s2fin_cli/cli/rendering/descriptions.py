@@ -9,6 +9,7 @@ from rich.text import Text
 
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
+from s2fin_cli.core.errors import describe_bounds
 from s2fin_cli.raster.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
         "size": f"{raster['width']} x {raster['height']} px, {len(raster['bands'])} bands of {raster['dtype']}",
         "CRS": raster["crs"] or "none",
         "pixel size": " x ".join(f"{value:.8g}" for value in raster["res"]),
-        "extent": _extent(raster["bounds"]),
+        "extent": describe_bounds(raster["bounds"]),
         "nodata": _nodata(raster),
         **_scaling(raster["bands"]),
         **_oddities(raster),
@@ -50,11 +51,6 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
         table.add_row(*named, f"{100 * band['valid']:.1f}", *figures)
     console.print(table)
     console.print(f"figures from {raster['sampled_pixels']} sampled pixels")
-
-
-def _extent(bounds: list[float]) -> str:
-    left, bottom, right, top = (f"{value:.10g}" for value in bounds)
-    return f"x {left} to {right}, y {bottom} to {top}"
 
 
 def _nodata(raster: dict[str, Any]) -> str:
@@ -100,7 +96,7 @@ def _print_vector(vector: dict[str, Any], console: Console) -> None:
             "layer": layer["name"],
             "features": f"{layer['features']}, {layer['geometry'] or 'without geometries'}",
             "CRS": layer["crs"] or "none",
-            "extent": "unknown" if layer["bounds"] is None else _extent(layer["bounds"]),
+            "extent": "unknown" if layer["bounds"] is None else describe_bounds(layer["bounds"]),
             "fields": fields or "none",
         }
         console.print()
