@@ -15,8 +15,8 @@ from affine import Affine
 
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify import run as classify
+from s2fin_cli.workflows.classify_outputs import Outputs
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.outputs import Outputs
 from tests.files import read_raster
 from tests.scenes import Scene
 

@@ -18,7 +18,7 @@ from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles, row_ranges
-from s2fin_cli.labels.fine import NO_CLASS, with_unlabelled
+from s2fin_cli.labels.finer_rasters import NO_CLASS, with_unlabelled
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.pixels import Found, counted
 from s2fin_cli.labels.rules import warn_of_other_classes

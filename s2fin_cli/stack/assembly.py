@@ -21,7 +21,7 @@ from s2fin_cli.stack.fill import Fill, Undeclared, Void, find_undeclared
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

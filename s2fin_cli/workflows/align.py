@@ -16,7 +16,7 @@ from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.write import create_image
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.coregistration import coregister
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from s2fin_cli.stack.coregistration import Displacement

@@ -25,9 +25,9 @@ from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
 from s2fin_cli.stack.sampling import SMALL, sample_pixels
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
+from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
-from s2fin_cli.workflows.map_item import write_item
-from s2fin_cli.workflows.outputs import SCALED, Outputs
+from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

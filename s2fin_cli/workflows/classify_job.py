@@ -32,8 +32,8 @@ from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.sampling import QUICK, sample_pixels
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.write import check_vector_crs
-from s2fin_cli.workflows.members import input_files
-from s2fin_cli.workflows.outputs import SCALED, Outputs
+from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,7 @@ from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.matlab import read_arrays
 from s2fin_cli.raster.write import Encoding, create_image
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.report.files import check_suffix, write_report
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from s2fin_cli.assess.comparison import Compared, Tally

@@ -19,7 +19,7 @@ from s2fin_cli.raster.class_ids import iter_class_strips
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

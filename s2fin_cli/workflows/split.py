@@ -23,7 +23,7 @@ from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.info import check_placed, read_info
 from s2fin_cli.raster.picture import map_panel, write_picture
 from s2fin_cli.raster.write import RasterWriter
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.partition import Partition, partition
 
 if TYPE_CHECKING:

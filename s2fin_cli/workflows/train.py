@@ -24,7 +24,7 @@ from s2fin_cli.training.labelled import check_classes, hold_out, with_data
 from s2fin_cli.training.learning import learn_scene
 from s2fin_cli.training.recipe import Recipe
 from s2fin_cli.training.scene import explore, usable_bands
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

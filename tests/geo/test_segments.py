@@ -17,7 +17,7 @@ from shapely import Point, box
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.segments import densified
 from s2fin_cli.labels.read import read_labels
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from s2fin_cli.geo.extents import bounds_on, share_covered
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.raster.warp import open_on_grid
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 from tests.files import write_vector
 from tests.geo.placed import DEGREES, write
 from tests.rectangles import centres

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Cropped, Probabilities
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 from tests.files import TRANSFORM
 
 if TYPE_CHECKING:

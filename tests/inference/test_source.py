@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.inference.source import TILE_SIZES, StackSource
 from s2fin_cli.stack.assembly import build_stack
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 from tests.files import TRANSFORM, write_raster
 from tests.predictors import ValuePredictor
 

@@ -27,9 +27,9 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.raster.class_map import create_class_map
-from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.vector.read import read_features
+from s2fin_cli.vector.read_area import read_area
 from s2fin_cli.vector.write import write_features
 from tests.assessment import assess
 from tests.files import write_raster, write_vector

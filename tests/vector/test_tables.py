@@ -21,9 +21,9 @@ from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
-from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.numerals import typed
 from s2fin_cli.vector.place_columns import find_place
+from s2fin_cli.vector.read_area import read_area
 from s2fin_cli.vector.text_tables import read_text_table
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from s2fin_cli.core.classes import make_classes, normalized, read_class_table
 from s2fin_cli.core.errors import LabelError
 from s2fin_cli.labels.read import read_labels
 from s2fin_cli.labels.rules import LabelRules
-from s2fin_cli.vector.area import read_area
 from s2fin_cli.vector.read import read_features
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.vector.read_area import read_area
+from s2fin_cli.workflows.input_files import input_files
 from tests.rectangles import ALL, GRID, at, counts
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from s2fin_cli.core.version import __version__
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.map_item import Provenance, Written, map_item
 from s2fin_cli.model.stac import class_objects, write_item_file
-from s2fin_cli.workflows.outputs import SCALED
+from s2fin_cli.workflows.classify_outputs import SCALED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from s2fin_cli.workflows.classify_job import ClassifyJob
-    from s2fin_cli.workflows.outputs import Outputs
+    from s2fin_cli.workflows.classify_outputs import Outputs
 
 
 def write_item(job: ClassifyJob, written: Outputs) -> None:

@@ -16,7 +16,7 @@ from rasterio.vrt import WarpedVRT
 
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.files import check_outputs, protected, staged
-from s2fin_cli.workflows.members import input_files
+from s2fin_cli.workflows.input_files import input_files
 from tests.core.test_virtual import virtual
 from tests.files import write_raster, write_vector
 

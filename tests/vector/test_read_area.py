@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from s2fin_cli.core.errors import AreaError, GeoreferencingError
 from s2fin_cli.geo.area import Area
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.vector.area import read_area
+from s2fin_cli.vector.read_area import read_area
 from tests.files import CRS_CODE, write_vector
 from tests.rectangles import GRID, centres
 
