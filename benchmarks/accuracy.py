@@ -3,7 +3,7 @@
 python benchmarks/accuracy.py [--quick] [--scenes A,B] [--protocols blocks,random,fixed] [--counts 5,20] [--seeds 5]
     [--methods s2fin,RF,...] [--variants=-hfset,...] [--threads N] [--results FILE.csv] [--table FILE] [--refresh]
 
-Each result is a row of the file of results, and is not computed again while it is there; so a run that was stopped
+Each result is a row of the file of results, and is not computed again if it exists; so a run that was stopped
 continues where it was, and several processes may share the work. The tables cover all results in the file.
 """
 

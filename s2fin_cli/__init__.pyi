@@ -204,7 +204,7 @@ def convert(
     Args:
         src: MATLAB file, version 5 or 7.3.
         output: GeoTIFF to write.
-        variable: array to convert, with dots between the fields of structures; None takes the only one that can be it.
+        variable: array to convert, with dots between the fields of structures; None takes the only possible one.
         crs: CRS of the array, as a code or WKT; None for none.
         transform: affine transform of the grid in rasterio's order: a, b, c, d, e, f.
         wavelengths: wavelengths of the bands: a text file of numbers in nanometres, or a variable of the MATLAB file.
@@ -254,7 +254,7 @@ def evaluate(
     Args:
         map: class map to assess: a raster of whole numbers, in floating point too.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers.
-        label_field: class field of a vector reference; None takes the only field that can be it.
+        label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
         output: report to write, a `.json`, `.csv` or `.md` file; None for none.
@@ -334,7 +334,7 @@ def split(
 
     Args:
         labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only field that can be it.
+        label_field: class field of the vector file; None takes the only possible field.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
@@ -418,7 +418,7 @@ def train(
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
         labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only field that can be it.
+        label_field: class field of the vector file; None takes the only possible field.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.

@@ -161,7 +161,7 @@ def label_options(command: Command) -> Command:
             click.option(
                 "--labels", type=FilePath("LABELS"), required=True, help="Polygons, lines, points, or a raster."
             ),
-            click.option("--label-field", help="Class field of the labels.  [default: the only field that can be it]"),
+            click.option("--label-field", help="Class field of the labels.  [default: the only possible field]"),
             click.option(
                 "--label-buffer",
                 type=float,

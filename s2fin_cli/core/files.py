@@ -72,7 +72,7 @@ def check_outputs(
         _check_place(dst_path)
         there = [part for part in (dst_path, *parts_of(dst_path)) if os.path.lexists(part)]
         if there and not overwrite:
-            raise OutputError(f"{there[0]} is already there; give `overwrite=True` to replace it, or another name")
+            raise OutputError(f"{there[0]} already exists; give `overwrite=True` to replace it, or another name")
     resolved = [path.resolve() for path in dst_paths]
     if len(set(resolved)) < len(resolved):
         raise OutputError(f"two outputs have the same name: {', '.join(map(str, dst_paths))}")
@@ -161,7 +161,7 @@ class _Kept:
 
         Args:
             dst_path: the output.
-            old: the outputs that are there already.
+            old: the existing outputs.
         """
         # NOTE: a style beside an old map is that map's, whatever else has the same name; as are a dataset's parts.
         is_own = dst_path.suffix.lower() == ".qml" and any(
@@ -190,7 +190,7 @@ class _Kept:
         return None
 
     def _beside(self, path: Path) -> str | None:
-        """The input to which a file that is there belongs by its name."""
+        """The input to which an existing file belongs by its name."""
         if not os.path.lexists(path):
             return None
         place = self._places(path)[0]

@@ -232,7 +232,7 @@ def media_type(path: Path) -> str | None:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The other files that a dataset consists of, whether they are there or not; none of a format of one file."""
+    """The other files that a dataset consists of, whether they exist or not; none for single-file formats."""
     found = format_of(path)
     return [] if found is None else [path.with_suffix(suffix) for suffix in found.parts]
 

@@ -41,8 +41,8 @@ _MOST_LINKS = 40
 def is_dataset_name(src_path: StrPath) -> bool:
     """Whether a path is a name of GDAL's own ("/vsi...", "scheme://...", "DRIVER:...", XML) and not a plain path.
 
-    Such a name must never become a `pathlib.Path`, which folds its slashes. A file that is there is a plain path, even
-    if its name has a colon.
+    Such a name must never become a `pathlib.Path`, which folds its slashes. An existing file is a plain path, even if
+    its name has a colon.
     """
     return looks_like_dataset_name(str(src_path)) and not os.path.lexists(src_path)
 
@@ -170,7 +170,7 @@ def _linked(error: type[Exception], path: Path) -> Iterator[Path]:
 
 
 def followed(path: str) -> str:
-    """The path to open a file by: where a link leads, if what belongs to the file is there and not beside the link.
+    """The path to open a file by: a link's target, if the files that belong to it are there and not beside the link.
 
     GDAL looks for masks, overviews, headers and world files beside the name that it is given. Of links that lead to
     links, the last place with such files counts; those beside the others are ignored, with a warning.

@@ -191,7 +191,7 @@ class LabelOptions(Options):
 
     Attributes:
         labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only field that can be it.
+        label_field: class field of the vector file; None takes the only possible field.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.

@@ -40,7 +40,7 @@ def operations_around(own: ProjCRS, target: ProjCRS, place: tuple[float, float])
     south, north = max(lat - AROUND, -90), min(lat + AROUND, 90)
     area = AreaOfInterest(max(lon - AROUND, -180), south, min(lon + AROUND, 180), north)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of operations whose files are not there, which we look at
+        warnings.simplefilter("ignore", UserWarning)  # about operations whose files are missing, which are checked here
         try:
             return TransformerGroup(own, target, always_xy=True, area_of_interest=area)  # type: ignore[arg-type]
         except ProjError:

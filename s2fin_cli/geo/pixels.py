@@ -1,4 +1,4 @@
-"""What a grid's transform says of its pixels: where they are, and how large."""
+"""Pixels of a grid by its transform: where they are, and how large."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ T = TypeVar("T", float, "NDArray[np.float64]")
 LONGEST = 1 / 2000
 #: Least extent in which differences between places are exact enough, as a share of the ellipsoid's radius.
 LEAST = 1 / 1000
-#: Places along each axis at which a grid is looked at where no polynomial fits.
+#: Places along each axis at which a grid is examined if no polynomial fits.
 SAMPLE = 32
 
 

@@ -1,4 +1,4 @@
-"""The class field of a vector file: the one named, or the only one that can be it."""
+"""The class field of a vector file: the one named, or the only possible one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def class_field(frame: gpd.GeoDataFrame, src_path: str | Path, *, label_field: str | None) -> str:
-    """The field that holds the class: the one named, else the only one that can be it.
+    """The field that holds the class: the one named, else the only possible one.
 
     Raises:
         LabelError: the named field is missing or of the wrong type, or the choice is not clear.

@@ -24,7 +24,7 @@ class LabelRules:
     """How labels become pixels.
 
     Attributes:
-        field: the class field of a vector file; None takes the only one that can be it.
+        field: the class field of a vector file; None takes the only possible one.
         classes: the class table, with names and colours; labels of other classes are skipped. None takes all classes.
         buffer: buffer around points and lines in CRS units of the grid; None takes half a pixel around a line, and the
             pixel that a point is in.

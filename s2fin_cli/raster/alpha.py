@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 #: An alpha band holds data where it has more distinct values than this, and where a smaller share than this of its
 #: values above 0 are the highest of them: a mask is opaque nearly everywhere, but for soft edges.
 MASK_VALUES, OPAQUE_SHARE = 16, 0.5
-#: Windows of an alpha band that are looked at, and their pixels a side.
+#: Windows of an alpha band that are examined, and their pixels a side.
 ALPHA_WINDOWS, ALPHA_SIDE = 9, 128
 
 

@@ -99,7 +99,7 @@ def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: Cla
     """GDAL's sidecar with the names and attributes of the classes; a TIFF itself has no place for them."""
     names = {c.id: c.name for c in classes}
     path = pam_of(map_path)
-    # what GDAL itself had no room for in the TIFF, as the CRS with some profiles, is there already
+    # what GDAL could not store in the TIFF, such as the CRS with some profiles, is already in the sidecar
     root = ET.parse(path).getroot() if path.exists() else ET.Element("PAMDataset")  # noqa: S314  GDAL wrote it just now
     band = root.find("PAMRasterBand")
     if band is None:

@@ -231,7 +231,7 @@ def _check_degrees(info: RasterInfo, name: str) -> None:
     turn, (left, bottom, right, top) = info.grid.full_turn, info.grid.bounds
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(
-            f"{name} is said to be in degrees, but covers {describe_bounds(info.grid.bounds)}; "
+            f"{name} is declared to be in degrees, but covers {describe_bounds(info.grid.bounds)}; "
             f"assign its right CRS with: "
             f"gdal_edit.py -a_srs EPSG:CODE {quoted(info.src_path)}"
         )

@@ -57,7 +57,7 @@ def _of_version_5(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _unpacked(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Arrays of numbers in a value, be it one, a structure or a cell array."""
+    """Arrays of numbers in a value: an array itself, a structure or a cell array."""
     if hasattr(value, "_fieldnames"):
         for field in value._fieldnames:
             yield from _unpacked(f"{name}.{field}", getattr(value, field))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BORDER_SHARE, SHARE = 0.05, 0.01
 #: Least share of a band's pixels that hold a void's value, and least number of the other values that it is far from.
 VOID_SHARE, FEWEST_OTHERS = 0.01, 16
-#: Length of the pieces of each border that are looked at, and how many at most; each block that they are in
+#: Length of the pieces of each border that are examined, and how many at most; each block that they are in
 #: has to be decoded as a whole.
 PIECE, PIECES = 128, 3
 
@@ -150,7 +150,7 @@ def _joined(parts: list[Void]) -> Void:
 def _find_border_value(stored: Stack, most_at_once: int) -> Fill | None:
     """The value that all bands of the passive image have along at least `BORDER_SHARE` of its border, or None.
 
-    Only images of two bands or more without a mask are looked at. The share is that of the border.
+    Only images of two bands or more without a mask are examined. The share is that of the border.
     """
     layer = stored.image
     if len(layer.numbers) < 2 or any(info.alpha_indexes for info in layer.rasters):

@@ -279,7 +279,7 @@ def test_the_command_line_holds_for_each_table(two_reports: Path) -> None:
     config = ("--config", str(two_reports / "s2fin.toml"))
     assert run(*config, "evaluate", "--label-field", "right").exit_code == 0
     again = run(*config, "evaluate", "--label-field", "right")
-    assert (again.exit_code, "right.json is already there" in again.stderr) == (1, True)
+    assert (again.exit_code, "right.json already exists" in again.stderr) == (1, True)
     assert run(*config, "evaluate", "--label-field", "right", "--overwrite").exit_code == 0
     assert json.loads((two_reports / "wrong.json").read_text())["overall_accuracy"] == 1
 

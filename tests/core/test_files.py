@@ -192,7 +192,7 @@ def test_an_input_is_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
     target = tmp_path / "map.tif"
     target.write_text("old")
-    with pytest.raises(OutputError, match=r"map\.tif is already there; give `overwrite=True`"):
+    with pytest.raises(OutputError, match=r"map\.tif already exists; give `overwrite=True`"):
         check_outputs([target], overwrite=False)
     check_outputs([target], overwrite=True)
 
@@ -293,7 +293,7 @@ def test_a_shapefile_is_all_of_its_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"a\.dbf is an input, which would be lost"):
         check_outputs([tmp_path / "a.dbf"], overwrite=True, inputs=[tmp_path / "a.shp"])
-    with pytest.raises(OutputError, match=r"b\.dbf is already there; give `overwrite=True`"):
+    with pytest.raises(OutputError, match=r"b\.dbf already exists; give `overwrite=True`"):
         check_outputs([tmp_path / "b.shp"], overwrite=False)
     check_outputs([tmp_path / "b.shp"], overwrite=True)
     check_outputs([tmp_path / "b.tif"], overwrite=False)

@@ -201,5 +201,5 @@ def test_labels_that_jpeg_has_changed_are_refused(tmp_path: Path) -> None:
 
 def test_metres_that_are_called_degrees_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", label_values(), crs="EPSG:4326", transform=GRID.transform)
-    with pytest.raises(GeoreferencingError, match=r"is said to be in degrees, but covers x .*gdal_edit\.py -a_srs"):
+    with pytest.raises(GeoreferencingError, match=r"is declared to be in degrees, but covers x .*gdal_edit\.py -a_srs"):
         read_labels(path, GRID)

@@ -100,7 +100,7 @@ def test_inspect_writes_the_item_of_a_model(run: Run, model: Path, in_folder: Pa
     assert (in_folder / asset["href"]).resolve() == model.resolve()
     assert (asset["file:size"], asset["file:checksum"]) == (model.stat().st_size, multihash(model))
     again = run("inspect", model, "--stac", "item.json")
-    assert (again.exit_code, "item.json is already there" in again.stderr) == (1, True)
+    assert (again.exit_code, "item.json already exists" in again.stderr) == (1, True)
     assert run("inspect", model, "--stac", "item.json", "--overwrite").exit_code == 0
 
 
@@ -184,7 +184,7 @@ def test_scaled_probabilities_say_their_scale(run: Run, scene: Scene, model: Pat
 def test_nothing_is_left_where_the_item_cannot_be_written(run: Run, scene: Scene, model: Path, in_folder: Path) -> None:
     (in_folder / "map.json").write_text("mine")
     result = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--stac")
-    assert (result.exit_code, "map.json is already there" in result.stderr) == (1, True)
+    assert (result.exit_code, "map.json already exists" in result.stderr) == (1, True)
     assert [path.name for path in in_folder.iterdir()] == ["map.json"]
 
 

@@ -76,7 +76,7 @@ def test_a_dataset_of_several_files_is_staged_and_replaced_whole(tmp_path: Path,
         (tmp_path / "map.ind").write_text("stale")  # an index that MapInfo makes
     assert files[0] == files[1] - {"map.ind"}
     assert ("map.ind" in files[1]) == (suffix.lower() != ".tab"), "it belongs to the MapInfo dataset alone"
-    with pytest.raises(OutputError, match=r"is already there; give `overwrite=True`"), staged([path], overwrite=False):
+    with pytest.raises(OutputError, match=r"already exists; give `overwrite=True`"), staged([path], overwrite=False):
         pass
 
 

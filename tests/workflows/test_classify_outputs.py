@@ -27,7 +27,7 @@ def test_an_output_that_is_there_is_refused_and_left_alone(scene: Scene, model: 
     for name in ("map.tif", "map.gpkg", "p.tif"):
         old = tmp_path / name
         old.write_bytes(b"old")
-        with pytest.raises(OutputError, match="already there"):
+        with pytest.raises(OutputError, match="already exists"):
             run_classify(scene, model, tmp_path / "map.tif", probabilities=tmp_path / "p.tif")
         assert old.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [old]

@@ -33,7 +33,7 @@ def test_the_demo_runs_from_labels_to_a_picture(small_example: Path, tmp_path: P
         assert Path(answer[name]).parent == tmp_path / "demo"
         assert Path(answer[name]).stat().st_size > 0
     assert answer["accuracy"]["n"] == 5 * 16
-    with pytest.raises(OutputError, match="already there; give `overwrite=True`"):
+    with pytest.raises(OutputError, match="already exists; give `overwrite=True`"):
         run_demo(options, example=small_example, training=LEAST_TRAINING)
 
 
@@ -43,7 +43,7 @@ def test_results_that_are_there_are_kept(run: Run, tmp_path: Path) -> None:
     again = run("demo")
     assert again.exit_code == 1
     assert again.stdout == ""
-    assert "already there; give --overwrite" in again.stderr
+    assert "already exists; give --overwrite" in again.stderr
 
 
 def test_a_folder_that_cannot_be_made(run: Run, tmp_path: Path) -> None:

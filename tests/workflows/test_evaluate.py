@@ -307,7 +307,7 @@ def test_reports(run: Run, tmp_path: Path, suffix: str) -> None:
         assert "| Bare soil |" in text
     again = run("evaluate", *arguments, "-o", report)
     assert again.exit_code == 1
-    assert "already there" in again.stderr
+    assert "already exists" in again.stderr
     assert run("evaluate", *arguments, "-o", report, "--overwrite", "-q").exit_code == 0
 
 

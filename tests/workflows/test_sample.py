@@ -204,7 +204,7 @@ def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "least.gpkg") as database:
         assert database.execute("pragma user_version").fetchone() == (10300,)  # GeoPackage 1.3
     for arguments, code, message in (
-        (("-o", "s.gpkg"), 1, "s.gpkg is already there; give --overwrite"),
+        (("-o", "s.gpkg"), 1, "s.gpkg already exists; give --overwrite"),
         (("-o", "map.tif"), 2, "give features a name that ends in"),
         (("-o", "x.gpkg", "--size", 0), 2, "--size is 0; it must be a whole number, at least 1"),
     ):

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--reference", type=FilePath("LABELS"), required=True, help="Polygons, points, or a raster of class numbers."
 )
-@click.option("--label-field", help="Class field of the reference.  [default: the only field that can be it]")
+@click.option("--label-field", help="Class field of the reference.  [default: the only possible field]")
 @click.option(
     "--stratified",
     is_flag=True,

@@ -21,7 +21,7 @@ class ConvertOptions(Options):
     Attributes:
         src: MATLAB file, version 5 or 7.3.
         output: GeoTIFF to write.
-        variable: array to convert, with dots between the fields of structures; None takes the only one that can be it.
+        variable: array to convert, with dots between the fields of structures; None takes the only possible one.
         crs: CRS of the array, as a code or WKT; None for none.
         transform: affine transform of the grid in rasterio's order: a, b, c, d, e, f.
         wavelengths: wavelengths of the bands: a text file of numbers in nanometres, or a variable of the MATLAB file.

@@ -14,7 +14,7 @@ class EvaluateOptions(Options):
     Attributes:
         map: class map to assess: a raster of whole numbers, in floating point too.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers.
-        label_field: class field of a vector reference; None takes the only field that can be it.
+        label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
         output: report to write, a `.json`, `.csv` or `.md` file; None for none.
