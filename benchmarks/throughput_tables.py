@@ -58,19 +58,18 @@ def _by_bands(results: dict[str, Any]) -> str:
 
 
 def _commands(results: dict[str, Any]) -> str:
-    rows = [
-        [name, f"{cost['seconds']:.1f}", f"{cost['px_s']:,.0f}", f"{cost['rss_mb']:.0f}"]
-        for name, cost in results["commands"].items()
-    ]
+    rows = [_cost(name, cost, cost["px_s"]) for name, cost in results["commands"].items()]
     return table(["Whole command", "s", "px/s", "peak memory, MB"], rows)
 
 
 def _scenes(results: dict[str, Any]) -> str:
-    rows = [
-        [shape, f"{cost['seconds']:.1f}", f"{_pixels(shape) / cost['seconds']:,.0f}", f"{cost['rss_mb']:.0f}"]
-        for shape, cost in results["scenes"].items()
-    ]
+    rows = [_cost(shape, cost, _pixels(shape) / cost["seconds"]) for shape, cost in results["scenes"].items()]
     return table(["s2fin classify, pixels", "s", "px/s", "peak memory, MB"], rows)
+
+
+def _cost(name: str, cost: dict[str, float], rate: float) -> list[str]:
+    """A row: what ran, its seconds, pixels a second and megabytes."""
+    return [name, f"{cost['seconds']:.1f}", f"{rate:,.0f}", f"{cost['rss_mb']:.0f}"]
 
 
 def _percent(share: float) -> str:
