@@ -16,6 +16,7 @@ from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.partition import Partition, partition
 from s2fin_cli.labels.read import Labels, open_labels
 from s2fin_cli.labels.rules import rules_of
 from s2fin_cli.raster.class_map import create_class_map
@@ -24,7 +25,6 @@ from s2fin_cli.raster.info import check_placed, read_info
 from s2fin_cli.raster.picture import map_panel, write_picture
 from s2fin_cli.raster.write import RasterWriter
 from s2fin_cli.workflows.input_files import input_files
-from s2fin_cli.workflows.partition import Partition, partition
 
 if TYPE_CHECKING:
     from s2fin_cli.labels.pixels import LabelledPixels
@@ -91,7 +91,14 @@ def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResul
     check_placed(image, f"`like` {options.like}")
     grid = image.grid
     labels = open_labels(str(options.labels), grid, rules=rules_of(options), limits=limits)
-    parts = partition(labels, options)
+    parts = partition(
+        labels,
+        src_path=str(options.labels),
+        method=options.method,
+        share=options.share,
+        distance=options.distance,
+        seed=options.seed,
+    )
     with staged(wanted, overwrite=options.overwrite) as tmp_paths:
         _write(tmp_paths[0], tmp_paths[1], parts)
         if options.picture is not None:

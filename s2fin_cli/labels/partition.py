@@ -17,10 +17,10 @@ from s2fin_cli.labels.unit_splits import Candidates, Draw, count_parts, iter_par
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
 
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.labels.read import Labels
-    from s2fin_cli.workflows.options.split import SplitOptions
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +98,27 @@ class DrawnPartition(Partition):
             yield start, stop, parts.pixels.select(parts.train | rescued), parts.pixels.select(parts.test)
 
 
-def partition(labels: Labels, options: SplitOptions) -> Partition:
+def partition(
+    labels: Labels, *, src_path: str | Path, method: str, share: float, distance: int, seed: int
+) -> Partition:
     """Split labels into training and test labels, so that no tested class is without training labels.
+
+    Args:
+        labels: the labels.
+        src_path: where they come from, for messages.
+        method: as for `split_labels`.
+        share: share of each class's pixels to test on, as nearly as whole polygons or blocks allow.
+        distance: training pixels closer than this to a test pixel are dropped, in pixels.
+        seed: seed of the random splits.
+
+    Returns:
+        both parts, by the best of the splits that were tried.
 
     Raises:
         LabelError: no split tests any class, or in each split a tested class has no training labels.
     """
     worst = None
-    for found in _partitions(labels, options):
+    for found in _partitions(labels, method=method, share=share, distance=distance, seed=seed):
         if found.has_tests and not found.lost:
             if found.untested:
                 logger.warning(
@@ -116,27 +129,25 @@ def partition(labels: Labels, options: SplitOptions) -> Partition:
         worst = found
     if worst is None or not worst.has_tests:
         raise LabelError(
-            f"{options.labels}: every class is in a single polygon or block, so none can be tested; use another "
-            "`method` or a shorter `distance`, or draw more labels elsewhere"
+            f"{src_path}: every class is in a single polygon or block, so none can be tested; use another `method` or "
+            "a shorter `distance`, or draw more labels elsewhere"
         )
     raise LabelError(
-        f"{options.labels}: all training labels of {', '.join(worst.lost)} are within {options.distance} pixels of "
-        "test labels in every split; use a shorter `distance`, a smaller `share` or another `method`"
+        f"{src_path}: all training labels of {', '.join(worst.lost)} are within {distance} pixels of test labels in "
+        "every split; use a shorter `distance`, a smaller `share` or another `method`"
     )
 
 
-def _partitions(labels: Labels, options: SplitOptions) -> Iterator[Partition]:
+def _partitions(labels: Labels, *, method: str, share: float, distance: int, seed: int) -> Iterator[Partition]:
     """Partitions worth looking at, the best first."""
-    generator = np.random.default_rng(options.seed)
+    generator = np.random.default_rng(seed)
     if labels.whole is not None:
         held = labels.whole
-        tries = (_try(held, options, generator) for _ in range(TRIES))
+        tries = (_try(held, method=method, share=share, distance=distance, generator=generator) for _ in range(TRIES))
         yield HeldPartition(labels, *min(tries, key=lambda parts: _loss(*parts)))  # if it loses a class, all others do
         return
-    candidates = Candidates.of(labels, method=options.method, radius=options.distance, seed=options.seed)
-    draws = [
-        candidates.draw(labels, share=options.share, radius=options.distance, generator=generator) for _ in range(TRIES)
-    ]
+    candidates = Candidates.of(labels, method=method, radius=distance, seed=seed)
+    draws = [candidates.draw(labels, share=share, radius=distance, generator=generator) for _ in range(TRIES)]
     if any(draw.holds_out for draw in draws):
         draws.sort(key=lambda draw: _loss(*_sampled(candidates.sample, draw)))
         for draw in draws[:EXACT_TRIES]:
@@ -144,14 +155,12 @@ def _partitions(labels: Labels, options: SplitOptions) -> Iterator[Partition]:
 
 
 def _try(
-    labels: LabelledPixels, options: SplitOptions, generator: np.random.Generator
+    labels: LabelledPixels, *, method: str, share: float, distance: int, generator: np.random.Generator
 ) -> tuple[LabelledPixels, LabelledPixels]:
     """Both parts by one random split."""
-    parts = split_labels(
-        labels, method=options.method, share=options.share, radius=options.distance, generator=generator
-    )
+    parts = split_labels(labels, method=method, share=share, radius=distance, generator=generator)
     train, test = labels.select(parts.train), labels.select(parts.validation)
-    return train.select(are_apart(train, test, distance=options.distance)), test
+    return train.select(are_apart(train, test, distance=distance)), test
 
 
 def _sampled(sample: LabelledPixels, draw: Draw) -> tuple[LabelledPixels, LabelledPixels]:
