@@ -12,26 +12,20 @@ import numpy as np
 import shapely
 
 from s2fin_cli.assess.comparison import read_map_info
+from s2fin_cli.assess.sampling import allocate, draw_pixels
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.geo.pixels import transformed
-from s2fin_cli.raster.class_ids import iter_class_strips
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
     from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
 
-#: Stands for nodata: no class has this number.
-NOTHING = -1
 #: The field that interpreters fill in.
 FIELD = "class"
 
@@ -78,7 +72,7 @@ def run(options: SampleOptions) -> SampleResult:
         raise RasterError(f"{map_path} holds no class, so there is nothing to sample; classify a scene first")
     generator = np.random.default_rng(options.seed)
     numbers = allocate(pixels, size=options.size, least=options.least)
-    rows, cols = _draw(map_path, pixels, numbers, generator)
+    rows, cols = draw_pixels(map_path, numbers, pixels=pixels, generator=generator)
     order = generator.permutation(len(rows))
     points = gpd.GeoDataFrame(
         {"id": np.arange(1, len(order) + 1), FIELD: np.full(len(order), None, dtype=object)},
@@ -95,48 +89,3 @@ def run(options: SampleOptions) -> SampleResult:
     names = read_class_names(map_path)
     logger.info("fill in the field %r with: %s", FIELD, ", ".join(names.get(i, str(i)) for i in pixels))
     return SampleResult(dst_path, numbers)
-
-
-def allocate(pixels: Mapping[int, int], *, size: int, least: int) -> dict[int, int]:
-    """How many pixels to draw of each class: a minimum of each, the rest in proportion to the mapped area.
-
-    Olofsson et al. 2014 (section 5.1.1) recommend this for estimating both the accuracy of rare classes and the areas
-    of all.
-
-    Args:
-        pixels: pixels of each class in the map, by class id.
-        size: pixels to draw in all; more if the minimum numbers add up to more.
-        least: fewest pixels of each class; a class with fewer has all of them drawn.
-    """
-    fixed: dict[int, int] = {}
-    while True:
-        rest = {i: count for i, count in pixels.items() if i not in fixed}
-        left, total = size - sum(fixed.values()), sum(rest.values())
-        shares = {i: left * count / total for i, count in rest.items()}
-        few = {i: min(least, pixels[i]) for i, share in shares.items() if share < min(least, pixels[i])}
-        if not few:
-            break
-        fixed |= few
-    # the largest remainders are rounded up, so that the sum is right
-    numbers = {i: int(share) for i, share in shares.items()}
-    missing = max(round(sum(shares.values())) - sum(numbers.values()), 0)
-    for i in sorted(shares, key=lambda i: numbers[i] - shares[i])[:missing]:
-        numbers[i] += 1
-    return {i: min({**fixed, **numbers}[i], count) for i, count in pixels.items()}
-
-
-def _draw(
-    map_path: str, pixels: Mapping[int, int], numbers: Mapping[int, int], generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the given number of pixels of each class, drawn without replacement."""
-    wanted = {i: np.sort(generator.choice(pixels[i], number, replace=False)) for i, number in numbers.items()}
-    seen = dict.fromkeys(pixels, 0)
-    found = []
-    for window, values in iter_class_strips(map_path, NOTHING):
-        for i, ordinals in wanted.items():
-            rows, cols = np.nonzero(values == i)
-            here = ordinals[(ordinals >= seen[i]) & (ordinals < seen[i] + len(rows))] - seen[i]
-            found.append((rows[here] + window.row_off, cols[here]))
-            seen[i] += len(rows)
-    rows, cols = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
-    return rows, cols

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from s2fin_cli.core.classes import make_classes
@@ -21,11 +19,9 @@ from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
-from s2fin_cli.workflows.sample import allocate
 from tests.files import CRS_CODE, TRANSFORM, write_raster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,27 +51,6 @@ def at(values: NDArray[np.uint8], points: gpd.GeoDataFrame) -> NDArray[np.uint8]
     assert (cols % 1 == 0.5).all()
     assert len(set(zip(rows.tolist(), cols.tolist(), strict=True))) == len(points)
     return np.asarray(values[np.floor(rows).astype(int), np.floor(cols).astype(int)])
-
-
-@given(st.dictionaries(st.integers(1, 9), st.integers(1, 10**9), min_size=1), st.integers(1, 900), st.integers(1, 99))
-def test_each_class_has_its_least_number_and_the_rest_is_in_proportion(
-    pixels: Mapping[int, int], size: int, least: int
-) -> None:
-    numbers = allocate(pixels, size=size, least=least)
-    assert numbers.keys() == pixels.keys()
-    for i, number in numbers.items():
-        assert min(least, pixels[i]) <= number <= pixels[i]
-    assert sum(numbers.values()) >= min(size, sum(pixels.values()))
-    above = [i for i in pixels if numbers[i] > least + 1]
-    for i in above:
-        for j in above:
-            assert abs(numbers[i] - numbers[j] * pixels[i] / pixels[j]) <= 2 + 2 * pixels[i] / pixels[j]
-
-
-def test_numbers_by_hand() -> None:
-    assert allocate({1: 2_000, 2: 1_500, 3: 32_000, 4: 64_500}, size=640, least=75) == {1: 75, 2: 75, 3: 162, 4: 328}
-    assert allocate({1: 10, 2: 10**6}, size=100, least=50) == {1: 10, 2: 90}
-    assert allocate({1: 500, 2: 500}, size=5, least=1) == {1: 3, 2: 2}
 
 
 def test_from_map_to_sample_to_estimates(run: Run, tmp_path: Path) -> None:
