@@ -40,7 +40,6 @@ class Regions:
 
     Attributes:
         class_id: class of the region.
-        pixel_count: int64, number of pixels.
         confidence_mean: float64, mean over the pixels; None where the map came without confidence.
         confidence_min: float64, minimum over the pixels; None where there is no confidence.
         polygons: shapely polygons in pixel coordinates (column, row), whole numbers; the upper left pixel's outer
@@ -48,7 +47,6 @@ class Regions:
     """
 
     class_id: NDArray[np.integer[Any]]
-    pixel_count: NDArray[np.int64]
     confidence_mean: NDArray[np.float64] | None
     confidence_min: NDArray[np.float64] | None
     polygons: NDArray[np.object_]
@@ -212,7 +210,7 @@ class _Sweep:
         self._open = tally[stays]
         done = tally[complete]
         mean, least = (done.total / done.count, done.least) if self._with_confidence else (None, None)
-        return Regions(done.class_id, done.count, mean, least, polygons)
+        return Regions(done.class_id, mean, least, polygons)
 
     def _gather(
         self,

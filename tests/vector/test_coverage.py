@@ -35,7 +35,7 @@ def collect(
         parts = [getattr(batch, name) for batch in batches]
         return None if parts[0] is None else np.concatenate(parts)
 
-    return Regions(*map(joined, ("class_id", "pixel_count", "confidence_mean", "confidence_min", "polygons")))
+    return Regions(*map(joined, ("class_id", "confidence_mean", "confidence_min", "polygons")))
 
 
 def needed_nodes(classes: ClassMap) -> set[tuple[int, int]]:
@@ -59,8 +59,7 @@ def assert_tiles(classes: ClassMap, regions: Regions) -> None:
     assert all(p.geom_type == "Polygon" for p in polygons)
     assert shapely.is_valid(polygons).all()
     assert shapely.coverage_is_valid(polygons)
-    assert shapely.area(polygons).tolist() == regions.pixel_count.tolist()
-    assert regions.pixel_count.sum() == np.count_nonzero(classes != NODATA)
+    assert shapely.area(polygons).sum() == np.count_nonzero(classes != NODATA)
     if len(regions):
         pairs = zip(polygons, regions.class_id.tolist(), strict=True)
         np.testing.assert_array_equal(
@@ -78,9 +77,9 @@ def assert_tiles(classes: ClassMap, regions: Regions) -> None:
 def same(one: Regions, other: Regions) -> bool:
     """Whether both hold the same polygons with the same attributes, in any order."""
 
-    def rows(regions: Regions) -> list[tuple[bytes, int, int]]:
+    def rows(regions: Regions) -> list[tuple[bytes, int]]:
         shapes = shapely.to_wkb(shapely.normalize(regions.polygons)).tolist()
-        return sorted(zip(shapes, regions.class_id.tolist(), regions.pixel_count.tolist(), strict=True))
+        return sorted(zip(shapes, regions.class_id.tolist(), strict=True))
 
     return rows(one) == rows(other)
 
@@ -124,7 +123,7 @@ def test_confidence_is_that_of_the_pixels(classes: ClassMap, heights: list[int],
     assert regions.confidence_min is not None
     for i, polygon in enumerate(regions.polygons):
         inside = confidence[rasterio.features.rasterize([polygon], classes.shape, dtype=np.uint8) == 1]
-        assert regions.pixel_count[i] == inside.size
+        assert polygon.area == inside.size
         assert regions.confidence_mean[i] == pytest.approx(inside.astype(np.float64).mean(), rel=1e-12)
         assert regions.confidence_min[i] == inside.min()
 
