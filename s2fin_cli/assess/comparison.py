@@ -14,7 +14,7 @@ import numpy as np
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.core.classes import MAX_CLASS_ID, find_name
 from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
-from s2fin_cli.geo.windows import iter_blocks
+from s2fin_cli.geo.windows import iter_squares
 from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.labels.read import Labels
 from s2fin_cli.raster.class_ids import check_class_raster, iter_class_strips, read_class_ids
@@ -127,9 +127,9 @@ def _compared(
 def _read_pixels(src: DatasetReader, labels: LabelledPixels) -> NDArray[np.int64]:
     """An open map's values at labelled pixels, `NOTHING` where it has none."""
     values = np.empty(len(labels), dtype=np.int64)
-    for positions, window in iter_blocks(labels.rows, labels.cols):
-        block = read_class_ids(src, window, NOTHING)
-        values[positions] = block[labels.rows[positions] - window.row_off, labels.cols[positions] - window.col_off]
+    for positions, window in iter_squares(labels.rows, labels.cols):
+        found = read_class_ids(src, window, NOTHING)
+        values[positions] = found[labels.rows[positions] - window.row_off, labels.cols[positions] - window.col_off]
     return values
 
 

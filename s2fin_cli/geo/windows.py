@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Pixels a side of the blocks in which scattered pixels are read together.
-BLOCK_SIZE = 256
+#: Pixels a side of the squares in which scattered pixels are read together.
+SQUARE_SIZE = 256
 #: More squares than any raster has side by side.
 _MOST_ACROSS = 1 << 32
 
@@ -152,9 +152,9 @@ def _blocks(block_length: int, first: NDArray[np.int64], end: NDArray[np.int64])
     return (end - 1) // block_length - first // block_length + 1
 
 
-def iter_blocks(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:
-    """Positions of the (n,) scattered pixels in each block, with the smallest window that holds them."""
-    for positions in by_number(square_numbers(rows, cols, BLOCK_SIZE)):
+def iter_squares(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Window]]:
+    """Positions of the (n,) scattered pixels in each square, with the smallest window that holds them."""
+    for positions in by_number(square_numbers(rows, cols, SQUARE_SIZE)):
         top, left = int(rows[positions].min()), int(cols[positions].min())
         height, width = int(rows[positions].max()) - top + 1, int(cols[positions].max()) - left + 1
         yield positions, Window(left, top, width, height)

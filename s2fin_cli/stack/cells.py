@@ -14,7 +14,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
-from s2fin_cli.geo.windows import BLOCK_SIZE, iter_blocks, square_corners, square_numbers
+from s2fin_cli.geo.windows import SQUARE_SIZE, iter_squares, square_corners, square_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,14 +83,14 @@ def have_data(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64]) ->
     """Mask over (n,) pixels: True where a pixel is of interest and every band of every modality has data."""
     result = np.empty(len(rows), dtype=bool)
     with stack.open() as opened:
-        for positions, window in iter_blocks(rows, cols):
+        for positions, window in iter_squares(rows, cols):
             valid = opened.read(window).valid
             result[positions] = valid[rows[positions] - window.row_off, cols[positions] - window.col_off]
     return result
 
 
 class ValidPixels:
-    """Finds whether pixels of ascending rows have data, as `have_data` does; each block is read once.
+    """Finds whether pixels of ascending rows have data, as `have_data` does; each square is read once.
 
     Args:
         opened: the open stack.
@@ -99,32 +99,32 @@ class ValidPixels:
     def __init__(self, opened: OpenStack) -> None:
         self._opened, self._number = opened, -1
         height, width = opened.grid.shape
-        self._valid = np.zeros((min(BLOCK_SIZE, height), width), dtype=bool)
-        self._is_read = np.zeros(-(-width // BLOCK_SIZE), dtype=bool)
+        self._valid = np.zeros((min(SQUARE_SIZE, height), width), dtype=bool)
+        self._is_read = np.zeros(-(-width // SQUARE_SIZE), dtype=bool)
 
     def of(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mask over (n,) pixels in row-major order."""
         result = np.empty(len(rows), dtype=bool)
-        numbers = np.unique(rows // BLOCK_SIZE)
-        bounds = np.searchsorted(rows, [numbers * BLOCK_SIZE, (numbers + 1) * BLOCK_SIZE])
+        numbers = np.unique(rows // SQUARE_SIZE)
+        bounds = np.searchsorted(rows, [numbers * SQUARE_SIZE, (numbers + 1) * SQUARE_SIZE])
         for number, (start, end) in zip(numbers.tolist(), bounds.T.tolist(), strict=True):
             at = cols[start:end]
             self._read(number, at)
-            result[start:end] = self._valid[rows[start:end] - number * BLOCK_SIZE, at]
+            result[start:end] = self._valid[rows[start:end] - number * SQUARE_SIZE, at]
         return result
 
     def _read(self, number: int, cols: NDArray[np.int64]) -> None:
-        """Read the blocks of a row of blocks that hold columns, if they are not read yet."""
+        """Read the squares of a row of squares that hold columns, if they are not read yet."""
         if number != self._number:
             self._number, self._is_read[:] = number, False
         height, width = self._opened.grid.shape
-        top = number * BLOCK_SIZE
-        wanted = np.bincount(cols // BLOCK_SIZE, minlength=len(self._is_read)) > 0
-        for block in np.flatnonzero(wanted & ~self._is_read).tolist():
-            left = block * BLOCK_SIZE
-            window = Window(left, top, min(BLOCK_SIZE, width - left), min(BLOCK_SIZE, height - top))
+        top = number * SQUARE_SIZE
+        wanted = np.bincount(cols // SQUARE_SIZE, minlength=len(self._is_read)) > 0
+        for square in np.flatnonzero(wanted & ~self._is_read).tolist():
+            left = square * SQUARE_SIZE
+            window = Window(left, top, min(SQUARE_SIZE, width - left), min(SQUARE_SIZE, height - top))
             self._valid[: window.height, left : left + window.width] = self._opened.read(window).valid
-            self._is_read[block] = True
+            self._is_read[square] = True
 
 
 def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *, margin: int) -> Cells:
@@ -142,7 +142,7 @@ def read_cells(stack: Stack, rows: NDArray[np.int64], cols: NDArray[np.int64], *
     counts = Images(len(stack.image.numbers), sum(len(layer.numbers) for layer in stack.aux) if stack.aux else None)
     images = counts.map(lambda bands: np.empty((len(unique), bands, side, side), np.float32))
     with stack.open() as opened:
-        for positions, window in iter_blocks(tops, lefts):
+        for positions, window in iter_squares(tops, lefts):
             tile, offsets = _read_whole_cells(opened, window, margin), (window.row_off, window.col_off)
             for position in positions:
                 row, col = tops[position] - offsets[0], lefts[position] - offsets[1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2fin_cli.geo.windows import BLOCK_SIZE, grown, iter_blocks, iter_tiles, tile_shape_for
+from s2fin_cli.geo.windows import SQUARE_SIZE, grown, iter_squares, iter_tiles, tile_shape_for
 
 sides = st.integers(1, 60)
 
@@ -106,16 +106,19 @@ def decoded_blocks(
     return decoded
 
 
-@given(st.lists(st.tuples(st.integers(0, 5 * BLOCK_SIZE), st.integers(0, 10**6)), max_size=40))
-def test_blocks_hold_each_pixel_once_in_the_smallest_window(pixels: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 5 * SQUARE_SIZE), st.integers(0, 10**6)), max_size=40))
+def test_squares_hold_each_pixel_once_in_the_smallest_window(pixels: list[tuple[int, int]]) -> None:
     rows, cols = (np.array([pixel[i] for pixel in pixels], dtype=np.int64) for i in (0, 1))
     seen: list[int] = []
-    blocks: set[tuple[int, int]] = set()
-    for positions, window in iter_blocks(rows, cols):
-        block = {(int(r), int(c)) for r, c in zip(rows[positions] // 256, cols[positions] // 256, strict=True)}
-        assert len(block) == 1
-        assert block.isdisjoint(blocks)
-        blocks |= block
+    squares: set[tuple[int, int]] = set()
+    for positions, window in iter_squares(rows, cols):
+        square = {
+            (int(r), int(c))
+            for r, c in zip(rows[positions] // SQUARE_SIZE, cols[positions] // SQUARE_SIZE, strict=True)
+        }
+        assert len(square) == 1
+        assert square.isdisjoint(squares)
+        squares |= square
         own_rows, own_cols = rows[positions], cols[positions]
         assert window.row_off == own_rows.min()
         assert window.col_off == own_cols.min()
