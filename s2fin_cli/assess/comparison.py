@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.core.classes import MAX_CLASS_ID, find_name
+from s2fin_cli.core.classes import NO_CLASS, find_name
 from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
 from s2fin_cli.geo.windows import iter_squares
 from s2fin_cli.labels.pixels import LabelledPixels
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Stands for a map's nodata: no raster of whole numbers has this value.
-NOTHING = np.iinfo(np.int64).min
-#: Stands for nodata where the whole map is counted: no class has this number.
-NO_CLASS = MAX_CLASS_ID + 1
+#: Stands for nodata where a map may hold numbers that no class has: no raster of whole numbers has this value.
+NO_VALUE = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Labelled pixels counted by their class id and the map's value there, `NOTHING` for none."""
+    """Labelled pixels counted by their class id and the map's value there, `NO_VALUE` for none."""
 
     counts: Counter[tuple[int, int]]
 
@@ -102,10 +100,10 @@ def count_pairs_and_classes(map_path: str, labels: Labels, grid: Grid) -> tuple[
     """
     pairs = Pairs(Counter())
     with contextlib.closing(labels.strips()) as strips:
-        tally = Tally(*tally_strips(_compared(iter_class_strips(map_path, NO_CLASS), strips, pairs), grid, NO_CLASS))
+        tally = Tally(*tally_strips(_compared(iter_class_strips(map_path, NO_CLASS), strips, pairs), grid))
     counts: Counter[tuple[int, int]] = Counter()
     for (class_id, value), number in pairs.counts.items():
-        counts[class_id, NOTHING if value == NO_CLASS else value] += number
+        counts[class_id, NO_VALUE if value == NO_CLASS else value] += number
     return counts, tally
 
 
@@ -125,10 +123,10 @@ def _compared(
 
 
 def _read_pixels(src: DatasetReader, labels: LabelledPixels) -> NDArray[np.int64]:
-    """An open map's values at labelled pixels, `NOTHING` where it has none."""
+    """An open map's values at labelled pixels, `NO_VALUE` where it has none."""
     values = np.empty(len(labels), dtype=np.int64)
     for positions, window in iter_squares(labels.rows, labels.cols):
-        found = read_class_ids(src, window, NOTHING)
+        found = read_class_ids(src, window, NO_VALUE)
         values[positions] = found[labels.rows[positions] - window.row_off, labels.cols[positions] - window.col_off]
     return values
 
@@ -160,7 +158,7 @@ class Compared:
         Raises:
             LabelError: the reference holds classes that the map does not know.
         """
-        mapped = {value for _, value in self.pairs if value != NOTHING}
+        mapped = {value for _, value in self.pairs if value != NO_VALUE}
         self._warn_of_unnamed(mapped)
         own_ids = self._match(mapped)
         self._check_matched(mapped, own_ids.values())
@@ -194,7 +192,7 @@ class Compared:
         if self.tally is not None:
             return not self.tally.pixels.keys().isdisjoint(class_ids)
         wanted = sorted(class_ids)
-        return any(bool(np.isin(values, wanted).any()) for _, values in iter_class_strips(self.map_path, NOTHING))
+        return any(bool(np.isin(values, wanted).any()) for _, values in iter_class_strips(self.map_path, NO_VALUE))
 
     def _warn_of_unnamed(self, mapped: set[int]) -> None:
         """Warn of values without a name in a map with names; they are classes nonetheless."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.raster.class_ids import iter_class_strips
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-#: Stands for nodata: no class has this number.
-NOTHING = -1
 
 
 def allocate(pixels: Mapping[int, int], *, size: int, least: int) -> dict[int, int]:
@@ -66,7 +64,7 @@ def draw_pixels(
     wanted = {i: np.sort(generator.choice(pixels[i], number, replace=False)) for i, number in numbers.items()}
     seen = dict.fromkeys(pixels, 0)
     found = []
-    for window, values in iter_class_strips(map_path, NOTHING):
+    for window, values in iter_class_strips(map_path, NO_CLASS):
         for i, ordinals in wanted.items():
             rows, cols = np.nonzero(values == i)
             here = ordinals[(ordinals >= seen[i]) & (ordinals < seen[i] + len(rows))] - seen[i]

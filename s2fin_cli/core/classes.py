@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The largest class number that a 16-bit map can hold.
 MAX_CLASS_ID = 65535
+#: Stands for nodata among class ids: no class has this number.
+NO_CLASS = MAX_CLASS_ID + 1
 
 #: Invisible characters that change their neighbours: the zero-width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.grid import Grid
 
 #: Stands for unlabelled, as 0 may be a class: no class has this number, and float32 holds it exactly.
-NO_CLASS = -(2.0**100)
+UNLABELLED = -(2.0**100)
 
 
 @contextlib.contextmanager

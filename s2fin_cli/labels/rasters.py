@@ -18,7 +18,7 @@ from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles, row_ranges
-from s2fin_cli.labels.finer_rasters import NO_CLASS, with_unlabelled
+from s2fin_cli.labels.finer_rasters import UNLABELLED, with_unlabelled
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.pixels import Found, counted
 from s2fin_cli.labels.rules import warn_of_other_classes
@@ -55,7 +55,7 @@ class RasterLabels:
         self._info, self._grid, self._table, self._limits = info, grid, classes, limits
         self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
         if self._resampling == Resampling.mode and self._unlabelled != 0:
-            self._unlabelled = NO_CLASS
+            self._unlabelled = UNLABELLED
         self._strange: Counter[int] = Counter()
 
     @property

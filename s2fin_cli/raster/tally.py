@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids
+from s2fin_cli.core.classes import NO_CLASS, check_class_ids
 from s2fin_cli.raster.class_ids import iter_class_strips
 
 if TYPE_CHECKING:
@@ -52,26 +52,24 @@ def tally_classes(map_path: str | Path, grid: Grid) -> tuple[dict[int, int], dic
     Raises:
         LabelError: it holds numbers that no class has.
     """
-    nothing = MAX_CLASS_ID + 1
-    return tally_strips(iter_class_strips(map_path, nothing), grid, nothing)
+    return tally_strips(iter_class_strips(map_path, NO_CLASS), grid)
 
 
 def tally_strips(
-    strips: Iterable[tuple[Window, NDArray[np.int64]]], grid: Grid, nothing: int
+    strips: Iterable[tuple[Window, NDArray[np.int64]]], grid: Grid
 ) -> tuple[dict[int, int], dict[int, float]]:
     """Pixels and square metres of each class by class id, as `tally_classes`, from windows with their class ids.
 
     Args:
-        strips: the windows, no pixel twice.
+        strips: the windows, no pixel twice, with `NO_CLASS` for nodata.
         grid: the map's grid.
-        nothing: what stands for nodata, above all class ids.
 
     Raises:
         LabelError: there are numbers that no class has.
     """
-    tally = ClassTally(grid, size=nothing + 1)
+    tally = ClassTally(grid, size=NO_CLASS + 1)
     for window, values in strips:
-        check_class_ids(np.unique(values[values != nothing]))
+        check_class_ids(np.unique(values[values != NO_CLASS]))
         tally.add(values, window)
-    present = [int(i) for i in np.flatnonzero(tally.pixels[:nothing])]
+    present = [int(i) for i in np.flatnonzero(tally.pixels[:NO_CLASS])]
     return {i: int(tally.pixels[i]) for i in present}, {i: float(tally.areas[i]) for i in present}
