@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Pixels on each side that vote.
 RADIUS = 3
 #: Pixels this far apart in the guide, or farther, do not vote: in standard deviations of the scene's components.
-UNLIKE = 0.75
+VOTE_RANGE = 0.75
 
 
 class Prediction(NamedTuple):
@@ -89,7 +89,7 @@ def smooth(probs: Tensor, guide: Tensor, valid: Tensor) -> Tensor:
         distance = torch.zeros(height, width)
         for own, other in zip(centre, _shifted(guide, row, col, height, width), strict=True):
             distance += (own - other).square_()
-        weight = (1 - distance / UNLIKE**2).clamp_(min=0).square_() * _shifted(valid, row, col, height, width)
+        weight = (1 - distance / VOTE_RANGE**2).clamp_(min=0).square_() * _shifted(valid, row, col, height, width)
         total += weight
         result += weight * _shifted(probs, row, col, height, width)
     inner = _shifted(valid, RADIUS, RADIUS, height, width)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 #: Candidate temperatures; the one under which cross-validated labels are most likely is chosen. None is above 1: the
 #: mean of several classifiers is underconfident already, and cross-validation with few labels makes it look
 #: overconfident.
-TEMPERATURES = np.geomspace(0.1, 1.0, 15)
+TEACHER_TEMPERATURES = np.geomspace(0.1, 1.0, 15)
 #: Lower probabilities count as this one.
-SMALLEST = 1e-4
+SMALLEST_PROB = 1e-4
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def fit_temperature(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> f
 
     def loss(temperature: float) -> float:
         of_target = _tempered(probs, temperature)[np.arange(len(probs)), targets]
-        return -float(np.log(np.maximum(of_target, SMALLEST)).mean())
+        return -float(np.log(np.maximum(of_target, SMALLEST_PROB)).mean())
 
-    return float(min(TEMPERATURES, key=loss))
+    return float(min(TEACHER_TEMPERATURES, key=loss))
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,4 +70,4 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _tempered(probs: NDArray[np.float64], temperature: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    return softmax(np.log(np.maximum(probs, SMALLEST)) / temperature)
+    return softmax(np.log(np.maximum(probs, SMALLEST_PROB)) / temperature)

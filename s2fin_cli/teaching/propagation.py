@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 #: Widths of the filter: standard deviations in pixels, and in deviations of the scene's values.
 NEAR, SIMILAR = 2.0, 1.0
 #: Cells averaged at a time: bounds memory.
-CELLS_AT_ONCE = 256
+AVERAGED_AT_ONCE = 256
 
 #: Steps of the propagation: a label reaches about four pixels, by a random walk.
 STEPS = 20
 #: Neighbours whose guides are this far apart, or farther, do not count: in deviations of the scene's values.
-UNLIKE = 1.0
+WALK_RANGE = 1.0
 #: A pixel and the eight around it are less than this apart.
 NEIGHBOURS = 1.5
-SMALLEST = 1e-12
+#: Smaller sums of weights count as this one, so that none is divided by 0.
+SMALLEST_WEIGHT = 1e-12
 #: Means over neighbours are underconfident; this power of them is not.
 POWER = 2.0
 
@@ -56,7 +57,7 @@ def guide_of(components: NDArray[np.float32], aux: NDArray[np.float32] | None = 
 
 
 def average_similar(
-    probs: NDArray[np.float32], guide: NDArray[np.floating], places: Places, *, at_once: int = CELLS_AT_ONCE
+    probs: NDArray[np.float32], guide: NDArray[np.floating], places: Places, *, at_once: int = AVERAGED_AT_ONCE
 ) -> NDArray[np.float32]:
     """Average probabilities over near and similar pixels of a cell.
 
@@ -86,7 +87,7 @@ def average_similar(
         for values in np.moveaxis(looks, 2, 0):
             squares += (values[:, :, None] - values[:, None, :]) ** 2
         weights = np.nan_to_num(np.exp(-nearness.astype(np.float32) - squares / (2 * SIMILAR**2)))
-        means = weights @ own / np.maximum(weights.sum(axis=2, keepdims=True), SMALLEST)
+        means = weights @ own / np.maximum(weights.sum(axis=2, keepdims=True), SMALLEST_WEIGHT)
         result[part] = means[at]
     return result
 
@@ -97,8 +98,8 @@ def propagate(
     """Propagate probabilities and labels to similar neighbours.
 
     Equation (ours): P <- W P, `STEPS` times, and labelled pixels are set back to their label after each. W has rows of
-    sum 1, of weights (1 - d^2 / `UNLIKE`^2)^2 for a pixel and the eight around it, d the distance of their guides, and
-    0 where d is larger. The result is P^`POWER`, scaled to rows of sum 1.
+    sum 1, of weights (1 - d^2 / `WALK_RANGE`^2)^2 for a pixel and the eight around it, d the distance of their guides,
+    and 0 where d is larger. The result is P^`POWER`, scaled to rows of sum 1.
 
     Args:
         probs: (n, classes), the teacher's.
@@ -124,5 +125,5 @@ def _weights(guide: NDArray[np.floating], positions: NDArray[np.float32]) -> csr
     """Weights (n, n), of rows of sum 1, of the neighbours of pixels (n,) and of themselves."""
     pairs = radius_neighbors_graph(positions, NEIGHBOURS, include_self=True).tocoo()
     squares = ((guide[pairs.row] - guide[pairs.col]) ** 2).sum(axis=1)
-    pairs.data = (np.maximum(1 - squares / UNLIKE**2, 0) ** 2).astype(np.float32)
+    pairs.data = (np.maximum(1 - squares / WALK_RANGE**2, 0) ** 2).astype(np.float32)
     return normalize(pairs.tocsr(), norm="l1")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s2fin_cli.stack.cells import Cells
 
 #: Cells that are standardised at a time: bounds memory.
-CELLS_AT_ONCE = 16
+STANDARDIZED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class StandardizedCells:
         if cells.margin < wanted:
             raise ValueError(f"the network needs cells with a margin of {wanted} pixels, got {cells.margin}")
         parts: list[list[Tensor]] = [[], [], []]
-        for start in range(0, len(cells), CELLS_AT_ONCE):
-            chosen = slice(start, start + CELLS_AT_ONCE)
+        for start in range(0, len(cells), STANDARDIZED_AT_ONCE):
+            chosen = slice(start, start + STANDARDIZED_AT_ONCE)
             raw = tensors_on(device, cells.select(chosen))
             x, a = (_inner(part, cells.margin - wanted) for part in network.standardize(*raw))
             for part, values in zip(parts, (network.near(x), network.near(a), network.context(x, a)), strict=True):

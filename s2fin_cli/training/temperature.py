@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s2fin_cli.training.samples import TrainingSet
 
 #: Candidate temperatures; the one that fits a trained network to its teacher is chosen.
-TEMPERATURES = np.geomspace(0.5, 4.0, 61)
+NETWORK_TEMPERATURES = np.geomspace(0.5, 4.0, 61)
 
 
 def temper(network: S2Fin, train: TrainingSet, recipe: Recipe, *, generator: torch.Generator) -> None:
@@ -36,5 +36,5 @@ def temper(network: S2Fin, train: TrainingSet, recipe: Recipe, *, generator: tor
         return
     logits = logits.flatten(0, 1).cpu().double()[torch.from_numpy(chosen)]
     targets = torch.from_numpy(train.targets[pixels.numpy()[chosen]]).double()
-    temperature = min(TEMPERATURES.tolist(), key=lambda value: F.cross_entropy(logits / value, targets).item())
+    temperature = min(NETWORK_TEMPERATURES.tolist(), key=lambda value: F.cross_entropy(logits / value, targets).item())
     network.scale_logits(1 / temperature)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from s2fin_cli.geo.windows import clip
-from s2fin_cli.inference.smoothing import RADIUS, UNLIKE, Prediction, Smoother
+from s2fin_cli.inference.smoothing import RADIUS, VOTE_RANGE, Prediction, Smoother
 from tests.smoothed import smooth_all
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def reference(probs: NDArray[Any], guide: NDArray[Any], valid: NDArray[Any]) -> 
         for i in range(max(row - RADIUS, 0), min(row + RADIUS + 1, valid.shape[0])):
             for j in range(max(col - RADIUS, 0), min(col + RADIUS + 1, valid.shape[1])):
                 distance = ((guide[:, row, col] - guide[:, i, j]) ** 2).sum()
-                weight = max(1 - distance / UNLIKE**2, 0) ** 2 * valid[i, j]
+                weight = max(1 - distance / VOTE_RANGE**2, 0) ** 2 * valid[i, j]
                 weights, total = weights + weight * probs[:, i, j], total + weight
         result[:, row, col] = weights / total
     return result
@@ -85,7 +85,7 @@ def test_tiles_do_not_matter(shape: tuple[int, int], tile_shape: tuple[int, int]
 
 def test_edges_stay_and_speckle_goes() -> None:
     guide = torch.zeros(1, 20, 20)
-    guide[:, :, 10:] = 1  # farther apart than `UNLIKE`
+    guide[:, :, 10:] = 1  # farther apart than `VOTE_RANGE`
     probs = torch.full((2, 20, 20), 0.5)
     probs[0, :, :10], probs[0, :, 10:] = 0.7, 0.2
     probs[0, 5, 4] = 0.4  # a pixel whose surroundings disagree

@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from s2fin_cli.stack.cells import Places
-from s2fin_cli.teaching.calibration import TEMPERATURES
+from s2fin_cli.teaching.calibration import TEACHER_TEMPERATURES
 from s2fin_cli.teaching.ensemble import EnsembleTeacher, ask_members
 from s2fin_cli.teaching.members import Member, choose_members
 from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
@@ -53,7 +53,7 @@ def test_classes_that_are_far_apart_are_separated_without_error(num_classes: int
     assert trust.weights.sum() == pytest.approx(1)
     assert (trust.weights >= 0).all()
     for temperature in trust.calibration.temperatures:
-        assert TEMPERATURES.min() <= temperature <= TEMPERATURES.max()
+        assert TEACHER_TEMPERATURES.min() <= temperature <= TEACHER_TEMPERATURES.max()
 
 
 def test_the_seed_decides_every_bit() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from s2fin_cli.labels.distances import nearest_label
-from s2fin_cli.teaching.calibration import TEMPERATURES, Calibration
+from s2fin_cli.teaching.calibration import TEACHER_TEMPERATURES, Calibration
 from s2fin_cli.teaching.classifiers import Classifier, Task
 from s2fin_cli.teaching.ensemble import ask_members
 from s2fin_cli.teaching.features import SCALES, Features
@@ -112,7 +112,7 @@ def test_accuracy_is_that_of_the_classes_and_not_of_the_pixels() -> None:
 
 @pytest.mark.parametrize(
     ("right", "wrong", "temperature"),
-    [(0.7, 0.0, TEMPERATURES[0]), (0.95, 0.4, 1.0), (0.99, 0.5, 1.0)],
+    [(0.7, 0.0, TEACHER_TEMPERATURES[0]), (0.95, 0.4, 1.0), (0.99, 0.5, 1.0)],
     ids=["timid and always right", "too bold", "as good as chance"],
 )
 def test_the_temperature_makes_the_probabilities_likely_within_its_bounds(
@@ -129,7 +129,7 @@ def test_the_temperature_in_between() -> None:
     """Nine of ten answers of 0.6, with the vote 0.8, are right: the likeliest T makes of it 0.9."""
     right = np.where(np.arange(40) < 4, 0.4, 0.6)
     likeliest = np.log(0.8 / 0.2) / np.log(0.9 / 0.1)
-    expected = min(TEMPERATURES, key=lambda t: abs(np.log(t / likeliest)))
+    expected = min(TEACHER_TEMPERATURES, key=lambda t: abs(np.log(t / likeliest)))
     assert learn_known(TWO_CLASSES, right)[0].calibration.temperatures == (expected, expected)
 
 
