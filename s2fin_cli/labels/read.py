@@ -19,7 +19,7 @@ from s2fin_cli.labels.pixels import Found, LabelledPixels, counted
 from s2fin_cli.labels.rasters import open_raster_labels
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer
 from s2fin_cli.raster.info import read_info
-from s2fin_cli.vector.kinds import is_vector
+from s2fin_cli.vector.layers import is_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -1,4 +1,4 @@
-"""The layers of a vector file, and the choice of the one to read."""
+"""Whether a file holds features; the layers of a vector file, and the choice of the one to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s2fin_cli.core.errors import RasterError, quoted, shortened
 from s2fin_cli.core.formats import FORMATS, VECTOR_SUFFIXES
 from s2fin_cli.core.names import is_dataset_name, vector_name
 from s2fin_cli.vector.place_columns import WANTED, find_place
-from s2fin_cli.vector.sources import names_table, raster_driver
+from s2fin_cli.vector.sources import is_parquet, is_text_table, names_table, raster_driver
 from s2fin_cli.vector.text_tables import first_columns
 
 if TYPE_CHECKING:
@@ -79,6 +79,28 @@ def _count_some(src_path: str | Path, layer: str) -> int:
         src_path, layer=layer, columns=[], read_geometry=False, max_features=1, where=ALL, return_fids=True
     )
     return len(fids)
+
+
+def is_vector(src_path: str | Path) -> bool:
+    """Whether a file of labels is one of features or a table of points, and not a raster.
+
+    A file with features is one of features, even if a raster driver accepts it too.
+
+    Raises:
+        RasterError: a container that holds several rasters and nothing else.
+    """
+    if not is_dataset_name(src_path):
+        path = Path(src_path)
+        if not path.exists() or path.suffix.lower() in VECTOR_SUFFIXES or is_parquet(path) or is_text_table(path):
+            return True
+    try:
+        layers = layers_of(src_path)
+    except Exception:  # noqa: BLE001 - pyogrio's, or a decoding error
+        layers = []
+    if any(layer.has_geometries and layer.count for layer in layers):
+        return True
+    driver = raster_driver(src_path)
+    return driver is None or (bool(layers) and driver != layers[0].driver)
 
 
 def holds_raster_too(src_path: str | Path, layers: list[Layer]) -> bool:

@@ -28,7 +28,7 @@ from s2fin_cli.stack.sampling import sample_pixels
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.description import describe_vector
-from s2fin_cli.vector.kinds import is_vector
+from s2fin_cli.vector.layers import is_vector
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
