@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +11,17 @@ import rasterio.windows
 from affine import Affine
 from rasterio.windows import Window
 
+from s2fin_cli.geo.windows import iter_tiles
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
+
+#: Rows whose mask is held at a time while an area's pixels are counted.
+ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,33 @@ class Area:
         grid: the grid.
         geometries: shapely polygons in the grid's CRS.
         window: the smallest one that holds all pixels whose centres are in them.
+        count: how many pixels these are.
     """
 
     grid: Grid
     geometries: tuple[Any, ...]
     window: Window
+    count: int
+
+    @classmethod
+    def within(cls, window: Window, geometries: Iterable[Any], grid: Grid) -> Area | None:
+        """The area of the pixels of a window of a grid whose centres are in polygons, or None if there are none.
+
+        The window is read in strips, so that memory does not grow with its height.
+        """
+        geometries = tuple(geometries)
+        in_rows, in_cols = np.zeros(window.height, np.int64), np.zeros(window.width, bool)
+        shape, offset = (window.height, window.width), (window.row_off, window.col_off)
+        for strip in iter_tiles(shape, (ROWS, window.width), offset=offset):
+            mask, start = pixels_inside(geometries, grid, strip), strip.row_off - window.row_off
+            in_rows[start : start + strip.height] = np.count_nonzero(mask, axis=1)
+            in_cols |= mask.any(axis=0)
+        rows, cols = np.flatnonzero(in_rows), np.flatnonzero(in_cols)
+        if not len(rows):
+            return None
+        (top, bottom), (left, right) = ((int(found[0]), int(found[-1]) + 1) for found in (rows, cols))
+        tight = Window(window.col_off + left, window.row_off + top, right - left, bottom - top)
+        return cls(grid, geometries, tight, int(in_rows.sum()))
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Mask (height, width) over a window of the grid: True where a pixel's centre is in a geometry."""
@@ -41,16 +68,6 @@ class Area:
         """Mask over squares of a number of pixels a side, aligned to the grid: True where a geometry touches one."""
         shape = (-(-self.grid.height // size), -(-self.grid.width // size))
         return _burnt(self.geometries, self.grid.transform * Affine.scale(size), shape, all_touched=True)
-
-    def tightened(self) -> Area | None:
-        """The same area with its window cut to the pixels inside, or None where there are none."""
-        mask = self.mask(self.window)
-        rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        if not len(rows):
-            return None
-        row_off, col_off = self.window.row_off + int(rows[0]), self.window.col_off + int(cols[0])
-        window = Window(col_off, row_off, int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1)
-        return replace(self, window=window)
 
 
 def pixels_inside(geometries: Iterable[Any], grid: Grid, window: Window) -> NDArray[np.bool_]:

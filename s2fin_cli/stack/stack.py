@@ -92,6 +92,11 @@ class Stack:
         return self.grid.window if self.area is None else self.area.window
 
     @property
+    def pixels_of_interest(self) -> int:
+        """How many pixels are in the area of interest."""
+        return self.grid.height * self.grid.width if self.area is None else self.area.count
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """All modalities, the passive image first."""
         return (self.image, *self.aux)

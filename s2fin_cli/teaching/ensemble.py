@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.core.progress import Stop
 from s2fin_cli.labels.distances import nearest_label
 from s2fin_cli.teaching.calibration import consensus
 from s2fin_cli.teaching.members import choose_members
@@ -38,18 +39,21 @@ class EnsembleTeacher:
 
     Attributes:
         recipe: how large its members are, and how much each counts.
+        stop: ends its work between the members with `Stopped`, once it is set.
     """
 
     recipe: EnsembleRecipe = field(default_factory=EnsembleRecipe)
+    stop: Stop = field(default_factory=Stop)
 
     def examine(self, lesson: Lesson) -> Trust:
         """Find the members' weights, and the calibration of their mean, by cross-validation."""
-        return cross_validate(choose_members(lesson.features, dense=lesson.dense), lesson, self.recipe)
+        members = choose_members(lesson.features, dense=lesson.dense)
+        return cross_validate(members, lesson, self.recipe, stop=self.stop)
 
     def teach(self, lesson: Lesson, questions: Questions, examination: Trust) -> Answers:
         """Fit the members to all labels and ask them; similar neighbours share their answers."""
         members, asked = choose_members(lesson.features, dense=lesson.dense), questions.features
-        answers = ask_members(members, lesson, asked, trust=examination, recipe=self.recipe)
+        answers = ask_members(members, lesson, asked, trust=examination, recipe=self.recipe, stop=self.stop)
         guide = guide_of(asked["components"], asked.get("aux"))
         if not lesson.dense:
             return replace(answers, probs=average_similar(answers.probs, guide, questions.places))
@@ -59,7 +63,13 @@ class EnsembleTeacher:
 
 
 def ask_members(
-    members: tuple[Member, ...], lesson: Lesson, asked: Features, *, trust: Trust, recipe: EnsembleRecipe
+    members: tuple[Member, ...],
+    lesson: Lesson,
+    asked: Features,
+    *,
+    trust: Trust,
+    recipe: EnsembleRecipe,
+    stop: Stop | None = None,
 ) -> Answers:
     """Fit members to all labels and ask them about pixels; one member is held in memory for each thread.
 
@@ -69,6 +79,10 @@ def ask_members(
         asked: features of the pixels that they are asked about.
         trust: their weights, and the calibration of their mean.
         recipe: how large they are.
+        stop: ends the work between two members.
+
+    Raises:
+        Stopped: it was asked to end.
     """
     needed = [(member, weight) for member, weight in zip(members, trust.weights, strict=True) if weight > 0]
 
@@ -77,7 +91,7 @@ def ask_members(
         probs = member.ask(classifier, asked, at_once=recipe.pixels_at_once)
         return probs, member.use_of_second(classifier, lesson.features)
 
-    answered = in_threads(ask, [(member,) for member, _ in needed])
+    answered = in_threads(ask, [(member,) for member, _ in needed], stop=stop)
     weights = np.array([weight for _, weight in needed])
     probs = consensus(np.stack([part for part, _ in answered]), weights, vote=recipe.vote)
     distances = nearest_label(lesson.features["position"], asked["position"])

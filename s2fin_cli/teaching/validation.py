@@ -16,6 +16,7 @@ from s2fin_cli.teaching.threads import in_threads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from s2fin_cli.core.progress import Stop
     from s2fin_cli.teaching.features import Features
     from s2fin_cli.teaching.members import Member
     from s2fin_cli.teaching.recipe import EnsembleRecipe
@@ -40,15 +41,20 @@ class Trust:
     cross_validated: NDArray[np.float64]
 
 
-def cross_validate(members: tuple[Member, ...], lesson: Lesson, recipe: EnsembleRecipe) -> Trust:
+def cross_validate(
+    members: tuple[Member, ...], lesson: Lesson, recipe: EnsembleRecipe, *, stop: Stop | None = None
+) -> Trust:
     """Find the members' weights, and the calibration of their mean, by cross-validation.
 
     NOTE: what surrounds a pixel also surrounds its neighbours. Without a buffer, members with a wide view recognise the
     places of the few polygons that they learnt from, and get too much weight.
+
+    Raises:
+        Stopped: it was asked to end, by `stop`.
     """
     targets = lesson.targets
-    far = _validate(members, lesson, lesson.units, buffer=lesson.buffer, recipe=recipe)
-    near = _validate(members, lesson, np.arange(len(targets)), buffer=0, recipe=recipe)
+    far = _validate(members, lesson, lesson.units, buffer=lesson.buffer, recipe=recipe, stop=stop)
+    near = _validate(members, lesson, np.arange(len(targets)), buffer=0, recipe=recipe, stop=stop)
     weights = _weights(far, targets, recipe)
     for member, weight in zip(members, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)
@@ -80,7 +86,13 @@ class _Validation:
 
 
 def _validate(
-    members: tuple[Member, ...], lesson: Lesson, units: NDArray[np.int64], *, buffer: int, recipe: EnsembleRecipe
+    members: tuple[Member, ...],
+    lesson: Lesson,
+    units: NDArray[np.int64],
+    *,
+    buffer: int,
+    recipe: EnsembleRecipe,
+    stop: Stop | None,
 ) -> _Validation:
     features, targets, seed = lesson.features, lesson.targets, lesson.seed
     probs = np.full((len(members), len(targets), lesson.num_classes), np.nan)
@@ -105,7 +117,7 @@ def _validate(
         classifier = member.fit(train, labels, seed=seed, recipe=recipe, validating=True)
         return member.ask(classifier, test, at_once=recipe.pixels_at_once)
 
-    for (index, where), answered in zip(places, in_threads(answer, calls), strict=True):
+    for (index, where), answered in zip(places, in_threads(answer, calls, stop=stop), strict=True):
         probs[index][where] = answered
     found = distances[np.isfinite(distances)]
     return _Validation(probs, float(np.median(found)) if len(found) else 0.0)

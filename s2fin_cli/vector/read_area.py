@@ -40,7 +40,7 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
         polygons = _read_polygons(src_path, grid)
         geometries = _parts(shapely.intersection(polygons, geometries[0])) if geometries else polygons
     touched = grid.window_of(shapely.total_bounds(geometries)) if geometries else None
-    area = None if touched is None else Area(grid, tuple(geometries), touched).tightened()
+    area = None if touched is None else Area.within(touched, geometries, grid)
     if area is None:
         name = "`aoi` and `bounds`" if bounds and src_path else "`bounds`" if bounds else f"`aoi` {src_path}"
         where = (

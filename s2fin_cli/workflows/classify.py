@@ -15,7 +15,6 @@ from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError
 from s2fin_cli.core.files import staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
-from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Probabilities, Sink
 from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
-
-#: Rows of the area of interest that are counted at a time.
-ROWS_TO_COUNT = 256
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,8 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
         S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
         Stopped: it was asked to end; nothing is written.
     """
-    return carry_out(prepare(options), progress=progress if stop is None else stoppable(progress, stop))
+    job = prepare(options, stop=stop)
+    return carry_out(job, progress=progress if stop is None else stoppable(progress, stop))
 
 
 def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
@@ -103,7 +100,7 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
             job.classify([*sinks, counts], progress=progress)
         if not any(counts.pixels.values()):
             raise RasterError(_why_empty(job.stack))
-        nodata_pixels = _pixels_of_interest(job.stack) - sum(counts.pixels.values())
+        nodata_pixels = job.stack.pixels_of_interest - sum(counts.pixels.values())
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
@@ -166,17 +163,6 @@ def _warn_of_old(outputs: Outputs) -> None:
     for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
         if path is None and beside.exists():
             logger.warning("%s was left by an earlier map and does not belong to the new one", beside)
-
-
-def _pixels_of_interest(stack: Stack) -> int:
-    """How many pixels of a stack are of interest."""
-    extent, area = stack.extent, stack.area
-    if area is None:
-        return int(extent.height * extent.width)
-    strips = iter_tiles(
-        (extent.height, extent.width), (ROWS_TO_COUNT, extent.width), offset=(extent.row_off, extent.col_off)
-    )
-    return sum(int(area.mask(strip).sum()) for strip in strips)
 
 
 def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress = silent) -> None:

@@ -17,7 +17,7 @@ from s2fin_cli.core.device import keep_freed_memory, pick_device
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.images import Images
-from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.core.progress import Progress, Stop, silent
 from s2fin_cli.inference.engine import Engine, Predictor
 from s2fin_cli.inference.prior import apply_prior, read_prior
 from s2fin_cli.inference.sinks import Cropped, Sink
@@ -100,12 +100,19 @@ class ClassifyJob:
         classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
 
 
-def prepare(options: ClassifyOptions) -> ClassifyJob:
+def prepare(options: ClassifyOptions, *, stop: Stop | None = None) -> ClassifyJob:
     """Read the model and the inputs' headers, and check that they and the options match.
+
+    Args:
+        options: the options.
+        stop: ends the work between two steps once it is set.
 
     Raises:
         S2finError: something is wrong with the inputs, the model or options, or an output cannot be written.
+        Stopped: it was asked to end.
     """
+    stop = stop or Stop()
+    stop.check()
     outputs = Outputs.of(options)
     model_path = find_model(options.model)
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
@@ -116,11 +123,13 @@ def prepare(options: ClassifyOptions) -> ClassifyJob:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
     engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
+    stop.check()
     stack = fit_stack(info, stack_of(options))
     if outputs.polygons is not None:
         check_vector_crs(outputs.polygons, stack.grid)
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
+    stop.check()
     _check_scene(info, stack)
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, network.standardizer)

@@ -116,17 +116,26 @@ def prepare(
     progress: Progress = silent,
     stop: Stop | None = None,
 ) -> Job:
-    """Read images and labels, explore the scene, and hold out labels; see `run`."""
+    """Read images and labels, explore the scene, and hold out labels; see `run`.
+
+    Raises:
+        Stopped: it was asked to end; it looks before each step that reads pixels.
+    """
     recipe, stop = recipe or Recipe(), stop or Stop()
     device = pick_device(options.device)
     keep_freed_memory()
+    stop.check()
     stack = stack_of(options)
+    stop.check()
     given = open_labels(str(options.labels), stack.grid, rules=rules_of(options))
+    stop.check()
     stack, statistics = usable_bands(stack)
+    stop.check()
     labelled = with_data(given, stack, labels_per_class=options.labels_per_class, seed=options.seed)
     labels = labelled.pixels
     check_classes(labels)
     config = network_config(stack, num_classes=len(labels.classes), patch_size=options.patch_size, changes=network)
+    stop.check()
     scene = explore(stack, statistics, config, sampling=recipe.sampling, seed=options.seed, device=device)
     return Job(
         scene=scene,
@@ -135,7 +144,7 @@ def prepare(
         config=config,
         options=options,
         recipe=recipe,
-        teacher=teacher or EnsembleTeacher(recipe.ensemble),
+        teacher=teacher or EnsembleTeacher(recipe.ensemble, stop),
         progress=stoppable(progress, stop),
         stop=stop,
     )

@@ -9,10 +9,12 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
+from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.stack.cells import Places
 from s2fin_cli.teaching.calibration import TEACHER_TEMPERATURES
+from s2fin_cli.teaching.classifiers import Classifier, Task, extra_trees
 from s2fin_cli.teaching.ensemble import EnsembleTeacher, ask_members
-from s2fin_cli.teaching.members import Member, choose_members
+from s2fin_cli.teaching.members import FORESTS, Member, choose_members
 from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.teacher import Questions
 from s2fin_cli.teaching.validation import cross_validate
@@ -20,6 +22,7 @@ from tests.recipes import SMALL_ENSEMBLE
 from tests.teaching.lessons import (
     MEMBERS,
     MEMBERS_AMONG_LABELS,
+    TWO_CLASSES,
     Floats,
     Ints,
     Known,
@@ -198,3 +201,41 @@ def test_similar_neighbours_share_the_answers(*, dense: bool) -> None:
     assert np.abs(answered.probs - alone.probs).max() > 0.01
     assert answered.nearly_right is dense
     assert answered.use_of_second is None
+
+
+def test_a_request_to_end_is_honoured_between_the_members() -> None:
+    lesson = make_lesson(TWO_CLASSES, make_features(TWO_CLASSES))
+    questions = Questions(
+        lesson.features, TWO_CLASSES, Places(TWO_CLASSES * 0, TWO_CLASSES * 0, np.arange(len(TWO_CLASSES)))
+    )
+    teacher = EnsembleTeacher(SMALL_ENSEMBLE)
+    trust = teacher.examine(lesson)
+    teacher.stop.set()
+    with pytest.raises(Stopped):
+        teacher.examine(lesson)
+    with pytest.raises(Stopped):
+        teacher.teach(lesson, questions, trust)
+
+
+@pytest.mark.parametrize("asked_in", ["cross-validation", "teaching"])
+def test_no_other_member_is_fitted_after_a_request_to_end(asked_in: str) -> None:
+    stop, made = Stop(), []
+
+    def make(task: Task, seed: int) -> Classifier:
+        made.append(task.validating)
+        if task.validating is (asked_in == "cross-validation"):
+            stop.set()
+        return extra_trees(task, seed)
+
+    members = tuple(replace(FORESTS[0], make=make) for _ in range(6))
+    lesson = make_lesson(TWO_CLASSES, make_features(TWO_CLASSES))
+    if asked_in == "cross-validation":
+        with pytest.raises(Stopped):
+            cross_validate(members, lesson, SMALL_ENSEMBLE, stop=stop)
+        assert 1 <= len(made) <= torch.get_num_threads()
+        return
+    trust = cross_validate(members, lesson, SMALL_ENSEMBLE, stop=stop)
+    made.clear()
+    with pytest.raises(Stopped):
+        ask_members(members, lesson, lesson.features, trust=trust, recipe=SMALL_ENSEMBLE, stop=stop)
+    assert 1 <= len(made) <= torch.get_num_threads()

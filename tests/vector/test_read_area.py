@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -34,6 +36,7 @@ def whole_mask(area: Area | None) -> NDArray[np.bool_]:
     result = np.zeros(area.grid.shape, bool)
     result[area.window.toslices()] = area.mask(area.window)
     assert np.array_equal(result, area.mask(area.grid.window))  # there is nothing outside of the window
+    assert area.count == result.sum()
     return result
 
 
@@ -63,6 +66,25 @@ def test_the_window_holds_no_empty_row_or_column() -> None:
     assert area is not None
     assert area.window.flatten() == (1, 1, 8, 18)
     assert area.mask(area.window).all()
+
+
+def test_a_large_area_is_measured_in_little_memory() -> None:
+    grid = replace(GRID, shape=(4_000, 6_000))
+    left, top = GRID.bounds.left, GRID.bounds.top
+    low, high = (
+        shapely.box(left + 10, top - 30, left + 40, top - 10),
+        shapely.box(left + 59_000, top - 39_900, left + 59_980, top),
+    )
+    tracemalloc.start()
+    try:
+        area = Area.within(grid.window, [low, high], grid)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert area is not None
+    assert area.window.flatten() == (1, 0, 5_997, 3_990)
+    assert area.count == 3 * 2 + 98 * 3_990
+    assert peak < grid.height * grid.width / 4, "less than a quarter of a mask"
 
 
 def test_polygons_of_another_crs(tmp_path: Path) -> None:

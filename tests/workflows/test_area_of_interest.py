@@ -19,6 +19,7 @@ from s2fin_cli.training.architecture import network_config
 from s2fin_cli.training.recipe import Sampling
 from s2fin_cli.training.scene import explore, usable_bands
 from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.train import prepare
 from s2fin_cli.workflows.train import run as train
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 from tests.recipes import QUICK, SMALL_ENSEMBLE, TINY_NETWORK
@@ -86,6 +87,22 @@ def test_the_map_inside_is_that_of_the_whole(
     assert shapely.coverage_is_valid(polygons.geometry.to_numpy())
 
 
+@pytest.mark.parametrize("smooth", [False, True])
+def test_pixels_without_data_are_counted_inside_alone(
+    scene: Scene, wide_model: Path, tmp_path: Path, smooth: bool
+) -> None:
+    """Tiles of 16 pixels: some hold no data at all, others no pixel of interest."""
+    values = make_image(scene.truth).astype(np.float32)
+    values[:, :, 30:58] = np.nan
+    hsi = write_raster(tmp_path / "holes.tif", values)
+    aoi = write_area(tmp_path / "aoi.gpkg", *SHAPES)
+    options: dict[str, Any] = {"hsi": hsi, "tile_size": 16, "smooth": smooth, "polygons": None, "aoi": aoi}
+    result = classified(scene, wide_model, tmp_path / "map.tif", **options)
+    wanted = inside(*SHAPES)
+    assert result.nodata_pixels == wanted[:, 30:58].sum() > 0
+    assert sum(result.pixels.values()) + result.nodata_pixels == wanted.sum()
+
+
 def test_bounds_on_the_command_line(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
     bounds = (500_100, 4_999_700, 500_250, 4_999_900)
     result = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--no-vector", "--bounds", *bounds)
@@ -124,6 +141,9 @@ def test_training_sees_exactly_the_pixels_inside(
         rows, cols = questions.features["position"].astype(int).T
         assert wanted[rows, cols].all()
         assert len(rows) == wanted.sum(), "whole cells, as far as they lie inside"
+    drawn = prepare(TrainOptions(**{**options, "bounds": area.bounds}), **given).scene
+    assert len(drawn.rows) == min(QUICK.sampling.scene_pixels, wanted.sum())
+    assert wanted[drawn.rows, drawn.cols].all()
     clean, other = (result.info.bands[0] for result in results)
     assert (clean.mean, clean.low, clean.high) == (other.mean, other.low, other.high)
     assert "or are outside the area of interest, and are skipped" in caplog.text

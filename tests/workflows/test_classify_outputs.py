@@ -21,6 +21,7 @@ from tests.maps import check_polygons, run_classify
 from tests.predictors import WatchedPredictor
 from tests.recipes import QUICK, TINY_NETWORK
 from tests.scenes import Scene, tiny_options
+from tests.stops import AtCheck
 
 
 def test_an_output_that_is_there_is_refused_and_left_alone(scene: Scene, model: Path, tmp_path: Path) -> None:
@@ -154,6 +155,22 @@ def test_a_classification_that_is_asked_to_end_leaves_nothing(scene: Scene, mode
     with pytest.raises(Stopped, match="nothing half-written is left"):
         s2fin_cli.classify(**options, device="cpu", progress=progress, stop=stop)
     assert steps == [0, 1, 2]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_request_is_honoured_between_the_steps_of_opening(
+    scene: Scene, model: Path, tmp_path: Path, number: int
+) -> None:
+    stop, stages = AtCheck(number), []
+
+    def listen(stage: str, done: int, total: int, **figures: float) -> None:
+        stages.append(stage)
+
+    options = {**scene.images, "model": model, "output": tmp_path / "map.tif", "device": "cpu"}
+    with pytest.raises(Stopped):
+        s2fin_cli.classify(**options, progress=listen, stop=stop)
+    assert (stop.checks, stages) == (number, [])
     assert not list(tmp_path.iterdir())
 
 

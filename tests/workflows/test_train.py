@@ -14,10 +14,12 @@ from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.model.file import read_info, read_model
 from s2fin_cli.teaching.ensemble import EnsembleTeacher
 from s2fin_cli.training.learning import FIRST_RUN, ON_ALL_LABELS
+from s2fin_cli.training.targets import make_lesson
 from s2fin_cli.workflows.options.train import TrainOptions
-from s2fin_cli.workflows.train import TrainResult, run
+from s2fin_cli.workflows.train import TrainResult, prepare, run
 from tests.recipes import QUICK, SMALL_ENSEMBLE, TINY_NETWORK
 from tests.scenes import Scene, tiny_options
+from tests.stops import AtCheck
 from tests.teachers import Undecided, Watched
 
 
@@ -55,6 +57,31 @@ def stopped_at(stage: str, scene: Scene, folder: Path, *, done: int = 0, **optio
 
     given = tiny_options(scene, folder / "model.s2fin", **{"epochs": 1, "refit": True, **options})
     return quick_train(given, teacher=Undecided(), progress=ask, stop=stop)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_request_is_honoured_between_the_steps_of_reading_images_and_labels(
+    scene: Scene, tmp_path: Path, number: int
+) -> None:
+    stop, stages = AtCheck(number), []
+
+    def listen(stage: str, done: int, total: int, **figures: float) -> None:
+        stages.append(stage)
+
+    with pytest.raises(Stopped):
+        quick_train(tiny_options(scene, tmp_path / "model.s2fin"), progress=listen, stop=stop)
+    assert stop.checks == number
+    assert not stages, "training has not begun"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_ensemble_ends_with_its_job(scene: Scene, tmp_path: Path) -> None:
+    stop = Stop()
+    job = prepare(tiny_options(scene, tmp_path / "model.s2fin"), network=TINY_NETWORK, recipe=QUICK, stop=stop)
+    lesson = make_lesson(job, job.labels, np.arange(len(job.labels)), dense=False)
+    stop.set()
+    with pytest.raises(Stopped):
+        job.teacher.examine(lesson)
 
 
 def test_a_request_before_there_is_a_model_leaves_nothing(scene: Scene, tmp_path: Path) -> None:
