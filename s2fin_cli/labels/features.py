@@ -53,7 +53,9 @@ def read_feature_labels(
     kind = _kind(frame, src_path)
     field = class_field(frame, src_path, label_field=rules.field)
     warn_of_lost(frame, field, src_path=src_path)
-    frame, class_ids, names = number_classes(frame, field, src_path=src_path, table=rules.classes)
+    frame, class_ids, names = number_classes(
+        frame, field, src_path=src_path, table=rules.classes, takes_table=rules.takes_table
+    )
     geometries = features_on_grid(frame, grid, src_path=src_path)
     geometries = _buffered(geometries, grid, kind=kind, buffer=rules.buffer)
     ids_are_given = rules.classes is not None or not is_text(frame[field])

@@ -30,7 +30,12 @@ logger = logging.getLogger(__name__)
 
 
 def number_classes(
-    frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path, table: Sequence[LandCoverClass] | None = None
+    frame: gpd.GeoDataFrame,
+    field: str,
+    *,
+    src_path: str | Path,
+    table: Sequence[LandCoverClass] | None = None,
+    takes_table: bool = True,
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 
@@ -44,6 +49,7 @@ def number_classes(
         src_path: where they come from, for messages.
         table: the class table; features of other classes are skipped. It numbers the names, whose case counts only if
             names of the table differ in nothing else.
+        takes_table: whether the user can give a class table, so that messages may recommend one.
 
     Returns:
         the features, int64 (n,) class numbers, and names by class number.
@@ -51,7 +57,7 @@ def number_classes(
     Raises:
         LabelError: no feature has a class, or a number that a map cannot hold.
     """
-    frame = _with_class(frame, field, src_path=src_path, table=table)
+    frame = _with_class(frame, field, src_path=src_path, table=table, takes_table=takes_table)
     if table is not None:
         return _number_by_table(frame, field, src_path=src_path, table=table)
     if is_number_in_text(frame[field]):
@@ -91,7 +97,12 @@ def _names_of_numbers(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Pa
 
 
 def _with_class(
-    frame: gpd.GeoDataFrame, field: str, *, src_path: str | Path, table: Sequence[LandCoverClass] | None
+    frame: gpd.GeoDataFrame,
+    field: str,
+    *,
+    src_path: str | Path,
+    table: Sequence[LandCoverClass] | None,
+    takes_table: bool,
 ) -> gpd.GeoDataFrame:
     """The features whose class is known.
 
@@ -103,15 +114,14 @@ def _with_class(
     known = is_known(frame[field], kept=kept)
     if not known.all():
         words = words_in(frame.loc[~known, field], found)
-        taken = f"; {listed(words)} treated as empty; a class of that name must be in a class table (`classes`)"
+        hint = "; a class of that name must be in a class table (`classes`)" if takes_table else ""
+        taken = f"; {listed(words)} treated as empty{hint}"
         logger.warning(
             "%s: %d features whose %r is empty are skipped%s", src_path, (~known).sum(), field, taken if words else ""
         )
     if table is None and (words := words_in(frame.loc[known, field], DOUBTFUL_WORDS)):
-        logger.warning(
-            "%s: in field %r, %s kept as a class; to skip it, give a class table without it (`classes`)",
-            src_path, field, listed(words),
-        )  # fmt: skip
+        hint = "; to skip it, give a class table without it (`classes`)" if takes_table else ""
+        logger.warning("%s: in field %r, %s kept as a class%s", src_path, field, listed(words), hint)
     if not known.any():
         raise empty_field(field, src_path)
     return frame[known].copy()

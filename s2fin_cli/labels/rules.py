@@ -30,12 +30,14 @@ class LabelRules:
             pixel that a point is in.
         on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
             "first" and "last" give them to the feature that comes first or last in the file.
+        takes_table: whether the user can give a class table, so that messages may recommend one.
     """
 
     field: str | None = None
     classes: tuple[LandCoverClass, ...] | None = None
     buffer: float | None = None
     on_conflict: str = "drop"
+    takes_table: bool = True
 
 
 def rules_of(options: LabelOptions) -> LabelRules:

@@ -84,7 +84,7 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
 def _assess(options: EvaluateOptions, limits: Limits) -> MapReport:
     map_path, reference = str(options.map), str(options.reference)
     info = read_map_info(map_path)
-    labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field), limits=limits)
+    labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field, takes_table=False), limits=limits)
     compared = compare(map_path, reference, labels, info, whole=options.stratified)
     accuracy, colors = compared.accuracy(), _colors(map_path)
     if compared.tally is None:

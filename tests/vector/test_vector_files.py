@@ -210,6 +210,18 @@ def test_words_that_may_be_a_class_are_one(tmp_path: Path, caplog: pytest.LogCap
     assert f"2 features of classes that are not in the class table are skipped: {word}" in caplog.text
 
 
+@pytest.mark.parametrize(("word", "said"), [("none", "kept as a class"), ("NULL", "treated as empty")])
+def test_a_class_table_is_recommended_only_where_one_can_be_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str, said: str
+) -> None:
+    path = write(tmp_path / "gt.gpkg", land=["a", "b", word])
+    for takes_table in (True, False):
+        caplog.clear()
+        read_labels(path, GRID, rules=LabelRules(takes_table=takes_table))
+        assert f"{word!r} is {said}" in caplog.text
+        assert ("class table" in caplog.text) is takes_table
+
+
 def test_a_field_of_nothing_but_none_is_not_taken_for_the_class(tmp_path: Path) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", "b", "c"], note=["None", "None", "None"])
     assert counts(read_labels(path, GRID)).keys() == {"a", "b", "c"}
