@@ -23,13 +23,13 @@ def with_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
 
     Args:
         message: a message as `s2fin_cli.core.errors` describes it.
-        parameters: those of the command that is running; names of no parameter stay as they are.
+        parameters: those of the command that is running; other names are shown as they are, without backticks.
     """
     known = {str(parameter.name): parameter for parameter in parameters}
 
     def shown(found: re.Match[str]) -> str:
         name, value = found.groups()
-        return found[0] if name not in known else _shown(known[name], value)
+        return _shown(known[name], value) if name in known else found[0].strip("`")
 
     return _OPTION.sub(shown, message)
 
