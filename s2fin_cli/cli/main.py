@@ -24,7 +24,7 @@ from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
-from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, read_defaults
+from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
 from s2fin_cli.core.progress import INTERRUPTED
@@ -68,15 +68,18 @@ class _EachTable(click.Command):
             try:
                 context = self._command.make_context(info_name, [*args], parent, default_map=run, **extra)
             except click.UsageError as error:
-                message = f"table {number} of [[{self.name}]]: {error.format_message()}"
+                message = f"{numbered_table(str(self.name), number)}: {error.format_message()}"
                 raise click.UsageError(message, error.ctx) from error
             self._contexts.append(context)
         return click.Context(self, info_name=info_name, parent=parent)
 
     def invoke(self, ctx: click.Context) -> None:
-        for context in self._contexts:
-            with context:
-                self._command.invoke(context)
+        for number, context in enumerate(self._contexts, start=1):
+            try:
+                with context:
+                    self._command.invoke(context)
+            except UsageError as error:
+                raise UsageError(f"{numbered_table(str(self.name), number)}: {error}") from error
 
 
 class Boundary(click.Group):

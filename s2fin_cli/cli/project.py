@@ -72,13 +72,19 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     for name, known in parameters.items():
         given = {key: value for key, value in common.items() if _to_name(key) in known}
         shared = _values(given, known, folder=src_path.parent, where=str(src_path))
-        where = f"{src_path}, table [{name}]"
-        runs = []
-        for table in own.get(name, [{}]):
+        runs, found = [], own.get(name, [{}])
+        for number, table in enumerate(found, start=1):
+            which = f"table [{name}]" if len(found) == 1 else numbered_table(name, number)
+            where = f"{src_path}, {which}"
             _check_keys(table, sorted(known), where=where)
             runs.append(shared | _values(table, known, folder=src_path.parent, where=where))
         defaults[name] = Defaults(shared, runs)
     return defaults
+
+
+def numbered_table(command: str, number: int) -> str:
+    """One of several tables of a command, counted from 1, for messages."""
+    return f"table {number} of [[{command}]]"
 
 
 def _tables(value: Any) -> list[dict[str, Any]] | None:

@@ -215,7 +215,7 @@ def _check_passive(info: RasterInfo, name: str) -> None:
             "make it north-up first with: gdalwarp -r near IN.tif OUT.tif"
         )
     if grid.crs is None:
-        logger.warning("%s has no CRS; the map will have none either", name)
+        logger.warning("%s has no CRS; outputs on its grid will have none either", name)
 
 
 def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:

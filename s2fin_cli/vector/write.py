@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from s2fin_cli.core.errors import GeoreferencingError, OutputError, UsageError
-from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, vector_format
+from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, listed, vector_format
 from s2fin_cli.core.names import vector_output_name
 from s2fin_cli.geo.accuracy import SMALL_SHIFT_PX
 from s2fin_cli.geo.crs import describe_crs, is_engineering
@@ -82,8 +82,9 @@ def check_vector_path(dst_path: Path) -> None:
 def _format_of(dst_path: Path) -> tuple[Format, VectorOutput]:
     found = vector_format(dst_path)
     if found is None:
-        known = ", ".join(VECTOR_OUTPUT_SUFFIXES)
-        raise UsageError(f"{dst_path} cannot be written: give features a name that ends in {known}")
+        raise UsageError(
+            f"{dst_path} cannot be written: give features a name that ends in {listed(VECTOR_OUTPUT_SUFFIXES)}"
+        )
     return found
 
 

@@ -62,7 +62,9 @@ def run(options: AlignOptions, *, progress: Progress = silent, stop: Stop | None
     check_raster_path(dst_path)
     check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
     stack = stack_of(replace(options, coregister="off"))
-    if len(stack.aux) != 1:
+    if not stack.aux:
+        raise UsageError("there is no image to align; give one besides `like`")
+    if len(stack.aux) > 1:
         raise UsageError(f"one image is aligned at a time, but {len(stack.aux)} were given besides `like`; give one")
     found = None
     if options.coregister == "shift":

@@ -251,7 +251,7 @@ def test_several_tables_are_several_runs(tmp_path: Path) -> None:
         {"crs": "EPSG:32616", "src": str(tmp_path / "b.mat")},
     ]
     assert runs_of(tmp_path, text, "train") == ({}, [{}])
-    with pytest.raises(UsageError, match=r"table \[convert\]: unknown key 'scr'; did you mean 'src'\?"):
+    with pytest.raises(UsageError, match=r"table 2 of \[\[convert\]\]: unknown key 'scr'; did you mean 'src'\?"):
         runs_of(tmp_path, text.replace('src = "b', 'scr = "b'), "convert")
     with pytest.raises(UsageError, match=r"'convert' is a command; write its options below a line \[convert\]"):
         runs_of(tmp_path, "convert = [1, 2]", "convert")
@@ -292,6 +292,15 @@ def test_an_output_on_the_command_line_is_a_run_of_its_own(two_reports: Path) ->
     result = run(*config, "evaluate", *own, *inputs, "--label-field", "right")
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in two_reports.glob("*.json")) == ["own.json"]
+
+
+def test_a_wrong_value_names_the_table_that_it_is_in(two_reports: Path) -> None:
+    project = two_reports / "s2fin.toml"
+    project.write_text(project.read_text().replace("wrong.json", "wrong.pdf"))
+    result = run("--config", str(project), "evaluate", "-q")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: table 2 of [[evaluate]]: ")
+    assert "wrong.pdf has the suffix '.pdf'" in result.stderr
 
 
 def test_nothing_runs_where_one_table_is_wrong(two_reports: Path) -> None:

@@ -95,7 +95,7 @@ def test_no_crs_at_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     second = write_raster(tmp_path / "b.tif", random_values(1), crs=None, transform=Affine.identity())
     with caplog.at_level(logging.WARNING):
         stack = stack_of(hsi=first, lidar=second)
-    assert "a.tif has no CRS; the map will have none either" in caplog.text
+    assert "a.tif has no CRS; outputs on its grid will have none either" in caplog.text
     assert "b.tif has no CRS either; it is assumed to match the image pixel by pixel" in caplog.text
     values, aux = read(stack, Window(3, 4, 5, 6))
     assert np.array_equal(values, random_values(2)[:, 4:10, 3:8])

@@ -131,7 +131,7 @@ def test_what_cannot_be_aligned(run: Run, scene: Scene, off: Path, tmp_path: Pat
     )
     given = ("align", "--like", scene.hsi)
     for arguments, code, message in (
-        (("-o", "a.tif"), 2, "one image is aligned at a time, but 0 were given besides --like"),
+        (("-o", "a.tif"), 2, "there is no image to align; give one besides --like"),
         (("--lidar", off, "--sar", off, "-o", "a.tif"), 2, "but 2 were given"),
         (("--lidar", off, "-o", "a.png"), 2, "rasters are GeoTIFFs; give a name that ends in .tif"),
         (("--lidar", off, "-o", off), 2, "is an input, which would be lost"),
