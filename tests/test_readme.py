@@ -7,6 +7,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from s2fin_cli.cli.main import cli
@@ -28,13 +29,36 @@ def text_of(document: str) -> str:
 
 
 def shown_commands(document: str) -> list[list[str]]:
-    blocks = re.findall(r"^ *```(?:sh|bash)?\n(.*?)^ *```", text_of(document), re.DOTALL | re.MULTILINE)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    blocks = re.findall(r"^ *```(.*?)\n(.*?)^ *```$", text_of(document), re.DOTALL | re.MULTILINE)
+    lines = (
+        "\n".join(block for language, block in blocks if language in ("", "sh", "bash"))
+        .replace("\\\n", " ")
+        .splitlines()
+    )
     return [shlex.split(line, comments=True)[1:] for line in lines if line.lstrip().startswith("s2fin ")]
 
 
 def shown_projects(document: str) -> list[str]:
     return re.findall(r"```toml\n(.*?)```", text_of(document), re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_shown_command_is_found(document: str) -> None:
+    """None escapes the tests of commands because of how its block is marked."""
+    lines = re.findall(rf"^ *s2fin (?:{'|'.join(cli.commands)})\b", text_of(document), re.MULTILINE)
+    assert len(shown_commands(document)) == len(lines)
+
+
+def test_documents_show_commands() -> None:
+    shown = {document for document in DOCUMENTS if shown_commands(document)}
+    assert {"README.md", "docs/index.md", "docs/getting-started.md", "examples/olinda/README.md"} <= shown
+    assert {
+        "docs/how-to/train.md",
+        "docs/how-to/classify.md",
+        "docs/how-to/labels.md",
+        "docs/how-to/export.md",
+    } <= shown
+    assert {name for document in shown for name, *_ in shown_commands(document)} >= set(cli.commands) - {"demo"}
 
 
 def test_documents_are_found() -> None:
@@ -47,10 +71,11 @@ def test_shown_commands_parse(document: str) -> None:
         "docs/how-to/matlab.md",
         "examples/benchmarks/README.md",
     }  # shows commands whose options stand in a project file
+    parent = click.Context(cli, **cli.context_settings)
     for name, *arguments in shown_commands(document):
         command = cli.commands[name]
         # without parsing leniently it raises for an unknown option or a missing one
-        with command.make_context(name, arguments, resilient_parsing=in_project and not arguments):
+        with command.make_context(name, arguments, parent, resilient_parsing=in_project and not arguments):
             pass
 
 

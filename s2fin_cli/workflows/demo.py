@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.workflows.options.demo import DemoOptions
 
 #: Bands of the example's image that make a natural-colour picture.
@@ -64,6 +65,7 @@ def run(
     stop: Stop | None = None,
     example: Path | None = None,
     training: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
 ) -> DemoResult:
     """Train on the example, classify it, assess the map and draw it.
 
@@ -73,6 +75,7 @@ def run(
         stop: ends the work at its next step once it is set.
         example: folder of a scene with the example's file names; None takes the example.
         training: options of training other than the defaults.
+        recipe: numbers of training that are not options; None takes the defaults.
 
     Raises:
         S2finError: the results cannot be written.
@@ -88,7 +91,7 @@ def run(
     check_outputs(list(paths.values()), overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
     wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
-    train(TrainOptions(msi=msi, dsm=dsm, **wanted), progress=progress, stop=stop)
+    train(TrainOptions(msi=msi, dsm=dsm, **wanted), recipe=recipe, progress=progress, stop=stop)
     classify(
         ClassifyOptions(msi=msi, dsm=dsm, model=paths["model"], output=paths["map"], overwrite=overwrite),
         progress=progress,

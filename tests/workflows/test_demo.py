@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_the_demo_runs_from_labels_to_a_picture(small_example: Path, tmp_path: P
     assert answer["accuracy"]["n"] == 5 * 16
     with pytest.raises(OutputError, match="already exists; give `overwrite=True`"):
         run_demo(options, example=small_example, training=LEAST_TRAINING)
+
+
+def test_the_demo_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    result = run("demo", "--json", "-q")
+    assert (result.exit_code, result.stderr) == (0, "")
+    answer = json.loads(result.stdout)
+    files = {name: Path(answer[name]) for name in ("model", "map", "polygons", "picture")}
+    assert all((tmp_path / path).stat().st_size > 0 for path in files.values())
+    assert answer["accuracy"]["n"] > 0
 
 
 def test_results_that_are_there_are_kept(run: Run, tmp_path: Path) -> None:

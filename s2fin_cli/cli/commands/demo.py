@@ -33,10 +33,13 @@ def demo(*, as_json: bool, **options: Any) -> None:
     labels. Nothing is downloaded.
     """
     from s2fin_cli.cli.rendering.reports import print_accuracy
+    from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.workflows.demo import run
 
+    # a caller from Python may give another recipe as click's `obj`
+    recipe = click.get_current_context().find_object(Recipe)
     with shown_progress() as progress:
-        result = run(DemoOptions(**options), progress=progress)
+        result = run(DemoOptions(**options), recipe=recipe, progress=progress)
     if logger.isEnabledFor(logging.INFO):
         logger.info("accuracy on the validation polygons, which were not used for training:")
         print_accuracy(result.accuracy, console())
