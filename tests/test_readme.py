@@ -135,6 +135,13 @@ def test_the_architecture_names_the_packages_in_order_and_modules_that_exist() -
         assert (ROOT / "s2fin_cli" / path).exists(), path
 
 
+@pytest.mark.parametrize("folder", ["vector", "labels"])
+def test_the_architecture_has_all_modules_of_folders_with_many(folder: str) -> None:
+    _, table = text_of("docs/architecture.md").split(f"### Inside `{folder}/`\n")
+    named = set(re.findall(rf"`{folder}/(\w+)\.py`", re.split(r"^#", table, flags=re.MULTILINE)[0]))
+    assert named == {path.stem for path in (ROOT / "s2fin_cli" / folder).glob("[!_]*.py")}
+
+
 def test_metadata_name_the_repository_that_documents_link_to() -> None:
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
     assert project["urls"]["Repository"] == REPOSITORY
