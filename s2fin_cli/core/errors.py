@@ -6,9 +6,9 @@ exits with `exit_code`; any other exception is a defect of the program.
 **How messages name options.** Messages of the library, both errors and log records, give an option its Python name in
 backticks, alone or with a value as Python writes it: "name it with `label_field`", "`patch_size` is 4",
 'use `device="cpu"`', "`vector=False`". Callers of the Python API read just that. The command line shows an option that
-the running command has as its flag: "name it with --label-field", "use --device cpu", "--no-vector"; see
-`s2fin_cli.cli.messages`. Nothing else in a message stands in backticks, and no message of the library holds a flag of
-s2fin.
+the running command has as its flag: "name it with --label-field", "use --device cpu", "--no-vector"; and any other name
+without backticks; see `s2fin_cli.cli.messages`. Nothing else in a message stands in backticks, and no message of the
+library holds a flag of s2fin.
 """
 
 from __future__ import annotations
