@@ -87,11 +87,16 @@ def test_type_checkers_know_the_keywords(tmp_path: Path, scene: Scene) -> None:
     assert (aligned.valid, steps) == (1, ["aligning 1 of 1"])
 
 
+def test_positional_arguments_are_refused() -> None:
+    with pytest.raises(UsageError, match=r'inspect takes keyword arguments: inspect\(src="q\.tif"\)'):
+        s2fin_cli.inspect("q.tif")  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"mapp": "a.tif"}, "unknown option 'mapp'; did you mean 'map'"),
-        ({"map": "a.tif"}, "missing 1 required keyword-only argument: 'output'"),
+        ({"map": "a.tif"}, "`output` is missing"),
         ({"map": "a.tif", "output": "b.gpkg", "size": 0}, "`size` is 0; it must be a whole number, at least 1"),
     ],
 )

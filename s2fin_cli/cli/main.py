@@ -24,6 +24,7 @@ from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
+from s2fin_cli.cli.parameters import PROJECT_FOUND
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.files import protected
@@ -95,6 +96,8 @@ class Boundary(click.Group):
         if path is not None and not ctx.resilient_parsing:
             with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
                 defaults = read_defaults(Path(path), self.commands)
+            if not ctx.params.get("config"):
+                ctx.meta[PROJECT_FOUND] = path
             ctx.with_resource(protected(Path(path)))
         ctx.default_map = {name: of.runs[0] if len(of.runs) == 1 else of.shared for name, of in defaults.items()}
         name, command, rest = super().resolve_command(ctx, args)

@@ -22,6 +22,12 @@ else:
     FileType = click.ParamType  # click before 8.4 knows it without the brackets only
 
 
+logger = logging.getLogger(__name__)
+
+#: Key in a click context's `meta` of a project file that was found rather than named; it is shown once.
+PROJECT_FOUND = "s2fin_cli.project_found"
+
+
 class FilePath(FileType):
     """A path, or one of GDAL's names of a dataset; in a project file it is relative to that file.
 
@@ -204,7 +210,10 @@ def verbosity_options(command: Command) -> Command:
         if quiet and verbose:
             raise click.UsageError("-q and -v exclude each other")
         level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-        set_up_logging(level, click.get_current_context().command.params)
+        context = click.get_current_context()
+        set_up_logging(level, context.command.params)
+        if (found := context.meta.pop(PROJECT_FOUND, None)) is not None:
+            logger.info("project file: %s, found in the current directory", found)
         return command(*args, **kwargs)
 
     return wrapped

@@ -11,7 +11,7 @@ import click
 
 from s2fin_cli.cli.parameters import FilePath
 from s2fin_cli.core.checks import nearest_name
-from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.errors import UsageError, describe_missing
 from s2fin_cli.core.names import looks_like_dataset_name
 
 if TYPE_CHECKING:
@@ -52,12 +52,7 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     Raises:
         UsageError: the file cannot be read, or it holds a key that no option has, or a value of the wrong type.
     """
-    try:
-        values = tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the project file {src_path} cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the project file {src_path} is not valid TOML: {error}") from error
+    values = _read_toml(src_path)
     parameters = {name: _parameters(command) for name, command in commands.items()}
     every_name = sorted({key for known in parameters.values() for key in known} | set(parameters))
     tables = {name: _tables(values[name]) for name in parameters if name in values}
@@ -80,6 +75,19 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
             runs.append(shared | _values(table, known, folder=src_path.parent, where=where))
         defaults[name] = Defaults(shared, runs)
     return defaults
+
+
+def _read_toml(src_path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise UsageError(f"the project file {describe_missing(src_path)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the project file {src_path} cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f'the project file {src_path} is not valid TOML: {error}; text must be in quotes: name = "..."'
+        ) from error
 
 
 def numbered_table(command: str, number: int) -> str:

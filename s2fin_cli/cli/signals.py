@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Ctrl-C, a batch system's request to end, and a terminal that is closed; Windows does not have the last one.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 #: The next step may take a while, and a second request loses the result.
-NOTICE = "\nwarning: ending at the next step with the result so far; a second request ends at once and keeps nothing\n"
+NOTICE = "\nwarning: stopping: the model so far will be kept; press Ctrl-C again to stop at once and keep nothing\n"
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -81,6 +82,8 @@ def check_outputs(
 def _check_place(dst_path: Path) -> None:
     """Refuse an output that its folder cannot take."""
     folder = dst_path.absolute().parent
+    if os.path.isfile(folder):
+        raise OutputError(f"{dst_path} cannot be written: {folder} is a file, not a folder")
     if not os.path.isdir(folder):
         raise OutputError(f"{dst_path} cannot be written: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
@@ -236,14 +239,16 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
         yield temporary
         _replace_all(temporary, dst_paths)
     except OSError as error:  # an OutputError is one too
-        if (folder := _full_folder(dst_paths)) is not None:
+        if (folder := _full_folder(dst_paths, error)) is not None:
             raise OutputError(
                 f"writing {_names(dst_paths)} failed: no space is left in {folder}; make room or take another folder; "
-                "nothing is left"
+                "no file was written"
             ) from error
         if isinstance(error, OutputError) or (error.filename is not None and Path(error.filename) not in temporary):
             raise
-        raise OutputError(f"writing {_names(dst_paths)} failed: {error.strerror or error}; nothing is left") from error
+        raise OutputError(
+            f"writing {_names(dst_paths)} failed: {error.strerror or error}; no file was written"
+        ) from error
     finally:
         for tmp_path in temporary:
             for path in (tmp_path, *written_beside(tmp_path)):
@@ -267,10 +272,19 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[:_KEPT_CHARACTERS]
 
 
-def _full_folder(dst_paths: Sequence[Path]) -> Path | None:
-    """The first folder of the targets whose disk is full, if any; libraries report it in many ways."""
-    folders = (path.absolute().parent for path in dst_paths)
-    return next((folder for folder in folders if shutil.disk_usage(folder).free < FULL_BYTES), None)
+def _full_folder(dst_paths: Sequence[Path], error: OSError) -> Path | None:
+    """The first folder of the targets whose disk is full, if that may be why writing failed.
+
+    Libraries report a full disk in many ways, often without an error number. Virtual file systems have size 0.
+    """
+    number = error.errno or getattr(error.__cause__, "errno", None)
+    if isinstance(number, int) and number not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    for folder in (path.absolute().parent for path in dst_paths):
+        usage = shutil.disk_usage(folder)
+        if usage.total > 0 and usage.free < FULL_BYTES:
+            return folder
+    return None
 
 
 def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
@@ -291,7 +305,7 @@ def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
                 os.replace(source, target)
             except OSError as error:
                 reason = f"{source if source in old else target} cannot be replaced ({error.strerror or error})"
-                raise OutputError(f"writing {_names(dst_paths)} failed: {reason}; nothing is left") from error
+                raise OutputError(f"writing {_names(dst_paths)} failed: {reason}; no file was written") from error
         undo.pop_all()
     for _, path in aside:
         try:

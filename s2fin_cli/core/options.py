@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -59,6 +59,11 @@ class Options:
         for name in kwargs:
             if name not in known:
                 raise UsageError(f"unknown option {name!r}; {nearest_name(name, known)}")
+        required = [
+            field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
+        ]
+        if missing := [f"`{name}`" for name in required if name not in kwargs]:
+            raise UsageError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         try:
             return cls(**kwargs)
         except TypeError as error:

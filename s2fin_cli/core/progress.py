@@ -12,7 +12,7 @@ from typing import Protocol
 from s2fin_cli.core.errors import S2finError
 
 #: What a job says that ended early and left nothing.
-INTERRUPTED = "interrupted before it was done; nothing half-written is left"
+INTERRUPTED = "stopped before there was a result; no file was written"
 
 
 class Progress(Protocol):

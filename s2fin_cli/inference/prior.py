@@ -52,6 +52,8 @@ def read_prior(given: Sequence[str], classes: Sequence[LandCoverClass]) -> NDArr
             raise UsageError(f"`prior` names {classes[position].name!r} twice; once is enough")
         shares[position] = share
     unnamed, total = np.flatnonzero(np.isnan(shares)), float(np.nansum(shares))
+    if total > 1 + ROUNDING:
+        raise UsageError(f"the shares of `prior` add up to {100 * total:g} %; lower them to 100 % or less")
     if not len(unnamed) and abs(total - 1) > ROUNDING:
         raise UsageError(f"`prior` gives {100 * total:g} % in all; it must be 100, as every class is named")
     if len(unnamed) and total >= 1:

@@ -60,7 +60,10 @@ def _named_field(frame: gpd.GeoDataFrame, fields: list[str], *, label_field: str
     if label_field not in fields and len(same) == 1:
         label_field = same[0]
     if label_field not in fields:
-        raise LabelError(f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}")
+        raise LabelError(
+            f"{src_path} has no field {label_field!r}; its fields are: {', '.join(fields) or 'none'}; "
+            "name one with `label_field`"
+        )
     _check_values(frame[label_field], label_field, src_path=src_path)
     return label_field
 

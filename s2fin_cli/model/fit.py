@@ -40,10 +40,7 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
     given = {layer.modality: layer for layer in stack.layers}
     wanted = [bands.modality for bands in info.bands]
     if sorted(given) != sorted(wanted):
-        raise ModelFileError(
-            f"the model was trained with {_options(wanted)}, and {_options(list(given))} was given; "
-            "give the same kinds of images"
-        )
+        raise ModelFileError(f"the model needs {_options(wanted)}; {_difference(wanted, list(given))}")
     image, *aux = (given[bands.modality].select(_match_bands(bands, given[bands.modality])) for bands in info.bands)
     for bands, layer in zip(info.bands, (image, *aux), strict=True):
         if bands.scales is None and not layer.scaling.is_identity:
@@ -55,7 +52,20 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
 
 
 def _options(modalities: list[str]) -> str:
-    return " ".join(f"`{modality}`" for modality in modalities)
+    *first, last = [f"`{modality}`" for modality in modalities]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _difference(wanted: list[str], given: list[str]) -> str:
+    """What is missing, and what the model does not know."""
+    missing = [modality for modality in wanted if modality not in given]
+    unknown = [modality for modality in given if modality not in wanted]
+    parts = []
+    if missing:
+        parts.append(f"{_options(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+    if unknown:
+        parts.append(f"it was not trained with {_options(unknown)}")
+    return ", and ".join(parts)
 
 
 def _match_bands(bands: BandSet, layer: Layer) -> list[int]:

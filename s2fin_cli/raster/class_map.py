@@ -92,7 +92,9 @@ def _check_classes(path: Path, tally: ClassTally, grid: Grid, nodata: int) -> No
     """Refuse a map that does not hold what was written to it, for example after lossy compression."""
     written = {class_id: int(count) for class_id, count in enumerate(tally.pixels) if count and class_id != nodata}
     if tally_classes(path, grid)[0] != written:
-        raise OutputError("the map's pixels are not those that were written: `co` must not be lossy; nothing is left")
+        raise OutputError(
+            "the map's pixels are not those that were written: `co` must not be lossy; no file was written"
+        )
 
 
 def _write_sidecar(map_path: Path, classes: Sequence[LandCoverClass], tally: ClassTally) -> None:

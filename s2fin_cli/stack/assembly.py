@@ -238,7 +238,8 @@ def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, s
     if covered == 0:
         raise GeoreferencingError(
             f"{other_name} does not overlap {image_name}: in {crs_name(grid.crs)} it covers "
-            f"{describe_bounds(bounds_on(own, grid))}, and the image {describe_bounds(grid.bounds)}"
+            f"{describe_bounds(bounds_on(own, grid))}, and the image {describe_bounds(grid.bounds)}; "
+            "check the CRS of both, or give an image of the same place"
         )
     if covered < 1:
         logger.log(

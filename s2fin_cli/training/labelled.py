@@ -129,7 +129,11 @@ def hold_out(labels: LabelledPixels, options: TrainingOptions, how: HoldingOut) 
     """
     everything = np.arange(len(labels))
     if options.validation > 0 and np.median(list(labels.counts().values())) < how.fewest:
-        logger.info("labels are too few to hold any out: all are trained on, and the teacher is cross-validated")
+        logger.info(
+            "too few labels to hold any out (fewer than %d in the median class): all are used for training, and the "
+            "reported accuracy is the ensemble's, from cross-validation",
+            how.fewest,
+        )
         return Split(everything, everything[:0], "none")
     split = split_labels(
         labels,

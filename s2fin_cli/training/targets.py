@@ -58,21 +58,21 @@ def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool
         dense: whether they are dense.
         before: the teacher's results on a part of the labels; then it need not be cross-validated again.
     """
-    job.progress("teaching", 0, 3)
+    job.progress("ensemble", 0, 3)
     generator = np.random.default_rng(job.options.seed)
     most = job.recipe.sampling.teacher_labels
     kept = cap_per_class(labels.class_ids, np.arange(len(labels)), most=most, generator=generator)
     lesson = make_lesson(job, labels, kept, dense=dense)
-    job.progress("teaching", 1, 3)
+    job.progress("ensemble", 1, 3)
     if before is None or before.dense != dense:
         examination = job.teacher.examine(lesson)
         accuracy = cross_validated_accuracy(labels.select(kept), examination.cross_validated)
     else:
         examination, accuracy = before.examination, None
-    job.progress("teaching", 2, 3)
+    job.progress("ensemble", 2, 3)
     cells, questions = _read(job, network, labels, generator)
     answers = job.teacher.teach(lesson, questions, examination)
-    job.progress("teaching", 3, 3)
+    job.progress("ensemble", 3, 3)
     targets = _with_labels(answers.probs, questions.labels, job.recipe.label_smoothing)
     train_set = _without_unknown(TrainingSet(cells, targets, questions.labels, answers.nearly_right))
     return Taught(train_set, dense, examination, accuracy, answers.use_of_second)

@@ -42,14 +42,25 @@ def read_area(grid: Grid, *, bounds: Sequence[float] | None = None, src_path: st
     touched = grid.window_of(shapely.total_bounds(geometries)) if geometries else None
     area = None if touched is None else Area.within(touched, geometries, grid)
     if area is None:
-        name = "`aoi` and `bounds`" if bounds and src_path else "`bounds`" if bounds else f"`aoi` {src_path}"
-        where = (
-            "nothing in common"
-            if not geometries
-            else f"in the image's CRS {describe_bounds(shapely.total_bounds(geometries))}"
-        )
-        raise AreaError(f"{name}: no pixel has its centre inside ({where}); the image is {grid.describe()}")
+        raise AreaError(_nothing_inside(geometries, grid, bounds=bounds, src_path=src_path))
     return area
+
+
+def _nothing_inside(
+    geometries: Sequence[Any] | NDArray[np.object_],
+    grid: Grid,
+    *,
+    bounds: Sequence[float] | None,
+    src_path: str | Path | None,
+) -> str:
+    """A message that an area holds no pixel's centre."""
+    name = "`aoi` and `bounds`" if bounds and src_path else "`bounds`" if bounds else f"`aoi` {src_path}"
+    extent = describe_bounds(shapely.total_bounds(geometries)) if len(geometries) else None
+    where = "nothing in common" if extent is None else f"in the image's CRS {extent}"
+    remedy = (
+        "check that they are in the image's CRS, in the order left, bottom, right, top" if bounds else "check its CRS"
+    )
+    return f"{name}: no pixel has its centre inside ({where}); the image is {grid.describe()}; {remedy}"
 
 
 def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
@@ -57,7 +68,7 @@ def _read_polygons(src_path: str | Path, grid: Grid) -> list[Any]:
     types = set(frame.geom_type)
     if not types <= POLYGON_TYPES:
         raise AreaError(f"`aoi` {src_path} holds {', '.join(sorted(types))}; give polygons ({rare_types(frame)})")
-    return _parts(features_on_grid(frame, grid, src_path=src_path, name="polygons"))
+    return _parts(features_on_grid(frame, grid, src_path=src_path, name="`aoi`"))
 
 
 def _parts(geometries: NDArray[np.object_]) -> list[Any]:

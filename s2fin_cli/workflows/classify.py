@@ -190,5 +190,5 @@ def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress
             write_polygons(written.polygons, regions, grid=grid, classes=job.info.classes, simplify=simplify)
     except OutputError as error:  # it knows the temporary name only
         raise OutputError(
-            f"writing {job.outputs.polygons} failed: {error.__cause__ or error}; nothing is left"
+            f"writing {job.outputs.polygons} failed: {error.__cause__ or error}; no file was written"
         ) from error

@@ -11,8 +11,10 @@ import re
 import textwrap
 from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.options import CONFLICTS, PRECISIONS, RESAMPLINGS
 from s2fin_cli.workflows.options.align import AlignOptions
@@ -154,7 +156,11 @@ def function_of(command: Command) -> Callable[..., Any]:
     """The function of a command; its signature and docstring come from the command's options."""
     hooks = {hook.name for hook in command.hooks}
 
-    def function(**keywords: Any) -> Any:
+    def function(*positional: Any, **keywords: Any) -> Any:
+        if positional:
+            first = fields(command.options)[0].name
+            value = f'"{positional[0]}"' if isinstance(positional[0], str | PathLike) else repr(positional[0])
+            raise UsageError(f"{command.name} takes keyword arguments: {command.name}({first}={value})")
         options = command.options.from_kwargs({name: value for name, value in keywords.items() if name not in hooks})
         given = {name: value for name, value in keywords.items() if name in hooks and value is not None}
         return import_module(f"s2fin_cli.workflows.{command.name}").run(options, **given)

@@ -98,7 +98,7 @@ def run(
     use = kept.taught.use_of_second
     if use is not None:
         logger.info(
-            "share of the images in what the teacher's forests split by: passive image %.0f %%, second image %.0f %%",
+            "how much the ensemble used each image: passive image %.0f %%, second image %.0f %%",
             100 - 100 * use,
             100 * use,
         )

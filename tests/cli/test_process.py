@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_nothing(process: Process, scene: Scene, model: Path,
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, done.stderr
     assert "unexpected" not in errors[0]
-    assert "nothing is left" in errors[0]
+    assert "no file was written" in errors[0]
     assert "writing map." in errors[0]
     assert not list(in_folder.iterdir())
 
@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_no_model(process: Process, scene: Scene, in_folder: 
     options = ("--epochs", "1", "--patch-size", "5", "--batch-size", "8", "-q")
     done = process("-c", LIMITED, 100_000, "train", *scene.arguments, "--labels", scene.labels, *options)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: writing model.s2fin failed: File too large; nothing is left\n"
+    assert done.stderr == "error: writing model.s2fin failed: File too large; no file was written\n"
     assert not list(in_folder.iterdir())
 
 

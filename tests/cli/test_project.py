@@ -65,6 +65,7 @@ def test_keys_are_the_names_of_options(tmp_path: Path) -> None:
         ("quiet = true", "unknown key 'quiet'"),
         ("classify = 3", r"s2fin\.toml: 'classify' is a command; write its options below a line \[classify\]"),
         ("epochs = ", "is not valid TOML: Invalid value"),
+        ("hsi = a.tif", r'is not valid TOML: .*; text must be in quotes: name = "\.\.\."'),
         ("epochs = 3\nepochs = 4", "is not valid TOML"),
     ],
 )
@@ -74,7 +75,7 @@ def test_wrong_keys_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"gone\.toml cannot be read .*No such file"):
+    with pytest.raises(UsageError, match=r"gone\.toml does not exist \(looked in .*\); check the path"):
         read_defaults(tmp_path / "gone.toml", cli.commands)
     (tmp_path / "s2fin.toml").write_bytes(b'hsi = "\xff"')
     with pytest.raises(UsageError, match=r"s2fin\.toml cannot be read .*utf-8"):
@@ -311,3 +312,13 @@ def test_nothing_runs_where_one_table_is_wrong(two_reports: Path) -> None:
     assert "Error: table 3 of [[evaluate]]: Missing option '--map'" in result.stderr
     assert not list(two_reports.glob("*.json"))
     assert run("--config", str(two_reports / "s2fin.toml"), "evaluate", "--help").exit_code == 0
+
+
+def test_a_project_file_that_is_found_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_raster(tmp_path / "a.tif", np.ones((1, 4, 4), np.uint8))
+    (tmp_path / "s2fin.toml").write_text("overwrite = true\n")
+    found = "project file: s2fin.toml, found in the current directory\n"
+    assert run("inspect", "a.tif").stderr == found
+    assert run("inspect", "a.tif", "-q").stderr == ""
+    assert run("--config", "s2fin.toml", "inspect", "a.tif").stderr == ""

@@ -71,7 +71,7 @@ def test_a_job_with_a_result_ends_by_itself_and_at_once_when_asked_twice(
         stop.has_result = True
         asked()
         assert stop.is_set
-        assert "a second request ends at once and keeps nothing" in capfd.readouterr().err
+        assert "press Ctrl-C again to stop at once and keep nothing" in capfd.readouterr().err
         with pytest.raises(EndedError):
             asked()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,9 +68,33 @@ def test_a_failure_leaves_the_old_target_alone(tmp_path: Path, error: BaseExcept
     assert (tmp_path / "map.tif.aux.xml").read_text() == "old names"
 
 
+@pytest.mark.parametrize(
+    ("error", "total", "message"),
+    [
+        (OSError(28, "No space left on device"), 1 << 30, "no space is left in "),
+        (OSError("libtiff failed"), 1 << 30, "no space is left in "),
+        (OSError("libtiff failed"), 0, "failed: libtiff failed; no file was written"),
+        (PermissionError(13, "Permission denied"), 1 << 30, "failed: Permission denied; no file was written"),
+    ],
+)
+def test_only_a_full_disk_is_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, total: int, message: str
+) -> None:
+    usage = SimpleNamespace(total=total, used=total, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OutputError, match=message):
+        write_half_and_raise(tmp_path / "map.tif", error)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file.tif").write_text("")
+    with pytest.raises(OutputError, match=r"file\.tif is a file, not a folder"):
+        check_outputs([tmp_path / "file.tif" / "z.tif"], overwrite=True)
+
+
 def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
     full = OSError(28, "No space left on device")
-    with pytest.raises(OutputError, match=r"writing .*map\.tif failed: No space left.*nothing is left"):
+    with pytest.raises(OutputError, match=r"writing .*map\.tif failed: No space left.*no file was written"):
         write_half_and_raise(tmp_path / "map.tif", full)
     assert names(tmp_path) == set()
 
@@ -122,9 +148,8 @@ def test_a_file_that_cannot_be_replaced_keeps_all_the_old_ones(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", replace_or_fail)
-    message = (
-        rf"writing .*a\.tif, .*b\.gpkg failed: \S*/{stuck} cannot be replaced \(Permission denied\); nothing is left"
-    )
+    reason = rf"\S*/{stuck} cannot be replaced \(Permission denied\)"
+    message = rf"writing .*a\.tif, .*b\.gpkg failed: {reason}; no file was written"
     with pytest.raises(OutputError, match=message):
         write_with_sidecars(targets)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {

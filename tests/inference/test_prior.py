@@ -28,7 +28,7 @@ def test_a_class_of_a_prior_is_a_name_or_else_a_number() -> None:
         (["lava=3"], "`prior` names 'lava', which is no class of the model; known are: water, trees, bare"),
         (["4=3"], "`prior` names '4', which is no class of the model"),
         (["water=30", "1=30"], "`prior` names 'water' twice"),
-        (["water=70", "trees=40"], "`prior` gives 110 % in all, which leaves nothing for 'bare'; give "),
+        (["water=70", "trees=40"], "the shares of `prior` add up to 110 %; lower them to 100 % or less"),
         (["water=100"], "`prior` gives 100 % in all, which leaves nothing for 'trees', 'bare'; give "),
         (["water=50", "trees=20", "bare=20"], "`prior` gives 90 % in all; it must be 100, as every class is named"),
     ],

@@ -170,7 +170,7 @@ def test_the_only_field_that_can_be_it(fields: dict[str, list[Any]], chosen: str
     [
         ({"a": [1, 2, 2], "b": ["x", "x", "y"]}, None, "could be any of a, b; name it with `label_field`"),
         ({"area": [1.5, 2.5, 2.5]}, None, "it is none of area; name it with `label_field`"),
-        ({"a": [1, 2, 2]}, "b", "has no field 'b'; its fields are: a"),
+        ({"a": [1, 2, 2]}, "b", "has no field 'b'; its fields are: a; name one with `label_field`"),
         ({"area": [1.5, 2.5, 2.5]}, "area", "field 'area' holds neither text nor whole numbers but 1.5; name another"),
         ({"seen": [True, True, False]}, "seen", "field 'seen' holds neither text nor whole numbers but True"),
         ({"land": [None, "", " "]}, "land", "field 'land' is empty in every feature; fill it in"),

@@ -259,15 +259,15 @@ def test_another_number_of_bands_is_refused(scene: Scene, model: Path, tmp_path:
 
 def test_other_modalities_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     given = {
-        "`hsi` was": {"hsi": scene.hsi},
-        "`hsi` `lidar` `sar` was": {**scene.images, "sar": scene.lidar},
-        "`msi` `lidar` was": {"msi": scene.hsi, "lidar": scene.lidar},
+        "; `lidar` is missing": {"hsi": scene.hsi},
+        "; it was not trained with `sar`": {**scene.images, "sar": scene.lidar},
+        "; `hsi` is missing, and it was not trained with `msi`": {"msi": scene.hsi, "lidar": scene.lidar},
     }
     for number, (name, images) in enumerate(given.items()):
         folder = tmp_path / str(number)
         folder.mkdir()
         text = refused(folder, model, **images)
-        assert "was trained with `hsi` `lidar`" in text
+        assert "the model needs `hsi` and `lidar`" in text
         assert name in text
 
 

@@ -225,7 +225,7 @@ def test_a_failed_write_keeps_the_old_report(small: Accuracy, tmp_path: Path, mo
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(
-        OutputError, match=r"writing \S*report\.md failed: .*No space left on device\); nothing is left$"
+        OutputError, match=r"writing \S*report\.md failed: .*No space left on device\); no file was written$"
     ):
         write_report(MapReport.of(small), tmp_path / "report.md")
     assert (tmp_path / "report.md").read_text() == "old"

@@ -127,7 +127,8 @@ def test_no_overlap_names_both_extents(tmp_path: Path, image: Path) -> None:
     far = write_raster(tmp_path / "far.tif", random_values(1), transform=CORNER @ Affine.translation(1000, 0))
     with pytest.raises(
         GeoreferencingError,
-        match=r"`sar` .*far\.tif does not overlap `hsi` .*x 510000 to 510500.*and the image x 500000 to 500500",
+        match=r"`sar` .*far\.tif does not overlap `hsi` .*x 510000 to 510500.*and the image x 500000 to 500500"
+        r".*; check the CRS of both",
     ):
         stack_of(hsi=image, sar=far)
 

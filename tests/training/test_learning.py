@@ -206,7 +206,7 @@ def test_a_request_in_the_second_run_keeps_the_first_one(scene: Scene, tmp_path:
     assert first.network.training is False
 
 
-@pytest.mark.parametrize("stage", ["teaching", "validating", ON_ALL_LABELS])
+@pytest.mark.parametrize("stage", ["ensemble", "validating", ON_ALL_LABELS])
 def test_a_request_at_any_stage_is_honoured(scene: Scene, tmp_path: Path, stage: str) -> None:
     """While it validates, the network is kept unvalidated; later, as it was validated."""
     stop = Stop()
@@ -218,7 +218,7 @@ def test_a_request_at_any_stage_is_honoured(scene: Scene, tmp_path: Path, stage:
             stop.set()
 
     job = replace(make_job(scene, tmp_path, epochs=1, refit=True), stop=stop, progress=stoppable(ask, stop))
-    if stage == "teaching":
+    if stage == "ensemble":
         with pytest.raises(Stopped):
             learn_scene(job)
         return

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -102,6 +104,8 @@ def test_the_figures_of_a_refitted_model_belong_to_the_run_before(model: Path, r
     print_description(description, Console(file=stream, width=160))
     assert "OA " in stream.getvalue()
     assert (", before the final training on all labels" in stream.getvalue()) is refitted
+    assert ("epochs on" in stream.getvalue()) is refitted
+    assert (" pixels, then trained on all labels, seed 0" in stream.getvalue()) is refitted
 
 
 def test_without_validation_the_figures_of_a_model_are_the_ensembles(model: Path) -> None:
@@ -148,7 +152,7 @@ def test_a_vector_file(run: Run, scene: Scene) -> None:
     assert left < right
     assert bottom < top
     shown = " ".join(run("inspect", scene.labels).stdout.split())
-    for part in ("labels.gpkg (GPKG)", "features 15, Polygon", f"CRS {CRS_CODE}", "fields class (object)"):
+    for part in ("labels.gpkg (GPKG)", "features 15, Polygon", f"CRS {CRS_CODE}", "fields class (text)"):
         assert part in shown
 
 
@@ -189,3 +193,17 @@ def test_what_cannot_be_described(tmp_path: Path) -> None:
     (tmp_path / "noise.s2fin").write_bytes(b"noise")
     with pytest.raises(ModelFileError, match="damaged"):
         describe(tmp_path / "noise.s2fin")
+
+
+def test_words_on_the_terminal(run: Run, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "one.tif", np.ones((1, 8, 8), np.uint8), nodata=0)
+    shown = " ".join(run("inspect", path).stdout.split())
+    assert "1 band of uint8" in shown
+    assert "nodata 0 " in shown
+    values = {"a": [1], "b": [0.5], "c": ["x"], "d": pd.to_datetime(["2024-01-01"]), "e": [True]}
+    frame = gpd.GeoDataFrame(values, geometry=[shapely.Point(1, 2)], crs=CRS_CODE)
+    frame.to_file(tmp_path / "a.gpkg", layer="a")
+    pyogrio.write_dataframe(pd.DataFrame({"style": ["x"]}), tmp_path / "a.gpkg", layer="layer_styles")
+    shown = " ".join(run("inspect", tmp_path / "a.gpkg").stdout.split())
+    assert "a (whole number), b (number), c (text), d (date), e (true or false)" in shown
+    assert "layer_styles" not in shown

@@ -78,7 +78,7 @@ def test_options_of_polygons_that_are_not_wanted(option: dict[str, Any]) -> None
         ({**TRAIN, "epoch": 3}, "unknown option 'epoch'; did you mean 'epochs'?"),
         ({**TRAIN, "lables": "gt.shp"}, "unknown option 'lables'; did you mean 'labels'?"),
         ({**TRAIN, "zzz": 3}, "unknown option 'zzz'; known are: hsi, msi, lidar"),
-        ({"hsi": "a.tif"}, "missing 1 required keyword-only argument: 'labels'"),
+        ({"hsi": "a.tif"}, "`labels` is missing"),
         ({"labels": "gt.shp"}, "no passive image was given; name it with `hsi` or `msi`"),
     ],
 )

@@ -87,7 +87,7 @@ def test_the_ensemble_ends_with_its_job(scene: Scene, tmp_path: Path) -> None:
 def test_a_request_before_there_is_a_model_leaves_nothing(scene: Scene, tmp_path: Path) -> None:
     for done in range(4):
         with pytest.raises(Stopped):
-            stopped_at("teaching", scene, tmp_path, done=done)
+            stopped_at("ensemble", scene, tmp_path, done=done)
     assert not list(tmp_path.iterdir())
 
 

@@ -107,7 +107,7 @@ def classify(*, as_json: bool, **options: Any) -> None:
         pixels = result.pixels[land_cover.id]
         logger.info("%8.2f %%  %d %s", 100 * pixels / max(total, 1), land_cover.id, land_cover.name)
     if result.nodata_pixels:
-        logger.info("%d pixels have no data in some image and none in the map", result.nodata_pixels)
+        logger.info("%d pixels lack data in an image and are nodata in the map", result.nodata_pixels)
     for name, path in vars(result.outputs).items():
         if path is not None:
             logger.info("%s: %s", name, path)

@@ -94,7 +94,10 @@ def train(*, as_json: bool, **options: Any) -> None:
     with shown_progress() as progress, stop_on_signals() as stop:
         result = run(TrainOptions(**options), recipe=recipe, progress=progress, stop=stop)
     if result.outcome.interrupted:
-        logger.warning("interrupted: the model of epoch %d is kept", result.outcome.epochs)
+        if result.accuracy is None:
+            logger.warning("interrupted: the model of epoch %d is kept", result.outcome.epochs)
+        else:
+            logger.warning("interrupted: the validated model, trained without the held-out labels, is kept")
     if result.accuracy is not None and logger.isEnabledFor(logging.INFO):
         when = ", before the final training on all labels" if result.info.training["refitted"] else ""
         logger.info("accuracy on the pixels held out%s:", when)

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
 #: Figures of an accuracy, with the labels under which they are shown.
 _FIGURES = (("OA", "overall_accuracy"), ("AA", "average_accuracy"), ("kappa", "kappa"))
+#: Layer of a GeoPackage in which QGIS keeps its styles.
+STYLES_LAYER = "layer_styles"
+#: Types of fields by how numpy's or Arrow's name of them begins.
+_TYPES = {
+    "object": "text",
+    "str": "text",
+    "large_string": "text",
+    "int": "whole number",
+    "uint": "whole number",
+    "float": "number",
+    "double": "number",
+    "decimal": "number",
+    "bool": "true or false",
+    "date": "date",
+    "timestamp": "date",
+}
 
 
 def print_description(description: dict[str, Any], console: Console) -> None:
@@ -32,7 +48,7 @@ def print_description(description: dict[str, Any], console: Console) -> None:
 def _print_raster(raster: dict[str, Any], console: Console) -> None:
     rows = {
         "raster": f"{raster['path']} ({raster['driver']})",
-        "size": f"{raster['width']} x {raster['height']} px, {len(raster['bands'])} bands of {raster['dtype']}",
+        "size": f"{raster['width']} x {raster['height']} px, {_bands(raster)} of {raster['dtype']}",
         "CRS": raster["crs"] or "none",
         "pixel size": " x ".join(f"{value:.8g}" for value in raster["res"]),
         "extent": describe_bounds(raster["bounds"]),
@@ -53,9 +69,17 @@ def _print_raster(raster: dict[str, Any], console: Console) -> None:
     console.print(f"figures from {raster['sampled_pixels']} sampled pixels")
 
 
+def _bands(raster: dict[str, Any]) -> str:
+    count = len(raster["bands"])
+    return f"{count} band" if count == 1 else f"{count} bands"
+
+
 def _nodata(raster: dict[str, Any]) -> str:
     """Declared nodata values, and values that may stand for no data."""
-    text = "none declared" if raster["nodata"] is None else str(raster["nodata"])
+    value = raster["nodata"]
+    if isinstance(value, float) and "int" in raster["dtype"] and value.is_integer():
+        value = int(value)
+    text = "none declared" if value is None else str(value)
     if raster["border_fill"] is not None:
         text += f", but {raster['border_fill']:g} fills the border in all bands"
     for void in raster["voids"]:
@@ -91,7 +115,9 @@ def _oddities(raster: dict[str, Any]) -> dict[str, str]:
 def _print_vector(vector: dict[str, Any], console: Console) -> None:
     console.print(Text.assemble(("vector file  ", "bold"), f"{vector['path']} ({vector['driver']})"))
     for layer in vector["layers"]:
-        fields = ", ".join(f"{field['name']} ({field['type']})" for field in layer["fields"])
+        if layer["name"] == STYLES_LAYER:
+            continue
+        fields = ", ".join(f"{field['name']} ({_type_in_words(field['type'])})" for field in layer["fields"])
         rows = {
             "layer": layer["name"],
             "features": f"{layer['features']}, {layer['geometry'] or 'without geometries'}",
@@ -103,6 +129,19 @@ def _print_vector(vector: dict[str, Any], console: Console) -> None:
         _print_rows(rows, console)
 
 
+def _course(training: dict[str, Any]) -> str:
+    """On how many pixels and for how long a model was trained."""
+    pixels, epochs = training["train_pixels"], training["epochs"]
+    if training.get("refitted"):
+        return f"validated after {epochs} epochs on {pixels} pixels, then trained on all labels"
+    return f"{pixels} pixels, {epochs} epochs"
+
+
+def _type_in_words(kind: str) -> str:
+    """The type of a field, which is given as numpy's or Arrow's name of it."""
+    return next((words for start, words in _TYPES.items() if kind.lower().startswith(start)), kind)
+
+
 def _print_model(model: dict[str, Any], console: Console) -> None:
     training, architecture = model["training"], model["architecture"]
     images = [f"--{b['modality']} ({len(b['indexes'])} of {b['count']} bands, {b['dtype']})" for b in model["bands"]]
@@ -111,7 +150,7 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         "images": ", ".join(images),
         "patch": f"{architecture['patch_size']} x {architecture['patch_size']} px of "
         + " x ".join(f"{value:.8g}" for value in model["res"]),
-        "training": f"{training['train_pixels']} pixels, {training['epochs']} epochs, seed {training['seed']}",
+        "training": f"{_course(training)}, seed {training['seed']}",
         "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
     }
