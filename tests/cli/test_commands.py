@@ -171,19 +171,32 @@ def test_an_interrupt_before_the_first_epoch_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_after_the_first_epoch_keeps_the_model(run: Run, scene: Scene, tmp_path: Path) -> None:
-    class AfterFirstEpoch(logging.Handler):
+@pytest.mark.parametrize(
+    ("step", "options", "kept"),
+    [
+        ("training: 1 of 3", [], "the model of epoch 1 is kept"),
+        (
+            "training on all labels: 1 of ",
+            ["--refit"],
+            "the validated model, trained without the held-out labels, is kept",
+        ),
+    ],
+)
+def test_ctrl_c_after_an_epoch_keeps_the_model(
+    run: Run, scene: Scene, tmp_path: Path, step: str, options: list[str], kept: str
+) -> None:
+    class AfterThatEpoch(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage().startswith("training: 1 of 3"):
+            if record.getMessage().startswith(step):
                 signal.raise_signal(signal.SIGINT)
 
     logger = logging.getLogger("s2fin_cli.cli.console")
-    logger.addHandler(handler := AfterFirstEpoch())
+    logger.addHandler(handler := AfterThatEpoch())
     try:
-        result = run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 3)
+        result = run("train", *scene.arguments, "--labels", scene.labels, *QUICK, "--epochs", 3, *options)
     finally:
         logger.removeHandler(handler)
-    assert "warning: interrupted: the model of epoch 1 is kept" in succeeded(result).stderr
+    assert f"warning: interrupted: {kept}" in succeeded(result).stderr
     assert read_model(tmp_path / "model.s2fin")[1].training["interrupted"] is True
 
 
