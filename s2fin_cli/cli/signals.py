@@ -33,6 +33,8 @@ def stop_on_signals() -> Iterator[Stop]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set or not stop.has_result:
             before[signal.Signals(number)](number, frame)
+            stop.set()
+            return
         stop.set()
         # NOTE: not by logging, whose locks may be held by what the signal interrupts
         with contextlib.suppress(OSError):  # nobody reads it, such as after a terminal was closed

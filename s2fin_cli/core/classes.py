@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.errors import LabelError, describe_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,7 +107,7 @@ def read_class_table(src_path: str | PathLike[str]) -> tuple[LandCoverClass, ...
     try:
         text = Path(src_path).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise LabelError(f"the class table {src_path} does not exist; check the path") from error
+        raise LabelError(f"the class table {describe_missing(src_path)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"the class table {src_path} cannot be read ({error}); give a CSV file in UTF-8") from error
     lines = text.splitlines()

@@ -74,7 +74,7 @@ def describe_bounds(bounds: Sequence[float]) -> str:
     return f"x {left} to {right}, y {bottom} to {top}"
 
 
-def describe_missing(path: str | Path) -> str:
+def describe_missing(path: str | os.PathLike[str]) -> str:
     """A message that a file does not exist."""
     return f"{path} does not exist (looked in {Path(path).absolute().parent}); check the path"
 

@@ -316,7 +316,7 @@ def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
 
 def _move_back(path: Path, former: Path) -> None:
     try:
-        if path.exists():  # it does not where the move itself failed
+        if os.path.lexists(path):  # it is not there where the move itself failed
             os.replace(path, former)
     except OSError as error:
         logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)

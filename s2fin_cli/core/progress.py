@@ -11,8 +11,8 @@ from typing import Protocol
 
 from s2fin_cli.core.errors import S2finError
 
-#: What a job says that ended early and left nothing.
-INTERRUPTED = "stopped before there was a result; no file was written"
+#: What a job says that ended before its end; what it had completed by then stays.
+INTERRUPTED = "stopped before the end; no incomplete file was left"
 
 
 class Progress(Protocol):

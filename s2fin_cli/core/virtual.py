@@ -118,7 +118,7 @@ def check_sources(
     """
     distinct = list({source.path: source for source in sources_of(src_path)}.values())
     missing = [source for source in distinct if not is_dataset_name(source.path) and not os.path.exists(source.path)]
-    opened = [source for source in distinct if source not in missing and not _is_remote(source.path)][:most_opened]
+    opened = [] if missing else [source for source in distinct if not _is_remote(source.path)][:most_opened]
     damaged = [(source, why) for source in opened if (why := why_not(source.path)) is not None]
     if not missing and not damaged:
         return
@@ -129,7 +129,7 @@ def check_sources(
     within = "" if lost[0].parent == str(src_path) else f" (by way of {lost[0].parent})"
     raise error(
         f"{src_path} is made of other files{within}, and {shortened([source.path for source in lost])} {what}; "
-        f"{how}, or rebuild the virtual raster from the files that exist, e.g. with gdalbuildvrt"
+        f"{how}, or make the virtual file again from the files that exist"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from s2fin_cli.geo.pixels import transformed
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
-logger = logging.getLogger(__name__)
 
 
 #: Source pixels beside a window that the kernel of a warp reaches, about.

@@ -167,7 +167,7 @@ class FeatureLabels:
         return rows[keep], cols[keep], class_ids[keep], groups[keep]
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
+        """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""
         src_path, names, present = self.src_path, self.names, sorted(totals)
         if not self._is_hit.any():
             _raise_outside(self.geometries, self.grid, src_path=src_path)

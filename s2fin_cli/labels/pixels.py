@@ -56,7 +56,8 @@ class LabelledPixels:
 
     def counts(self) -> dict[int, int]:
         """Number of pixels by class id, zeros included."""
-        return {c.id: int((self.class_ids == c.id).sum()) for c in self.classes}
+        found = counted(self.class_ids)
+        return {c.id: found.get(c.id, 0) for c in self.classes}
 
 
 def joined(parts: Sequence[LabelledPixels]) -> LabelledPixels:

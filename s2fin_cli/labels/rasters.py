@@ -135,7 +135,7 @@ class RasterLabels:
             )  # fmt: skip
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
+        """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""
         src_path, present = self._info.src_path, sorted(totals)
         self._warn_of_filling(totals)
         if not present and not self._strange:

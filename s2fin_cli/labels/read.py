@@ -52,7 +52,7 @@ class _Source(Protocol):
         """Reads the labelled pixels of rows from a first to a last one (exclusive)."""
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, and pixels by class number; warns of problems in the labels, or refuses them."""
+        """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import rasterio
-import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from s2fin_cli.geo.windows import spread_windows
-
-logger = logging.getLogger(__name__)
-
 
 #: An alpha band holds data where it has more distinct values than this, and where a smaller share than this of its
 #: values above 0 are the highest of them: a mask is opaque nearly everywhere, but for soft edges.

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import rasterio.features
 import rasterio.shutil
-import rasterio.windows
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 
@@ -23,8 +21,6 @@ from s2fin_cli.raster.spectra import read_bad_bands, read_wavelengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-logger = logging.getLogger(__name__)
 
 
 #: What may georeference a raster without a transform, and how such a raster is rectified.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
 import warnings
 from functools import lru_cache
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rasterio
-import rasterio.shutil
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rasterio.windows import Window
-
-logger = logging.getLogger(__name__)
 
 
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.

@@ -5,7 +5,6 @@ A raster declares that in several ways: by a nodata value, a mask, an alpha band
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from rasterio.windows import Window
-logger = logging.getLogger(__name__)
 
 
 class WindowReader(Protocol):

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 import rasterio.features
-import rasterio.shutil
-import rasterio.windows
 from numpy.typing import NDArray
 
 from s2fin_cli.core.formats import BLOCK_SIZE

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
@@ -28,8 +26,6 @@ from s2fin_cli.raster.vrt import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-logger = logging.getLogger(__name__)
 
 
 #: How accurately a warp finds positions, in pixels; GDAL's default of an eighth differs from window to window.

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import rasterio.features
 import rasterio.shutil
-import rasterio.windows
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
@@ -171,13 +169,13 @@ def _profile(grid: Grid, count: int, encoding: Encoding) -> dict[str, Any]:
 
 def _add_overviews(path: Path, resampling: Resampling) -> None:
     """Add overviews, each half as large as the last, down to one block, to a raster that is larger than that."""
-    with open_raster(path):  # which reports properly if it is incomplete, whereas opening to write does not
-        pass
-    with rasterio.open(plain_name(path), "r+") as dst:
-        factors: list[int] = []
-        while max(dst.shape) > BLOCK_SIZE * 2 ** len(factors):
-            factors.append(2 ** (len(factors) + 1))
-        if factors:
+    with open_raster(path) as src:  # which reports properly if it is incomplete, whereas opening to write does not
+        longest = max(src.shape)
+    factors: list[int] = []
+    while longest > BLOCK_SIZE * 2 ** len(factors):
+        factors.append(2 ** (len(factors) + 1))
+    if factors:
+        with rasterio.open(plain_name(path), "r+") as dst:
             dst.build_overviews(factors, resampling)
 
 

@@ -143,7 +143,7 @@ def hold_out(labels: LabelledPixels, options: TrainingOptions, how: HoldingOut) 
         generator=np.random.default_rng(options.seed),
     )
     if not len(split.validation) and options.validation > 0:
-        logger.warning("no class has labels enough to hold some out: training runs all its epochs, unvalidated")
+        logger.warning("no class has enough labels to hold some out: the model is not validated")
     return split
 
 

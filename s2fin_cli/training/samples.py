@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2fin.layout import crop
 from s2fin_cli.core.device import tensors_on
 from s2fin_cli.stack.cells import CELL_SIZE, Places, own_order
 
@@ -59,7 +60,7 @@ class StandardizedCells:
         for start in range(0, len(cells), STANDARDIZED_AT_ONCE):
             chosen = slice(start, start + STANDARDIZED_AT_ONCE)
             raw = tensors_on(device, cells.select(chosen))
-            x, a = (_inner(part, cells.margin - wanted) for part in network.standardize(*raw))
+            x, a = (crop(part, cells.margin - wanted) for part in network.standardize(*raw))
             for part, values in zip(parts, (network.near(x), network.near(a), network.context(x, a)), strict=True):
                 part.append(values.clone())
         near, near_aux, context = (torch.cat(part) for part in parts)
@@ -110,8 +111,3 @@ class TrainingSet:
     def __len__(self) -> int:
         """How many pixels there are."""
         return len(self.labels)
-
-
-def _inner(values: Tensor, border: int) -> Tensor:
-    """Squares (..., S, S) without a border of pixels at each edge."""
-    return values[..., border : values.shape[-1] - border, border : values.shape[-1] - border]

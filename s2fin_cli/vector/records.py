@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyogrio
-import pyogrio.errors
 import pyogrio.raw
 
 from s2fin_cli.core.names import vector_name

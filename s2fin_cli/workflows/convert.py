@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from s2fin_cli.workflows.options.convert import ConvertOptions
 
-logger = logging.getLogger(__name__)
 
 #: An array with fewer rows or columns is not an image.
 LEAST_SIDE = 8

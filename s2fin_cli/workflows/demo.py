@@ -88,7 +88,7 @@ def run(
     names = {"model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "picture": "map.png"}
     paths = {kind: folder / name for kind, name in names.items()}
     overwrite = options.overwrite
-    check_outputs(list(paths.values()), overwrite=overwrite)
+    check_outputs([*paths.values(), paths["map"].with_suffix(".qml")], overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
     wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
     train(TrainOptions(msi=msi, dsm=dsm, **wanted), recipe=recipe, progress=progress, stop=stop)

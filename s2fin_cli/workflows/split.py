@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.workflows.options.split import SplitOptions
 
-logger = logging.getLogger(__name__)
 
 #: Columns of a row of storage blocks that are written at a time.
 PIECE_COLUMNS = 4096

@@ -36,7 +36,9 @@ def test_a_class_table_that_makes_no_sense(tmp_path: Path, text: str, message: s
 
 
 def test_a_class_table_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match=r"the class table .*none\.csv does not exist; check the path"):
+    with pytest.raises(
+        LabelError, match=r"the class table .*none\.csv does not exist \(looked in .*\); check the path"
+    ):
         read_class_table(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes("id,name\n1,Forêt".encode("latin-1"))
     with pytest.raises(LabelError, match="give a CSV file in UTF-8"):

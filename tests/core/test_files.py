@@ -176,6 +176,24 @@ def test_an_interrupt_while_files_are_replaced_keeps_the_old_ones(
     assert (tmp_path / "b.gpkg").read_text() == "old"
 
 
+def test_a_link_to_nothing_is_put_back_where_another_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.tif").symlink_to(tmp_path / "elsewhere.tif")
+    replace = os.replace
+
+    def replace_or_fail(source: Path, target: Path) -> None:
+        if Path(target).name == "b.gpkg":
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_or_fail)
+    with pytest.raises(OutputError):
+        write_with_sidecars([tmp_path / "a.tif", tmp_path / "b.gpkg"])
+    assert names(tmp_path) == {"a.tif"}
+    assert (tmp_path / "a.tif").readlink() == tmp_path / "elsewhere.tif"
+
+
 def test_what_cannot_be_removed_or_put_back_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

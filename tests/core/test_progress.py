@@ -13,7 +13,7 @@ def test_a_job_goes_on_until_it_is_asked_to_end() -> None:
     assert not stop.is_set
     stop.set()
     assert stop.is_set
-    with pytest.raises(Stopped, match="stopped before there was a result"):
+    with pytest.raises(Stopped, match="stopped before the end"):
         stop.check()
 
 

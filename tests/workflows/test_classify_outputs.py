@@ -152,7 +152,7 @@ def test_a_classification_that_is_asked_to_end_leaves_nothing(scene: Scene, mode
             stop.set()
 
     options = {**scene.images, "model": model, "output": tmp_path / "map.tif", "tile_size": 16, "stride": 1}
-    with pytest.raises(Stopped, match="no file was written"):
+    with pytest.raises(Stopped, match="no incomplete file was left"):
         s2fin_cli.classify(**options, device="cpu", progress=progress, stop=stop)
     assert steps == [0, 1, 2]
     assert not list(tmp_path.iterdir())
