@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from rasterio.windows import Window
+from torch.nn import functional as F
 
 from s2fin_cli.geo.windows import aligned, grown, iter_tiles, tile_shape_for
 from s2fin_cli.inference.background import ahead
@@ -72,8 +73,9 @@ class Source(Protocol):
 class StackSource:
     """Tiles of a stack that cover a window of its grid; a `Source`.
 
-    They are made of whole batches of windows, aligned to the raster, and the same pixels of a batch are classified
-    whatever the window, so that the map depends neither on the tiles' size nor on the window.
+    They are made of whole batches of windows, aligned to the raster. Of a batch, all pixels that have data are
+    classified or none, because rounding depends on which of its windows are computed together. So the map depends
+    neither on the size of the tiles nor on the window or the area of interest.
 
     Attributes:
         extent: what the tiles cover: the window, the surroundings that smoothing needs, and the rest of their batches.
@@ -142,9 +144,22 @@ class StackSource:
     def _put(self, read: tuple[Window, Tile]) -> LoadedTile:
         """Move a tile's values to the predictor's device, and find which of its pixels to classify."""
         window, tile = read
-        margin = self._predictor.margin
-        valid = torch.from_numpy(tile.has_data)
+        inner = slice(self._predictor.margin, -self._predictor.margin)
+        valid = torch.from_numpy(tile.has_data)[inner, inner]
         if tile.inside is not None:
-            valid = valid & around(torch.from_numpy(tile.inside), self._reach)
+            inside = around(torch.from_numpy(tile.inside), self._reach)[inner, inner]
+            valid = valid & _whole_batches(inside, self._predictor.batch_side)
         images = tile.images.map(lambda part: self._predictor.put(torch.from_numpy(part)))
-        return LoadedTile(window, images, valid[margin:-margin, margin:-margin])
+        return LoadedTile(window, images, valid)
+
+
+def _whole_batches(mask: Tensor, side: int) -> Tensor:
+    """A mask (height, width) with all pixels added of those batches of windows that hold one of its own.
+
+    Args:
+        mask: of a tile, whose batches are counted from its corner.
+        side: pixels a side of a batch.
+    """
+    height, width = mask.shape
+    batches = F.max_pool2d(mask[None].float(), side, ceil_mode=True)[0] > 0
+    return batches.repeat_interleave(side, 0).repeat_interleave(side, 1)[:height, :width]
