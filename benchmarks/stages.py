@@ -15,8 +15,8 @@ import torch
 from s2fin_cli.raster.opening import MOST_CACHE
 from s2fin_cli.raster.readers import WindowReader
 from s2fin_cli.stack.stack import ROWS, OpenStack, Stack
-from s2fin_cli.workflows.classify import open_sinks, write_map_polygons
 from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.map_files import open_rasters, write_map_polygons
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from synthetic import SyntheticScene, write_scene
 
@@ -144,8 +144,8 @@ def stage_seconds(scene: SyntheticScene, model: Path, folder: Path, *, computing
     predictor = TimedPredictor(job.predictor, watches["compute"], computing=computing)
     job = replace(job, stack=TimedStack.of(job.stack, watches), predictor=predictor)
     written = replace(job.outputs, confidence=folder / "confidence.tif")
-    with open_sinks(job, written) as sinks:
-        job.classify([TimedSink(sink, watches["write"]) for sink in sinks])
+    with open_rasters(job, written) as rasters:
+        job.classify([TimedSink(sink, watches["write"]) for sink in rasters.sinks(job.class_ids)])
     with watches["polygons"].running():
         write_map_polygons(job, written)
     total = time.perf_counter() - start

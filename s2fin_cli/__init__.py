@@ -13,6 +13,7 @@ from s2fin_cli.workflows.functions import COMMANDS, function_of
 __all__ = [
     "__version__",
     "align",
+    "assemble",
     "classify",
     "convert",
     "demo",
@@ -30,6 +31,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 align = function_of(COMMANDS["align"])
+assemble = function_of(COMMANDS["assemble"])
 classify = function_of(COMMANDS["classify"])
 convert = function_of(COMMANDS["convert"])
 demo = function_of(COMMANDS["demo"])

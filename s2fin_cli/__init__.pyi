@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from s2fin_cli.core.options import StrPath
 from s2fin_cli.core.progress import Progress, Stop
 from s2fin_cli.workflows.align import AlignResult
+from s2fin_cli.workflows.assemble import AssembleResult
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
@@ -22,6 +23,7 @@ from s2fin_cli.workflows.train import TrainResult
 __all__ = [
     "__version__",
     "align",
+    "assemble",
     "classify",
     "convert",
     "demo",
@@ -93,6 +95,55 @@ def align(
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.
     """
 
+def assemble(
+    *,
+    output: StrPath,
+    vector: bool = True,
+    polygons: StrPath | None = None,
+    mmu: int = 1,
+    simplify: float | None = None,
+    confidence: StrPath | None = None,
+    probabilities: StrPath | None = None,
+    scaled: bool = False,
+    stac: bool = False,
+    format: str = "GTiff",
+    co: Sequence[str] = (),
+    overwrite: bool = False,
+    work: StrPath,
+    mixed: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> AssembleResult:
+    """Assemble a map from the shards that `classify` made.
+
+    Args:
+        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        vector: whether to write polygons.
+        polygons: where to write them, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or
+            .sqlite; None is beside the map, with the suffix `.gpkg`.
+        mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
+        simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
+            keeps the pixels' borders.
+        confidence: where to write the probability of each pixel's class, if anywhere.
+        probabilities: where to write the probabilities of all classes, if anywhere.
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
+        format: how the rasters are written, one of GTiff or COG.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        overwrite: whether existing outputs may be replaced.
+        work: folder of the shards, which `s2fin classify` was given as `work`.
+        mixed: whether shards of different processors, devices or versions of software may be combined, in which case
+            the last bits of the confidence may differ.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        where the outputs are, and how many pixels each class has.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
 def classify(
     *,
     hsi: StrPath | Sequence[StrPath] | None = None,
@@ -126,6 +177,11 @@ def classify(
     model: StrPath | None = None,
     stride: int | None = None,
     tile_size: int | None = None,
+    work: StrPath | None = None,
+    workers: int | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    mixed: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> ClassifyResult:
@@ -178,6 +234,16 @@ def classify(
             takes what the model was trained for: 5, or 3 where its labels were dense.
         tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
             same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+        work: folder that keeps the finished shards of the map, which is made if it is missing: the same command then
+            continues where an earlier one ended. None keeps nothing.
+        workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
+            one for each device.
+        shard: part of the shards to make, "I/N" for part I of N, without writing the map; it needs `work`. None makes
+            all that are missing and writes the map.
+        shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None takes
+            what `work` was begun with, else up to 1280 by the size of the map.
+        mixed: whether shards of different processors, devices or versions of software may be combined, in which case
+            the last bits of the confidence may differ.
         progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 

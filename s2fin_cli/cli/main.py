@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from s2fin_cli.cli.commands.align import align
+from s2fin_cli.cli.commands.assemble import assemble
 from s2fin_cli.cli.commands.classify import classify
 from s2fin_cli.cli.commands.convert import convert
 from s2fin_cli.cli.commands.demo import demo
@@ -142,7 +143,7 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (convert, align, split, train, classify, sample, evaluate, inspect, demo):
+for _command in (convert, align, split, train, classify, assemble, sample, evaluate, inspect, demo):
     cli.add_command(_command)
 
 

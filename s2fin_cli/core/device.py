@@ -58,6 +58,17 @@ def one_thread_an_operation() -> Iterator[int]:
         torch.set_num_threads(count)
 
 
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use a number of threads while the block runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def keep_freed_memory() -> None:
     """If glibc is the C library, make it keep the memory of freed tensors for the next ones.
 

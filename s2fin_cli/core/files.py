@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
+from s2fin_cli.core.leftovers import mark, sweep
 from s2fin_cli.core.sidecars import PAM_SUFFIX, names_read_beside, written_beside
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
     """Give temporary paths to write to, and rename them to the targets when the block succeeds.
 
     If it fails, even at the last renaming, the temporary files are removed and the targets stay as they were. A
-    target's old sidecars are removed with it; new sidecars are renamed along.
+    target's old sidecars are removed with it; new sidecars are renamed along. Temporary files of the same targets that
+    a killed process left are removed first.
 
     Args:
         dst_paths: the targets, in different folders if need be.
@@ -234,6 +236,8 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
         OutputError: a target cannot or must not be written, or the disk is full.
     """
     check_outputs(dst_paths, overwrite=overwrite)
+    for parent, stem in dict.fromkeys((path.absolute().parent, _plain(path.stem)) for path in dst_paths):
+        sweep(parent, stem)
     temporary = [path.with_name(_temporary_name(path, number)) for number, path in enumerate(dst_paths)]
     try:
         yield temporary
@@ -259,7 +263,7 @@ def _temporary_name(path: Path, number: int) -> str:
     """A name for a temporary file beside one: short, and of characters that every library leaves as they are."""
     # NOTE: GDAL writes x.shp and x.tab when it is given x.SHP and x.TAB.
     suffix = path.suffix.lower() if re.fullmatch(r"\.\w{1,16}", path.suffix, re.ASCII) else ""
-    return f".{_plain(path.stem)}.{os.getpid()}-{number}.part{suffix}"
+    return f".{_plain(path.stem)}.{mark()}-{number}.part{suffix}"
 
 
 def _name_aside(path: Path, number: int) -> str:

@@ -227,8 +227,8 @@ class LabelOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions(Options):
-    """A map: how it is made from the network's probabilities, and which files are written.
+class OutputOptions(Options):
+    """What is written of a map.
 
     Attributes:
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
@@ -245,11 +245,6 @@ class MapOptions(Options):
         format: how the rasters are written, one of `RASTER_DRIVERS`.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
         overwrite: whether existing outputs may be replaced.
-        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
-        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
-            number; the other classes share the rest.
-        precision: precision of the network's matrix products, one of `PRECISIONS`; its frequency parts are always
-            float32.
     """
 
     output: StrPath
@@ -264,21 +259,15 @@ class MapOptions(Options):
     format: str = "GTiff"
     co: Sequence[str] = ()
     overwrite: bool = False
-    smooth: bool = False
-    prior: Sequence[str] = ()
-    precision: str = "float32"
 
-    def check_map(self) -> None:
+    def check_output(self) -> None:
         """Refuse impossible values.
 
         Raises:
             UsageError: there is one.
         """
         check_choice("format", self.format, RASTER_DRIVERS)
-        check_choice("precision", self.precision, PRECISIONS)
-        make_tuples(self, "co", "prior")
-        for text in self.prior:
-            parse_share(text)
+        make_tuples(self, "co")
         for option in self.co:
             check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
         check_whole("mmu", self.mmu, least=1)
@@ -290,6 +279,35 @@ class MapOptions(Options):
             raise UsageError("`scaled` applies to `confidence` and `probabilities`, and neither is to be written")
         if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
             raise UsageError("`polygons`, `mmu` and `simplify` apply to polygons, which `vector=False` turns off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(OutputOptions):
+    """A map: what is written of it, and how the network's probabilities become it.
+
+    Attributes:
+        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
+        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
+            number; the other classes share the rest.
+        precision: precision of the network's matrix products, one of `PRECISIONS`; its frequency parts are always
+            float32.
+    """
+
+    smooth: bool = False
+    prior: Sequence[str] = ()
+    precision: str = "float32"
+
+    def check_map(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UsageError: there is one.
+        """
+        self.check_output()
+        check_choice("precision", self.precision, PRECISIONS)
+        make_tuples(self, "prior")
+        for text in self.prior:
+            parse_share(text)
 
 
 def path_tuple(given: StrPath | Sequence[StrPath] | None) -> tuple[str, ...]:

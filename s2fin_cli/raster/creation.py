@@ -30,10 +30,12 @@ class RasterFormat:
     Attributes:
         driver: GDAL's short name, one of `RASTER_DRIVERS`.
         options: GDAL's creation options of that driver, by lower-case name; they come before our own.
+        overviews: whether a plain GeoTIFF gets overviews.
     """
 
     driver: str = PLAIN_DRIVER
     options: Mapping[str, str] = field(default_factory=dict)
+    overviews: bool = True
 
     @classmethod
     def of(cls, driver: str, options: Sequence[str]) -> RasterFormat:

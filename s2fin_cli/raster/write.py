@@ -147,7 +147,7 @@ def create_raster(
                     options = {**output.options_for(encoding.dtype), "overview_resampling": overviews.name}
                     name, options = plain_name(dst_path), {**options, **fmt.options}
                     rasterio.shutil.copy(plain_name(path), name, driver=fmt.driver, **options)
-                else:
+                elif fmt.overviews:
                     _add_overviews(path, overviews)
     finally:
         if output.is_copied:

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from s2fin_cli.core.classes import map_encoding
-from s2fin_cli.core.errors import OutputError, RasterError
-from s2fin_cli.core.files import staged
+from s2fin_cli.core.errors import quoted
+from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
-from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Probabilities, Sink
-from s2fin_cli.raster.class_map import create_class_map
-from s2fin_cli.raster.creation import RasterFormat
-from s2fin_cli.raster.strips import iter_strips
-from s2fin_cli.raster.styles import raster_style
-from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
-from s2fin_cli.stack.sampling import SMALL, sample_pixels
-from s2fin_cli.stack.statistics import band_statistics
-from s2fin_cli.vector.polygons import map_regions, write_polygons
-from s2fin_cli.workflows.classify_item import write_item
+from s2fin_cli.inference.sinks import Counts
+from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
-from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
+from s2fin_cli.workflows.map_files import Rasters, write_map
+from s2fin_cli.workflows.shard_plan import make_plan
+from s2fin_cli.workflows.shard_workers import Workers, check_workers
+from s2fin_cli.workflows.shards import assemble, check_own_maker, make_shards, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from s2fin_cli.core.classes import LandCoverClass
-    from s2fin_cli.stack.stack import Stack
+    from s2fin_cli.shards.plan import Plan
+    from s2fin_cli.workflows.classify_outputs import Outputs
     from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
@@ -40,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClassifyResult:
-    """The result of a classification.
+    """What a classification wrote.
 
     Attributes:
         outputs: paths of the files that were written.
@@ -48,6 +40,8 @@ class ClassifyResult:
         pixels: number of pixels by class id.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
         classes: the model's classes.
+        shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
+            then no output is written, and `pixels` are those of the part. None for a map.
     """
 
     outputs: Outputs
@@ -55,140 +49,107 @@ class ClassifyResult:
     pixels: dict[int, int]
     nodata_pixels: int
     classes: tuple[LandCoverClass, ...]
+    shards: tuple[int, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""
-        paths = {**vars(self.outputs), "model": self.model}
+        is_map = self.shards is None
+        paths = {name: path if is_map else None for name, path in vars(self.outputs).items()}
         return {
-            **{name: None if path is None else str(path) for name, path in paths.items()},
+            **{name: None if path is None else str(path) for name, path in {**paths, "model": self.model}.items()},
             "classes": [{"id": c.id, "name": c.name, "pixels": self.pixels[c.id]} for c in self.classes],
             "nodata_pixels": self.nodata_pixels,
+            **({} if self.shards is None else {"shards": list(self.shards)}),
         }
 
 
 def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | None = None) -> ClassifyResult:
-    """Classify a scene and write the map.
+    """Classify a scene and write the map, or make a part of its shards.
 
     Args:
         options: the options.
-        progress: called as the work advances.
+        progress: called with how far it is.
         stop: ends the classification at its next step once it is set.
 
     Returns:
         where the outputs are, and what the map holds.
 
     Raises:
-        S2finError: something is wrong with the inputs, the model, options or outputs; nothing is written.
-        Stopped: it was asked to end; nothing is written.
+        S2finError: something is wrong with the inputs, the model, options or outputs; no output is written, and
+            finished shards are kept in the folder `work`.
+        Stopped: it was asked to end; likewise.
     """
-    job = prepare(options, stop=stop)
-    return carry_out(job, progress=progress if stop is None else stoppable(progress, stop))
+    progress = progress if stop is None else stoppable(progress, stop)
+    job = prepare(options, writes=options.shard is None, stop=stop)
+    return carry_out_in_shards(job, progress=progress) if options.in_shards else carry_out(job, progress=progress)
 
 
 def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
-    """Carry out a classification, see `classify`."""
-    outputs, counts = job.outputs, Counts(job.class_ids)
-    with (
-        staged(outputs.wanted, overwrite=job.options.overwrite) as tmp_paths,
-        _scratch(outputs.map) as scratch,
-    ):
-        written = outputs.at(tmp_paths)
-        written.style.write_bytes(raster_style(job.info.classes))
-        # polygons need the confidence, even if it is not an output
-        confidence = written.confidence or (None if written.polygons is None else scratch / "confidence.tif")
-        with open_sinks(job, replace(written, confidence=confidence)) as sinks:
-            job.classify([*sinks, counts], progress=progress)
-        if not any(counts.pixels.values()):
-            raise RasterError(_why_empty(job.stack))
-        nodata_pixels = job.stack.pixels_of_interest - sum(counts.pixels.values())
-        if written.polygons is not None:
-            write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
-        if written.stac is not None:
-            write_item(job, written)
-    if job.options.overwrite:
-        _warn_of_old(outputs)
-    return ClassifyResult(outputs, job.model_path, counts.pixels, nodata_pixels, job.info.classes)
+    """Carry out a classification, see `run`."""
+
+    def fill(rasters: Rasters) -> dict[int, int]:
+        counts = Counts(job.class_ids)
+        job.classify([*rasters.sinks(job.class_ids), counts], progress=progress)
+        return counts.pixels
+
+    counts = write_map(job, fill, progress=progress)
+    return ClassifyResult(job.outputs, job.model_path, counts.pixels, counts.nodata_pixels, job.info.classes)
+
+
+def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
+    """Make the shards of a classification that are missing and, unless it is for a part of them, the map."""
+    options = job.options
+    if options.workers is not None:
+        check_workers(job, options.workers)
+    with _work_folder(job) as folder:
+        plan = folder.begin(_own_plan(job, folder), mixed=options.mixed)
+        if not options.mixed:
+            check_own_maker(job, folder, plan)
+        numbers = part_of(plan, *options.part)
+        _complete(job, folder, plan, numbers, progress=progress)
+        if options.shard is not None:
+            return _part_result(job, folder, numbers)
+
+        def fill(rasters: Rasters) -> dict[int, int]:
+            return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=progress)
+
+        counts = write_map(job, fill, progress=progress)
+    return ClassifyResult(job.outputs, job.model_path, counts.pixels, counts.nodata_pixels, job.info.classes)
 
 
 @contextlib.contextmanager
-def open_sinks(job: ClassifyJob, written: Outputs) -> Iterator[list[Sink]]:
-    """Create a job's rasters: its map and, if wanted, confidence and probabilities.
-
-    Args:
-        job: the job.
-        written: where to write. A confidence that is not an output of the job is stored with default settings.
-    """
-    options, grid = job.options, job.stack.grid.crop(job.stack.extent)
-    fmt = RasterFormat.of(options.format, options.co)
-    tags = {"S2FIN_MODEL": job.model_path.name}
-    if options.prior:
-        tags["S2FIN_PRIOR"] = ", ".join(options.prior)
-    stored: dict[str, Any] = {"tags": tags, "fmt": fmt, "encoding": SCALED if options.scaled else AS_FLOATS}
-    with contextlib.ExitStack() as opened:
-
-        def create(path: Path, names: list[str], **how: Any) -> RasterWriter:
-            return opened.enter_context(create_image(path, grid, names, **how))
-
-        class_map = opened.enter_context(create_class_map(written.map, grid, job.info.classes, tags=tags, fmt=fmt))
-        sinks: list[Sink] = [ClassMap(class_map, job.class_ids)]
-        if written.confidence is not None:
-            how = {} if job.outputs.confidence is None else stored
-            sinks.append(Confidence(create(written.confidence, ["confidence"], **how)))
-        if written.probabilities is not None:
-            sinks.append(Probabilities(create(written.probabilities, [c.name for c in job.info.classes], **stored)))
-        yield sinks
+def _work_folder(job: ClassifyJob) -> Iterator[WorkFolder]:
+    """The work folder: the one that was given, or one beside the map that is removed at the end."""
+    if job.options.work is not None:
+        yield WorkFolder(Path(job.options.work))
+        return
+    parent = job.outputs.map.absolute().parent
+    sweep(parent)
+    with work_in_progress(parent) as path:
+        yield WorkFolder(path)
 
 
-@contextlib.contextmanager
-def _scratch(map_path: Path) -> Iterator[Path]:
-    """A folder beside the map for temporary files."""
-    with tempfile.TemporaryDirectory(prefix=".s2fin.", dir=map_path.absolute().parent) as folder:
-        yield Path(folder)
+def _own_plan(job: ClassifyJob, folder: WorkFolder) -> Plan:
+    """The plan that a job would make: with shards of the size that the folder was begun with, if none is given."""
+    size = job.options.shard_size or folder.size_begun_with()
+    return make_plan(job, size=size, workers=job.options.workers)
 
 
-def _why_empty(stack: Stack) -> str:
-    """Why no pixel can be classified, for a message."""
-    is_empty = band_statistics(sample_pixels(stack, SMALL)).is_empty
-    lacking = [(layer, np.array(layer.numbers)[is_empty[bands]].tolist()) for layer, bands in stack.slices()]
-    found = [
-        f"{layer.describe()} has none in bands {layer.describe_bands(numbers)}" for layer, numbers in lacking if numbers
-    ]
-    why = f" ({'; '.join(found)})" if found else ""
-    where = "" if stack.area is None else " inside the area of interest"
-    return f"no pixel has data in all images{where}{why}, so there is nothing to map; check nodata values and extents"
+def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress) -> None:
+    """Make those of some shards that are not finished."""
+    missing = folder.unfinished(numbers)
+    if len(missing) < len(numbers):
+        logger.info("%d of %d shards are finished in %s", len(numbers) - len(missing), len(numbers), folder.path)
+    if job.options.workers is None:
+        make_shards(job, folder, plan, missing, progress=progress)
+    elif missing:
+        with Workers(job.options, folder.path, job.options.workers) as workers:
+            workers.make(missing, progress=progress)
 
 
-def _warn_of_old(outputs: Outputs) -> None:
-    """Warn of files of an earlier map beside the new one that were not written this time."""
-    for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
-        if path is None and beside.exists():
-            logger.warning("%s was left by an earlier map and does not belong to the new one", beside)
-
-
-def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress = silent) -> None:
-    """Write the polygons of a map.
-
-    Args:
-        job: the job.
-        written: where the map and its confidence are for now, and where to write the polygons.
-        progress: called with how far it is.
-    """
-    assert written.polygons is not None  # noqa: S101  the caller saw to it
-    rows = 0
-
-    def report(strip_rows: int) -> None:
-        nonlocal rows
-        rows += strip_rows
-        progress("polygons", rows, job.stack.extent.height)
-
-    try:
-        # NOTE: closing the strips closes the rasters, which Windows could not remove while they are open.
-        with contextlib.closing(iter_strips(written.map, written.confidence, mmu=job.options.mmu)) as strips:
-            grid, nodata = job.stack.grid.crop(job.stack.extent), map_encoding(job.class_ids)[1]
-            regions = map_regions(strips, grid, nodata=nodata, on_progress=report)
-            simplify = job.options.simplify
-            write_polygons(written.polygons, regions, grid=grid, classes=job.info.classes, simplify=simplify)
-    except OutputError as error:  # it knows the temporary name only
-        raise OutputError(
-            f"writing {job.outputs.polygons} failed: {error.__cause__ or error}; no file was written"
-        ) from error
+def _part_result(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int]) -> ClassifyResult:
+    """What a part of the shards holds."""
+    receipts = [receipt for number in numbers if (receipt := folder.receipt(number)) is not None]
+    pixels = {class_id: sum(receipt.pixels[class_id] for receipt in receipts) for class_id in job.class_ids}
+    logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.outputs.map))
+    return ClassifyResult(job.outputs, job.model_path, pixels, 0, job.info.classes, tuple(numbers))

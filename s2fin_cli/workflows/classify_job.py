@@ -100,11 +100,12 @@ class ClassifyJob:
         classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
 
 
-def prepare(options: ClassifyOptions, *, stop: Stop | None = None) -> ClassifyJob:
+def prepare(options: ClassifyOptions, *, writes: bool = True, stop: Stop | None = None) -> ClassifyJob:
     """Read the model and the inputs' headers, and check that they and the options match.
 
     Args:
         options: the options.
+        writes: whether the outputs will be written; if not, they are not checked.
         stop: ends the work between two steps once it is set.
 
     Raises:
@@ -115,7 +116,8 @@ def prepare(options: ClassifyOptions, *, stop: Stop | None = None) -> ClassifyJo
     stop.check()
     outputs = Outputs.of(options)
     model_path = find_model(options.model)
-    check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
+    if writes:
+        check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
     network, info = read_model(model_path)
     _check_formats(outputs, info, options)
     _check_stride(options.stride, network.cfg.block_size)

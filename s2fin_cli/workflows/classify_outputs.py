@@ -13,7 +13,7 @@ from s2fin_cli.vector.write import check_vector_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s2fin_cli.core.options import MapOptions, StrPath
+    from s2fin_cli.core.options import OutputOptions, StrPath
 
 
 #: How scaled probabilities are stored: 250 is 1.
@@ -32,7 +32,7 @@ class Outputs:
     stac: Path | None
 
     @classmethod
-    def of(cls, options: MapOptions) -> Outputs:
+    def of(cls, options: OutputOptions) -> Outputs:
         """The files that a map's options ask for.
 
         Raises:

@@ -18,6 +18,7 @@ from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.options import CONFLICTS, PRECISIONS, RESAMPLINGS
 from s2fin_cli.workflows.options.align import AlignOptions
+from s2fin_cli.workflows.options.assemble import AssembleOptions
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.convert import ConvertOptions
 from s2fin_cli.workflows.options.demo import DemoOptions
@@ -95,6 +96,13 @@ COMMANDS = {
             AlignOptions,
             "Warp an image onto the grid of another and write it.",
             "where the aligned image is, and what offset was measured.",
+            HOOKS,
+        ),
+        Command(
+            "assemble",
+            AssembleOptions,
+            "Assemble a map from the shards that `classify` made.",
+            "where the outputs are, and how many pixels each class has.",
             HOOKS,
         ),
         Command(

@@ -1,0 +1,27 @@
+"""What is shown of a map that was written."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s2fin_cli.workflows.classify import ClassifyResult
+
+logger = logging.getLogger(__name__)
+
+
+def log_map(result: ClassifyResult) -> None:
+    """Log the classes' shares of a map, and its files; of a part of its shards, the shares alone."""
+    total = sum(result.pixels.values())
+    for land_cover in result.classes:
+        pixels = result.pixels[land_cover.id]
+        logger.info("%8.2f %%  %d %s", 100 * pixels / max(total, 1), land_cover.id, land_cover.name)
+    if result.nodata_pixels:
+        logger.info("%d pixels lack data in an image and are nodata in the map", result.nodata_pixels)
+    if result.shards is not None:
+        logger.info("%d shards are finished: %s", len(result.shards), ", ".join(map(str, result.shards)) or "none")
+        return
+    for name, path in vars(result.outputs).items():
+        if path is not None:
+            logger.info("%s: %s", name, path)

@@ -1,0 +1,202 @@
+"""The work folder: the plan, the finished shards and their receipts.
+
+    plan.json       made by the first process that uses the folder, and never changed
+    00012.tif       a shard, see `s2fin_cli.shards.raster`
+    00012.json      its receipt; without it the shard is not finished
+    .s2fin.MARK.*/  shards in progress, one folder a process, see `s2fin_cli.core.leftovers`
+
+Every file appears whole under its name, so any number of processes may use the folder at once. At worst two of them
+make the same shard, and the first one is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.errors import InputError, OutputError, shortened
+from s2fin_cli.core.leftovers import sweep, work_in_progress
+from s2fin_cli.shards.plan import Plan, check_same, read_plan
+from s2fin_cli.shards.receipt import Receipt, checksum, read_receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from s2fin_cli.shards.maker import Maker
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """A work folder.
+
+    Attributes:
+        path: where it is.
+    """
+
+    path: Path
+
+    @property
+    def plan_path(self) -> Path:
+        """The plan's file."""
+        return self.path / "plan.json"
+
+    def shard_path(self, number: int) -> Path:
+        """A shard's file."""
+        return self.path / f"{number:05d}.tif"
+
+    def receipt_path(self, number: int) -> Path:
+        """The file of a shard's receipt."""
+        return self.path / f"{number:05d}.json"
+
+    def begin(self, own: Plan, *, mixed: bool = False) -> Plan:
+        """Make the folder and its plan, or check the plan that is there; leftovers of killed runs are removed.
+
+        Args:
+            own: the plan that this process would make.
+            mixed: whether versions of software may differ from the plan's.
+
+        Returns:
+            the plan that holds.
+
+        Raises:
+            InputError: the folder was begun for another map, or holds other files.
+            OutputError: it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            sweep(self.path)
+            if not self.plan_path.exists():
+                self._check_empty()
+                self._keep_plan(own)
+        except OSError as error:
+            raise OutputError(f"the work folder {self.path} cannot be used: {error.strerror or error}") from error
+        kept = read_plan(self.plan_path)
+        check_same(kept, own.normalised(), self.path, mixed=mixed)
+        return kept
+
+    def _check_empty(self) -> None:
+        """Refuse a folder of other files, which shards could replace."""
+        foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+        if foreign and not self.plan_path.exists():  # another process may have made it just now
+            raise InputError(f"{self.path} holds other files ({shortened(foreign)}); use a new folder for `work`")
+
+    def size_begun_with(self) -> int | None:
+        """Pixels a side of the shards of the plan that is there; None if there is none.
+
+        Raises:
+            InputError: it is damaged or of another version.
+        """
+        return read_plan(self.plan_path).size if self.plan_path.exists() else None
+
+    def _keep_plan(self, plan: Plan) -> None:
+        """Write the plan, unless another process does so at the same time: the first one wins."""
+        with work_in_progress(self.path) as scratch:
+            new = scratch / "plan.json"
+            new.write_text(plan.to_json(), encoding="utf-8")
+            try:
+                os.link(new, self.plan_path)  # unlike a renaming it replaces nothing
+            except FileExistsError:
+                pass
+            except OSError:  # the disk knows no links
+                os.replace(new, self.plan_path)
+
+    @contextlib.contextmanager
+    def new_shard(self) -> Iterator[Path]:
+        """Give a path to write a shard to, which `keep` moves to its place while the block runs.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            with work_in_progress(self.path) as scratch:
+                yield scratch / "shard.tif"
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            reason = error.strerror or error
+            raise OutputError(f"writing a shard to {self.path} failed: {reason}; finished shards are kept") from error
+
+    def keep(self, path: Path, number: int, *, pixels: Mapping[int, int], maker: Maker) -> None:
+        """Move a shard that `new_shard` gave to its place, and write its receipt.
+
+        If another process has finished the same shard meanwhile, that one stays.
+
+        Raises:
+            OSError: it cannot be moved, or the receipt cannot be written.
+        """
+        receipt = Receipt(number, dict(pixels), path.stat().st_size, checksum(path), maker, platform.node())
+        new = path.with_name("receipt.json")
+        new.write_text(receipt.to_json(), encoding="utf-8")
+        if self.receipt(number) is None:
+            self.receipt_path(number).unlink(missing_ok=True)  # of a file that is damaged
+            os.replace(path, self.shard_path(number))
+            os.replace(new, self.receipt_path(number))
+
+    def receipt(self, number: int) -> Receipt | None:
+        """The receipt of a shard; None if it is not finished, or its file is not what the receipt says."""
+        receipt = read_receipt(self.receipt_path(number))
+        is_own = receipt is not None and receipt.number == number
+        return receipt if receipt is not None and is_own and receipt.fits(self.shard_path(number)) else None
+
+    def unfinished(self, numbers: Sequence[int]) -> list[int]:
+        """The numbers of the shards that are still to be made; of those, damaged ones are warned of."""
+        found = [number for number in numbers if self.receipt(number) is None]
+        for number in found:
+            if self.receipt_path(number).exists():
+                logger.warning("shard %d in %s is damaged and is made again", number, self.path)
+        return found
+
+    def receipts(self, plan: Plan, *, mixed: bool) -> list[Receipt]:
+        """The receipts of all shards, in order, after checking their files.
+
+        Args:
+            plan: the folder's plan.
+            mixed: whether shards of different makers may be combined.
+
+        Raises:
+            InputError: shards are missing or damaged, or were made by machines that differ.
+        """
+        found = {number: self.receipt(number) for number in plan.numbers}
+        missing = [number for number, receipt in found.items() if receipt is None]
+        if missing:
+            damaged = [number for number in missing if self.receipt_path(number).exists()]
+            raise InputError(
+                f"{len(missing)} of {len(plan)} shards are missing or damaged in {self.path}: {shortened(missing)}"
+                + (f" (damaged: {shortened(damaged)})" if damaged else "")
+                + "; make them with the command that made the others"
+            )
+        receipts = [receipt for receipt in found.values() if receipt is not None]
+        if not mixed:
+            check_makers(receipts, self.path)
+        return receipts
+
+
+def check_makers(receipts: Sequence[Receipt], path: Path, *, own: Maker | None = None) -> None:
+    """Refuse shards whose makers differ, and name the first difference.
+
+    Args:
+        receipts: of the shards.
+        path: of their folder.
+        own: what is about to make more of them, if anything.
+
+    Raises:
+        InputError: they differ.
+    """
+    others = [(receipt.maker, f"for shard {receipt.number} ({receipt.host})") for receipt in receipts]
+    others += [] if own is None else [(own, "here")]
+    for maker, where in others[1:]:
+        difference = others[0][0].difference(maker)
+        if difference is not None:
+            name, first, other = difference
+            raise InputError(
+                f"the shards in {path} would not fit together: {name} is {first} {others[0][1]} and {other} {where}, "
+                "so the last bits of the confidence may differ; make all of them on one kind of machine, or allow it "
+                "with `mixed=True`"
+            )

@@ -1,0 +1,67 @@
+"""What made a shard: all of a machine and its software that may change the last bit of a probability."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+import torch
+
+from s2fin_cli.core.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def software() -> dict[str, str]:
+    """Versions of the software that a map depends on."""
+    return {
+        "s2fin": __version__, "torch": str(torch.__version__), "NumPy": np.__version__,
+        "rasterio": rasterio.__version__, "GDAL": rasterio.__gdal_version__,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A kind of machine with its software. Shards of equal makers fit together to the last bit.
+
+    Attributes:
+        device: "cpu", or the name of a CUDA device.
+        processor: the machine's architecture, and the instruction set that torch uses of it.
+        batches: batches of windows that are computed together; None on the CPU, where each is computed by itself.
+        versions: of the software.
+    """
+
+    device: str
+    processor: str
+    batches: int | None
+    versions: Mapping[str, str]
+
+    @classmethod
+    def here(cls, device: torch.device, batches: int | None) -> Maker:
+        """This machine, with the device that computes."""
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+        return cls(name, processor, batches, software())
+
+    def difference(self, other: Maker) -> tuple[str, str, str] | None:
+        """The first thing that differs: what it is, and what it is here and there; None if nothing does."""
+        own, others = self._facts(), other._facts()
+        for name in dict.fromkeys((*own, *others)):
+            if own.get(name) != others.get(name):
+                return name, own.get(name, "nothing"), others.get(name, "nothing")
+        return None
+
+    def _facts(self) -> dict[str, str]:
+        values = asdict(self)
+        versions = {f"the version of {name}": version for name, version in values.pop("versions").items()}
+        together = "one" if values["batches"] is None else str(values["batches"])
+        return {
+            "the device": values["device"],
+            "the processor": values["processor"],
+            "the number of batches computed together": together,
+            **versions,
+        }

@@ -1,0 +1,128 @@
+"""The plan of a map that is made in shards: what every process that works on it has to agree upon."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rasterio.windows import Window
+
+from s2fin_cli.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Version of the plan's contents.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made, in JSON values.
+
+    Attributes:
+        facts: what the map depends on, by what a message calls it: checksum of the model, identity of the inputs,
+            options, grid, bands. Two processes with the same facts make the same map.
+        versions: of the software; they may differ only where mixed shards are allowed.
+        options: the options that read the inputs and make the map, for a process that is given the plan alone.
+        size: pixels a side of a shard.
+        windows: of the shards in the grid: column and row offset, width and height.
+        has_probabilities: whether the shards hold the probabilities of all classes.
+        threads: that a process computes with.
+    """
+
+    facts: Mapping[str, Any]
+    versions: Mapping[str, str]
+    options: Mapping[str, Any]
+    size: int
+    windows: tuple[tuple[int, int, int, int], ...]
+    has_probabilities: bool
+    threads: int
+
+    def __len__(self) -> int:
+        """How many shards there are."""
+        return len(self.windows)
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the shards, from 1."""
+        return range(1, len(self) + 1)
+
+    def window(self, number: int) -> Window:
+        """A shard's window in the grid."""
+        return Window(*self.windows[number - 1])
+
+    def to_json(self) -> str:
+        """The text of the plan's file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+
+    def normalised(self) -> Plan:
+        """The plan as it is read back."""
+        return plan_of(json.loads(self.to_json()))
+
+
+def plan_of(values: dict[str, Any]) -> Plan:
+    """The plan that JSON values describe.
+
+    Raises:
+        ValueError, KeyError, TypeError: they describe none.
+    """
+    if values["format"] != FORMAT:
+        raise ValueError(f"its format is {values['format']}, and this version of s2fin reads {FORMAT}")
+    windows = tuple((int(col), int(row), int(width), int(height)) for col, row, width, height in values["windows"])
+    facts, versions, options = (dict(values[name]) for name in ("facts", "versions", "options"))
+    sizes = int(values["size"]), windows, bool(values["has_probabilities"]), int(values["threads"])
+    return Plan(facts, versions, options, *sizes)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises:
+        InputError: it is not there, damaged or of another version.
+    """
+    try:
+        return plan_of(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"{path.parent} holds no plan of a map; check the path") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the plan {path} cannot be used ({error!r}); remove the folder and begin again") from error
+
+
+def check_same(kept: Plan, own: Plan, folder: Path, *, mixed: bool) -> None:
+    """Refuse to go on with a plan that another map was begun by, and name the first difference.
+
+    Args:
+        kept: the plan that a folder holds.
+        own: the plan that this process would make.
+        folder: for the message.
+        mixed: whether versions of software may differ.
+
+    Raises:
+        InputError: there is a difference.
+    """
+    facts = [kept.facts, own.facts]
+    if not mixed:
+        facts = [
+            {**each.facts, **{f"the version of {name}": version for name, version in each.versions.items()}}
+            for each in (kept, own)
+        ]
+    for name in dict.fromkeys((*facts[1], *facts[0])):
+        old, new = (_shown(each.get(name)) for each in facts)
+        if old != new:
+            hint = ", or allow it with `mixed=True`" if name.startswith("the version of") else ""
+            raise InputError(
+                f"{folder} was begun for another map: {name} was {old} and is {new} now; restore it or use another "
+                f"folder for `work`{hint}"
+            )
+    if own.has_probabilities and not kept.has_probabilities:
+        raise InputError(
+            f"the shards in {folder} hold no probabilities, because it was begun without `probabilities`; leave them "
+            "out or use another folder for `work`"
+        )
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)

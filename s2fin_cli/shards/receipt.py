@@ -1,0 +1,70 @@
+"""The receipt of a shard: written last, it says that the shard is finished, and what its file must be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from s2fin_cli.shards.maker import Maker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a finished shard.
+
+    Attributes:
+        number: the shard's, from 1.
+        pixels: number of pixels by class id.
+        size: bytes of its file.
+        sha256: checksum of its file.
+        maker: the kind of machine and software that made it.
+        host: the machine's name.
+    """
+
+    number: int
+    pixels: Mapping[int, int]
+    size: int
+    sha256: str
+    maker: Maker
+    host: str
+
+    def to_json(self) -> str:
+        """The text of the receipt's file."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    def fits(self, path: Path) -> bool:
+        """Whether a file is the shard's, to the last bit."""
+        try:
+            return path.stat().st_size == self.size and checksum(path) == self.sha256
+        except OSError:
+            return False
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Read a receipt; None if it is not there or damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        maker = values["maker"]
+        batches = None if maker["batches"] is None else int(maker["batches"])
+        return Receipt(
+            int(values["number"]),
+            {int(class_id): int(count) for class_id, count in values["pixels"].items()},
+            int(values["size"]),
+            str(values["sha256"]),
+            Maker(str(maker["device"]), str(maker["processor"]), batches, dict(maker["versions"])),
+            str(values["host"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,66 @@
+"""The use case of assembly: finished shards in, a map and polygons out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.options import OutputOptions
+from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
+from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.shards.plan import read_plan
+from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.map_files import Rasters, write_map
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.shard_plan import make_plan
+from s2fin_cli.workflows.shards import assemble
+
+if TYPE_CHECKING:
+    from s2fin_cli.workflows.options.assemble import AssembleOptions
+
+
+@dataclass(frozen=True)
+class AssembleResult(ClassifyResult):
+    """What an assembly wrote: the same as a classification."""
+
+
+def run(options: AssembleOptions, *, progress: Progress = silent, stop: Stop | None = None) -> AssembleResult:
+    """Assemble a map from its shards.
+
+    Args:
+        options: the options.
+        progress: called with how far it is.
+        stop: ends the assembly at its next step once it is set.
+
+    Returns:
+        where the outputs are, and what the map holds.
+
+    Raises:
+        S2finError: shards are missing or damaged or do not fit together, the model or an input is not what it was, or
+            something is wrong with options or outputs; nothing is written.
+        Stopped: it was asked to end; nothing is written.
+    """
+    listener = progress if stop is None else stoppable(progress, stop)
+    folder = WorkFolder(Path(options.work))
+    job = prepare(_job_options(options, folder), stop=stop)
+    plan = folder.begin(make_plan(job, size=folder.size_begun_with(), workers=None), mixed=options.mixed)
+
+    def fill(rasters: Rasters) -> dict[int, int]:
+        return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=listener)
+
+    counts = write_map(job, fill, progress=listener)
+    return AssembleResult(job.outputs, job.model_path, counts.pixels, counts.nodata_pixels, job.info.classes)
+
+
+def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOptions:
+    """The options of the classification that the shards belong to, with the outputs that are wanted now.
+
+    Raises:
+        InputError: the folder holds no plan.
+    """
+    wanted = {field.name: getattr(options, field.name) for field in dataclasses.fields(OutputOptions)}
+    planned = {**read_plan(folder.plan_path).options, "device": "cpu"}  # nothing is computed
+    return ClassifyOptions.from_kwargs({**planned, **wanted})

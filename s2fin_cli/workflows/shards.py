@@ -1,0 +1,143 @@
+"""A classification in shards: making some of them, and a map of all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.windows import Window
+
+from s2fin_cli.core.classes import map_encoding
+from s2fin_cli.core.device import threads
+from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.inference.sinks import Counts
+from s2fin_cli.shards.folder import check_makers
+from s2fin_cli.shards.maker import Maker
+from s2fin_cli.shards.raster import create_shard, read_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s2fin_cli.shards.folder import WorkFolder
+    from s2fin_cli.shards.plan import Plan
+    from s2fin_cli.workflows.classify_job import ClassifyJob
+    from s2fin_cli.workflows.map_files import Rasters
+
+logger = logging.getLogger(__name__)
+
+
+def maker_of(job: ClassifyJob) -> Maker:
+    """What makes a job's shards."""
+    return Maker.here(job.predictor.device, getattr(job.predictor, "batches_at_once", None))
+
+
+def part_of(plan: Plan, part: int, parts: int) -> Sequence[int]:
+    """The numbers of the shards in one of several equal parts, counted from 1; they are neighbours."""
+    first, end = (len(plan) * number // parts for number in (part - 1, part))
+    return plan.numbers[first:end]
+
+
+def make_shards(
+    job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress = silent
+) -> None:
+    """Make shards in this process, one after the other.
+
+    Args:
+        job: the job.
+        folder: keeps the shards.
+        plan: of the job.
+        numbers: the shards to make.
+        progress: called after each tile with the number of shards so far.
+    """
+
+    def report(stage: str, done: int, total: int, **figures: float) -> None:
+        progress("shards", finished, len(numbers))
+
+    finished = 0
+    with threads(plan.threads):
+        for number in numbers:
+            make_shard(job, folder, plan, number, progress=report)
+            finished += 1
+            progress("shards", finished, len(numbers))
+
+
+def make_shard(job: ClassifyJob, folder: WorkFolder, plan: Plan, number: int, *, progress: Progress = silent) -> None:
+    """Make a shard and its receipt, unless another process has made it meanwhile.
+
+    Args:
+        job: the job.
+        folder: keeps the shard.
+        plan: of the job.
+        number: the shard's.
+        progress: called after each tile.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if folder.receipt(number) is not None:
+        return
+    window, counts = plan.window(number), Counts(job.class_ids)
+    with folder.new_shard() as path:
+        grid = job.stack.grid.crop(window)
+        with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
+            job.classify([sink, counts], window=window, progress=progress)
+        folder.keep(path, number, pixels=counts.pixels, maker=maker_of(job))
+
+
+def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
+    """Refuse to add shards to those of another kind of machine, before any is made.
+
+    Raises:
+        InputError: there are such shards.
+    """
+    for number in plan.numbers:
+        receipt = folder.receipt(number)
+        if receipt is not None:
+            check_makers([receipt], folder.path, own=maker_of(job))
+            return
+
+
+def assemble(
+    job: ClassifyJob,
+    folder: WorkFolder,
+    plan: Plan,
+    rasters: Rasters,
+    *,
+    mixed: bool = False,
+    progress: Progress = silent,
+) -> dict[int, int]:
+    """Fill a map's rasters from its shards, in order.
+
+    Args:
+        job: the job.
+        folder: keeps the shards.
+        plan: of the job.
+        rasters: they cover the extent of the job's stack.
+        mixed: whether shards of different makers may be combined.
+        progress: called after each shard.
+
+    Returns:
+        number of pixels by class id.
+
+    Raises:
+        InputError: shards are missing or damaged, or were made by machines that differ.
+    """
+    receipts, extent = folder.receipts(plan, mixed=mixed), job.stack.extent
+    dtype, nodata = map_encoding(job.class_ids)
+    pixels: Counter[int] = Counter(dict.fromkeys(job.class_ids, 0))
+    for receipt in receipts:
+        placed = plan.window(receipt.number)
+        row_off, col_off = placed.row_off - extent.row_off, placed.col_off - extent.col_off
+        for part, values in read_shard(folder.shard_path(receipt.number)):
+            window = Window(col_off + part.col_off, row_off + part.row_off, part.width, part.height)
+            classes = np.where(np.isnan(values[0]), nodata, values[0]).astype(dtype)
+            rasters.map.write(classes[None], window)
+            if rasters.confidence is not None:
+                rasters.confidence.write(values[1:2], window)
+            if rasters.probabilities is not None:
+                rasters.probabilities.write(values[2:], window)
+        pixels.update(receipt.pixels)
+        progress("assembling", receipt.number, len(plan))
+    return dict(pixels)
