@@ -98,12 +98,12 @@ def align(
 def assemble(
     *,
     output: StrPath,
-    vector: bool = True,
     polygons: StrPath | None = None,
-    mmu: int = 1,
-    simplify: float | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    vector: bool = True,
+    mmu: int = 1,
+    simplify: float | None = None,
     scaled: bool = False,
     stac: bool = False,
     format: str = "GTiff",
@@ -118,14 +118,14 @@ def assemble(
 
     Args:
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        polygons: where to write the polygons, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab
+            or .sqlite; None is beside the map, with the suffix `.gpkg`.
+        confidence: where to write the probability of each pixel's class, if anywhere.
+        probabilities: where to write the probabilities of all classes, if anywhere.
         vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or
-            .sqlite; None is beside the map, with the suffix `.gpkg`.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        confidence: where to write the probability of each pixel's class, if anywhere.
-        probabilities: where to write the probabilities of all classes, if anywhere.
         scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
         stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of GTiff or COG.
@@ -160,12 +160,12 @@ def classify(
     coregister: str = "off",
     device: str = "auto",
     output: StrPath,
-    vector: bool = True,
     polygons: StrPath | None = None,
-    mmu: int = 1,
-    simplify: float | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    vector: bool = True,
+    mmu: int = 1,
+    simplify: float | None = None,
     scaled: bool = False,
     stac: bool = False,
     format: str = "GTiff",
@@ -179,9 +179,9 @@ def classify(
     tile_size: int | None = None,
     work: StrPath | None = None,
     workers: int | None = None,
-    shard: str | None = None,
     shard_size: int | None = None,
     mixed: bool = False,
+    shard: str | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> ClassifyResult:
@@ -211,14 +211,14 @@ def classify(
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
         output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        polygons: where to write the polygons, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab
+            or .sqlite; None is beside the map, with the suffix `.gpkg`.
+        confidence: where to write the probability of each pixel's class, if anywhere.
+        probabilities: where to write the probabilities of all classes, if anywhere.
         vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or
-            .sqlite; None is beside the map, with the suffix `.gpkg`.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        confidence: where to write the probability of each pixel's class, if anywhere.
-        probabilities: where to write the probabilities of all classes, if anywhere.
         scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
         stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of GTiff or COG.
@@ -238,12 +238,12 @@ def classify(
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
             one for each device.
-        shard: part of the shards to make, "I/N" for part I of N, without writing the map; it needs `work`. None makes
-            all that are missing and writes the map.
         shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None takes
             what `work` was begun with, else up to 1280 by the size of the map.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case
             the last bits of the confidence may differ.
+        shard: part of the shards to make, "I/N" for part I of N, without writing the map; it needs `work`. None makes
+            all that are missing and writes the map.
         progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
         stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
 

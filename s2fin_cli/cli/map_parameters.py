@@ -8,7 +8,7 @@ import click
 
 from s2fin_cli.cli.parameters import FilePath, overwrite_option
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.options import OutputOptions
+from s2fin_cli.core.map_options import OutputOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The modalities: one table of the kinds of images.
 
 The options of the command line and their help, the order of a stack, and the checks that depend on what values mean
-derive from it. To add a modality, add an entry to `MODALITIES`, and a field of its name to `InputOptions`.
+derive from it. To add a modality, add an entry to `MODALITIES`, and a field of its name to `ImageOptions`.
 """
 
 from __future__ import annotations

@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from s2fin_cli.core.checks import (
     check,
     check_choice,
-    check_whole,
     is_real,
-    make_plain,
     make_tuples,
     nearest_name,
-    parse_share,
 )
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.formats import RASTER_DRIVERS
 from s2fin_cli.core.modality import MODALITIES, PASSIVE_NAMES, no_passive_image, passive_of
 
 if TYPE_CHECKING:
@@ -71,8 +67,8 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputOptions(Options):
-    """The images of one place, and how they are stacked on one grid.
+class ImageOptions(Options):
+    """The images of one place.
 
     Attributes:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
@@ -82,6 +78,21 @@ class InputOptions(Options):
         dsm: surface or terrain heights; part of the second image.
         sar: SAR image; part of the second image.
         thermal: thermal infrared image; part of the second image.
+    """
+
+    hsi: StrPath | Sequence[StrPath] | None = None
+    msi: StrPath | Sequence[StrPath] | None = None
+    lidar: StrPath | Sequence[StrPath] | None = None
+    dsm: StrPath | Sequence[StrPath] | None = None
+    sar: StrPath | Sequence[StrPath] | None = None
+    thermal: StrPath | Sequence[StrPath] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackingOptions(Options):
+    """How the images of a place are stacked on one grid, and which part of it is of interest.
+
+    Attributes:
         bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
             image. Bands are numbered from 1 through all files of a modality.
         nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
@@ -98,12 +109,6 @@ class InputOptions(Options):
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
     """
 
-    hsi: StrPath | Sequence[StrPath] | None = None
-    msi: StrPath | Sequence[StrPath] | None = None
-    lidar: StrPath | Sequence[StrPath] | None = None
-    dsm: StrPath | Sequence[StrPath] | None = None
-    sar: StrPath | Sequence[StrPath] | None = None
-    thermal: StrPath | Sequence[StrPath] | None = None
     bidx: Sequence[str] = ()
     nodata: float | str | Sequence[float | str] | None = ()
     bounds: Sequence[float] | None = None
@@ -111,6 +116,11 @@ class InputOptions(Options):
     resampling: str | None = None
     coregister: str = "off"
     device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions(StackingOptions, ImageOptions):
+    """The images of one place, and how they are stacked on one grid."""
 
     #: The option that messages name for the passive image, if it is not that of the modality.
     passive_option: ClassVar[str | None] = None
@@ -224,90 +234,6 @@ class LabelOptions(Options):
     def label_inputs(self) -> list[str]:
         """Every file that is read."""
         return [str(path) for path in (self.labels, self.classes) if path is not None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions(Options):
-    """What is written of a map.
-
-    Attributes:
-        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
-        vector: whether to write polygons.
-        polygons: where to write them, in the format of the suffix, see `VECTOR_OUTPUT_SUFFIXES`; None is
-            beside the map, with the suffix `.gpkg`.
-        mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
-        simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
-            keeps the pixels' borders.
-        confidence: where to write the probability of each pixel's class, if anywhere.
-        probabilities: where to write the probabilities of all classes, if anywhere.
-        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
-        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
-        format: how the rasters are written, one of `RASTER_DRIVERS`.
-        co: GDAL's creation options of the rasters, each "NAME=VALUE".
-        overwrite: whether existing outputs may be replaced.
-    """
-
-    output: StrPath
-    vector: bool = True
-    polygons: StrPath | None = None
-    mmu: int = 1
-    simplify: float | None = None
-    confidence: StrPath | None = None
-    probabilities: StrPath | None = None
-    scaled: bool = False
-    stac: bool = False
-    format: str = "GTiff"
-    co: Sequence[str] = ()
-    overwrite: bool = False
-
-    def check_output(self) -> None:
-        """Refuse impossible values.
-
-        Raises:
-            UsageError: there is one.
-        """
-        check_choice("format", self.format, RASTER_DRIVERS)
-        make_tuples(self, "co")
-        for option in self.co:
-            check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
-        check_whole("mmu", self.mmu, least=1)
-        make_plain(self, int, "mmu")
-        if self.simplify is not None:
-            check("simplify", self.simplify, is_real(self.simplify) and self.simplify > 0, "above 0")
-            make_plain(self, float, "simplify")
-        if self.scaled and self.confidence is None and self.probabilities is None:
-            raise UsageError("`scaled` applies to `confidence` and `probabilities`, and neither is to be written")
-        if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
-            raise UsageError("`polygons`, `mmu` and `simplify` apply to polygons, which `vector=False` turns off")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapOptions(OutputOptions):
-    """A map: what is written of it, and how the network's probabilities become it.
-
-    Attributes:
-        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
-        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
-            number; the other classes share the rest.
-        precision: precision of the network's matrix products, one of `PRECISIONS`; its frequency parts are always
-            float32.
-    """
-
-    smooth: bool = False
-    prior: Sequence[str] = ()
-    precision: str = "float32"
-
-    def check_map(self) -> None:
-        """Refuse impossible values.
-
-        Raises:
-            UsageError: there is one.
-        """
-        self.check_output()
-        check_choice("precision", self.precision, PRECISIONS)
-        make_tuples(self, "prior")
-        for text in self.prior:
-            parse_share(text)
 
 
 def path_tuple(given: StrPath | Sequence[StrPath] | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2fin_cli.core.options import OutputOptions
+from s2fin_cli.core.map_options import OutputOptions
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import read_plan

@@ -13,7 +13,8 @@ from s2fin_cli.vector.write import check_vector_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s2fin_cli.core.options import OutputOptions, StrPath
+    from s2fin_cli.core.map_options import OutputOptions
+    from s2fin_cli.core.options import StrPath
 
 
 #: How scaled probabilities are stored: 250 is 1.

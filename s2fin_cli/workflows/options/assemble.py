@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2fin_cli.core.options import OutputOptions, StrPath
+from s2fin_cli.core.map_options import OutputOptions
+from s2fin_cli.core.options import StrPath
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from s2fin_cli.core.checks import check, check_whole, is_whole, make_plain
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import InputOptions, MapOptions, StrPath
+from s2fin_cli.core.map_options import MapOptions
+from s2fin_cli.core.options import InputOptions, Options, StrPath
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifyOptions(MapOptions, InputOptions):
-    """Options of `s2fin classify`, besides those of inputs and maps.
+class ComputingOptions(Options):
+    """Which model computes maps, and by which processes and in which parts.
 
     Attributes:
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
@@ -24,8 +25,6 @@ class ClassifyOptions(MapOptions, InputOptions):
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
             one for each device.
-        shard: part of the shards to make, "I/N" for part I of N, without writing the map; it needs `work`. None makes
-            all that are missing and writes the map.
         shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None
             takes what `work` was begun with, else up to 1280 by the size of the map.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case
@@ -37,9 +36,25 @@ class ClassifyOptions(MapOptions, InputOptions):
     tile_size: int | None = None
     work: StrPath | None = None
     workers: int | None = None
-    shard: str | None = None
     shard_size: int | None = None
     mixed: bool = False
+
+    @property
+    def in_shards(self) -> bool:
+        """Whether maps are made in shards."""
+        return self.work is not None or self.workers is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyOptions(ComputingOptions, MapOptions, InputOptions):
+    """Options of `s2fin classify`, besides those of inputs, maps and computing.
+
+    Attributes:
+        shard: part of the shards to make, "I/N" for part I of N, without writing the map; it needs `work`. None makes
+            all that are missing and writes the map.
+    """
+
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,11 +76,6 @@ class ClassifyOptions(MapOptions, InputOptions):
                 raise UsageError("`shard` makes a part of the shards of a map, which `work` keeps; give it a folder")
         if not self.in_shards and (self.shard_size is not None or self.mixed):
             raise UsageError("`shard_size` and `mixed` apply to maps that are made with `work` or `workers`")
-
-    @property
-    def in_shards(self) -> bool:
-        """Whether the map is made in shards."""
-        return self.work is not None or self.workers is not None
 
     @property
     def part(self) -> tuple[int, int]:
