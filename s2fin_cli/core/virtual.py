@@ -118,7 +118,7 @@ def check_sources(
     """
     distinct = list({source.path: source for source in sources_of(src_path)}.values())
     missing = [source for source in distinct if not is_dataset_name(source.path) and not os.path.exists(source.path)]
-    opened = [] if missing else [source for source in distinct if not _is_remote(source.path)][:most_opened]
+    opened = [] if missing else [source for source in distinct if not is_remote(source.path)][:most_opened]
     damaged = [(source, why) for source in opened if (why := why_not(source.path)) is not None]
     if not missing and not damaged:
         return
@@ -133,7 +133,8 @@ def check_sources(
     )
 
 
-def _is_remote(name: str) -> bool:
+def is_remote(name: str) -> bool:
+    """Whether a name of GDAL's own is that of a file that is not on this machine."""
     found = re.match(r"/vsi([a-z0-9_]+)/|([a-z][a-z0-9+.-]*)://", name, re.IGNORECASE)
     return found is not None and any(_REMOTE.match(part) for part in re.split(r"\+", found[1] or found[2]))
 
@@ -146,7 +147,7 @@ def local_file(name: str, folder: str = "") -> str | None:
         folder: what it is relative to.
     """
     rest = name
-    while not _is_remote(rest):
+    while not is_remote(rest):
         if (found := _shortened(rest, folder)) is not None:
             return found
         prefix = re.match(

@@ -5,29 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.options import InputOptions
-from s2fin_cli.core.sidecars import PAM_SUFFIX
 from s2fin_cli.shards.layout import shard_size_for, shard_windows, whole_batches
 from s2fin_cli.shards.maker import software
 from s2fin_cli.shards.plan import Plan
 from s2fin_cli.shards.receipt import checksum
-from s2fin_cli.workflows.input_files import input_files
+from s2fin_cli.workflows.input_identity import facts_of_inputs
 
 if TYPE_CHECKING:
     from s2fin_cli.core.options import StrPath
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.workflows.classify_job import ClassifyJob
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 #: Options that the pixels of a map depend on, besides its inputs and the stride.
 OPTIONS = ("bidx", "nodata", "bounds", "resampling", "coregister", "smooth", "prior", "precision")
-#: Files beside a raster that other software writes when it only looks at it: statistics and overviews.
-IGNORED = (PAM_SUFFIX, ".ovr")
 
 
 def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Plan:
@@ -46,8 +43,8 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
     return Plan(
         facts={
             "the checksum of the model": checksum(job.model_path),
-            "`aoi`": None if options.aoi is None else _absolute(options.aoi),
-            **_facts_of_files(options.inputs),
+            "`aoi`": None if options.aoi is None else os.path.basename(options.aoi),
+            **facts_of_inputs(_inputs(options)),
             "`stride`": job.stride,
             **{f"`{name}`": getattr(options, name) for name in OPTIONS},
             "the grid": [*stack.grid.shape, *stack.grid.transform[:6]],
@@ -65,21 +62,10 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
     )
 
 
-def _facts_of_files(inputs: list[str]) -> dict[str, Any]:
-    """Sizes in bytes and times of change of the files that inputs consist of."""
-    facts: dict[str, Any] = {}
-    for path in input_files(inputs):
-        if os.path.isfile(path) and not path.lower().endswith(IGNORED):
-            status = os.stat(path)
-            facts[f"the size of {os.path.abspath(path)}"] = status.st_size
-            facts[f"the time of change of {os.path.abspath(path)}"] = _time(status.st_mtime_ns)
-    return facts
-
-
-def _time(nanoseconds: int) -> str:
-    """A time since 1970 as a text, to the nanosecond."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC"
+def _inputs(options: ClassifyOptions) -> list[tuple[str, str]]:
+    """Option and path of each input of a map."""
+    found = [(modality, path) for modality, paths in options.src_paths.items() for path in paths]
+    return found if options.aoi is None else [*found, ("aoi", str(options.aoi))]
 
 
 def _facts_of_layer(layer: Layer) -> str:

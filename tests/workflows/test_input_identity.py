@@ -1,0 +1,109 @@
+"""What tells that inputs have changed, and what does not matter: where they are, and their time if they are small."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import rasterio
+
+import s2fin_cli
+from s2fin_cli.core.errors import InputError
+from s2fin_cli.workflows.input_identity import PIECE, TIME_UNIT, WHOLE, facts_of_inputs
+from tests.files import write_raster
+from tests.scenes import Scene
+from tests.workflows.sharding import check_same_map, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one bit, and keep the file's time."""
+    before = path.stat().st_mtime_ns
+    with open(path, "r+b") as file:
+        file.seek(place)
+        (value,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([value ^ 1]))
+    os.utime(path, ns=(before, before))
+
+
+def touch(path: Path, *, seconds: float) -> None:
+    changed = path.stat().st_mtime_ns // 10**9 // TIME_UNIT * TIME_UNIT + seconds
+    os.utime(path, (changed, changed))
+
+
+def write_large(path: Path) -> Path:
+    """A raster without compression that is too large for a checksum of all of it."""
+    write_raster(path, np.zeros((1, 4200, 4200), np.uint8), compress="none")
+    assert path.stat().st_size > WHOLE
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda path: flip(path, 0), "checksum"),
+        (lambda path: flip(path, path.stat().st_size - 1), "checksum"),
+        (lambda path: flip(path, PIECE - 1), "checksum"),
+        (lambda path: touch(path, seconds=60), "time of change"),
+        (lambda path: os.truncate(path, path.stat().st_size - 1), "size"),
+    ],
+)
+def test_changes_of_a_large_file(tmp_path: Path, change: Callable[[Path], None], name: str) -> None:
+    path = write_large(tmp_path / "a.tif")
+    touch(path, seconds=0)
+    before = facts_of_inputs([("hsi", str(path))])
+    touch(path, seconds=TIME_UNIT - 0.5)  # file systems round
+    assert facts_of_inputs([("hsi", str(path))]) == before
+    change(path)
+    after = facts_of_inputs([("hsi", str(path))])
+    assert after.keys() == before.keys() == {f"the {fact} of `hsi` a.tif" for fact in FACTS}
+    assert after[f"the {name} of `hsi` a.tif"] != before[f"the {name} of `hsi` a.tif"]
+
+
+FACTS = ("size", "checksum", "time of change")
+
+
+def test_any_changed_bit_of_a_small_file_and_of_what_belongs_to_it(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.arange(100, dtype=np.uint8).reshape(1, 10, 10))
+    with rasterio.open(path, "r+") as dst:
+        dst.write_mask(np.full((10, 10), 255, np.uint8))
+    before = facts_of_inputs([("hsi", str(path))])
+    assert len(before) in (2, 4)  # with a mask beside it, or in it
+    for file in sorted(tmp_path.iterdir()):
+        for place in range(0, file.stat().st_size, 37):
+            flip(file, place)
+            assert facts_of_inputs([("hsi", str(path))]) != before
+            flip(file, place)
+    path.touch()
+    assert facts_of_inputs([("hsi", str(path))]) == before
+
+
+def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / name / "b.tif" for name in "ab"]
+    for value, path in enumerate(paths):
+        path.parent.mkdir()
+        write_raster(path, np.full((1, 4, 4), value, np.uint8))
+    first, second = ([("hsi", str(path)) for path in order] for order in (paths, paths[::-1]))
+    assert set(facts_of_inputs(first)) >= {"the checksum of `hsi` b.tif", "the checksum of `hsi` b.tif (2)"}
+    assert facts_of_inputs(first) != facts_of_inputs(second)
+
+
+@pytest.mark.slow
+def test_the_inputs_may_be_in_another_folder(scene: Scene, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mounted elsewhere"
+    other.mkdir()
+    moved = {name: Path(shutil.copy(path, other)) for name, path in scene.images.items()}
+    how = {"work": tmp_path / "run", "shard_size": 48}
+    s2fin_cli.classify(**options_of(scene, model, tmp_path / "map.tif", **how, shard="1/2"))
+    found = s2fin_cli.classify(**{**options_of(scene, model, tmp_path / "map.tif", **how), **moved})
+    check_same_map(found, s2fin_cli.classify(**options_of(scene, model, tmp_path / "b.tif")))
+    flip(moved["lidar"], moved["lidar"].stat().st_size // 2)
+    with pytest.raises(InputError, match=r"the checksum of `lidar` lidar.tif was"):
+        s2fin_cli.classify(**{**options_of(scene, model, tmp_path / "c.tif", **how), **moved})
