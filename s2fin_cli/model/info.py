@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from rasterio.crs import CRS
+
 from s2fin import S2FinConfig
 from s2fin_cli.core.classes import LandCoverClass
+from s2fin_cli.labels.sketch import LabelSketch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from s2fin_cli.geo.grid import Grid
+
+#: Key of a model's training under which the pixels of its labels are, as `LabelSketch.to_dict` gives them.
+LABEL_SKETCH = "label_sketch"
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,14 @@ class ModelInfo:
         """Pixels a side of the surroundings that the network sees."""
         return S2FinConfig.from_dict(self.architecture).input_size
 
+    def label_sketch(self, grid: Grid) -> LabelSketch | None:
+        """The sketch of the labels that it was trained on; None if they cannot be at the same places on a grid."""
+        values = self.training.get(LABEL_SKETCH)
+        if values is None:  # of an earlier version
+            return None
+        sketch = LabelSketch.from_dict(values)
+        return sketch if sketch.may_hold(grid, None if self.crs is None else CRS.from_wkt(self.crs)) else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
@@ -93,8 +109,10 @@ class ModelInfo:
         """Build from what `to_dict` gave.
 
         Raises:
-            KeyError, TypeError: something is missing or unknown.
+            KeyError, TypeError, ValueError: something is missing, unknown or impossible.
         """
+        if LABEL_SKETCH in values["training"]:
+            LabelSketch.from_dict(values["training"][LABEL_SKETCH])
         return cls(
             architecture=dict(values["architecture"]),
             bands=tuple(BandSet.from_dict(bands) for bands in values["bands"]),

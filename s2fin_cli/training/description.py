@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.labels.sketch import LabelSketch
 from s2fin_cli.model.file import current_versions, training_grid
-from s2fin_cli.model.info import BandSet, ModelInfo
+from s2fin_cli.model.info import LABEL_SKETCH, BandSet, ModelInfo
 
 if TYPE_CHECKING:
     from s2fin_cli.stack.layer import Layer
@@ -26,27 +27,30 @@ def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
     scene, kept = job.scene, second or first
     bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
     use = kept.taught.use_of_second
+    labels = job.labels if second is not None else job.labels.select(job.split.train)
     training = {
-        **_course(job, first, refitted=second is not None),
+        **_course(job, first, second),
         "labelled_pixels": {c.name: job.labelled.counts[c.id] for c in job.labels.classes},
         "train_pixels": first.pixels[0],
         "validation_pixels": first.pixels[1],
         "validation": None if first.accuracy is None else first.accuracy.to_dict(),
         "cross_validation": None if first.taught.accuracy is None else first.taught.accuracy.to_dict(),
         "use_of_second_image": None if use is None else round(use, 3),
+        LABEL_SKETCH: LabelSketch.of(labels, scene.stack.grid).to_dict(),
     }
     placed = training_grid(scene.stack.grid)
     config = kept.network.cfg.to_dict()
     return ModelInfo(config, tuple(bands), job.labels.classes, training, *placed, current_versions())
 
 
-def _course(job: Job, first: Learnt, *, refitted: bool) -> dict[str, Any]:
+def _course(job: Job, first: Learnt, second: Learnt | None) -> dict[str, Any]:
     """The figures of the training."""
     options, outcome = job.options, first.outcome
     return {
         "epochs": outcome.epochs,
         "interrupted": outcome.interrupted,
-        "refitted": refitted,
+        "refitted": second is not None,
+        "refit_epochs": None if second is None else second.outcome.epochs,
         "seed": options.seed,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,

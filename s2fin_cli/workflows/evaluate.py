@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from s2fin_cli.core.files import check_outputs
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import LabelRules
+from s2fin_cli.labels.sketch import LABELS_TAG, LabelSketch
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.report.files import check_suffix, write_report
 from s2fin_cli.workflows.input_files import input_files
@@ -25,9 +28,13 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.comparison import Compared, Tally
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.assess.report import Color
+    from s2fin_cli.labels.read import Labels
     from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 
 logger = logging.getLogger(__name__)
+
+#: A random sample of a map may hold a few of the labels that its model was trained on; a larger share is no accident.
+WARNED_SHARE = 0.1
 
 
 # NOTE: eq=False because a report's arrays do not compare to one truth value.
@@ -85,6 +92,7 @@ def _assess(options: EvaluateOptions, limits: Limits) -> MapReport:
     map_path, reference = str(options.map), str(options.reference)
     info = read_map_info(map_path)
     labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field, takes_table=False), limits=limits)
+    _warn_of_training_labels(map_path, reference, labels)
     compared = compare(map_path, reference, labels, info, whole=options.stratified)
     accuracy, colors = compared.accuracy(), _colors(map_path)
     if compared.tally is None:
@@ -96,6 +104,27 @@ def _assess(options: EvaluateOptions, limits: Limits) -> MapReport:
         pixels=compared.tally.pixels,
         areas=compared.tally.areas if compared.tally.has_areas else None,
     )
+
+
+def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> None:
+    """Warn of a reference that holds labels that the map's model was trained on, as far as the map tells."""
+    with open_raster(map_path) as src:
+        text = src.tags().get(LABELS_TAG)
+    if text is None:
+        return
+    try:
+        sketch = LabelSketch.from_dict(json.loads(text))
+    except ValueError:
+        logger.info("%s: its tag %s cannot be read and is ignored", map_path, LABELS_TAG)
+        return
+    with contextlib.closing(labels.strips()) as strips:
+        share = sketch.share_in(strips, labels.grid)
+    if share >= WARNED_SHARE:
+        logger.warning(
+            "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is less accurate elsewhere; "
+            "assess it with other labels: those that s2fin split holds out, or a sample that s2fin sample draws",
+            map_path, 100 * share, reference,
+        )  # fmt: skip
 
 
 def _estimate(compared: Compared, sample: Accuracy, tally: Tally) -> AreaAdjusted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from s2fin_cli.core.files import staged
 from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Probabilities, Sink
+from s2fin_cli.labels.sketch import LABELS_TAG
 from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
@@ -116,6 +118,8 @@ def open_rasters(job: ClassifyJob, written: Outputs) -> Iterator[Rasters]:
     tags = {"S2FIN_MODEL": job.model_path.name}
     if options.prior:
         tags["S2FIN_PRIOR"] = ", ".join(options.prior)
+    if (sketch := job.info.label_sketch(job.stack.grid)) is not None:
+        tags[LABELS_TAG] = json.dumps(sketch.to_dict())
     stored: dict[str, Any] = {"tags": tags, "fmt": fmt, "encoding": SCALED if options.scaled else AS_FLOATS}
     with contextlib.ExitStack() as opened:
 

@@ -18,12 +18,14 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.limits import Limits
+from s2fin_cli.labels.sketch import LABELS_TAG
 from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.workflows.evaluate import run
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from tests.assessment import assess
 from tests.files import CRS_CODE, TRANSFORM, write_raster
-from tests.scenes import Run
+from tests.maps import run_classify
+from tests.scenes import Run, Scene
 
 NAMES = {1: "Bare soil", 4: "Forest", 7: "Water"}
 REFERENCE = np.array([[1, 1, 1, 4, 4], [4, 4, 4, 7, 7], [7, 7, 7, 7, 1]])
@@ -322,3 +324,47 @@ def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "is an input, which would be lost" in refused.stderr
     assert reference.read_bytes() == before
+
+
+# ---- labels that the model was trained on ----------------------------------------------------------------------------
+
+KNOWN = "was trained on about"
+
+
+def test_a_reference_of_training_labels_is_warned_of(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = (500_100.0, 4_999_500.0, 500_500.0, 4_999_950.0)
+    for name, changes in (("map", {}), ("part", {"bounds": part})):
+        path = run_classify(scene, model, tmp_path / f"{name}.tif", vector=False, **changes).outputs.map
+        assess(path, scene.labels)
+        assert f"the model of {path} {KNOWN} " in caplog.text
+        caplog.clear()
+    beside = gpd.read_file(scene.labels)
+    beside.geometry = beside.translate(60, 0)
+    beside.to_file(tmp_path / "beside.gpkg")
+    assess(tmp_path / "map.tif", tmp_path / "beside.gpkg")
+    assert KNOWN not in caplog.text
+
+
+def test_a_map_of_another_place_says_nothing_of_the_training_labels(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, path in scene.images.items():
+        with rasterio.open(path) as src:
+            write_raster(tmp_path / f"{name}.tif", src.read(), transform=src.transform, crs="EPSG:32634")
+    elsewhere = {name: tmp_path / f"{name}.tif" for name in scene.images}
+    path = run_classify(scene, model, tmp_path / "map.tif", vector=False, **elsewhere).outputs.map
+    labels = gpd.read_file(scene.labels).set_crs("EPSG:32634", allow_override=True)
+    labels.to_file(tmp_path / "labels.gpkg")
+    assess(path, tmp_path / "labels.gpkg")
+    assert KNOWN not in caplog.text
+
+
+def test_a_tag_that_is_damaged_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = write_map(tmp_path / "map.tif")
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(**{LABELS_TAG: "{}"})
+    assert assess(path, write_points(tmp_path / "points.gpkg")).n == 14
+    assert f"its tag {LABELS_TAG} cannot be read and is ignored" in caplog.text

@@ -99,13 +99,13 @@ def test_a_model(run: Run, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("refitted", [True, False])
 def test_the_figures_of_a_refitted_model_belong_to_the_run_before(model: Path, refitted: bool) -> None:
     description = describe(model)
-    description["training"]["refitted"] = refitted
+    description["training"].update(refitted=refitted, refit_epochs=3 if refitted else None)
     stream = io.StringIO()
     print_description(description, Console(file=stream, width=160))
     assert "OA " in stream.getvalue()
     assert (", before the final training on all labels" in stream.getvalue()) is refitted
     assert ("epochs on" in stream.getvalue()) is refitted
-    assert (" pixels, then trained on all labels, seed 0" in stream.getvalue()) is refitted
+    assert (" pixels, then trained on all labels for 3 more, seed 0" in stream.getvalue()) is refitted
 
 
 def test_without_validation_the_figures_of_a_model_are_the_ensembles(model: Path) -> None:

@@ -137,6 +137,10 @@ def test_the_kept_model_is_trained_on_all_labels(scene: Scene, tmp_path: Path) -
     stopped = stopped_at(ON_ALL_LABELS, scene, folders[2], done=1)
     results = plain, full, stopped
     assert [result.info.training["refitted"] for result in results] == [False, True, False]
+    assert [result.info.training["refit_epochs"] for result in results] == [None, 1, None]
+    sketches = [result.info.training["label_sketch"]["pixels"] for result in results]
+    assert sketches[0] == sketches[2] == plain.info.training["train_pixels"]
+    assert sketches[1] == sum(full.info.training["labelled_pixels"].values()) > sketches[0]
     assert [result.outcome.interrupted for result in results] == [False, False, True]
     figures = [result.info.training["validation"] for result in results]
     assert figures[0] == figures[1] == figures[2], "the figures are those of the pixels held out before"

@@ -133,7 +133,9 @@ def _course(training: dict[str, Any]) -> str:
     """On how many pixels and for how long a model was trained."""
     pixels, epochs = training["train_pixels"], training["epochs"]
     if training.get("refitted"):
-        return f"validated after {epochs} epochs on {pixels} pixels, then trained on all labels"
+        more = training.get("refit_epochs")
+        on_all = "trained on all labels" + (f" for {more} more" if more else "")
+        return f"validated after {epochs} epochs on {pixels} pixels, then {on_all}"
     return f"{pixels} pixels, {epochs} epochs"
 
 
