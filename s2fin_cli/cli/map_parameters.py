@@ -8,39 +8,64 @@ import click
 
 from s2fin_cli.cli.parameters import FilePath, overwrite_option
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.map_options import OutputOptions
+from s2fin_cli.core.map_options import MethodOptions, WritingOptions
+from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE, PRECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     Command = Callable[..., Any]
 
 
 def map_output_options(command: Command) -> Command:
     """What is written of a map, and how."""
-    for option in reversed([*_polygon_options(), *_raster_options(), overwrite_option]):
+    return with_options(command, writing_options(_OF_ONE_MAP))
+
+
+def with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """A command with options, which its help shows in their order."""
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-def _polygon_options() -> list[Callable[[Command], Command]]:
-    """The map, and how its polygons are written."""
+#: The files of one map.
+_OF_ONE_MAP = {
+    "output": click.option(
+        "-o", "--output", type=FilePath("MAP"), required=True, help="Class map to write, a GeoTIFF."
+    ),
+    "polygons": click.option(
+        "--polygons",
+        type=FilePath("POLYGONS"),
+        help=f"File for the polygons: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
+    ),
+    "confidence": click.option(
+        "--confidence", type=FilePath("RASTER"), help="Also write the probability of each pixel's class."
+    ),
+    "probabilities": click.option(
+        "--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes."
+    ),
+}
+
+
+def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[Callable[[Command], Command]]:
+    """What is written of maps, and how.
+
+    Args:
+        files: the options that say which files are written: output, polygons, confidence and probabilities.
+    """
     return [
-        click.option("-o", "--output", type=FilePath("MAP"), required=True, help="Class map to write, a GeoTIFF."),
+        files["output"],
         click.option(
             "--vector/--no-vector",
-            default=OutputOptions.vector,
+            default=WritingOptions.vector,
             show_default=True,
             help="Write the map's polygons.",
         ),
-        click.option(
-            "--polygons",
-            type=FilePath("POLYGONS"),
-            help=f"File for the polygons: {listed(VECTOR_OUTPUT_SUFFIXES)}.  [default: beside the map, .gpkg]",
-        ),
+        files["polygons"],
         click.option(
             "--mmu",
-            default=OutputOptions.mmu,
+            default=WritingOptions.mmu,
             show_default=True,
             metavar="PIXELS",
             help="Minimum mapping unit of the polygons: smaller areas are merged into their largest neighbours. The "
@@ -52,14 +77,16 @@ def _polygon_options() -> list[Callable[[Command], Command]]:
             metavar="DISTANCE",
             help="Smooth the polygons' borders by approximately this much, in CRS units. Neighbours stay joined.",
         ),
+        files["confidence"],
+        files["probabilities"],
+        *_raster_options(),
+        overwrite_option,
     ]
 
 
 def _raster_options() -> list[Callable[[Command], Command]]:
-    """Other files beside the map, and how rasters are written."""
+    """How rasters are written, and the STAC item."""
     return [
-        click.option("--confidence", type=FilePath("RASTER"), help="Also write the probability of each pixel's class."),
-        click.option("--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes."),
         click.option(
             "--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1."
         ),
@@ -68,12 +95,58 @@ def _raster_options() -> list[Callable[[Command], Command]]:
             "-f",
             "--format",
             type=click.Choice(RASTER_DRIVERS),
-            default=OutputOptions.format,
+            default=WritingOptions.format,
             show_default=True,
             help="How rasters are written: GeoTIFF, or cloud-optimised GeoTIFF.",
         ),
         click.option("--co", multiple=True, metavar="NAME=VALUE", help="GDAL creation option of the rasters."),
     ]
+
+
+def method_options(command: Command) -> Command:
+    """The model, and how its probabilities become a map."""
+    return with_options(
+        command,
+        [
+            click.option(
+                "-m",
+                "--model",
+                type=FilePath("MODEL"),
+                help=f"Model file.  [default: ./{DEFAULT_MODEL}, else ${MODEL_VARIABLE}]",
+            ),
+            click.option(
+                "--stride",
+                type=int,
+                help="Pixels from one window to the next: odd, and at most the side of the model's output block (5 "
+                "pixels, or 3 if its labels were dense). With 1 each pixel gets its own window, which takes longest.  "
+                "[default: that side]",
+            ),
+            click.option(
+                "--smooth", is_flag=True, help="Average each pixel's probabilities with those of similar pixels nearby."
+            ),
+            click.option(
+                "--prior",
+                multiple=True,
+                metavar="CLASS=PERCENT",
+                help="Approximate share of the mapped area that a class (its name or number) covers; repeat it for "
+                "each class that you know, with 0 to exclude one. The others share the rest.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(PRECISIONS),
+                default=MethodOptions.precision,
+                show_default=True,
+                help="Precision of the network's matrix products. bfloat16 is faster on devices that support it in "
+                "hardware, and slower on others.",
+            ),
+            click.option(
+                "--tile-size",
+                type=int,
+                help="Side in pixels of the tiles that are read and computed at a time, in wider tiles where the image "
+                "is stored in strips; it does not change the map.  [default: 256; 640 on CUDA]",
+            ),
+        ],
+    )
 
 
 def mixed_option(command: Command) -> Command:
