@@ -61,7 +61,7 @@ def create_class_map(
     *,
     tags: Mapping[str, str] | None = None,
     fmt: RasterFormat = DEFAULT_FORMAT,
-) -> Iterator[RasterWriter]:
+) -> Iterator[ClassMapWriter]:
     """Create a class map: one band of class ids with colour table, overviews by mode, names and attributes of classes.
 
     Args:

@@ -38,6 +38,7 @@ class ClassifyResult:
         outputs: paths of the files that were written.
         model: path of the model that was used.
         pixels: number of pixels by class id.
+        areas: square metres by class id; None without a CRS, and for a part of the shards.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
         classes: the model's classes.
         shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
@@ -47,6 +48,7 @@ class ClassifyResult:
     outputs: Outputs
     model: Path
     pixels: dict[int, int]
+    areas: dict[int, float] | None
     nodata_pixels: int
     classes: tuple[LandCoverClass, ...]
     shards: tuple[int, ...] | None = None
@@ -57,7 +59,15 @@ class ClassifyResult:
         paths = {name: path if is_map else None for name, path in vars(self.outputs).items()}
         return {
             **{name: None if path is None else str(path) for name, path in {**paths, "model": self.model}.items()},
-            "classes": [{"id": c.id, "name": c.name, "pixels": self.pixels[c.id]} for c in self.classes],
+            "classes": [
+                {
+                    "id": c.id,
+                    "name": c.name,
+                    "pixels": self.pixels[c.id],
+                    "area": None if self.areas is None else self.areas[c.id],
+                }
+                for c in self.classes
+            ],
             "nodata_pixels": self.nodata_pixels,
             **({} if self.shards is None else {"shards": list(self.shards)}),
         }
@@ -93,7 +103,7 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
         return counts.pixels
 
     counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, counts.pixels, counts.nodata_pixels, job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, *counts, job.info.classes)
 
 
 def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
@@ -114,7 +124,7 @@ def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> Cla
             return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=progress)
 
         counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, counts.pixels, counts.nodata_pixels, job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, *counts, job.info.classes)
 
 
 @contextlib.contextmanager
@@ -152,4 +162,4 @@ def _part_result(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int]) -
     receipts = [receipt for number in numbers if (receipt := folder.receipt(number)) is not None]
     pixels = {class_id: sum(receipt.pixels[class_id] for receipt in receipts) for class_id in job.class_ids}
     logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.outputs.map))
-    return ClassifyResult(job.outputs, job.model_path, pixels, 0, job.info.classes, tuple(numbers))
+    return ClassifyResult(job.outputs, job.model_path, pixels, None, 0, job.info.classes, tuple(numbers))

@@ -100,11 +100,45 @@ class ClassifyJob:
         classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
 
 
-def prepare(options: ClassifyOptions, *, writes: bool = True, stop: Stop | None = None) -> ClassifyJob:
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to compute.
+
+    Attributes:
+        path: its file.
+        info: what the file says about it.
+        engine: computes with its network.
+    """
+
+    path: Path
+    info: ModelInfo
+    engine: Engine
+
+
+def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
+    """Read a model and move it to the device that options name.
+
+    Raises:
+        S2finError: it cannot be read, or options do not fit it.
+    """
+    network, info = read_model(path)
+    _check_stride(options.stride, network.cfg.block_size)
+    if options.prior:
+        apply_prior(network, read_prior(options.prior, info.classes))
+    precision = getattr(torch, options.precision)
+    return LoadedModel(
+        path, info, Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
+    )
+
+
+def prepare(
+    options: ClassifyOptions, *, model: LoadedModel | None = None, writes: bool = True, stop: Stop | None = None
+) -> ClassifyJob:
     """Read the model and the inputs' headers, and check that they and the options match.
 
     Args:
         options: the options.
+        model: the model, if it was loaded with these options before; None loads it.
         writes: whether the outputs will be written; if not, they are not checked.
         stop: ends the work between two steps once it is set.
 
@@ -115,16 +149,12 @@ def prepare(options: ClassifyOptions, *, writes: bool = True, stop: Stop | None 
     stop = stop or Stop()
     stop.check()
     outputs = Outputs.of(options)
-    model_path = find_model(options.model)
+    model_path = find_model(options.model) if model is None else model.path
     if writes:
         check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
-    network, info = read_model(model_path)
+    model = model or load_model(model_path, options)
+    info, engine = model.info, model.engine
     _check_formats(outputs, info, options)
-    _check_stride(options.stride, network.cfg.block_size)
-    if options.prior:
-        apply_prior(network, read_prior(options.prior, info.classes))
-    precision = getattr(torch, options.precision)
-    engine = Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
     stop.check()
     stack = fit_stack(info, stack_of(options))
     if outputs.polygons is not None:
@@ -134,7 +164,7 @@ def prepare(options: ClassifyOptions, *, writes: bool = True, stop: Stop | None 
     stop.check()
     _check_scene(info, stack)
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
-    guide = functools.partial(guide_of, network.standardizer)
+    guide = functools.partial(guide_of, engine.network.standardizer)
     return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Probabilities, Sink
 from s2fin_cli.labels.sketch import LABELS_TAG
-from s2fin_cli.raster.class_map import create_class_map
+from s2fin_cli.raster.class_map import ClassMapWriter, create_class_map
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 class Rasters:
     """The open rasters of a map, each None where it is not wanted, but for the map itself."""
 
-    map: RasterWriter
+    map: ClassMapWriter
     confidence: RasterWriter | None
     probabilities: RasterWriter | None
 
@@ -56,16 +57,17 @@ class Rasters:
         return sinks
 
 
-@dataclass(frozen=True)
-class MapCounts:
+class MapCounts(NamedTuple):
     """How many pixels a map has.
 
     Attributes:
         pixels: number of pixels by class id.
+        areas: square metres by class id; None without a CRS.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
     """
 
     pixels: dict[int, int]
+    areas: dict[int, float] | None
     nodata_pixels: int
 
 
@@ -95,7 +97,12 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             pixels = fill(rasters)
         if not any(pixels.values()):
             raise RasterError(_why_empty(job.stack))
-        counts = MapCounts(pixels, job.stack.pixels_of_interest - sum(pixels.values()))
+        areas = {class_id: float(rasters.map.tally.areas[class_id]) for class_id in job.class_ids}
+        counts = MapCounts(
+            pixels,
+            None if any(map(math.isnan, areas.values())) else areas,
+            job.stack.pixels_of_interest - sum(pixels.values()),
+        )
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:

@@ -120,6 +120,8 @@ def test_json_and_quiet(run: Run, scene: Scene) -> None:
     answer = json.loads(mapped.stdout)
     assert (answer["map"], answer["polygons"], answer["confidence"]) == ("map.tif", "map.gpkg", None)
     assert sum(c["pixels"] for c in answer["classes"]) == SHAPE[0] * SHAPE[1]
+    for land_cover in answer["classes"]:  # pixels of 10 m, measured on the ellipsoid
+        assert land_cover["area"] == pytest.approx(100 * land_cover["pixels"], rel=2e-3)
     quiet = succeeded(run("classify", *scene.arguments, "-o", "map.tif", "-q", "--overwrite"))
     assert quiet.output == ""
     inspected = succeeded(run("inspect", "model.s2fin", "--json", "-q"))
