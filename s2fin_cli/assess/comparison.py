@@ -13,7 +13,7 @@ import numpy as np
 
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.core.classes import NO_CLASS, find_name
-from s2fin_cli.core.errors import LabelError, RasterError, quoted, shortened
+from s2fin_cli.core.errors import LabelError, RasterError, edit_info, shortened
 from s2fin_cli.geo.windows import iter_squares
 from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.labels.read import Labels
@@ -176,7 +176,7 @@ class Compared:
             raise LabelError(
                 f"{self.reference} holds class {self.info.nodata:g}, which means no data in {self.map_path}; remove it "
                 "from the reference, or, where it is a class of the map: "
-                f"gdal_edit.py -unsetnodata {quoted(self.map_path)}"
+                f"{edit_info('--unset-nodata', self.map_path)}"
             )
         if mapped and not self.names and not self._holds_any(mapped, own_ids):
             raise LabelError(
@@ -200,7 +200,7 @@ class Compared:
         if self.names and unnamed:
             logger.warning(
                 "%s has no name for %s, which counts as a class by its number; if it means no data, declare it with: "
-                "gdal_edit.py -a_nodata %d %s", self.map_path, shortened(unnamed), unnamed[0], quoted(self.map_path),
+                "%s", self.map_path, shortened(unnamed), edit_info(f"--nodata {unnamed[0]}", self.map_path),
             )  # fmt: skip
 
     def _match(self, mapped: set[int]) -> dict[int, int]:

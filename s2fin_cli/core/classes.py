@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2fin_cli.core.errors import LabelError, describe_missing
+from s2fin_cli.core.errors import LabelError, describe_missing, edit_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ def check_class_ids(class_ids: Iterable[float]) -> None:
             raise LabelError(
                 f"a map cannot hold class {class_id:.0f}; number classes from 0 to {MAX_CLASS_ID}, or, where "
                 f"{class_id:.0f} means unlabelled, empty the field or declare it as the label raster's nodata value "
-                f"(gdal_edit.py -a_nodata {class_id:.0f} LABELS.tif)"
+                f"({edit_info(f'--nodata {class_id:.0f}', 'LABELS.tif')})"
             )
 
 

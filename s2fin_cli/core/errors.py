@@ -82,3 +82,8 @@ def describe_missing(path: str | os.PathLike[str]) -> str:
 def quoted(path: str | Path) -> str:
     """A path as the shell takes it, for commands in messages: quoted if it has blanks or special characters."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+
+
+def edit_info(changes: str, path: str | Path) -> str:
+    """For messages: the command that changes what a raster's header says; it comes with rasterio."""
+    return f"rio edit-info {changes} {quoted(path)}"

@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.coords import BoundingBox
 from rasterio.warp import transform, transform_bounds
 
-from s2fin_cli.core.errors import GeoreferencingError
+from s2fin_cli.core.errors import GeoreferencingError, edit_info
 from s2fin_cli.geo.crs import TRANSFORM_ERRORS
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.pixels import transformed
@@ -51,7 +51,7 @@ def bounds_on(grid: Grid, other: Grid) -> BoundingBox:
         cause = error
     raise GeoreferencingError(
         f"the extent of {grid.describe()} cannot be expressed in the CRS of {other.describe()}; "
-        "check that both CRS are the right ones, and assign another with: gdal_edit.py -a_srs EPSG:CODE FILE"
+        f"check that both CRS are the right ones, and assign another with: {edit_info('--crs EPSG:CODE', 'FILE')}"
     ) from cause
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyproj import Transformer
 from rasterio.warp import transform
 
-from s2fin_cli.core.errors import GeoreferencingError, quoted
+from s2fin_cli.core.errors import GeoreferencingError, edit_info, quoted
 from s2fin_cli.geo.crs import TRANSFORM_ERRORS, crs_name, describe_crs, horizontal, is_engineering
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Placed:
         """The command that assigns a CRS to it."""
         if self.is_vector:
             return f"ogr2ogr -a_srs {crs} OUT.gpkg {quoted(self.src_path)}"
-        return f"gdal_edit.py -a_srs {crs} {quoted(self.src_path)}"
+        return edit_info(f"--crs {crs}", self.src_path)
 
 
 def check_transformable(other: Placed, image: Placed) -> None:

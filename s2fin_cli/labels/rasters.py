@@ -13,7 +13,7 @@ from rasterio.env import getenv, hasenv
 from rasterio.windows import Window
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
-from s2fin_cli.core.errors import LabelError, quoted
+from s2fin_cli.core.errors import LabelError, edit_info
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
@@ -130,8 +130,8 @@ class RasterLabels:
         if info.nodata is None and not info.has_mask and self._table is None and share > 0.5:
             logger.warning(
                 "%s: %.1f %% of the labelled pixels have class %d, the highest possible number; if it means "
-                "unlabelled, declare it with: gdal_edit.py -a_nodata %d %s",
-                info.src_path, 100 * share, highest, highest, quoted(info.src_path),
+                "unlabelled, declare it with: %s",
+                info.src_path, 100 * share, highest, edit_info(f"--nodata {highest}", info.src_path),
             )  # fmt: skip
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
-from s2fin_cli.core.errors import RasterError, quoted
+from s2fin_cli.core.errors import RasterError, edit_info, quoted
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
 from s2fin_cli.raster.info import check_placed
@@ -120,7 +120,7 @@ def no_class_number(src_path: str | Path, value: float, place: str) -> str:
     if abs(value) > LARGEST_NUMBER:
         return (
             f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
-            f"gdal_edit.py -a_nodata {value:.17g} {quoted(src_path)}"
+            + edit_info(f"--nodata {value:.17g}", src_path)
         )
     return (
         f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 
-from s2fin_cli.core.errors import RasterError, quoted
+from s2fin_cli.core.errors import RasterError, edit_info, quoted
 from s2fin_cli.raster.vrt import as_vrt
 
 if TYPE_CHECKING:
@@ -23,14 +23,32 @@ _LOSSY = ("JPEG", "YCbCr JPEG")
 _ENVI_OFFSET, _ENVI_COMPRESSION = "header_offset", "file_compression"
 
 
-def find_doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[str, ...]:
+def find_doubts(
+    src: rasterio.DatasetReader, indexes: Sequence[int], *, masks: Sequence[int] = (), alpha_data: Sequence[int] = ()
+) -> tuple[str, ...]:
     """Sentences, without a full stop, about possible mistakes.
 
     Args:
         src: the open raster.
         indexes: 1-based numbers of its data bands.
+        masks: those of the bands marked as alpha that are used as masks.
+        alpha_data: those of the data bands that are marked as alpha.
     """
-    return tuple(_doubts(src, indexes))
+    return *_doubts_of_alpha(src, masks, alpha_data), *_doubts(src, indexes)
+
+
+def _doubts_of_alpha(src: rasterio.DatasetReader, masks: Sequence[int], alpha_data: Sequence[int]) -> Iterator[str]:
+    for index in masks:
+        roles = ["undefined" if i == index else role.name for i, role in enumerate(src.colorinterp, start=1)]
+        yield (
+            f"{src.name} has band {index} marked as alpha, which is used as a mask; if it is data: "
+            + edit_info(f"--colorinterp {','.join(roles)}", src.name)
+        )
+    for index in alpha_data:
+        yield (
+            f"{src.name} has band {index} marked as alpha, which is used as data, as it holds too many values for a "
+            "mask; to leave it out, choose the others with `bidx`"
+        )
 
 
 def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str]:

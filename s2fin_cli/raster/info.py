@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_bounds, quoted
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_bounds, edit_info, quoted
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.alpha import alpha_roles
 from s2fin_cli.raster.doubts import check_whole, find_doubts, is_lossy
@@ -32,6 +32,8 @@ RECTIFICATIONS = {
     ),
     "geolocation": ("arrays of longitudes and latitudes", " with: gdalwarp -geoloc -t_srs EPSG:CODE"),
 }
+#: The change of a header that gives it another extent.
+_TRANSFORM = "--transform '[WIDTH, 0, LEFT, 0, -HEIGHT, TOP]'"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,6 @@ class RasterInfo:
         grid: where its pixels are.
         indexes: 1-based numbers of the data bands; alpha bands that are masks are left out.
         alpha_indexes: 1-based numbers of the alpha bands that are masks: they say where the others have data.
-        alpha_data_indexes: 1-based numbers of the data bands that are marked as alpha and hold too many values for a
-            mask.
         dtype: data type of the first data band.
         nodata: declared nodata value of the first data band, or None.
         scales, offsets: scales and offsets of the data bands; a value is the stored value times the scale, plus
@@ -78,7 +78,6 @@ class RasterInfo:
     block_shape: tuple[int, int]
     rectified_by: str | None
     acquired: datetime | None
-    alpha_data_indexes: tuple[int, ...]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     colors: tuple[str, ...]
@@ -118,7 +117,6 @@ def read_info(src_path: str | Path) -> RasterInfo:
             grid=grid_of(src),
             indexes=indexes,
             alpha_indexes=alpha_indexes,
-            alpha_data_indexes=alpha_data_indexes,
             dtype=dtypes[0],
             nodata=src.nodatavals[indexes[0] - 1],
             band_names=tuple(names[i - 1] or "" for i in indexes),
@@ -132,7 +130,7 @@ def read_info(src_path: str | Path) -> RasterInfo:
             offsets=offsets,
             colors=tuple(_color_name(roles[i - 1]) for i in indexes),
             units=tuple((units[i - 1] or "").strip() for i in indexes),
-            doubts=find_doubts(src, indexes),
+            doubts=find_doubts(src, indexes, masks=alpha_indexes, alpha_data=alpha_data_indexes),
             has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
             is_lossy=is_lossy(src),
         )
@@ -178,7 +176,7 @@ def _scaling(src: rasterio.DatasetReader, indexes: Sequence[int]) -> tuple[tuple
         if not (np.isfinite([scale, offset]).all() and scale != 0):
             raise RasterError(
                 f"{src.name} declares the scale {scale:g} and the offset {offset:g} for band {index}, which leave no "
-                "values; mend them with: gdal_edit.py -scale 1 -offset 0 FILE"
+                "values; mend them with GDAL's gdal_edit.py -scale 1 -offset 0 FILE"
             )
     return tuple(scale for scale, _ in pairs), tuple(offset for _, offset in pairs)
 
@@ -202,7 +200,7 @@ def grid_of(src: rasterio.DatasetReader) -> Grid:
     if not np.isfinite(src.transform).all() or src.transform.is_degenerate:
         raise GeoreferencingError(
             f"{src.name} has a transform that gives its pixels no size ({tuple(src.transform)[:6]}); "
-            "assign the right extent with: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM"
+            f"assign the right one with: {edit_info(_TRANSFORM, src.name)}"
         )
     return Grid(src.crs, src.transform, src.shape)
 
@@ -228,6 +226,5 @@ def _check_degrees(info: RasterInfo, name: str) -> None:
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(
             f"{name} is declared to be in degrees, but covers {describe_bounds(info.grid.bounds)}; "
-            f"assign its right CRS with: "
-            f"gdal_edit.py -a_srs EPSG:CODE {quoted(info.src_path)}"
+            f"assign its right CRS with: {edit_info('--crs EPSG:CODE', info.src_path)}"
         )

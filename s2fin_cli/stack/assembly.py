@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.enums import Resampling
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, describe_bounds, quoted
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, describe_bounds
 from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.crs import crs_name
@@ -66,7 +66,9 @@ def build_stack(
             logger.info("%s: its heights are declared in feet and are read in metres", layer.describe())
     image, *aux = layers
     reference = image.finest
-    _check_passive(reference, image.describe_file(reference))
+    check_reference(reference, image.describe_file(reference))
+    if reference.grid.crs is None:
+        logger.warning("%s has no CRS; outputs on its grid will have none either", image.describe_file(reference))
     for layer in layers:
         for info in layer.rasters:
             if info is not reference:
@@ -180,18 +182,8 @@ def _warn_of_fill(image: Layer, fill: Fill) -> None:
 
 def _read_info(src_path: str) -> RasterInfo:
     info = read_info(src_path)
-    for index in info.alpha_indexes:
-        logger.warning(
-            "band %d of %s is marked as alpha and is used as a mask; if it is data: "
-            "gdal_edit.py -colorinterp_%d undefined %s", index, src_path, index, quoted(src_path),
-        )  # fmt: skip
     for doubt in info.doubts:
         logger.warning("%s", doubt)
-    for index in info.alpha_data_indexes:
-        logger.warning(
-            "band %d of %s is marked as alpha and is used as data, as it holds too many values for a mask; to leave it "
-            "out, choose the others with `bidx`", index, src_path,
-        )  # fmt: skip
     return info
 
 
@@ -205,17 +197,20 @@ def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:
     return replace(layer, numbers=tuple(numbers), is_chosen=True)
 
 
-def _check_passive(info: RasterInfo, name: str) -> None:
+def check_reference(info: RasterInfo, name: str) -> None:
+    """Refuse a raster whose grid no map can have.
+
+    Raises:
+        GeoreferencingError: it is rotated, or its pixels have no position as `check_placed` says.
+    """
     check_placed(info, name)
     grid = info.grid
     if grid.is_rotated:
         a, b, _, d, e, _ = grid.transform[:6]
         raise GeoreferencingError(
-            f"{name} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}); "
+            f"{name} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}), and no map can have it; "
             "make it north-up first with: gdalwarp -r near IN.tif OUT.tif"
         )
-    if grid.crs is None:
-        logger.warning("%s has no CRS; outputs on its grid will have none either", name)
 
 
 def _check_together(image: RasterInfo, other: RasterInfo, *, names: tuple[str, str]) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 
 from s2fin import Standardizer
 from s2fin_cli.core.errors import RasterError
-from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.raster.spectra import implausible_bands
 from s2fin_cli.stack.cells import have_data, read_cells, scatter_pixels, thin_out
 from s2fin_cli.stack.sampling import sample_pixels
 from s2fin_cli.stack.statistics import BandStatistics, band_statistics, noise_adjusted_components
+from s2fin_cli.stack.useless import useless_bands
 from s2fin_cli.training.memory import cell_bytes
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin import S2FinConfig
-    from s2fin_cli.stack.layer import Layer
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.training.recipe import Sampling
 
@@ -56,7 +54,7 @@ def usable_bands(stack: Stack) -> tuple[Stack, BandStatistics]:
     statistics = band_statistics(sample_pixels(stack))
     layers, kept = [], []
     for layer, bands in stack.slices():
-        useless = _useless_bands(layer, statistics.select(bands))
+        useless = useless_bands(layer, statistics.select(bands))
         for reason, numbers in useless.items():
             logger.warning("%s: bands %s, skipped: %s", layer.describe(), reason, layer.describe_bands(numbers))
         layers.append(layer.without({number for numbers in useless.values() for number in numbers}))
@@ -68,23 +66,6 @@ def usable_bands(stack: Stack) -> tuple[Stack, BandStatistics]:
                 "check its nodata value and extent"
             )
     return replace(stack, image=layers[0], aux=tuple(layers[1:])), statistics.select(np.array(kept))
-
-
-def _useless_bands(layer: Layer, statistics: BandStatistics) -> dict[str, list[int]]:
-    """Numbers of the bands that are of no use, by reason. A band that the user chose is used if it can be."""
-    found = {"without any data": statistics.is_empty, "with one value throughout": statistics.is_constant}
-    if not layer.is_chosen:
-        found["that the file declares bad"] = np.isin(layer.numbers, layer.bad_numbers)
-        if MODALITIES[layer.modality].is_hyperspectral:
-            found["of noise, as where water vapour absorbs"] = implausible_bands(statistics.high, layer.wavelengths)
-    seen: set[int] = set()
-    result = {}
-    for reason, mask in found.items():
-        numbers = [number for number, hit in zip(layer.numbers, mask, strict=True) if hit and number not in seen]
-        seen.update(numbers)
-        if numbers:
-            result[reason] = numbers
-    return result
 
 
 def explore(

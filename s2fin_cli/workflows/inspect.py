@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from s2fin_cli.core.errors import InputError, UsageError
+from s2fin_cli.core.errors import GeoreferencingError, InputError, UsageError
 from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, VECTOR_SUFFIXES
@@ -22,21 +22,26 @@ from s2fin_cli.model.model_item import model_item_beside
 from s2fin_cli.model.stac import write_item_file
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
+from s2fin_cli.stack.assembly import check_reference
 from s2fin_cli.stack.fill import find_undeclared
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.sampling import sample_pixels
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.stack.statistics import band_statistics
+from s2fin_cli.stack.useless import useless_bands
 from s2fin_cli.vector.description import describe_vector
 from s2fin_cli.vector.layers import is_vector
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from s2fin_cli.core.options import StrPath
     from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.stack.statistics import BandStatistics
     from s2fin_cli.workflows.options.inspect import InspectOptions
 
 
@@ -132,6 +137,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
     undeclared = find_undeclared(stack, pixels)
     fill, voids = undeclared.fill, [void for _, void in undeclared.voids]
     stack.image.scaling.apply(pixels.T)
+    statistics = band_statistics(pixels)
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...; such a raster is shown without names.
     names = read_class_names(src_path)
     return {
@@ -147,19 +153,29 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "dtype": info.dtype,
         "nodata": _plain(info.nodata),
         "border_fill": None if fill is None else fill.value,
-        "doubts": list(info.doubts),
+        "doubts": [*info.doubts, *_doubts(stack.image, statistics)],
         "voids": [{"value": void.value, "share": round(void.share, 4), "bands": list(void.numbers)} for void in voids],
         "mask_bands": list(info.alpha_indexes),
         "bad_bands": list(info.bad_indexes),
         "sampled_pixels": len(pixels),
-        "bands": _describe_bands(info, pixels),
+        "bands": _describe_bands(info, pixels, statistics),
         "classes": {str(class_id): name for class_id, name in names.items()},
     }
 
 
-def _describe_bands(info: RasterInfo, pixels: NDArray[np.float32]) -> list[dict[str, Any]]:
+def _doubts(layer: Layer, statistics: BandStatistics) -> Iterator[str]:
+    """What training and classification refuse or skip of a raster, besides what its header says."""
+    (info,) = layer.rasters
+    try:
+        check_reference(info, info.src_path)
+    except GeoreferencingError as error:
+        yield str(error)
+    for reason, numbers in useless_bands(layer, statistics).items():
+        yield f"{info.src_path} has bands {reason}: {layer.describe_bands(numbers)}"
+
+
+def _describe_bands(info: RasterInfo, pixels: NDArray[np.float32], statistics: BandStatistics) -> list[dict[str, Any]]:
     """The data bands of a raster, with statistics of sampled pixels (n, bands)."""
-    statistics = band_statistics(pixels)
     return [
         {
             "index": index,

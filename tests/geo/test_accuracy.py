@@ -37,7 +37,7 @@ def test_a_ballpark_transformation_is_warned_of_with_its_size(tmp_path: Path, ca
     (message,) = warnings_in(caplog)
     assert "dsm.tif is transformed from unknown to EPSG:32632 by a ballpark transformation" in message
     assert "by some 7" in message
-    assert "gdal_edit.py -a_srs EPSG:CODE" in message
+    assert "rio edit-info --crs EPSG:CODE" in message
     caplog.clear()
     point = shapely.Point(500_200, 5_301_400)
     geopandas.GeoDataFrame({"class": ["a"]}, geometry=[point], crs=BESSEL.to_wkt()).to_file(tmp_path / "points.gpkg")

@@ -32,8 +32,8 @@ MARS = CRS.from_user_input("IAU_2015:49900")
 @pytest.mark.parametrize(
     ("image_crs", "dsm_crs", "message"),
     [
-        (UTM, LOCAL, r"`dsm` .*dsm\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*dsm\.tif"),
-        (LOCAL, UTM, r"`msi` .*msi\.tif has the engineering CRS .*: gdal_edit\.py -a_srs EPSG:32632 .*msi\.tif"),
+        (UTM, LOCAL, r"`dsm` .*dsm\.tif has the engineering CRS .*: rio edit-info --crs EPSG:32632 .*dsm\.tif"),
+        (LOCAL, UTM, r"`msi` .*msi\.tif has the engineering CRS .*: rio edit-info --crs EPSG:32632 .*msi\.tif"),
         (UTM, MARS, r"dsm.tif has IAU_2015:49900 and .*nothing can be transformed between them \(.*celestial body"),
     ],
 )  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_label_raster_of_an_engineering_crs(tmp_path: Path) -> None:
     values = np.ones((6, 8), np.uint8)
     path = write(tmp_path / "labels.tif", LOCAL, PLACED, values)
     assert len(read_labels(path, Grid(LOCAL, PLACED, (6, 8)))) == 48
-    with pytest.raises(GeoreferencingError, match=r"labels\.tif has the engineering CRS .* -a_srs EPSG:32632 "):
+    with pytest.raises(GeoreferencingError, match=r"labels\.tif has the engineering CRS .* --crs EPSG:32632 "):
         read_labels(path, Grid(UTM, PLACED, (6, 8)))
 
 
@@ -113,7 +113,7 @@ def test_geojson_of_an_engineering_crs_is_refused_before_the_work(tmp_path: Path
 
 def test_the_command_that_assigns_a_crs_quotes_names_with_blanks() -> None:
     for is_vector, command in (
-        (False, "gdal_edit.py -a_srs EPSG:32632 'my data/a.tif'"),
+        (False, "rio edit-info --crs EPSG:32632 'my data/a.tif'"),
         (True, "ogr2ogr -a_srs EPSG:32632 OUT.gpkg 'my data/a.tif'"),
     ):
         placed = Placed("a", "my data/a.tif", CRS.from_epsg(32632), is_vector)

@@ -93,7 +93,7 @@ def test_whole_numbers_in_floating_point_are_classes(
 
 def test_an_undeclared_void_in_floating_point_is_no_class(tmp_path: Path) -> None:
     values = np.where(label_raster() == 0, -9999, label_raster().astype("float32"))
-    with pytest.raises(LabelError, match=r"a map cannot hold class -9999; .*gdal_edit\.py -a_nodata -9999"):
+    with pytest.raises(LabelError, match=r"a map cannot hold class -9999; .*rio edit-info --nodata -9999"):
         read_labels(write_raster(tmp_path / "gt.tif", values), GRID)
 
 
@@ -131,11 +131,13 @@ def test_label_rasters_that_cannot_be_used(tmp_path: Path) -> None:
         read_labels(empty, GRID)
     negative = write_raster(tmp_path / "negative.tif", np.full((40, 50), -3, dtype="int16"))
     with pytest.raises(
-        LabelError, match=r"a map cannot hold class -3; number classes from 0 to 65535, or.*-a_nodata -3"
+        LabelError, match=r"a map cannot hold class -3; number classes from 0 to 65535, or.*--nodata -3"
     ):
         read_labels(negative, GRID)
     bare = write_raster(tmp_path / "bare.tif", label_raster(), crs=None)
-    with pytest.raises(GeoreferencingError, match=r"bare\.tif has no CRS but the image has EPSG:32632; .*gdal_edit"):
+    with pytest.raises(
+        GeoreferencingError, match=r"bare\.tif has no CRS but the image has EPSG:32632; .*rio edit-info"
+    ):
         read_labels(bare, GRID)
     with pytest.raises(GeoreferencingError, match="their sizes differ"):
         read_labels(bare, Grid(None, GRID.transform, (41, 50)))
@@ -190,7 +192,7 @@ def test_the_highest_number_that_fills_labels_is_warned_of(tmp_path: Path, caplo
     values[4:] = 255
     path = write_raster(tmp_path / "b.tif", values, transform=GRID.transform)
     read_labels(path, GRID)
-    assert f"declare it with: gdal_edit.py -a_nodata 255 {path}" in caplog.text
+    assert f"declare it with: rio edit-info --nodata 255 {path}" in caplog.text
 
 
 def test_labels_that_jpeg_has_changed_are_refused(tmp_path: Path) -> None:
@@ -201,5 +203,5 @@ def test_labels_that_jpeg_has_changed_are_refused(tmp_path: Path) -> None:
 
 def test_metres_that_are_called_degrees_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", label_values(), crs="EPSG:4326", transform=GRID.transform)
-    with pytest.raises(GeoreferencingError, match=r"is declared to be in degrees, but covers x .*gdal_edit\.py -a_srs"):
+    with pytest.raises(GeoreferencingError, match=r"is declared to be in degrees, but covers x .*rio edit-info --crs"):
         read_labels(path, GRID)

@@ -27,7 +27,8 @@ def test_an_alpha_band_that_holds_data_is_data(tmp_path: Path, transform: Affine
     with rasterio.open(path, "r+") as dst:
         dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
     info = read_info(path)
-    assert (info.indexes, info.alpha_indexes, info.alpha_data_indexes) == ((1, 2, 3, 4), (), (4,))
+    assert (info.indexes, info.alpha_indexes) == ((1, 2, 3, 4), ())
+    assert "has band 4 marked as alpha, which is used as data" in info.doubts[0]
     plain = write_raster(tmp_path / "plain.tif", values, transform=transform)
     assert np.array_equal(read(path, GRID), read(plain, GRID), equal_nan=True)
     assert (read(path, info.grid)[3, :3] == 0).all()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import pytest
 import rasterio
+from click.testing import CliRunner
 from rasterio.enums import ColorInterp
+from rasterio.rio.main import main_group
 
 from s2fin_cli.core.errors import GeoreferencingError, RasterError
 from s2fin_cli.raster.info import check_placed, read_info
@@ -123,3 +127,29 @@ def test_marks_of_colour_are_read(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as dst:
         dst.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.gray]
     assert read_info(path).colors == ("blue", "green", "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        ({"alpha": VALUES[0] > 50, "photometric": "rgb"}, r"if it is data: rio (.*)"),
+        ({"crs": "EPSG:4326"}, r"assign its right CRS with: rio (.*)"),
+    ],
+)
+def test_the_commands_that_doubts_name_mend_the_raster(tmp_path: Path, fault: dict[str, Any], remedy: str) -> None:
+    path = write_raster(tmp_path / "a b.tif", VALUES, **fault)
+
+    def found() -> list[str]:
+        info = read_info(path)
+        try:
+            check_placed(info, "a")
+        except GeoreferencingError as error:
+            return [*info.doubts, str(error)]
+        return [*info.doubts]
+
+    (doubt,) = found()
+    (command,) = re.findall(remedy, doubt)
+    arguments = shlex.split(command.replace("EPSG:CODE", "EPSG:32632"))
+    done = CliRunner().invoke(main_group, arguments)
+    assert done.exit_code == 0, done.output
+    assert found() == []

@@ -84,7 +84,7 @@ def test_ground_control_points_alone_are_refused(tmp_path: Path, image: Path, ro
 
 def test_only_one_has_a_crs(tmp_path: Path, image: Path) -> None:
     bare = write_raster(tmp_path / "bare.tif", random_values(1), crs=None)
-    with pytest.raises(GeoreferencingError, match=r"`sar` .*bare\.tif has no CRS but `hsi` .* has EPSG:32632.*-a_srs"):
+    with pytest.raises(GeoreferencingError, match=r"`sar` .*bare\.tif has no CRS but `hsi` .* has EPSG:32632.*--crs"):
         stack_of(hsi=image, sar=bare)
     with pytest.raises(GeoreferencingError, match=r"`hsi` .*bare\.tif has no CRS but `sar` .* has EPSG:32632"):
         stack_of(hsi=bare, sar=image)
@@ -173,10 +173,10 @@ def test_a_fourth_band_that_gdal_takes_for_alpha_is_warned_of_once(
     stack = stack_of(msi=path)
     read(stack)
     expected = (
-        f"band 4 of {path} is marked as alpha and is used as a mask; if it is data: "
-        f"gdal_edit.py -colorinterp_4 undefined {path}"
+        f"{path} has band 4 marked as alpha, which is used as a mask; if it is data: "
+        f"rio edit-info --colorinterp red,green,blue,undefined {path}"
         if is_mask
-        else f"band 4 of {path} is marked as alpha and is used as data, as it holds too many values for a mask; "
+        else f"{path} has band 4 marked as alpha, which is used as data, as it holds too many values for a mask; "
         "to leave it out, choose the others with `bidx`"
     )
     assert stack.image.numbers == ((1, 2, 3) if is_mask else (1, 2, 3, 4))

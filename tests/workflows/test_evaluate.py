@@ -276,7 +276,7 @@ def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
     values = np.where(MAPPED == 0, -3.4e38, MAPPED).astype(np.float32)
     points = write_points(tmp_path / "p.gpkg", code=REFERENCE.ravel().tolist())
     with pytest.raises(
-        RasterError, match=r"at row 2, column 3, which is no class number; .*-a_nodata -3\.39999\d+e\+38"
+        RasterError, match=r"at row 2, column 3, which is no class number; .*--nodata -3\.39999\d+e\+38"
     ):
         assess(write_raster(tmp_path / "map.tif", values), points)
 

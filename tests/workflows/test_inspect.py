@@ -12,6 +12,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from rich.console import Console
 
 from s2fin_cli.cli.rendering.descriptions import print_description
@@ -74,6 +75,23 @@ def test_voids_scales_and_masks_are_shown(run: Run, tmp_path: Path) -> None:
     assert answer["mask_bands"] == [2]
     assert (answer["bands"][0]["scale"], answer["bands"][0]["offset"]) == (0.1, -5)
     assert 40 < answer["bands"][0]["high"] < 85
+
+
+def test_what_training_refuses_or_skips_is_shown(run: Run, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(500, 900, (3, 30, 40)).astype("int16")
+    values[1] = 7
+    turned = TRANSFORM * Affine.rotation(20)
+    path = write_raster(tmp_path / "a.tif", values, transform=turned, alpha=values[0] > 600)
+    shown = " ".join(run("inspect", path).stdout.split())
+    for doubt in (
+        "doubtful has band 4 marked as alpha, which is used as a mask; if it is data: rio edit-info",
+        "doubtful has a rotated grid",
+        "doubtful has bands with one value throughout: 2",
+    ):
+        assert doubt in shown
+    assert len(json.loads(run("inspect", path, "--json").stdout)["doubts"]) == 3
+    plain = write_raster(tmp_path / "b.tif", values[:1])
+    assert json.loads(run("inspect", plain, "--json").stdout)["doubts"] == []
 
 
 def test_a_class_map_shows_its_classes(run: Run, scene: Scene, model: Path) -> None:

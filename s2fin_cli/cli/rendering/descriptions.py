@@ -105,8 +105,6 @@ def _oddities(raster: dict[str, Any]) -> dict[str, str]:
     }
     if raster["mask_bands"]:
         rows["mask"] = f"band {', '.join(map(str, raster['mask_bands']))} (alpha)"
-    if raster["bad_bands"]:
-        rows["declared bad"] = f"bands {', '.join(map(str, raster['bad_bands']))}"
     if raster["classes"]:
         rows["classes"] = ", ".join(f"{class_id} {name}" for class_id, name in raster["classes"].items())
     return rows
