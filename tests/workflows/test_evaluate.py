@@ -283,7 +283,7 @@ def test_a_map_with_a_huge_number_names_the_remedy(tmp_path: Path) -> None:
 
 def test_a_reference_class_that_means_no_data_in_the_map_is_refused(tmp_path: Path) -> None:
     codes = np.where(REFERENCE == 1, 0, REFERENCE).ravel().tolist()
-    with pytest.raises(LabelError, match=r"holds class 0, which means no data in .*map\.tif; .*-unsetnodata"):
+    with pytest.raises(LabelError, match=r"holds class 0, which means no data in .*map\.tif; .*--unset-nodata"):
         assess(
             write_raster(tmp_path / "map.tif", MAPPED.astype(np.uint8), nodata=0),
             write_points(tmp_path / "p.gpkg", code=codes),
