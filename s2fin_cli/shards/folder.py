@@ -123,10 +123,13 @@ class WorkFolder:
             reason = error.strerror or error
             raise OutputError(f"writing a shard to {self.path} failed: {reason}; finished shards are kept") from error
 
-    def keep(self, path: Path, number: int, *, pixels: Mapping[int, int], maker: Maker) -> None:
+    def keep(self, path: Path, number: int, *, pixels: Mapping[int, int], maker: Maker) -> Receipt:
         """Move a shard that `new_shard` gave to its place, and write its receipt.
 
         If another process has finished the same shard meanwhile, that one stays.
+
+        Returns:
+            the receipt of the shard that is there.
 
         Raises:
             OSError: it cannot be moved, or the receipt cannot be written.
@@ -134,10 +137,13 @@ class WorkFolder:
         receipt = Receipt(number, dict(pixels), path.stat().st_size, checksum(path), maker, platform.node())
         new = path.with_name("receipt.json")
         new.write_text(receipt.to_json(), encoding="utf-8")
-        if self.receipt(number) is None:
-            self.receipt_path(number).unlink(missing_ok=True)  # of a file that is damaged
-            os.replace(path, self.shard_path(number))
-            os.replace(new, self.receipt_path(number))
+        kept = self.receipt(number)
+        if kept is not None:
+            return kept
+        self.receipt_path(number).unlink(missing_ok=True)  # of a file that is damaged
+        os.replace(path, self.shard_path(number))
+        os.replace(new, self.receipt_path(number))
+        return receipt
 
     def receipt(self, number: int) -> Receipt | None:
         """The receipt of a shard; None if it is not finished, or its file is not what the receipt says."""

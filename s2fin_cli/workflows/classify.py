@@ -14,10 +14,12 @@ from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.inference.sinks import Counts
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
+from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.map_files import Rasters, write_map
 from s2fin_cli.workflows.shard_plan import make_plan
-from s2fin_cli.workflows.shard_workers import Workers, check_workers
-from s2fin_cli.workflows.shards import assemble, check_own_maker, make_shards, part_of
+from s2fin_cli.workflows.shard_tasks import tasks_of
+from s2fin_cli.workflows.shards import assemble, check_own_maker, part_of
+from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,13 +112,13 @@ def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> Cla
     """Make the shards of a classification that are missing and, unless it is for a part of them, the map."""
     options = job.options
     if options.workers is not None:
-        check_workers(job, options.workers)
+        check_workers(job.predictor.device, options.workers)
     with _work_folder(job) as folder:
         plan = folder.begin(_own_plan(job, folder), mixed=options.mixed)
         if not options.mixed:
             check_own_maker(job, folder, plan)
         numbers = part_of(plan, *options.part)
-        _complete(job, folder, plan, numbers, progress=progress)
+        _complete(job, folder, numbers, progress=progress)
         if options.shard is not None:
             return _part_result(job, folder, numbers)
 
@@ -145,16 +147,24 @@ def _own_plan(job: ClassifyJob, folder: WorkFolder) -> Plan:
     return make_plan(job, size=size, workers=job.options.workers)
 
 
-def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress) -> None:
+def _complete(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int], *, progress: Progress) -> None:
     """Make those of some shards that are not finished."""
     missing = folder.unfinished(numbers)
     if len(missing) < len(numbers):
         logger.info("%d of %d shards are finished in %s", len(numbers) - len(missing), len(numbers), folder.path)
-    if job.options.workers is None:
-        make_shards(job, folder, plan, missing, progress=progress)
-    elif missing:
-        with Workers(job.options, folder.path, job.options.workers) as workers:
-            workers.make(missing, progress=progress)
+    if not missing:
+        return
+    finished = 0
+
+    def report() -> None:
+        progress("shards", finished, len(missing))
+
+    with workers_of(job.options.workers, job=job, folder=folder) as workers:
+        for outcome in workers.make(tasks_of(job, folder, missing), on_pause=report):
+            if outcome.error is not None:
+                raise outcome.error
+            finished += 1
+            report()
 
 
 def _part_result(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int]) -> ClassifyResult:

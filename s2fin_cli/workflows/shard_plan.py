@@ -78,12 +78,19 @@ def _facts_of_layer(layer: Layer) -> str:
     return json.dumps(values)
 
 
+def options_anywhere(job: ClassifyJob) -> ClassifyOptions:
+    """The options of a job, with absolute paths of its inputs, for a process in any folder."""
+    options = job.options
+    paths = {modality: [_absolute(path) for path in paths] for modality, paths in options.src_paths.items() if paths}
+    aoi = None if options.aoi is None else _absolute(options.aoi)
+    return dataclasses.replace(options, **paths, aoi=aoi, model=_absolute(job.model_path))  # type: ignore[arg-type]
+
+
 def _options(job: ClassifyJob) -> dict[str, Any]:
     """The options of a job that read its inputs and make its map, with absolute paths, in JSON values."""
-    options = job.options
+    options = options_anywhere(job)
     kept = {field.name: getattr(options, field.name) for field in dataclasses.fields(InputOptions)}
-    kept |= {modality: [_absolute(path) for path in paths] for modality, paths in options.src_paths.items() if paths}
-    kept |= {"aoi": None if options.aoi is None else _absolute(options.aoi), "model": _absolute(job.model_path)}
+    kept |= {"model": options.model}
     kept |= {name: getattr(options, name) for name in ("stride", "smooth", "prior", "precision")}
     return kept
 

@@ -10,7 +10,6 @@ import numpy as np
 from rasterio.windows import Window
 
 from s2fin_cli.core.classes import map_encoding
-from s2fin_cli.core.device import threads
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.sinks import Counts
 from s2fin_cli.shards.folder import check_makers
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.shards.folder import WorkFolder
     from s2fin_cli.shards.plan import Plan
+    from s2fin_cli.shards.receipt import Receipt
     from s2fin_cli.workflows.classify_job import ClassifyJob
     from s2fin_cli.workflows.map_files import Rasters
 
@@ -39,31 +39,9 @@ def part_of(plan: Plan, part: int, parts: int) -> Sequence[int]:
     return plan.numbers[first:end]
 
 
-def make_shards(
-    job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress = silent
-) -> None:
-    """Make shards in this process, one after the other.
-
-    Args:
-        job: the job.
-        folder: keeps the shards.
-        plan: of the job.
-        numbers: the shards to make.
-        progress: called after each tile with the number of shards so far.
-    """
-
-    def report(stage: str, done: int, total: int, **figures: float) -> None:
-        progress("shards", finished, len(numbers))
-
-    finished = 0
-    with threads(plan.threads):
-        for number in numbers:
-            make_shard(job, folder, plan, number, progress=report)
-            finished += 1
-            progress("shards", finished, len(numbers))
-
-
-def make_shard(job: ClassifyJob, folder: WorkFolder, plan: Plan, number: int, *, progress: Progress = silent) -> None:
+def make_shard(
+    job: ClassifyJob, folder: WorkFolder, plan: Plan, number: int, *, progress: Progress = silent
+) -> Receipt:
     """Make a shard and its receipt, unless another process has made it meanwhile.
 
     Args:
@@ -76,14 +54,15 @@ def make_shard(job: ClassifyJob, folder: WorkFolder, plan: Plan, number: int, *,
     Raises:
         OutputError: it cannot be written.
     """
-    if folder.receipt(number) is not None:
-        return
+    kept = folder.receipt(number)
+    if kept is not None:
+        return kept
     window, counts = plan.window(number), Counts(job.class_ids)
     with folder.new_shard() as path:
         grid = job.stack.grid.crop(window)
         with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
             job.classify([sink, counts], window=window, progress=progress)
-        folder.keep(path, number, pixels=counts.pixels, maker=maker_of(job))
+        return folder.keep(path, number, pixels=counts.pixels, maker=maker_of(job))
 
 
 def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:

@@ -20,8 +20,8 @@ import s2fin_cli
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.local_workers import TRIES, check_workers
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.shard_workers import TRIES, check_workers
 from tests.scenes import Scene
 from tests.workflows.sharding import (
     check_same_map,
@@ -107,7 +107,7 @@ def test_a_killed_worker_is_replaced(
 @pytest.mark.slow
 def test_a_shard_that_always_kills_its_worker_is_named(scene: Scene, model: Path, tmp_path: Path) -> None:
     killer = Killer(0, again=True)
-    with pytest.raises(S2finError, match=rf"shard 1 was tried {TRIES} times, .* abruptly \(signal 9\)"):
+    with pytest.raises(S2finError, match=rf"shard 1 in .*run was tried {TRIES} times, .* abruptly \(signal 9\)"):
         s2fin_cli.classify(**given(scene, model, tmp_path, workers=1), progress=killer)
     assert killer.killed >= TRIES
     assert names(tmp_path / "run") == {"plan.json"}
@@ -228,7 +228,7 @@ def test_a_full_disk_keeps_finished_shards(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
 
-    for limit, message in ((1_000, "the work folder run cannot be used"), (6_000, "writing a shard to run failed: ")):
+    for limit, message in ((1_000, "the work folder run cannot be used"), (6_000, "/run failed: ")):
         done = run(limit)
         assert (done.returncode, done.stdout) == (1, "")
         errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -241,9 +241,9 @@ def test_a_full_disk_keeps_finished_shards(
 
 def test_more_workers_than_cuda_devices_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
     job = prepare(ClassifyOptions.from_kwargs(given(scene, model, tmp_path)))
-    check_workers(job, 64)  # on the CPU as many as wanted
+    check_workers(job.predictor.device, 64)  # on the CPU as many as wanted
     if not torch.cuda.is_available():
         return
     job = prepare(ClassifyOptions.from_kwargs(given(scene, model, tmp_path, device="cuda")))
     with pytest.raises(UsageError, match="`workers` is 64, and there are"):
-        check_workers(job, 64)
+        check_workers(job.predictor.device, 64)

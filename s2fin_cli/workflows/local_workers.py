@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import multiprocessing
 import os
@@ -20,21 +21,13 @@ import torch
 
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.leftovers import sweep
-from s2fin_cli.core.progress import Progress, silent
-from s2fin_cli.shards.folder import WorkFolder
-from s2fin_cli.shards.plan import read_plan
-from s2fin_cli.workflows.classify_job import prepare
-from s2fin_cli.workflows.shards import make_shards
+from s2fin_cli.workflows.shard_tasks import Outcome, ShardMaker, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
-    from pathlib import Path
     from types import FrameType
-
-    from s2fin_cli.workflows.classify_job import ClassifyJob
-    from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
 
@@ -48,105 +41,100 @@ GRACE = 5.0
 
 @dataclass
 class _Worker:
-    """A process and the shard that it makes, None where it has none."""
+    """A process and the task that it does, None where it has none.
+
+    Attributes:
+        position: from 0, which no other worker has meanwhile: of several CUDA devices it takes that one.
+    """
 
     process: SpawnProcess
     connection: Connection
-    number: int | None = None
+    position: int
+    task: Task | None = None
 
 
-def check_workers(job: ClassifyJob, count: int) -> None:
+def check_workers(device: torch.device, count: int) -> None:
     """Refuse more workers than there are CUDA devices: those that share one would compute in smaller batches.
 
     Raises:
         UsageError: there are more.
     """
-    devices = torch.cuda.device_count() if job.predictor.device.type == "cuda" else count
+    devices = torch.cuda.device_count() if device.type == "cuda" else count
     if count > devices:
         raise UsageError(f"`workers` is {count}, and there are {devices} CUDA devices; use at most one for each")
 
 
-class Workers:
-    """Worker processes while a `with` block runs; afterwards there are none."""
+class LocalWorkers:
+    """Processes on this machine that make shards; `Workers`. They start when there is work for them."""
 
-    def __init__(self, options: ClassifyOptions, folder: Path, count: int) -> None:
-        """Take what they need to begin.
-
-        Args:
-            options: of the classification.
-            folder: the work folder, whose plan is there.
-            count: how many processes.
-        """
-        self._options, self._folder, self._count = options, folder, count
+    def __init__(self, count: int) -> None:
+        """Take how many processes there may be."""
+        self._count = count
         self._workers: list[_Worker] = []
-        self._started = 0
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> LocalWorkers:
         return self
 
     def __exit__(self, *error: object) -> None:
         """End all of them: those that are idle by themselves, the others at once."""
         for worker in self._workers:
             worker.connection.close()
-            if worker.number is not None:
+            if worker.task is not None:
                 worker.process.terminate()
         for worker in self._workers:
             worker.process.join(GRACE)
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+        _sweep(worker.task for worker in self._workers)
         self._workers.clear()
-        sweep(self._folder, level=logging.DEBUG)
 
-    def make(self, numbers: Sequence[int], *, progress: Progress = silent) -> None:
-        """Make shards.
-
-        Args:
-            numbers: the shards to make.
-            progress: called again and again with the number of shards so far.
-
-        Raises:
-            S2finError: a shard failed, or its worker died at each of several tries.
-        """
-        waiting, deaths, finished = deque(numbers), Counter[int](), 0
-        progress("shards", 0, len(numbers))
-        while waiting or any(worker.number is not None for worker in self._workers):
-            self._hand_out(waiting)
+    def make(self, tasks: Iterable[Task], *, on_pause: Callable[[], None]) -> Iterator[Outcome]:
+        """Do tasks, see `Workers`."""
+        new, again, deaths = iter(tasks), deque[Task](), Counter[Task]()
+        on_pause()
+        while self._hand_out(itertools.chain(_drawn(again), new)) or any(worker.task for worker in self._workers):
             for worker in self._answering():
-                number, error = self._answer_of(worker)
-                if error is not None:
-                    raise error
-                if number is not None:
-                    finished += 1
-                    continue
-                lost = self._bury(worker)
-                if lost is not None:
+                outcome = self._answer_of(worker)
+                if outcome is None:
+                    lost = self._bury(worker)
+                    if lost is None:  # it had nothing to do
+                        continue
                     deaths[lost] += 1
-                    _check_deaths(lost, deaths[lost], worker.process.exitcode)
-                    waiting.appendleft(lost)
-            progress("shards", finished, len(numbers))
+                    outcome = _after_death(lost, deaths[lost], worker.process.exitcode)
+                    if outcome is None:
+                        again.append(lost)
+                        continue
+                yield outcome
+            on_pause()
 
-    def _hand_out(self, waiting: deque[int]) -> None:
-        """Give each idle worker a shard, and start workers for the others as far as there may be more."""
-        while waiting:
-            idle = next((worker for worker in self._workers if worker.number is None), None)
+    def _hand_out(self, tasks: Iterator[Task]) -> bool:
+        """Give each idle worker a task, and start workers for the others as far as there may be more.
+
+        Returns:
+            whether there may be more tasks.
+        """
+        while True:
+            idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None and len(self._workers) == self._count:
-                return
+                return True
+            task = next(tasks, None)
+            if task is None:
+                return False
             idle = idle or self._start()
-            idle.number = waiting.popleft()
+            idle.task = task
             with contextlib.suppress(OSError):  # a worker that is dead is noticed when it is listened to
-                idle.connection.send(idle.number)
+                idle.connection.send(task)
 
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         own, other = context.Pipe()
-        arguments = (other, self._options, self._folder, self._started)
-        process = context.Process(target=_work, args=arguments, name=f"s2fin-{self._started}", daemon=True)
+        position = min(set(range(self._count)) - {worker.position for worker in self._workers})
+        process = context.Process(target=_work, args=(other, position), name=f"s2fin-{position}", daemon=True)
         with _signals_later(), _without_ctrl_c():
             process.start()
         other.close()  # so that the end of the process ends the connection
-        self._started += 1
-        worker = _Worker(process, own)
+        worker = _Worker(process, own, position)
         self._workers.append(worker)
         return worker
 
@@ -154,37 +142,49 @@ class Workers:
         ready = wait([worker.connection for worker in self._workers], PAUSE)
         return [worker for worker in self._workers if worker.connection in ready]
 
-    def _answer_of(self, worker: _Worker) -> tuple[int | None, S2finError | None]:
-        """The shard that a worker has finished, or why it failed; neither where it is dead."""
+    def _answer_of(self, worker: _Worker) -> Outcome | None:
+        """What became of a worker's task; None if the worker is dead."""
         try:
-            error = worker.connection.recv()
+            outcome: Outcome = worker.connection.recv()
         except (EOFError, OSError):
-            return None, None
-        number, worker.number = worker.number, None
-        return number, error
+            return None
+        worker.task = None
+        return outcome
 
-    def _bury(self, worker: _Worker) -> int | None:
-        """Forget a worker that is dead, and remove what it left; gives the shard that it was making, if any."""
+    def _bury(self, worker: _Worker) -> Task | None:
+        """Forget a worker that is dead, and remove what it left; gives the task that it was doing, if any."""
         worker.connection.close()
         worker.process.join(GRACE)
         self._workers.remove(worker)
-        sweep(self._folder, level=logging.DEBUG)
-        return worker.number
+        _sweep([worker.task])
+        return worker.task
 
 
-def _check_deaths(number: int, deaths: int, exit_code: int | None) -> None:
-    """Give up a shard whose workers die again and again.
+def _drawn(tasks: deque[Task]) -> Iterator[Task]:
+    """Tasks until there are no more; each is removed."""
+    while tasks:
+        yield tasks.popleft()
 
-    Raises:
-        S2finError: they do.
-    """
+
+def _sweep(tasks: Iterable[Task | None]) -> None:
+    """Remove what workers left in the work folders of their tasks."""
+    for folder in {task.folder for task in tasks if task is not None}:
+        sweep(folder, level=logging.DEBUG)
+
+
+def _after_death(task: Task, deaths: int, exit_code: int | None) -> Outcome | None:
+    """Give up a task whose workers die again and again; None if it is worth another try."""
     by = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
     if deaths >= TRIES:
-        raise S2finError(
-            f"shard {number} was tried {deaths} times, and each time its worker process ended abruptly ({by}), as "
-            "it does where memory runs out; use fewer `workers` or a smaller `shard_size`"
-        )
-    logger.warning("the worker process of shard %d ended abruptly (%s); the shard is tried again", number, by)
+        return Outcome(task, error=S2finError(
+            f"shard {task.number} in {task.folder} was tried {deaths} times, and each time its worker process ended "
+            f"abruptly ({by}), as it does where memory runs out; use fewer `workers` or a smaller `shard_size`"
+        ))  # fmt: skip
+    logger.warning(
+        "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",
+        task.number, task.folder, by,
+    )  # fmt: skip
+    return None
 
 
 @contextlib.contextmanager
@@ -223,29 +223,26 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, options: ClassifyOptions, folder_path: Path, position: int) -> None:
-    """What a worker process does: make the shards whose numbers come, and answer each with None or an error."""
+def _work(connection: Connection, position: int) -> None:
+    """What a worker process does: the tasks that come, and it answers each with its outcome."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")  # the parent has said all of it
     logging.getLogger("s2fin_cli").setLevel(logging.CRITICAL)
+    maker = ShardMaker()
     with contextlib.suppress(EOFError, OSError):  # the parent wants no more
-        number = connection.recv()
-        try:
-            if options.device != "cpu" and torch.cuda.is_available():
+        while True:
+            task: Task = connection.recv()
+            if task.options.device != "cpu" and torch.cuda.is_available():
                 torch.cuda.set_device(position % torch.cuda.device_count())
-            job, folder = prepare(options, writes=False), WorkFolder(folder_path)
-            plan = read_plan(folder.plan_path)
-            while True:
-                make_shards(job, folder, plan, [number])
-                connection.send(None)
-                number = connection.recv()
-        except S2finError as error:
-            connection.send(error)
-        except EOFError:
-            raise
-        except Exception as error:  # noqa: BLE001  the parent reports it
-            connection.send(S2finError(f"shard {number} failed: unexpected {type(error).__name__}: {error}"))
+            try:
+                connection.send(maker.do(task))
+            except EOFError:
+                raise
+            except Exception as error:  # noqa: BLE001  the parent reports it
+                why = f"shard {task.number} in {task.folder} failed: unexpected {type(error).__name__}: {error}"
+                connection.send(Outcome(task, error=S2finError(why)))
+                return  # what is left of this process is not to be trusted
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,142 @@
+"""What workers of every kind are given and give back, and how a process does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+
+from s2fin_cli.core.device import threads
+from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.progress import Progress, Stopped, silent
+from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.shards.plan import read_plan
+from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.shard_plan import options_anywhere
+from s2fin_cli.workflows.shards import make_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from s2fin_cli.shards.plan import Plan
+    from s2fin_cli.shards.receipt import Receipt
+    from s2fin_cli.workflows.classify_job import ClassifyJob
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to make.
+
+    Attributes:
+        folder: the work folder, whose plan is there; an absolute path.
+        number: the shard's.
+        options: of the classification that the folder belongs to, with absolute paths.
+    """
+
+    folder: Path
+    number: int
+    options: ClassifyOptions = field(compare=False, repr=False)
+
+
+def tasks_of(job: ClassifyJob, folder: WorkFolder, numbers: Iterable[int]) -> list[Task]:
+    """Tasks to make shards of a job whose plan is in a folder."""
+    path, options = folder.path.absolute(), options_anywhere(job)
+    return [Task(path, number, options) for number in numbers]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        task: the task.
+        receipt: of its shard, which is finished; None if it failed.
+        error: why it failed.
+    """
+
+    task: Task
+    receipt: Receipt | None = None
+    error: S2finError | None = None
+
+
+class Workers(Protocol):
+    """What makes shards, while a `with` block runs: this process, processes of this machine, or a cluster."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(self, *error: object) -> None:
+        """End all work, finished or not."""
+
+    def make(self, tasks: Iterable[Task], *, on_pause: Callable[[], None]) -> Iterator[Outcome]:
+        """Do tasks, of one map or of several, in any order.
+
+        Args:
+            tasks: they are drawn one by one as workers become free.
+            on_pause: called at least about every second; what it raises ends the work.
+
+        Yields:
+            the outcome of each task, as soon as it is known. A task that failed does not end the others. Iterate to the
+            end before you give more tasks.
+        """
+
+
+class ShardMaker:
+    """Does tasks in this process, one after the other. It keeps the job of the last one for the next."""
+
+    def __init__(self, job: ClassifyJob | None = None, folder: WorkFolder | None = None) -> None:
+        """Begin with nothing, or with a job that is prepared already and its work folder."""
+        self._job, self._plan = job, None if folder is None else read_plan(folder.plan_path)
+        self._folder = None if folder is None else folder.path.absolute()
+
+    def do(self, task: Task, *, progress: Progress = silent) -> Outcome:
+        """Do a task.
+
+        Args:
+            task: the task.
+            progress: called after each tile.
+
+        Raises:
+            Stopped: the listener asked for it.
+        """
+        try:
+            job, plan = self._prepared(task)
+            with threads(plan.threads):
+                receipt = make_shard(job, WorkFolder(task.folder), plan, task.number, progress=progress)
+        except Stopped:
+            raise
+        except S2finError as error:
+            return Outcome(task, error=error)
+        return Outcome(task, receipt)
+
+    def _prepared(self, task: Task) -> tuple[ClassifyJob, Plan]:
+        """The job that a shard is part of, and its plan."""
+        if self._job is None or self._plan is None or task.folder != self._folder:
+            self._job = self._plan = None  # it holds a network and open files
+            plan = read_plan(WorkFolder(task.folder).plan_path)
+            self._job, self._plan, self._folder = prepare(task.options, writes=False), plan, task.folder
+        return self._job, self._plan
+
+
+class ThisProcess:
+    """Makes shards in this process, one after the other; `Workers`."""
+
+    def __init__(self, job: ClassifyJob | None = None, folder: WorkFolder | None = None) -> None:
+        """Begin with nothing, or with a job that is prepared already and its work folder."""
+        self._maker = ShardMaker(job, folder)
+
+    def __enter__(self) -> ThisProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def make(self, tasks: Iterable[Task], *, on_pause: Callable[[], None]) -> Iterator[Outcome]:
+        """Do tasks, see `Workers`; `on_pause` is called after each tile."""
+
+        def report(stage: str, done: int, total: int, **figures: float) -> None:
+            on_pause()
+
+        for task in tasks:
+            yield self._maker.do(task, progress=report)

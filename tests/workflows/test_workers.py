@@ -1,0 +1,76 @@
+"""Workers of every kind: tasks of several maps in one stream, and what becomes of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import s2fin_cli
+from s2fin_cli.core.errors import RasterError
+from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.shard_tasks import Outcome, Task, tasks_of
+from s2fin_cli.workflows.workers import workers_of
+from tests.workflows.sharding import check_same_map, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.scenes import Scene
+
+
+def begun(scene: Scene, model: Path, folder: Path, **changes: Any) -> list[Task]:
+    """Tasks to make all four shards of a map; its work folder has a plan."""
+    keywords = options_of(scene, model, folder / "map.tif", work=folder / "run", shard_size=48, **changes)
+    s2fin_cli.classify(**keywords, shard="1/9")
+    assert [path.name for path in (folder / "run").iterdir()] == ["plan.json"]
+    job = prepare(ClassifyOptions.from_kwargs(keywords))
+    return tasks_of(job, WorkFolder(folder / "run"), range(1, 5))
+
+
+@pytest.mark.parametrize("count", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_tasks_of_several_maps_in_one_stream(scene: Scene, model: Path, tmp_path: Path, count: int | None) -> None:
+    """A map whose image is gone does not end the others."""
+    hsi = tmp_path / "hsi.tif"
+    hsi.write_bytes(scene.hsi.read_bytes())
+    good = [*begun(scene, model, tmp_path / "a"), *begun(scene, model, tmp_path / "b")]
+    bad = begun(scene, model, tmp_path / "bad", hsi=hsi)
+    hsi.unlink()
+    given = [*bad[:2], *good[:4], *bad[2:], *good[4:]]
+    drawn: list[Task] = []
+
+    def tasks() -> Iterator[Task]:
+        for task in given:
+            drawn.append(task)
+            yield task
+
+    outcomes: list[Outcome] = []
+    with workers_of(count) as workers:
+        for outcome in workers.make(tasks(), on_pause=lambda: None):
+            outcomes.append(outcome)
+            assert len(drawn) <= len(outcomes) + (count or 1), "tasks are drawn when they are needed"
+    assert len(outcomes) == len(given)
+    assert {outcome.task for outcome in outcomes} == set(given)
+    for outcome in outcomes:
+        if outcome.task in good:
+            assert outcome.error is None
+            assert outcome.receipt == WorkFolder(outcome.task.folder).receipt(outcome.task.number)
+        else:
+            assert (outcome.receipt, type(outcome.error)) == (None, RasterError)
+            assert f"{hsi} does not exist" in str(outcome.error)
+    maps = [s2fin_cli.assemble(work=tmp_path / name / "run", output=tmp_path / f"{name}.tif") for name in ("a", "b")]
+    check_same_map(maps[0], maps[1])
+
+
+def test_a_pause_can_end_the_work(scene: Scene, model: Path, tmp_path: Path) -> None:
+    tasks = begun(scene, model, tmp_path)
+
+    def end() -> None:
+        raise KeyboardInterrupt
+
+    with workers_of(None) as workers, pytest.raises(KeyboardInterrupt):
+        list(workers.make(tasks, on_pause=end))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]
