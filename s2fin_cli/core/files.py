@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
 from s2fin_cli.core.leftovers import mark, sweep
+from s2fin_cli.core.moves import RECORD, Moves, put_in_place
 from s2fin_cli.core.sidecars import PAM_SUFFIX, names_read_beside, written_beside
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ def check_outputs(
 ) -> None:
     """Refuse outputs that cannot or must not be written, before any work is done.
 
+    What killed processes left of the same outputs is removed first, or moved to its place where it was finished.
+
     Args:
         dst_paths: the outputs.
         overwrite: whether they may already be there.
@@ -66,6 +70,8 @@ def check_outputs(
         OutputError: the folder is missing or not writable, a name is too long, two outputs share a name, or a file is
             already there.
     """
+    for parent, stem in _places(dst_paths):
+        sweep(parent, stem)
     kept = _Kept(inputs)
     old = [path for path in dst_paths if os.path.lexists(path)]
     for dst_path in dst_paths:
@@ -225,8 +231,8 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
     """Give temporary paths to write to, and rename them to the targets when the block succeeds.
 
     If it fails, even at the last renaming, the temporary files are removed and the targets stay as they were. A
-    target's old sidecars are removed with it; new sidecars are renamed along. Temporary files of the same targets that
-    a killed process left are removed first.
+    target's old sidecars are removed with it; new sidecars are renamed along. If the process is killed while it renames
+    them, the next one that writes there goes on, see `s2fin_cli.core.moves`.
 
     Args:
         dst_paths: the targets, in different folders if need be.
@@ -236,12 +242,16 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
         OutputError: a target cannot or must not be written, or the disk is full.
     """
     check_outputs(dst_paths, overwrite=overwrite)
-    for parent, stem in dict.fromkeys((path.absolute().parent, _plain(path.stem)) for path in dst_paths):
-        sweep(parent, stem)
     temporary = [path.with_name(_temporary_name(path, number)) for number, path in enumerate(dst_paths)]
+    records = [
+        parent / f".{stem}.{mark()}-{number}{RECORD}" for number, (parent, stem) in enumerate(_places(dst_paths))
+    ]
+    _remove(temporary)  # of an earlier process of the same number
     try:
         yield temporary
-        _replace_all(temporary, dst_paths)
+        if not overwrite:
+            _check_still_absent(dst_paths)
+        _put_in_place(_moves(temporary, dst_paths), records, dst_paths)
     except OSError as error:  # an OutputError is one too
         if (folder := _full_folder(dst_paths, error)) is not None:
             raise OutputError(
@@ -254,9 +264,15 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
             f"writing {_names(dst_paths)} failed: {error.strerror or error}; no file was written"
         ) from error
     finally:
-        for tmp_path in temporary:
-            for path in (tmp_path, *written_beside(tmp_path)):
-                path.unlink(missing_ok=True)
+        if not any(map(os.path.lexists, records)):  # else the next process moves the files
+            _remove(temporary)
+
+
+def _remove(tmp_paths: Sequence[Path]) -> None:
+    """Remove temporary files and what is beside them."""
+    for tmp_path in tmp_paths:
+        for path in (tmp_path, *written_beside(tmp_path)):
+            path.unlink(missing_ok=True)
 
 
 def _temporary_name(path: Path, number: int) -> str:
@@ -266,10 +282,9 @@ def _temporary_name(path: Path, number: int) -> str:
     return f".{_plain(path.stem)}.{mark()}-{number}.part{suffix}"
 
 
-def _name_aside(path: Path, number: int) -> str:
-    """A name for what an output replaces, until it is certain that it need not be restored."""
-    kept = _plain(path.name)
-    return f".{kept}.{os.getpid()}.old" if kept == path.name else f".{kept}.{os.getpid()}-{number}.old"
+def _name_aside(path: Path) -> Path:
+    """A new name for what an output replaces, until it is certain that it need not be restored."""
+    return path.with_name(f".{_plain(path.name)}.{secrets.token_hex(4)}.old")
 
 
 def _plain(name: str) -> str:
@@ -291,10 +306,27 @@ def _full_folder(dst_paths: Sequence[Path], error: OSError) -> Path | None:
     return None
 
 
-def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
-    """Replace the old files by the new ones, each with its sidecars; replace none if one cannot be moved."""
+def _check_still_absent(dst_paths: Sequence[Path]) -> None:
+    """Refuse to replace files that were not there when the work began."""
+    for path in dst_paths:
+        for part in (path, *parts_of(path)):
+            if os.path.lexists(part):
+                raise OutputError(
+                    f"{part} was written by another program meanwhile and is kept; no file was written; take another "
+                    "name, or give `overwrite=True` to replace it"
+                )
+
+
+def _put_in_place(moves: Moves, records: Sequence[Path], dst_paths: Sequence[Path]) -> None:
+    try:
+        put_in_place(moves, records)
+    except OutputError as error:
+        raise OutputError(f"writing {_names(dst_paths)} failed: {error}; no file was written") from error
+
+
+def _moves(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> Moves:
+    """How the old files make way for the new ones, each with its sidecars."""
     old = [path for dst_path in dst_paths for path in (dst_path, *written_beside(dst_path)) if os.path.lexists(path)]
-    aside = [(path, path.with_name(_name_aside(path, number))) for number, path in enumerate(old)]
     new = list(zip(tmp_paths, dst_paths, strict=True))
     new += [
         (sidecar, target)
@@ -302,28 +334,13 @@ def _replace_all(tmp_paths: Sequence[Path], dst_paths: Sequence[Path]) -> None:
         for sidecar, target in zip(written_beside(tmp_path), written_beside(dst_path), strict=True)
         if os.path.lexists(sidecar)
     ]
-    with contextlib.ExitStack() as undo:
-        for source, target in (*aside, *new):
-            undo.callback(_move_back, target, source)
-            try:
-                os.replace(source, target)
-            except OSError as error:
-                reason = f"{source if source in old else target} cannot be replaced ({error.strerror or error})"
-                raise OutputError(f"writing {_names(dst_paths)} failed: {reason}; no file was written") from error
-        undo.pop_all()
-    for _, path in aside:
-        try:
-            path.unlink()
-        except OSError as error:
-            logger.warning("%s, the previous output, cannot be removed (%s)", path, error.strerror or error)
+    aside = tuple((path.absolute(), _name_aside(path.absolute())) for path in old)
+    return Moves(aside, tuple((source.absolute(), target.absolute()) for source, target in reversed(new)))
 
 
-def _move_back(path: Path, former: Path) -> None:
-    try:
-        if os.path.lexists(path):  # it is not there where the move itself failed
-            os.replace(path, former)
-    except OSError as error:
-        logger.error("%s cannot be put back to %s (%s); rename it yourself", path, former, error.strerror or error)
+def _places(dst_paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Folders of outputs, and what the names of their temporary files begin with."""
+    return list(dict.fromkeys((path.absolute().parent, _plain(path.stem)) for path in dst_paths))
 
 
 def _names(paths: Sequence[Path]) -> str:

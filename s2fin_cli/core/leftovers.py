@@ -1,7 +1,8 @@
 """Temporary files and folders that bear the mark of the process that made them, and the removal of those left behind.
 
 A process that is killed cannot clean up. The mark in a name holds the machine and the process, so the next run on the
-same machine removes what no running process owns. What other machines made on a shared disk is left alone.
+same machine removes what no running process owns. What other machines made on a shared disk is left alone. No clock is
+asked. Containers count as machines of their own, as the numbers of processes in one mean nothing in another.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2fin_cli.core.moves import RECORD, complete_moves
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,12 +30,16 @@ FOLDER_STEM = "s2fin"
 
 
 def mark() -> str:
-    """The mark of this process: eight hexadecimal digits of the machine's name, and the number of the process."""
+    """The mark of this process: eight hexadecimal digits of the machine, and the number of the process."""
     return f"{_machine()}-{os.getpid()}"
 
 
 def _machine() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    """The machine's name and the space of process numbers, of which containers may have their own, as digits."""
+    space = ""
+    with contextlib.suppress(OSError):  # only Linux has it
+        space = os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32(f'{platform.node()} {space}'.encode()):08x}"
 
 
 @contextlib.contextmanager
@@ -49,6 +56,8 @@ def work_in_progress(parent: Path) -> Iterator[Path]:
 def sweep(folder: Path, stem: str = FOLDER_STEM, *, level: int = logging.WARNING) -> list[Path]:
     """Remove what killed processes of this machine left in a folder, with a message for each.
 
+    Files that such a process had finished and was moving to their places are moved there.
+
     Args:
         folder: where to look.
         stem: what the names begin with, between a dot and the mark.
@@ -60,12 +69,22 @@ def sweep(folder: Path, stem: str = FOLDER_STEM, *, level: int = logging.WARNING
     pattern = re.compile(rf"\.{re.escape(stem)}\.{_machine()}-(\d+)[.-].*", re.DOTALL)
     removed = []
     with contextlib.suppress(OSError):  # a folder that cannot be listed is reported by whoever writes to it
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            found = pattern.fullmatch(entry.name)
-            if found is not None and not _is_running(int(found[1])) and _remove(entry):
+        left = {number for _, number in _marked(folder, pattern) if not _is_running(number)}
+        # the folder is listed again: a process may have recorded moves just before it was killed
+        found = [(entry, number) for entry, number in _marked(folder, pattern) if number in left]
+        records = [(Path(entry.path), number) for entry, number in found if entry.name.endswith(RECORD)]
+        kept = {number for path, number in records if not complete_moves(path)}
+        for entry, number in found:
+            if number not in kept and _remove(entry):
                 logger.log(level, "%s was left by a run that was killed, and is removed", entry.path)
                 removed.append(Path(entry.path))
     return removed
+
+
+def _marked(folder: Path, pattern: re.Pattern[str]) -> list[tuple[os.DirEntry[str], int]]:
+    """Entries of a folder whose names match, in order, and the number of the process that made them."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    return [(entry, int(found[1])) for entry in entries if (found := pattern.fullmatch(entry.name)) is not None]
 
 
 def _is_running(process: int) -> bool:

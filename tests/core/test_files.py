@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,11 +199,12 @@ def test_what_cannot_be_removed_or_put_back_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     target = tmp_path / "map.tif"
-    target.write_text("old")
+    for path in (target, tmp_path / "map.tif.ovr"):
+        path.write_text("old")
     replace, unlink = os.replace, Path.unlink
 
     def replace_old_only(source: Path, target: Path) -> None:
-        if source.name != "map.tif":
+        if source.name not in ("map.tif", "map.tif.ovr") and source.suffixes[-2:] != [".moves", ".part"]:
             raise PermissionError(13, "Permission denied")
         replace(source, target)
 
@@ -216,7 +218,8 @@ def test_what_cannot_be_removed_or_put_back_is_named(
         with staged([target], overwrite=True) as (path,):
             path.write_text("new")
     assert target.read_text() == "new"
-    assert f"map.tif.{os.getpid()}.old, the previous output, cannot be removed (Permission" in caplog.text
+    assert re.search(r"/\.map\.tif\.\w{8}\.old, the previous output, cannot be removed \(Permission", caplog.text)
+    (tmp_path / "map.tif.ovr").write_text("old")
     monkeypatch.setattr(os, "replace", replace_old_only)
     with pytest.raises(OutputError), staged([target], overwrite=True) as (path,):
         path.write_text("newer")
