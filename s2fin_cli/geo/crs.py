@@ -12,6 +12,10 @@ from rasterio.crs import CRS
 
 from s2fin_cli.core.gdal import GDAL_ERRORS
 
+#: GDAL's confidence, in percent, that a code is that of a CRS, above which it is.
+CERTAIN = 90
+#: What GDAL and PROJ call a CRS without a name.
+NO_NAMES = ("", "unknown", "unnamed")
 #: What transforming places from one CRS to another raises.
 TRANSFORM_ERRORS = (*GDAL_ERRORS, ProjError, ValueError)
 
@@ -42,12 +46,35 @@ def metres_of_unit(crs: ProjCRS) -> float:
     return float(axis.unit_conversion_factor)
 
 
+@functools.lru_cache(maxsize=32)
+def crs_code(crs: CRS) -> str | None:
+    """The authority code of a CRS, e.g. "EPSG:32633"; None where it has none.
+
+    GDAL also gives the code of a similar CRS, for example on another datum, where the CRS itself has none.
+    """
+    sure, likely = crs.to_authority(CERTAIN), crs.to_authority()
+    if sure is not None or likely is None:
+        return None if sure is None else ":".join(sure)
+    own = ProjCRS.from_user_input(crs.to_wkt())
+    datum = base_crs(own).datum
+    if datum is None or datum.name.casefold().startswith("unknown"):  # which PROJ takes for any datum
+        return None
+    try:
+        is_same = ProjCRS.from_authority(*likely).equals(own, ignore_axis_order=True)
+    except ProjError:
+        return None
+    return ":".join(likely) if is_same else None
+
+
 def crs_name(crs: CRS) -> str:
     """A short name of a CRS: its authority code where it has one, else the name in its WKT."""
-    authority = crs.to_authority()
-    if authority is not None:
-        return ":".join(authority)
-    return ProjCRS.from_user_input(crs.to_wkt()).name
+    code = crs_code(crs)
+    if code is not None:
+        return code
+    name = ProjCRS.from_user_input(crs.to_wkt()).name
+    if is_engineering(crs):
+        return name
+    return f"{'an unnamed CRS' if name.casefold() in NO_NAMES else name} (no EPSG code)"
 
 
 def is_engineering(crs: CRS) -> bool:

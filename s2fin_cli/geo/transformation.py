@@ -12,7 +12,7 @@ from pyproj import Transformer
 from rasterio.warp import transform
 
 from s2fin_cli.core.errors import GeoreferencingError, edit_info, quoted
-from s2fin_cli.geo.crs import TRANSFORM_ERRORS, crs_name, describe_crs, horizontal, is_engineering
+from s2fin_cli.geo.crs import TRANSFORM_ERRORS, crs_code, crs_name, describe_crs, horizontal, is_engineering
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -63,7 +63,7 @@ def check_transformable(other: Placed, image: Placed) -> None:
     names = f"{other.name} has {describe_crs(other.crs)} and {image.name} has {describe_crs(image.crs)}"
     if len(local) == 1:
         ((with_local, known),) = local
-        code = crs_name(known) if known.to_authority() else "EPSG:CODE"
+        code = crs_code(known) or "EPSG:CODE"
         raise GeoreferencingError(
             f"{names}; an engineering CRS has no place on the Earth, so neither can be transformed to the other: if "
             f"{with_local.src_path} is really in {crs_name(known)}, assign it with: {with_local.assign(code)}"

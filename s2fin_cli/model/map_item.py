@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.formats import media_type
+from s2fin_cli.geo.crs import crs_code
 from s2fin_cli.model.stac import MODEL_MEDIA_TYPE, extension, file_fields, href, item_of
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def _projection_fields(grid: Grid) -> dict[str, Any]:
     fields: dict[str, Any] = {"proj:shape": list(grid.shape), "proj:transform": list(grid.transform[:6])}
     if grid.crs is None:
         return {"proj:code": None, **fields}
-    authority = grid.crs.to_authority()
-    if authority is not None:
-        return {"proj:code": ":".join(authority), **fields}
+    code = crs_code(grid.crs)
+    if code is not None:
+        return {"proj:code": code, **fields}
     return {"proj:code": None, "proj:wkt2": grid.crs.to_wkt(version="WKT2_2019"), **fields}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from s2fin_cli.core.errors import quoted
-from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.geo.crs import crs_code, crs_name
 from s2fin_cli.vector.sources import is_text_table
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def check_coordinates(
     x, y = coordinates[impossible][0]
     code = "EPSG:CODE"
     if grid is not None and grid.crs is not None and not grid.crs.is_geographic:
-        code = f"EPSG:{found}" if (found := grid.crs.to_epsg()) else code
+        code = crs_code(grid.crs) or code
     remedy = (
         "if they are in the image's CRS, name the columns x and y; if lon and lat are swapped, swap the names"
         if is_text_table(src_path)

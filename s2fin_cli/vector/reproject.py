@@ -55,7 +55,7 @@ def on_grid_crs(frame: gpd.GeoDataFrame, grid: Grid, *, src_path: str | Path, na
     if own == grid.crs:
         return _on_longitudes(frame.geometry, grid)
     warn_of_inaccuracy(placed, grid)
-    own_name, grid_name = frame.crs.to_string()[:60], crs_name(grid.crs)
+    own_name, grid_name = crs_name(own), crs_name(grid.crs)
     try:
         dense = densified(frame.geometry, grid)
         geometries = _joined(dense, dense.to_crs(target), grid=grid)

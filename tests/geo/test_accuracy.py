@@ -35,7 +35,10 @@ def test_a_ballpark_transformation_is_warned_of_with_its_size(tmp_path: Path, ca
     }
     build_stack(paths)
     (message,) = warnings_in(caplog)
-    assert "dsm.tif is transformed from unknown to EPSG:32632 by a ballpark transformation" in message
+    assert (
+        "dsm.tif is transformed from an unnamed CRS (no EPSG code) to EPSG:32632 by a ballpark transformation"
+        in message
+    )
     assert "by some 7" in message
     assert "rio edit-info --crs EPSG:CODE" in message
     caplog.clear()

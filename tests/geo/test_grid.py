@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rasterio.transform import array_bounds
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.geo.crs import crs_code, crs_name
 from s2fin_cli.geo.grid import Grid
 
 if TYPE_CHECKING:
@@ -134,7 +135,26 @@ def test_no_geometries_have_no_measures() -> None:
 def test_names_of_crs() -> None:
     assert crs_name(UTM) == "EPSG:32632"
     local = CRS.from_proj4("+proj=tmerc +lat_0=12 +lon_0=34 +k=0.9 +x_0=7 +ellps=GRS80 +units=m +type=crs")
-    assert crs_name(local) == "unknown"
+    assert crs_name(local) == "an unnamed CRS (no EPSG code)"
+
+
+def without_codes(wkt: str) -> str:
+    return re.sub(r',AUTHORITY\["[A-Z]+","\d+"\]', "", wkt)
+
+
+@pytest.mark.parametrize("code", [4326, 32633, 31985, 2154, 3005, 27700])
+def test_the_code_of_a_crs_is_its_own_and_not_that_of_a_similar_one(code: int) -> None:
+    wkt = without_codes(CRS.from_epsg(code).to_wkt())
+    assert crs_name(CRS.from_wkt(wkt)) == f"EPSG:{code}"
+    other = re.sub(r'(GEOGCS|PROJCS)\["[^"]*"', r'\1["My CRS"', wkt)
+    other = re.sub(r'DATUM\["[^"]*"', 'DATUM["unknown"', other)
+    assert crs_code(CRS.from_wkt(other)) is None
+    assert crs_name(CRS.from_wkt(other)) == "My CRS (no EPSG code)"
+
+
+def test_the_code_of_a_crs_that_only_its_definition_identifies() -> None:
+    assert crs_name(CRS.from_string("+proj=utm +zone=33 +datum=WGS84 +units=m +type=crs")) == "EPSG:32633"
+    assert crs_name(CRS.from_string("+proj=longlat +datum=WGS84 +type=crs")) == "EPSG:4326"
 
 
 def test_metres_where_the_crs_counts_degrees_are_refused_and_converted() -> None:
