@@ -13,6 +13,7 @@ import errno
 import json
 import logging
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,10 @@ class Moves:
 
         Raises:
             OSError: a file cannot be moved or removed.
+            ValueError: none of the new files is there, as when their folder was renamed.
         """
+        if not any(os.path.lexists(path) for pair in self.new for path in pair):
+            raise ValueError("none of them is there")
         for source, target in self.new:
             with contextlib.suppress(FileNotFoundError):  # it was moved already
                 os.replace(source, target)
@@ -153,6 +157,8 @@ def _remove(records: Sequence[Path]) -> None:
 def complete_moves(record: Path) -> bool:
     """Make the moves that a killed process recorded and did not make.
 
+    A record that another user wrote is not followed, as it could name any file.
+
     Args:
         record: its record, one of those that `put_in_place` was given.
 
@@ -160,6 +166,9 @@ def complete_moves(record: Path) -> bool:
         whether all is done; if not, what the process left must stay.
     """
     try:
+        if not _is_own(record):
+            logger.warning("%s was written by another user and is not followed; remove it if no run uses it", record)
+            return False
         values = json.loads(record.read_text(encoding="utf-8"))
         if "record" in values:
             main = Path(values["record"])
@@ -184,6 +193,12 @@ def complete_moves(record: Path) -> bool:
         ", ".join(str(target) for _, target in moves.new),
     )
     return True
+
+
+def _is_own(record: Path) -> bool:
+    """Whether a record is a plain file of the user of this process, as far as the system knows users."""
+    status = os.lstat(record)
+    return stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
 
 
 def flush(path: Path) -> None:

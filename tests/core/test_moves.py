@@ -156,6 +156,39 @@ def test_a_spoilt_record_moves_and_removes_nothing(tmp_path: Path, caplog: pytes
     assert "cannot be moved to their places" in caplog.text
 
 
+def interrupted_in_its_moves(tmp_path: Path) -> Path:
+    """A folder whose old map was put aside, and whose new one was not moved to its place."""
+    folders = killed_at_each_step(tmp_path, OLD, stride=12)
+    return next(folder for folder in folders if list(folder.glob(".map.*.moves")) and not (folder / "map.tif").exists())
+
+
+def test_the_record_of_another_user_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = interrupted_in_its_moves(tmp_path)
+    before = hidden(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: os.stat(folder).st_uid + 1)
+        check_outputs([folder / "map.tif"], overwrite=True)
+    assert "was written by another user and is not followed" in caplog.text
+    assert hidden(folder) == before
+    assert not (folder / "map.tif").exists()
+    check_outputs([folder / "map.tif"], overwrite=True)
+    assert contents(folder) == NEW
+
+
+def test_nothing_is_lost_where_the_folder_was_renamed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = interrupted_in_its_moves(tmp_path)
+    before = hidden(folder)
+    moved = folder.rename(tmp_path / "renamed")
+    check_outputs([moved / "map.tif"], overwrite=True)
+    assert "cannot be moved to their places (none of them is there)" in caplog.text
+    assert hidden(moved) == before
+    moved.rename(folder)
+    check_outputs([folder / "map.tif"], overwrite=True)
+    assert contents(folder) == NEW
+
+
 def test_an_output_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     def write() -> None:
         with staged([tmp_path / "a.tif", tmp_path / "b.gpkg"], overwrite=False) as paths:
