@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import InputError, OutputError, shortened
 from s2fin_cli.core.leftovers import sweep, work_in_progress
-from s2fin_cli.shards.plan import Plan, check_same, read_plan
+from s2fin_cli.core.moves import flush
+from s2fin_cli.shards.plan import Plan, check_same, is_sound, read_plan
 from s2fin_cli.shards.receipt import Receipt, checksum, read_receipt
 
 if TYPE_CHECKING:
@@ -72,40 +73,64 @@ class WorkFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             sweep(self.path)
-            if not self.plan_path.exists():
-                self._check_empty()
-                self._keep_plan(own)
+            if not is_sound(self.plan_path):
+                self._restore_plan(own)
         except OSError as error:
             raise OutputError(f"the work folder {self.path} cannot be used: {error.strerror or error}") from error
         kept = read_plan(self.plan_path)
         check_same(kept, own.normalised(), self.path, mixed=mixed)
         return kept
 
-    def _check_empty(self) -> None:
-        """Refuse a folder of other files, which shards could replace."""
+    def _restore_plan(self, own: Plan) -> None:
+        """Write the plan into a new folder, or into one whose shards belong to it and whose plan is lost or damaged."""
         foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
-        if foreign and not self.plan_path.exists():  # another process may have made it just now
-            raise InputError(f"{self.path} holds other files ({shortened(foreign)}); use a new folder for `work`")
+        if not foreign:
+            self._keep_plan(own)
+            return
+        receipts = [read_receipt(path) for path in self.path.glob("[0-9]*.json")]
+        identities = {receipt.plan for receipt in receipts if receipt is not None}
+        if is_sound(self.plan_path):  # another process has made it just now
+            return
+        if identities == {own.normalised().identity}:
+            logger.warning("the plan %s was lost or damaged and is restored", self.plan_path)
+            self._keep_plan(own, replace=True)
+            return
+        if identities:
+            raise InputError(
+                f"the plan {self.plan_path} is lost or damaged, and the shards there do not belong to the map that "
+                "this command makes; give it the options that the folder was begun with, `shard_size` too, or use "
+                "another folder for `work`"
+            )
+        if self.plan_path.exists():
+            read_plan(self.plan_path)  # which says what is wrong with it
+        raise InputError(f"{self.path} holds other files ({shortened(foreign)}); use a new folder for `work`")
 
     def size_begun_with(self) -> int | None:
-        """Pixels a side of the shards of the plan that is there; None if there is none.
+        """Pixels a side of the shards of the plan that is there; None if there is none, or it is damaged.
 
         Raises:
-            InputError: it is damaged or of another version.
+            InputError: it is of another version.
         """
-        return read_plan(self.plan_path).size if self.plan_path.exists() else None
+        return read_plan(self.plan_path).size if is_sound(self.plan_path) else None
 
-    def _keep_plan(self, plan: Plan) -> None:
-        """Write the plan, unless another process does so at the same time: the first one wins."""
+    def _keep_plan(self, plan: Plan, *, replace: bool = False) -> None:
+        """Write the plan, unless another process does so at the same time: the first one wins.
+
+        On a disk without links the last one wins. Processes that go on with another plan notice by the receipts.
+        """
         with work_in_progress(self.path) as scratch:
             new = scratch / "plan.json"
             new.write_text(plan.to_json(), encoding="utf-8")
+            flush(new)
             try:
-                os.link(new, self.plan_path)  # unlike a renaming it replaces nothing
+                if not replace:
+                    os.link(new, self.plan_path)  # unlike a renaming it replaces nothing
+                    return
             except FileExistsError:
-                pass
+                return
             except OSError:  # the disk knows no links
-                os.replace(new, self.plan_path)
+                pass
+            os.replace(new, self.plan_path)
 
     @contextlib.contextmanager
     def new_shard(self) -> Iterator[Path]:
@@ -123,7 +148,7 @@ class WorkFolder:
             reason = error.strerror or error
             raise OutputError(f"writing a shard to {self.path} failed: {reason}; finished shards are kept") from error
 
-    def keep(self, path: Path, number: int, *, pixels: Mapping[int, int], maker: Maker) -> Receipt:
+    def keep(self, path: Path, number: int, plan: Plan, *, pixels: Mapping[int, int], maker: Maker) -> Receipt:
         """Move a shard that `new_shard` gave to its place, and write its receipt.
 
         If another process has finished the same shard meanwhile, that one stays.
@@ -134,10 +159,11 @@ class WorkFolder:
         Raises:
             OSError: it cannot be moved, or the receipt cannot be written.
         """
-        receipt = Receipt(number, dict(pixels), path.stat().st_size, checksum(path), maker, platform.node())
+        file = path.stat().st_size, checksum(path)
+        receipt = Receipt(number, dict(pixels), *file, maker, platform.node(), plan.identity)
         new = path.with_name("receipt.json")
         new.write_text(receipt.to_json(), encoding="utf-8")
-        kept = self.receipt(number)
+        kept = self.receipt(number, plan)
         if kept is not None:
             return kept
         self.receipt_path(number).unlink(missing_ok=True)  # of a file that is damaged
@@ -145,15 +171,16 @@ class WorkFolder:
         os.replace(new, self.receipt_path(number))
         return receipt
 
-    def receipt(self, number: int) -> Receipt | None:
-        """The receipt of a shard; None if it is not finished, or its file is not what the receipt says."""
+    def receipt(self, number: int, plan: Plan) -> Receipt | None:
+        """The receipt of a shard; None if the plan's is not finished, or its file is not what the receipt says."""
         receipt = read_receipt(self.receipt_path(number))
-        is_own = receipt is not None and receipt.number == number
-        return receipt if receipt is not None and is_own and receipt.fits(self.shard_path(number)) else None
+        if receipt is None or (receipt.number, receipt.plan) != (number, plan.identity):
+            return None
+        return receipt if receipt.fits(self.shard_path(number)) else None
 
-    def unfinished(self, numbers: Sequence[int]) -> list[int]:
+    def unfinished(self, numbers: Sequence[int], plan: Plan) -> list[int]:
         """The numbers of the shards that are still to be made; of those, damaged ones are warned of."""
-        found = [number for number in numbers if self.receipt(number) is None]
+        found = [number for number in numbers if self.receipt(number, plan) is None]
         for number in found:
             if self.receipt_path(number).exists():
                 logger.warning("shard %d in %s is damaged and is made again", number, self.path)
@@ -169,7 +196,7 @@ class WorkFolder:
         Raises:
             InputError: shards are missing or damaged, or were made by machines that differ.
         """
-        found = {number: self.receipt(number) for number in plan.numbers}
+        found = {number: self.receipt(number, plan) for number in plan.numbers}
         missing = [number for number, receipt in found.items() if receipt is None]
         if missing:
             damaged = [number for number in missing if self.receipt_path(number).exists()]
@@ -182,6 +209,28 @@ class WorkFolder:
         if not mixed:
             check_makers(receipts, self.path)
         return receipts
+
+    def stamps(self, plan: Plan) -> dict[int, tuple[int, ...] | None]:
+        """What changes when the file of a shard is replaced or written to, by shard; None where it is missing."""
+        found: dict[int, tuple[int, ...] | None] = dict.fromkeys(plan.numbers)
+        for number in found:
+            with contextlib.suppress(OSError):
+                status = self.shard_path(number).stat()
+                found[number] = status.st_ino, status.st_size, status.st_mtime_ns
+        return found
+
+    def check_unchanged(self, plan: Plan, stamps: Mapping[int, tuple[int, ...] | None]) -> None:
+        """Refuse shards that changed after they had been checked.
+
+        Raises:
+            InputError: they did.
+        """
+        changed = [number for number, stamp in self.stamps(plan).items() if stamp != stamps[number]]
+        if changed:
+            raise InputError(
+                f"shards in {self.path} were changed by another program while the map was assembled: "
+                f"{shortened(changed)}; let no two maps use one folder, and give the command again"
+            )
 
 
 def check_makers(receipts: Sequence[Receipt], path: Path, *, own: Maker | None = None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import InputError
+from s2fin_cli.shards.sealing import digest, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,11 +57,16 @@ class Plan:
 
     def to_json(self) -> str:
         """The text of the plan's file."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+        return sealed({"format": FORMAT, **asdict(self)})
 
     def normalised(self) -> Plan:
         """The plan as it is read back."""
-        return plan_of(json.loads(self.to_json()))
+        return plan_of(unsealed(self.to_json()))
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """A checksum of all that decides what is in the shards, and which of them there are."""
+        return digest([self.facts, self.windows, self.has_probabilities])
 
 
 def plan_of(values: dict[str, Any]) -> Plan:
@@ -84,11 +90,23 @@ def read_plan(path: Path) -> Plan:
         InputError: it is not there, damaged or of another version.
     """
     try:
-        return plan_of(json.loads(path.read_text(encoding="utf-8")))
+        return plan_of(unsealed(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InputError(f"{path.parent} holds no plan of a map; check the path") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the plan {path} cannot be used ({error!r}); remove the folder and begin again") from error
+        raise InputError(
+            f"the plan {path} cannot be used ({error}); the classify command that made the shards restores it; if no "
+            "shard is finished, remove the folder and begin again"
+        ) from error
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a plan is there and not damaged; it may be of another version."""
+    try:
+        unsealed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_same(kept: Plan, own: Plan, folder: Path, *, mixed: bool) -> None:

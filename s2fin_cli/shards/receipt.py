@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from s2fin_cli.shards.maker import Maker
+from s2fin_cli.shards.sealing import sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ class Receipt:
         sha256: checksum of its file.
         maker: the kind of machine and software that made it.
         host: the machine's name.
+        plan: identity of the plan that it belongs to.
     """
 
     number: int
@@ -33,10 +34,11 @@ class Receipt:
     sha256: str
     maker: Maker
     host: str
+    plan: str
 
     def to_json(self) -> str:
         """The text of the receipt's file."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return sealed(asdict(self))
 
     def fits(self, path: Path) -> bool:
         """Whether a file is the shard's, to the last bit."""
@@ -49,7 +51,7 @@ class Receipt:
 def read_receipt(path: Path) -> Receipt | None:
     """Read a receipt; None if it is not there or damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = unsealed(path.read_text(encoding="utf-8"))
         maker = values["maker"]
         batches = None if maker["batches"] is None else int(maker["batches"])
         return Receipt(
@@ -59,6 +61,7 @@ def read_receipt(path: Path) -> Receipt | None:
             str(values["sha256"]),
             Maker(str(maker["device"]), str(maker["processor"]), batches, dict(maker["versions"])),
             str(values["host"]),
+            str(values["plan"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

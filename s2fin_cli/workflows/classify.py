@@ -118,9 +118,9 @@ def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> Cla
         if not options.mixed:
             check_own_maker(job, folder, plan)
         numbers = part_of(plan, *options.part)
-        _complete(job, folder, numbers, progress=progress)
+        _complete(job, folder, plan, numbers, progress=progress)
         if options.shard is not None:
-            return _part_result(job, folder, numbers)
+            return _part_result(job, folder, plan, numbers)
 
         def fill(rasters: Rasters) -> dict[int, int]:
             return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=progress)
@@ -147,9 +147,9 @@ def _own_plan(job: ClassifyJob, folder: WorkFolder) -> Plan:
     return make_plan(job, size=size, workers=job.options.workers)
 
 
-def _complete(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int], *, progress: Progress) -> None:
+def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress) -> None:
     """Make those of some shards that are not finished."""
-    missing = folder.unfinished(numbers)
+    missing = folder.unfinished(numbers, plan)
     if len(missing) < len(numbers):
         logger.info("%d of %d shards are finished in %s", len(numbers) - len(missing), len(numbers), folder.path)
     if not missing:
@@ -167,9 +167,9 @@ def _complete(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int], *, p
             report()
 
 
-def _part_result(job: ClassifyJob, folder: WorkFolder, numbers: Sequence[int]) -> ClassifyResult:
+def _part_result(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int]) -> ClassifyResult:
     """What a part of the shards holds."""
-    receipts = [receipt for number in numbers if (receipt := folder.receipt(number)) is not None]
+    receipts = [receipt for number in numbers if (receipt := folder.receipt(number, plan)) is not None]
     pixels = {class_id: sum(receipt.pixels[class_id] for receipt in receipts) for class_id in job.class_ids}
     logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.outputs.map))
     return ClassifyResult(job.outputs, job.model_path, pixels, None, 0, job.info.classes, tuple(numbers))

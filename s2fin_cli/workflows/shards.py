@@ -54,7 +54,7 @@ def make_shard(
     Raises:
         OutputError: it cannot be written.
     """
-    kept = folder.receipt(number)
+    kept = folder.receipt(number, plan)
     if kept is not None:
         return kept
     window, counts = plan.window(number), Counts(job.class_ids)
@@ -62,7 +62,7 @@ def make_shard(
         grid = job.stack.grid.crop(window)
         with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
             job.classify([sink, counts], window=window, progress=progress)
-        return folder.keep(path, number, pixels=counts.pixels, maker=maker_of(job))
+        return folder.keep(path, number, plan, pixels=counts.pixels, maker=maker_of(job))
 
 
 def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
@@ -72,7 +72,7 @@ def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
         InputError: there are such shards.
     """
     for number in plan.numbers:
-        receipt = folder.receipt(number)
+        receipt = folder.receipt(number, plan)
         if receipt is not None:
             check_makers([receipt], folder.path, own=maker_of(job))
             return
@@ -103,6 +103,7 @@ def assemble(
     Raises:
         InputError: shards are missing or damaged, or were made by machines that differ.
     """
+    stamps = folder.stamps(plan)
     receipts, extent = folder.receipts(plan, mixed=mixed), job.stack.extent
     dtype, nodata = map_encoding(job.class_ids)
     pixels: Counter[int] = Counter(dict.fromkeys(job.class_ids, 0))
@@ -119,4 +120,5 @@ def assemble(
                 rasters.probabilities.write(values[2:], window)
         pixels.update(receipt.pixels)
         progress("assembling", receipt.number, len(plan))
+    folder.check_unchanged(plan, stamps)
     return dict(pixels)

@@ -31,13 +31,14 @@ PLAN = Plan(
     has_probabilities=False,
     threads=1,
 )
+NORMAL = PLAN.normalised()
 MAKER = Maker("cpu", "x86_64 with AVX2", None, {"torch": "2.6"})
 
 
 def with_shard(folder: WorkFolder, number: int, content: bytes = b"shard", maker: Maker = MAKER) -> None:
     with folder.new_shard() as path:
         path.write_bytes(content)
-        folder.keep(path, number, pixels={1: 2, 7: 0}, maker=maker)
+        folder.keep(path, number, NORMAL, pixels={1: 2, 7: 0}, maker=maker)
 
 
 def fail_midway(folder: WorkFolder) -> None:
@@ -83,7 +84,9 @@ def test_another_map_is_refused_and_the_difference_named(tmp_path: Path, changes
 def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
     folder = WorkFolder(tmp_path)
     folder.plan_path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"plan\.json cannot be used .*; remove the folder and begin again"):
+    with pytest.raises(
+        InputError, match=r"plan\.json cannot be used .* if no shard is finished, remove the folder and begin again"
+    ):
         folder.begin(PLAN)
     with pytest.raises(InputError, match="holds no plan of a map"):
         read_plan(tmp_path / "none" / "plan.json")
@@ -115,19 +118,19 @@ def test_of_many_plans_at_once_one_holds(tmp_path: Path) -> None:
 def test_a_shard_is_finished_with_its_receipt_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = WorkFolder(tmp_path)
     folder.begin(PLAN)
-    assert folder.unfinished([1, 2]) == [1, 2]
+    assert folder.unfinished([1, 2], NORMAL) == [1, 2]
     with_shard(folder, 1)
-    receipt = folder.receipt(1)
+    receipt = folder.receipt(1, NORMAL)
     assert receipt is not None
     assert (receipt.pixels, receipt.maker, receipt.size) == ({1: 2, 7: 0}, MAKER, 5)
     with pytest.raises(OutputError, match="No space left on device; finished shards are kept"):
         fail_midway(folder)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["00001.json", "00001.tif", "plan.json"]
     folder.shard_path(2).write_bytes(b"without a receipt")
-    assert folder.unfinished([1, 2]) == [2]
+    assert folder.unfinished([1, 2], NORMAL) == [2]
     assert not caplog.records
     with pytest.raises(InputError, match=r"1 of 2 shards are missing or damaged in .*: 2; make them"):
-        folder.receipts(PLAN, mixed=False)
+        folder.receipts(NORMAL, mixed=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"shar", b"shart", b"shards"])
@@ -140,12 +143,12 @@ def test_a_shard_that_is_not_what_its_receipt_says_is_made_again(
         with_shard(folder, number)
     folder.shard_path(2).write_bytes(content)
     with pytest.raises(InputError, match=r"1 of 2 shards are missing or damaged .*: 2 \(damaged: 2\)"):
-        folder.receipts(PLAN, mixed=False)
-    assert folder.unfinished([1, 2]) == [2]
+        folder.receipts(NORMAL, mixed=False)
+    assert folder.unfinished([1, 2], NORMAL) == [2]
     assert "shard 2 in" in caplog.text
     assert "is damaged and is made again" in caplog.text
     with_shard(folder, 2)
-    assert [receipt.number for receipt in folder.receipts(PLAN, mixed=False)] == [1, 2]
+    assert [receipt.number for receipt in folder.receipts(NORMAL, mixed=False)] == [1, 2]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"number": 1}'])
@@ -153,7 +156,7 @@ def test_a_damaged_receipt_is_none(tmp_path: Path, text: str) -> None:
     folder = WorkFolder(tmp_path)
     with_shard(folder, 1)
     folder.receipt_path(1).write_text(text)
-    assert folder.unfinished([1]) == [1]
+    assert folder.unfinished([1], NORMAL) == [1]
 
 
 def test_a_receipt_of_another_shard_is_none(tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_a_receipt_of_another_shard_is_none(tmp_path: Path) -> None:
     with_shard(folder, 1)
     for path in (folder.shard_path, folder.receipt_path):
         path(1).rename(path(2))
-    assert folder.unfinished([1, 2]) == [1, 2]
+    assert folder.unfinished([1, 2], NORMAL) == [1, 2]
 
 
 def test_a_shard_that_another_process_finished_first_stays(tmp_path: Path) -> None:
@@ -169,9 +172,9 @@ def test_a_shard_that_another_process_finished_first_stays(tmp_path: Path) -> No
     with folder.new_shard() as path:
         path.write_bytes(b"second")
         with_shard(folder, 1, b"first")
-        folder.keep(path, 1, pixels={1: 2}, maker=MAKER)
+        folder.keep(path, 1, NORMAL, pixels={1: 2}, maker=MAKER)
     assert folder.shard_path(1).read_bytes() == b"first"
-    assert folder.receipt(1) is not None
+    assert folder.receipt(1, NORMAL) is not None
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_a_shard_that_another_process_finished_first_stays(tmp_path: Path) -> No
 )
 def test_shards_of_machines_that_differ_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     other = replace(MAKER, **changes)
-    first, second = (Receipt(number, {}, 0, "", maker, "a") for number, maker in ((1, MAKER), (2, other)))
+    first, second = (Receipt(number, {}, 0, "", maker, "a", "") for number, maker in ((1, MAKER), (2, other)))
     with pytest.raises(InputError, match=message):
         check_makers([first, second], tmp_path)
     with pytest.raises(InputError, match=r" \(a\) and .* here, so the last bits"):
@@ -196,8 +199,8 @@ def test_shards_of_machines_that_differ_are_refused(tmp_path: Path, changes: dic
     with_shard(folder, 1)
     with_shard(folder, 2, maker=other)
     with pytest.raises(InputError, match="would not fit together"):
-        folder.receipts(PLAN, mixed=False)
-    assert len(folder.receipts(PLAN, mixed=True)) == 2
+        folder.receipts(NORMAL, mixed=False)
+    assert len(folder.receipts(NORMAL, mixed=True)) == 2
 
 
 def test_a_maker_is_what_this_machine_is() -> None:

@@ -15,6 +15,7 @@ import s2fin_cli
 from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
 from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.shards.receipt import read_receipt
 from s2fin_cli.workflows.classify import ClassifyResult, carry_out_in_shards
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -224,9 +225,9 @@ def test_shards_of_another_machine_are_refused_or_allowed(
     keywords = given(scene, model, tmp_path)
     s2fin_cli.classify(**keywords, shard="1/2")
     path = WorkFolder(tmp_path / "run").receipt_path(1)
-    values = json.loads(path.read_text())
-    values["maker"]["processor"] = "aarch64 with SVE"
-    path.write_text(json.dumps(values))
+    receipt = read_receipt(path)
+    assert receipt is not None
+    path.write_text(replace(receipt, maker=replace(receipt.maker, processor="aarch64 with SVE")).to_json())
     message = r"the processor is aarch64 with SVE for shard 1 \(.*\) and .* "
     with pytest.raises(InputError, match=f"{message}here, so the last bits"):
         s2fin_cli.classify(**keywords)
@@ -274,6 +275,20 @@ def test_a_run_that_is_asked_to_end_is_continued(
     check_same_map(s2fin_cli.classify(**keywords, progress=progress), plain)
     assert [report for report in reports if report[0] != "shards"][-1] == ("polygons", 60, 60)
     assert ("assembling", 4, 4) in reports
+
+
+def test_a_shard_that_is_replaced_during_assembly_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
+    keywords = given(scene, model, tmp_path)
+    s2fin_cli.classify(**keywords, shard="1/1")
+    path = WorkFolder(tmp_path / "run").shard_path(1)
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if (stage, done) == ("assembling", 2):
+            path.write_bytes(path.with_name("00002.tif").read_bytes())
+
+    with pytest.raises(InputError, match="changed by another program while the map was assembled: 1;"):
+        s2fin_cli.classify(**keywords, progress=progress)
+    assert names(tmp_path) == {"run"}
 
 
 def test_an_area_without_data_is_refused(scene: Scene, model: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import s2fin_cli
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.shard_tasks import Outcome, Task, tasks_of
@@ -57,7 +58,8 @@ def test_tasks_of_several_maps_in_one_stream(scene: Scene, model: Path, tmp_path
     for outcome in outcomes:
         if outcome.task in good:
             assert outcome.error is None
-            assert outcome.receipt == WorkFolder(outcome.task.folder).receipt(outcome.task.number)
+            folder = WorkFolder(outcome.task.folder)
+            assert outcome.receipt == folder.receipt(outcome.task.number, read_plan(folder.plan_path))
         else:
             assert (outcome.receipt, type(outcome.error)) == (None, RasterError)
             assert f"{hsi} does not exist" in str(outcome.error)
