@@ -337,6 +337,11 @@ def test_the_command_line(run: Run, scene: Scene, model: Path, tmp_path: Path, p
     assert (answer["shards"], answer["map"]) == ([1, 2], None)
     assert "2 shards are finished: 1, 2" in result.stderr
     assert "when all parts are finished: s2fin assemble run -o map.tif" in result.stderr
+    result = run("classify", *common, "--shard", "1/9")
+    assert result.exit_code == 0, result.stderr
+    assert "this part has no shards, because the map has fewer of them than there are parts" in result.stderr
+    result = run("classify", *common, "--shard", "1/4")
+    assert "1 shard is finished: 1" in result.stderr
     result = run("assemble", "run", "-o", "map.tif")
     assert (result.exit_code, list(tmp_path.iterdir())) == (1, [tmp_path / "run"])
     assert "error: 2 of 4 shards are missing or damaged in run: 3, 4;" in result.stderr

@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 
 def log_map(result: ClassifyResult) -> None:
     """Log the classes' shares of a map, and its files; of a part of its shards, the shares alone."""
+    if result.shards == ():
+        logger.info("this part has no shards, because the map has fewer of them than there are parts")
+        return
     total = sum(result.pixels.values())
     for land_cover in result.classes:
         pixels = result.pixels[land_cover.id]
@@ -20,7 +23,8 @@ def log_map(result: ClassifyResult) -> None:
     if result.nodata_pixels:
         logger.info("%d pixels lack data in an image and are nodata in the map", result.nodata_pixels)
     if result.shards is not None:
-        logger.info("%d shards are finished: %s", len(result.shards), ", ".join(map(str, result.shards)) or "none")
+        count, numbers = len(result.shards), ", ".join(map(str, result.shards))
+        logger.info("%d %s finished: %s", count, "shard is" if count == 1 else "shards are", numbers)
         return
     for name, path in vars(result.outputs).items():
         if path is not None:
