@@ -176,7 +176,7 @@ class Compared:
             raise LabelError(
                 f"{self.reference} holds class {self.info.nodata:g}, which means no data in {self.map_path}; remove it "
                 "from the reference, or, where it is a class of the map: "
-                f"{edit_info('--unset-nodata', self.map_path)}"
+                f"{edit_info(self.map_path, 'unset-nodata')}"
             )
         if mapped and not self.names and not self._holds_any(mapped, own_ids):
             raise LabelError(
@@ -200,7 +200,7 @@ class Compared:
         if self.names and unnamed:
             logger.warning(
                 "%s has no name for %s, which counts as a class by its number; if it means no data, declare it with: "
-                "%s", self.map_path, shortened(unnamed), edit_info(f"--nodata {unnamed[0]}", self.map_path),
+                "%s", self.map_path, shortened(unnamed), edit_info(self.map_path, "nodata", unnamed[0]),
             )  # fmt: skip
 
     def _match(self, mapped: set[int]) -> dict[int, int]:

@@ -27,7 +27,7 @@ from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
 from s2fin_cli.cli.parameters import PROJECT_FOUND
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
-from s2fin_cli.core.errors import S2finError, UsageError
+from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
 from s2fin_cli.core.files import protected
 from s2fin_cli.core.progress import INTERRUPTED
 from s2fin_cli.core.version import __version__
@@ -47,6 +47,20 @@ class _Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         click.echo(f"error: {self.format_message()}", err=True)
+
+
+def _wrong_usage(error: click.UsageError) -> click.ClickException:
+    """A usage error of click's in the form of our own, with the command whose help says more."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    where = "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
+    return _Failure(f"{_sentence(error)}{where}", error.exit_code)
+
+
+def _sentence(error: click.UsageError) -> str:
+    """The message of a usage error, begun and ended like those of the library."""
+    message = error.format_message().removesuffix(".")
+    return message[:1].lower() + message[1:]
 
 
 class _EachTable(click.Command):
@@ -70,7 +84,7 @@ class _EachTable(click.Command):
             try:
                 context = self._command.make_context(info_name, [*args], parent, default_map=run, **extra)
             except click.UsageError as error:
-                message = f"{numbered_table(str(self.name), number)}: {error.format_message()}"
+                message = f"{numbered_table(str(self.name), number)}: {_sentence(error)}"
                 raise click.UsageError(message, error.ctx) from error
             self._contexts.append(context)
         return click.Context(self, info_name=info_name, parent=parent)
@@ -80,12 +94,21 @@ class _EachTable(click.Command):
             try:
                 with context:
                     self._command.invoke(context)
-            except UsageError as error:
-                raise UsageError(f"{numbered_table(str(self.name), number)}: {error}") from error
+            except (UsageError, InputError, OutputError) as error:
+                raise type(error)(f"{numbered_table(str(self.name), number)}: {error}") from error
 
 
 class Boundary(click.Group):
     """Takes defaults from the project file, and turns errors into one message and an exit code."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context, or a usage error in the form of our own."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _wrong_usage(error) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -116,6 +139,8 @@ class Boundary(click.Group):
             raise _Failure(with_flags(str(error), command.params if command else []), error.exit_code) from error
         except KeyboardInterrupt as error:
             raise _Failure(INTERRUPTED, 1) from error
+        except click.UsageError as error:
+            raise _wrong_usage(error) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ import click
 from s2fin_cli.cli.parameters import FilePath
 from s2fin_cli.core.checks import nearest_name
 from s2fin_cli.core.errors import UsageError, describe_missing
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.names import looks_like_dataset_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 DEFAULT_PROJECT = "s2fin.toml"
 #: Parameters of a single call, which do not describe a project.
 NOT_IN_PROJECT = ("as_json", "quiet", "verbose", "help", "version", "config")
+#: Options that the keys at the top do not set, by command: they describe a scene, and align takes any two images.
+OWN_KEYS = {"align": (*MODALITIES, "bidx", "nodata")}
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class Defaults:
 def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict[str, Defaults]:
     """Defaults of the commands' options and arguments from a project file.
 
-    Keys at the top apply to every command that has such an option; keys in a table named after a command apply to it
-    alone and override the others. Each of several tables for one command, `[[convert]]`, is a run of it.
+    Keys at the top apply to every command that has such an option, except `OWN_KEYS`; keys in a table named after a
+    command apply to it alone and override the others. Each of several tables for one command, `[[convert]]`, is a run
+    of it.
 
     Args:
         src_path: the project file.
@@ -65,7 +69,8 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
     _check_keys(common, every_name, where=str(src_path))
     defaults = {}
     for name, known in parameters.items():
-        given = {key: value for key, value in common.items() if _to_name(key) in known}
+        shareable = known.keys() - OWN_KEYS.get(name, ())
+        given = {key: value for key, value in common.items() if _to_name(key) in shareable}
         shared = _values(given, known, folder=src_path.parent, where=str(src_path))
         runs, found = [], own.get(name, [{}])
         for number, table in enumerate(found, start=1):

@@ -91,7 +91,7 @@ def check_class_ids(class_ids: Iterable[float]) -> None:
             raise LabelError(
                 f"a map cannot hold class {class_id:.0f}; number classes from 0 to {MAX_CLASS_ID}, or, where "
                 f"{class_id:.0f} means unlabelled, empty the field or declare it as the label raster's nodata value "
-                f"({edit_info(f'--nodata {class_id:.0f}', 'LABELS.tif')})"
+                f"({edit_info('LABELS.tif', 'nodata', f'{class_id:.0f}')})"
             )
 
 

@@ -84,6 +84,13 @@ def quoted(path: str | Path) -> str:
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
-def edit_info(changes: str, path: str | Path) -> str:
-    """For messages: the command that changes what a raster's header says; it comes with rasterio."""
-    return f"rio edit-info {changes} {quoted(path)}"
+def edit_info(path: str | Path, option: str, value: object = None) -> str:
+    """For messages: the command that changes what a raster's header says; it comes with rasterio.
+
+    Args:
+        path: the raster.
+        option: the name of the command's option, without dashes.
+        value: what the option takes, if anything.
+    """
+    change = f"--{option}" if value is None else f"--{option} {value}"
+    return f"rio edit-info {change} {quoted(path)}"

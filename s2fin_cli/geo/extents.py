@@ -51,7 +51,7 @@ def bounds_on(grid: Grid, other: Grid) -> BoundingBox:
         cause = error
     raise GeoreferencingError(
         f"the extent of {grid.describe()} cannot be expressed in the CRS of {other.describe()}; "
-        f"check that both CRS are the right ones, and assign another with: {edit_info('--crs EPSG:CODE', 'FILE')}"
+        f"check that both CRS are the right ones, and assign another with: {edit_info('FILE', 'crs', 'EPSG:CODE')}"
     ) from cause
 
 

@@ -39,7 +39,7 @@ class Placed:
         """The command that assigns a CRS to it."""
         if self.is_vector:
             return f"ogr2ogr -a_srs {crs} OUT.gpkg {quoted(self.src_path)}"
-        return edit_info(f"--crs {crs}", self.src_path)
+        return edit_info(self.src_path, "crs", crs)
 
 
 def check_transformable(other: Placed, image: Placed) -> None:

@@ -131,7 +131,7 @@ class RasterLabels:
             logger.warning(
                 "%s: %.1f %% of the labelled pixels have class %d, the highest possible number; if it means "
                 "unlabelled, declare it with: %s",
-                info.src_path, 100 * share, highest, edit_info(f"--nodata {highest}", info.src_path),
+                info.src_path, 100 * share, highest, edit_info(info.src_path, "nodata", highest),
             )  # fmt: skip
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:

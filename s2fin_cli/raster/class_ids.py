@@ -120,7 +120,7 @@ def no_class_number(src_path: str | Path, value: float, place: str) -> str:
     if abs(value) > LARGEST_NUMBER:
         return (
             f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
-            + edit_info(f"--nodata {value:.17g}", src_path)
+            + edit_info(src_path, "nodata", f"{value:.17g}")
         )
     return (
         f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "

@@ -42,7 +42,7 @@ def _doubts_of_alpha(src: rasterio.DatasetReader, masks: Sequence[int], alpha_da
         roles = ["undefined" if i == index else role.name for i, role in enumerate(src.colorinterp, start=1)]
         yield (
             f"{src.name} has band {index} marked as alpha, which is used as a mask; if it is data: "
-            + edit_info(f"--colorinterp {','.join(roles)}", src.name)
+            + edit_info(src.name, "colorinterp", ",".join(roles))
         )
     for index in alpha_data:
         yield (

@@ -32,8 +32,8 @@ RECTIFICATIONS = {
     ),
     "geolocation": ("arrays of longitudes and latitudes", " with: gdalwarp -geoloc -t_srs EPSG:CODE"),
 }
-#: The change of a header that gives it another extent.
-_TRANSFORM = "--transform '[WIDTH, 0, LEFT, 0, -HEIGHT, TOP]'"
+#: A transform to fill in.
+_TRANSFORM = "'[WIDTH, 0, LEFT, 0, -HEIGHT, TOP]'"
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def grid_of(src: rasterio.DatasetReader) -> Grid:
     if not np.isfinite(src.transform).all() or src.transform.is_degenerate:
         raise GeoreferencingError(
             f"{src.name} has a transform that gives its pixels no size ({tuple(src.transform)[:6]}); "
-            f"assign the right one with: {edit_info(_TRANSFORM, src.name)}"
+            f"assign the right one with: {edit_info(src.name, 'transform', _TRANSFORM)}"
         )
     return Grid(src.crs, src.transform, src.shape)
 
@@ -226,5 +226,5 @@ def _check_degrees(info: RasterInfo, name: str) -> None:
     if turn is not None and (max(-left, right) > 2 * turn or max(-bottom, top) > turn / 4 + info.grid.res[1]):
         raise GeoreferencingError(
             f"{name} is declared to be in degrees, but covers {describe_bounds(info.grid.bounds)}; "
-            f"assign its right CRS with: {edit_info('--crs EPSG:CODE', info.src_path)}"
+            f"assign its right CRS with: {edit_info(info.src_path, 'crs', 'EPSG:CODE')}"
         )

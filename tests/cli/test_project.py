@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +303,23 @@ def test_a_wrong_value_names_the_table_that_it_is_in(two_reports: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("error: table 2 of [[evaluate]]: ")
     assert "wrong.pdf has the suffix '.pdf'" in result.stderr
+    project.write_text(project.read_text().replace("wrong.pdf", "wrong.json").replace("gt.gpkg", "none.gpkg"))
+    result = run("--config", str(project), "evaluate", "-q", "--overwrite")
+    assert result.exit_code == 1
+    assert re.match(r"error: table 1 of \[\[evaluate\]\]: .*none\.gpkg", result.stderr)
+
+
+def test_the_images_of_the_scene_are_not_those_to_align(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "b.tif"):
+        write_raster(tmp_path / name, np.ones((1, 4, 4), np.uint8))
+    text = 'msi = "a.tif"\ndsm = "no.tif"\nbidx = "dsm:1"\nnodata = "dsm:0"\noverwrite = true\n'
+    values = defaults(tmp_path, f'{text}[align]\nlike = "a.tif"\n')
+    assert values["align"] == {"like": str(tmp_path / "a.tif"), "overwrite": True}
+    assert values["train"].keys() == {"msi", "dsm", "bidx", "nodata", "overwrite"}
+    result = run("align", "--lidar", "b.tif", "-o", "c.tif")
+    assert result.exit_code == 0, result.stderr
+    assert defaults(tmp_path, '[align]\nlidar = "b.tif"\n')["align"] == {"lidar": [str(tmp_path / "b.tif")]}
 
 
 def test_nothing_runs_where_one_table_is_wrong(two_reports: Path) -> None:
@@ -309,7 +327,7 @@ def test_nothing_runs_where_one_table_is_wrong(two_reports: Path) -> None:
         file.write("[[evaluate]]\noutput = 'third.json'\n")
     result = run("--config", str(two_reports / "s2fin.toml"), "evaluate")
     assert result.exit_code == 2
-    assert "Error: table 3 of [[evaluate]]: Missing option '--map'" in result.stderr
+    assert "error: table 3 of [[evaluate]]: missing option '--map' (see" in result.stderr
     assert not list(two_reports.glob("*.json"))
     assert run("--config", str(two_reports / "s2fin.toml"), "evaluate", "--help").exit_code == 0
 
