@@ -176,6 +176,7 @@ def classify(
     precision: str = "float32",
     model: StrPath | None = None,
     stride: int | None = None,
+    on_read_error: str = "fail",
     tile_size: int | None = None,
     work: StrPath | None = None,
     workers: int | None = None,
@@ -232,6 +233,8 @@ def classify(
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
             takes what the model was trained for: 5, or 3 where its labels were dense.
+        on_read_error: what happens to a storage block of an image that cannot be read, as in a damaged file: "fail", or
+            "skip", so that its pixels have no data, with a warning.
         tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
             same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
         work: folder that keeps the finished shards of the map, which is made if it is missing: the same command then

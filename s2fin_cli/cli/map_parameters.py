@@ -9,7 +9,8 @@ import click
 from s2fin_cli.cli.parameters import FilePath, overwrite_option
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.map_options import MethodOptions, WritingOptions
-from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE, PRECISIONS
+from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE, PRECISIONS, READ_ERRORS
+from s2fin_cli.workflows.options.classify import ComputingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,6 +104,16 @@ def _raster_options() -> list[Callable[[Command], Command]]:
     ]
 
 
+_READ_ERRORS = click.option(
+    "--on-read-error",
+    type=click.Choice(READ_ERRORS),
+    default=ComputingOptions.on_read_error,
+    show_default=True,
+    help="What to do where a part of an image cannot be read, as in a damaged file: fail, or skip its pixels, which "
+    "become nodata, and list them.",
+)
+
+
 def method_options(command: Command) -> Command:
     """The model, and how its probabilities become a map."""
     return with_options(
@@ -139,6 +150,7 @@ def method_options(command: Command) -> Command:
                 help="Precision of the network's matrix products. bfloat16 is faster on devices that support it in "
                 "hardware, and slower on others.",
             ),
+            _READ_ERRORS,
             click.option(
                 "--tile-size",
                 type=int,

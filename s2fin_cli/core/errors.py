@@ -37,6 +37,10 @@ class RasterError(InputError):
     """A raster is missing, unreadable or has unusable contents."""
 
 
+class UnreadableError(RasterError):
+    """A part of a raster cannot be read, because its file is damaged."""
+
+
 class GeoreferencingError(InputError):
     """Grids, coordinate reference systems or extents do not match."""
 

@@ -34,6 +34,7 @@ DEVICES = ("auto", "cpu", "cuda")
 SPLITS = ("auto", "polygons", "blocks", "random")
 COREGISTRATIONS = ("off", "shift")
 CONFLICTS = ("drop", "error", "first", "last")
+READ_ERRORS = ("fail", "skip")
 PRECISIONS = ("float32", "bfloat16")
 #: No raster has more bands.
 MOST_BANDS = 65535

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from s2fin_cli.core.errors import RasterError, edit_info, quoted
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
-from s2fin_cli.raster.info import check_placed
+from s2fin_cli.raster.info import check_placed, grid_of
 from s2fin_cli.raster.nodata import is_ignored_by_mask, is_nodata
 from s2fin_cli.raster.opening import cannot_read, open_raster
 
@@ -92,7 +92,7 @@ def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) ->
         values = src.read(1, window=window)
         void = _is_void(src, values, window)
     except RasterioError as error:
-        raise cannot_read(src, window, error) from error
+        raise cannot_read(src.name, grid_of(src), window, error, band=1) from error
     if np.issubdtype(values.dtype, np.floating):
         void |= ~np.isfinite(values)
         values = np.where(void, 0, values)

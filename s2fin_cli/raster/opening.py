@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,13 @@ import rasterio
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_missing
+from s2fin_cli.core.errors import (
+    GeoreferencingError,
+    RasterError,
+    UnreadableError,
+    describe_bounds,
+    describe_missing,
+)
 from s2fin_cli.core.names import gdal_name, is_dataset_name
 from s2fin_cli.core.virtual import check_sources
 
@@ -23,20 +30,28 @@ if TYPE_CHECKING:
 
     from rasterio.windows import Window
 
+    from s2fin_cli.geo.grid import Grid
+
 
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
 LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
+#: What GDAL says where a server, or the way to it, is at fault.
+_OF_CONNECTION = re.compile(r"\b(curl|http|response[ _]code|request for)\b", re.IGNORECASE)
 
 
-def environment(cache: int | None = None) -> rasterio.Env:
+def environment(cache: int | None = None, *, threads: int | None = None) -> rasterio.Env:
     """GDAL's settings for s2fin: a bounded block cache and decoding on all cores.
 
     Args:
         cache: bytes of the block cache; None keeps that of the environment around, or takes the least.
+        threads: that decode storage blocks; None keeps those of the environment around, or takes one for each core.
     """
     # NOTE: rasterio passes a whole number on to GDAL as bytes, whereas GDAL's own option takes a small one for MiB
-    around = getenv().get("GDAL_CACHEMAX") if hasenv() else None
-    return rasterio.Env(GDAL_CACHEMAX=cache or around or LEAST_CACHE, GDAL_NUM_THREADS="ALL_CPUS")
+    around = getenv() if hasenv() else {}
+    return rasterio.Env(
+        GDAL_CACHEMAX=cache or around.get("GDAL_CACHEMAX") or LEAST_CACHE,
+        GDAL_NUM_THREADS=threads or around.get("GDAL_NUM_THREADS") or "ALL_CPUS",
+    )
 
 
 @contextlib.contextmanager
@@ -119,9 +134,47 @@ def without_georeferencing_warning() -> Iterator[None]:
         yield
 
 
-def cannot_read(src: rasterio.DatasetReader, window: Window, error: RasterioError) -> RasterError:
-    """The error that a window of an open raster cannot be read."""
-    return RasterError(f"{src.name} cannot be read at {window} ({error}); is the file whole?")
+def cannot_read(
+    src_path: str, grid: Grid, window: Window, error: RasterioError, *, band: int | None = None
+) -> RasterError:
+    """The error that a part of an open raster cannot be read.
+
+    Args:
+        src_path: the raster.
+        grid: its grid, or the one that it is read on.
+        window: the part.
+        error: why not.
+        band: the number of the band; None for any.
+    """
+    rows, cols = ((start, start + length - 1) for start, length in zip(*_spans(window), strict=True))
+    where = f"columns {cols[0]} to {cols[1]}, rows {rows[0]} to {rows[1]} ({describe_bounds(grid.crop(window).bounds)})"
+    found = f"{src_path} cannot be read" + f" in band {band}" * (band is not None) + f" at {where}: {_reason(error)}"
+    if is_of_connection(error):
+        return RasterError(f"{found}; check the connection and try again")
+    return UnreadableError(f"{found}; is the file whole? Copy it again")
+
+
+def _spans(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Offsets and lengths of a window, rows first."""
+    return (int(window.row_off), int(window.col_off)), (int(window.height), int(window.width))
+
+
+def _causes(error: BaseException) -> list[str]:
+    """What an error says, and what caused it, down to the first cause."""
+    texts, cause = [str(error)], error.__cause__
+    while cause is not None:
+        texts.append(str(cause))
+        cause = cause.__cause__
+    return texts
+
+
+def _reason(error: BaseException) -> str:
+    return _causes(error)[-1].strip().removesuffix(".")
+
+
+def is_of_connection(error: BaseException) -> bool:
+    """Whether an error of GDAL is that of a server or the way to it, not that of a file."""
+    return any(_OF_CONNECTION.search(text) for text in _causes(error))
 
 
 def _why_not_open(src_path: str | Path, error: Exception) -> str:

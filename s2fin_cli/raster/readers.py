@@ -5,16 +5,14 @@ A raster declares that in several ways: by a nodata value, a mask, an alpha band
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 
 from s2fin_cli.raster.nodata import is_compared, is_float, is_nodata
-from s2fin_cli.raster.opening import cannot_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +36,16 @@ class DirectReader:
     indexes: tuple[int, ...]
     alpha_indexes: tuple[int, ...] = ()
     nodata: float | None = None
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """(height, width) of the storage blocks of the first band."""
+        height, width = self.src.block_shapes[self.indexes[0] - 1]
+        return height, width
+
+    def select(self, positions: Sequence[int]) -> DirectReader:
+        """A reader of some of the bands, given by their positions among them."""
+        return replace(self, indexes=tuple(self.indexes[position] for position in positions))
 
     @cached_property
     def _bands(self) -> list[tuple[list[MaskFlags], float | None, str]]:
@@ -76,17 +84,14 @@ class DirectReader:
         """Values (bands, height, width) of a window.
 
         Raises:
-            RasterError: they cannot be read.
+            RasterioError: they cannot be read.
         """
-        try:
-            values = self._read_stored(window)
-            if self._has_mask:
-                values[self.src.read_masks(list(self.indexes), window=window) == 0] = np.nan
-            # NOTE: GDAL makes a mask of the alpha band of some data types only.
-            for index in self.alpha_indexes:
-                values[:, self.src.read(index, window=window) == 0] = np.nan
-        except RasterioError as error:
-            raise cannot_read(self.src, window, error) from error
+        values = self._read_stored(window)
+        if self._has_mask:
+            values[self.src.read_masks(list(self.indexes), window=window) == 0] = np.nan
+        # NOTE: GDAL makes a mask of the alpha band of some data types only.
+        for index in self.alpha_indexes:
+            values[:, self.src.read(index, window=window) == 0] = np.nan
         for position, nodata in self._compared_nodata:
             band = values[position]
             band[is_nodata(band, nodata, self._bands[position][2])] = np.nan

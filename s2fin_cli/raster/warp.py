@@ -22,6 +22,7 @@ from s2fin_cli.raster.info import grid_of
 from s2fin_cli.raster.nodata import nodata_of_warp
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.readers import DirectReader, JoinedReader, WindowReader
+from s2fin_cli.raster.unreadable import CarefulReader, StrictReader, UnreadableBlocks
 from s2fin_cli.raster.vrt import part_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def open_on_grid(
     resampling: Resampling | None = None,
     alpha_indexes: tuple[int, ...] | None = None,
     nodata: float | None = None,
+    skipped: UnreadableBlocks | None = None,
 ) -> Iterator[WindowReader]:
     """Open bands of a raster, as they are stored, as if they were on another grid.
 
@@ -53,31 +55,55 @@ def open_on_grid(
         resampling: method of the warp; None chooses by `default_resampling`.
         alpha_indexes: 1-based numbers of the bands that are masks, if they are known.
         nodata: value that stands for no data in any band, besides what the raster declares.
+        skipped: takes the storage blocks that cannot be read, of the warp where there is one; None refuses them.
 
     Raises:
         GeoreferencingError: one of the two has no CRS, so that no warp is possible.
     """
-    with open_raster(src_path) as src:
+    how: dict[str, Any] = {"resampling": resampling, "alpha_indexes": alpha_indexes, "nodata": nodata}
+    again = functools.partial(open_on_grid, src_path, grid, indexes=indexes, **how)
+    with _readers(src_path, grid, indexes, **how) as found:
+        readers: list[WindowReader] = []
+        for reader, positions in found:
+            if skipped is None:
+                readers.append(StrictReader(reader, str(src_path), grid, again))
+            else:
+                numbers = tuple(indexes[position] for position in positions)
+                readers.append(CarefulReader(reader, str(src_path), numbers, grid, skipped))
+        order = [position for _, positions in found for position in positions]
+        yield readers[0] if len(readers) == 1 else JoinedReader(readers, np.argsort(order))
+
+
+@contextlib.contextmanager
+def _readers(
+    src_path: str | Path,
+    grid: Grid,
+    indexes: tuple[int, ...],
+    *,
+    resampling: Resampling | None,
+    alpha_indexes: tuple[int, ...] | None,
+    nodata: float | None,
+) -> Iterator[list[tuple[DirectReader, list[int]]]]:
+    """Readers of the bands that `open_on_grid` opens, and the positions of each one's bands among them."""
+    with open_raster(src_path) as src, contextlib.ExitStack() as opened:
         own_grid = grid_of(src)
         alphas = alpha_roles(src)[0] if alpha_indexes is None else alpha_indexes
         aligned_without_crs = own_grid.crs is None and grid.crs is None and own_grid.shape == grid.shape
         if own_grid.matches(grid) or aligned_without_crs:
-            yield DirectReader(src, indexes, alphas, nodata)
+            yield [(DirectReader(src, indexes, alphas, nodata), list(range(len(indexes))))]
             return
         if own_grid.crs is None or grid.crs is None:
             raise GeoreferencingError(f"{src_path} cannot be warped: {own_grid.describe()} onto {grid.describe()}")
         if resampling is None:
             resampling = default_resampling(own_grid, grid)
-        with contextlib.ExitStack() as opened:
-            wrapping = Wrapping.of(own_grid, grid)
-            whole = src if wrapping.turn_px is None else opened.enter_context(_repeated(src, wrapping.turn_px))
-            warped = functools.partial(_warped, own_grid=own_grid, grid=grid, resampling=resampling, wrapping=wrapping)
-            readers, order = [], []
-            for source, bands, own_nodata in _warp_sources(whole, indexes, alphas, nodata, opened):
-                vrt = opened.enter_context(warped(source, nodata=own_nodata))
-                readers.append(DirectReader(vrt, tuple(bands.values())))
-                order += list(bands)
-            yield readers[0] if len(readers) == 1 else JoinedReader(readers, np.argsort(order))
+        wrapping = Wrapping.of(own_grid, grid)
+        whole = src if wrapping.turn_px is None else opened.enter_context(_repeated(src, wrapping.turn_px))
+        warped = functools.partial(_warped, own_grid=own_grid, grid=grid, resampling=resampling, wrapping=wrapping)
+        readers = []
+        for source, bands, own_nodata in _warp_sources(whole, indexes, alphas, nodata, opened):
+            vrt = opened.enter_context(warped(source, nodata=own_nodata))
+            readers.append((DirectReader(vrt, tuple(bands.values())), list(bands)))
+        yield readers
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from s2fin_cli.raster.unreadable import UnreadablePart
     from s2fin_cli.shards.maker import Maker
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,16 @@ class WorkFolder:
             reason = error.strerror or error
             raise OutputError(f"writing a shard to {self.path} failed: {reason}; finished shards are kept") from error
 
-    def keep(self, path: Path, number: int, plan: Plan, *, pixels: Mapping[int, int], maker: Maker) -> Receipt:
+    def keep(
+        self,
+        path: Path,
+        number: int,
+        plan: Plan,
+        *,
+        pixels: Mapping[int, int],
+        maker: Maker,
+        unreadable: Sequence[UnreadablePart] = (),
+    ) -> Receipt:
         """Move a shard that `new_shard` gave to its place, and write its receipt.
 
         If another process has finished the same shard meanwhile, that one stays.
@@ -160,7 +170,7 @@ class WorkFolder:
             OSError: it cannot be moved, or the receipt cannot be written.
         """
         file = path.stat().st_size, checksum(path)
-        receipt = Receipt(number, dict(pixels), *file, maker, platform.node(), plan.identity)
+        receipt = Receipt(number, dict(pixels), *file, maker, platform.node(), plan.identity, tuple(unreadable))
         new = path.with_name("receipt.json")
         new.write_text(receipt.to_json(), encoding="utf-8")
         kept = self.receipt(number, plan)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.raster.unreadable import UnreadablePart
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.sealing import sealed, unsealed
 
@@ -26,6 +27,7 @@ class Receipt:
         maker: the kind of machine and software that made it.
         host: the machine's name.
         plan: identity of the plan that it belongs to.
+        unreadable: storage blocks of the images that could not be read and have pixels of interest in the shard.
     """
 
     number: int
@@ -35,6 +37,7 @@ class Receipt:
     maker: Maker
     host: str
     plan: str
+    unreadable: tuple[UnreadablePart, ...] = ()
 
     def to_json(self) -> str:
         """The text of the receipt's file."""
@@ -62,9 +65,15 @@ def read_receipt(path: Path) -> Receipt | None:
             Maker(str(maker["device"]), str(maker["processor"]), batches, dict(maker["versions"])),
             str(values["host"]),
             str(values["plan"]),
+            tuple(_part_of(part) for part in values["unreadable"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _part_of(values: Mapping[str, Any]) -> UnreadablePart:
+    col, row, width, height = (int(value) for value in values["rectangle"])
+    return UnreadablePart(str(values["src_path"]), tuple(map(int, values["bands"])), (col, row, width, height))
 
 
 def checksum(path: Path) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s2fin_cli.core.options import InputOptions
+    from s2fin_cli.raster.unreadable import UnreadableBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +78,12 @@ def build_stack(
     return Stack(image, tuple(aux), resampling)
 
 
-def stack_of(options: InputOptions) -> Stack:
+def stack_of(options: InputOptions, *, skipped: UnreadableBlocks | None = None) -> Stack:
     """The stack that options describe.
+
+    Args:
+        options: the options.
+        skipped: takes the storage blocks that cannot be read; None refuses them.
 
     Raises:
         RasterError, GeoreferencingError: as `build_stack`.
@@ -90,7 +95,7 @@ def stack_of(options: InputOptions) -> Stack:
         options.src_paths, choice=options.band_choice, resampling=resampling, passive_option=options.passive_option
     )
     _check_resampling(stack)
-    stack = _with_nodata(stack, options.nodata_values)
+    stack = _with_nodata(replace(stack, skipped=skipped), options.nodata_values)
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
     return coregister(stack)[0] if options.coregister == "shift" else stack

@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -23,13 +23,14 @@ from s2fin_cli.raster.readers import JoinedReader, WindowReader
 from s2fin_cli.raster.warp import open_on_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.area import Area
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.raster.scaling import Scaling
+    from s2fin_cli.raster.unreadable import UnreadableBlocks, UnreadablePart
     from s2fin_cli.stack.layer import Layer
 
 R = TypeVar("R")
@@ -74,12 +75,14 @@ class Stack:
         aux: the other modalities, warped onto the passive image's grid.
         resampling: method of the warp, None for the default by resolution.
         area: the area of interest, None where it is all of the grid. The modalities can be read beyond it.
+        skipped: takes the storage blocks that cannot be read, whose pixels have no data; None refuses them.
     """
 
     image: Layer
     aux: tuple[Layer, ...] = ()
     resampling: Resampling | None = None
     area: Area | None = None
+    skipped: UnreadableBlocks | None = field(default=None, compare=False)
 
     @property
     def grid(self) -> Grid:
@@ -117,6 +120,11 @@ class Stack:
         """The stack with all other modalities shifted."""
         return replace(self, aux=tuple(replace(layer, shift=(cols, rows)) for layer in self.aux))
 
+    def skip(self, parts: Iterable[UnreadablePart]) -> None:
+        """Count more storage blocks among those that cannot be read, if such blocks are skipped."""
+        if self.skipped is not None:
+            self.skipped.update(parts)
+
     @contextlib.contextmanager
     def open(self, *, rows: int = ROWS, most_cache: int = MOST_CACHE) -> Iterator[OpenStack]:
         """Open all rasters and give a reader of windows.
@@ -125,7 +133,8 @@ class Stack:
             rows: height in pixels of the windows that will be read.
             most_cache: bytes that GDAL may keep of what it decodes.
         """
-        with environment(self._cache(rows, most_cache)), contextlib.ExitStack() as opened:
+        threads = None if self.skipped is None else 1  # see CarefulReader
+        with environment(self._cache(rows, most_cache), threads=threads), contextlib.ExitStack() as opened:
             readers = [self._open_layer(layer, opened) for layer in self.layers]
             yield OpenStack(self.grid, readers[0], readers[1:], self.area)
 
@@ -171,6 +180,7 @@ class Stack:
                 resampling=self.resampling,
                 alpha_indexes=info.alpha_indexes,
                 nodata=layer.nodata,
+                skipped=self.skipped,
             )
             readers.append(opened.enter_context(context))
             places += at

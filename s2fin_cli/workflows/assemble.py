@@ -52,7 +52,7 @@ def run(options: AssembleOptions, *, progress: Progress = silent, stop: Stop | N
         return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=listener)
 
     counts = write_map(job, fill, progress=listener)
-    return AssembleResult(job.outputs, job.model_path, *counts, job.info.classes)
+    return AssembleResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
 
 
 def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOptions:

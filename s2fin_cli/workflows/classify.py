@@ -19,6 +19,7 @@ from s2fin_cli.workflows.map_files import Rasters, write_map
 from s2fin_cli.workflows.shard_plan import make_plan
 from s2fin_cli.workflows.shard_tasks import tasks_of
 from s2fin_cli.workflows.shards import assemble, check_own_maker, part_of
+from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ClassifyResult:
         pixels: number of pixels by class id.
         areas: square metres by class id; None without a CRS, and for a part of the shards.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
+        unreadable: what of the images could not be read and was skipped.
         classes: the model's classes.
         shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
             then no output is written, and `pixels` are those of the part. None for a map.
@@ -52,6 +54,7 @@ class ClassifyResult:
     pixels: dict[int, int]
     areas: dict[int, float] | None
     nodata_pixels: int
+    unreadable: Unreadable
     classes: tuple[LandCoverClass, ...]
     shards: tuple[int, ...] | None = None
 
@@ -71,6 +74,7 @@ class ClassifyResult:
                 for c in self.classes
             ],
             "nodata_pixels": self.nodata_pixels,
+            **self.unreadable.to_dict(),
             **({} if self.shards is None else {"shards": list(self.shards)}),
         }
 
@@ -105,7 +109,7 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
         return counts.pixels
 
     counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, *counts, job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
 
 
 def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
@@ -126,7 +130,7 @@ def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> Cla
             return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=progress)
 
         counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, *counts, job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
 
 
 @contextlib.contextmanager
@@ -170,6 +174,11 @@ def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequenc
 def _part_result(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int]) -> ClassifyResult:
     """What a part of the shards holds."""
     receipts = [receipt for number in numbers if (receipt := folder.receipt(number, plan)) is not None]
+    blocks = {block for receipt in receipts for block in receipt.unreadable}
+    unreadable = unreadable_of(job.stack, job.stack.extent, blocks)
+    unreadable.warn()
     pixels = {class_id: sum(receipt.pixels[class_id] for receipt in receipts) for class_id in job.class_ids}
     logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.outputs.map))
-    return ClassifyResult(job.outputs, job.model_path, pixels, None, 0, job.info.classes, tuple(numbers))
+    return ClassifyResult(
+        job.outputs, job.model_path, pixels, None, 0, unreadable, classes=job.info.classes, shards=tuple(numbers)
+    )

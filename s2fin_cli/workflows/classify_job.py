@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.device import keep_freed_memory, pick_device
-from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.errors import UnreadableError, UsageError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Progress, Stop, silent
@@ -27,6 +28,7 @@ from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.model.file import find_model, read_model
 from s2fin_cli.model.fit import check_values, fit_stack
 from s2fin_cli.raster.creation import RasterFormat, check_format
+from s2fin_cli.raster.unreadable import UnreadableBlocks
 from s2fin_cli.raster.write import AS_FLOATS
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.stack.sampling import QUICK, sample_pixels
@@ -36,7 +38,7 @@ from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rasterio.windows import Window
 
@@ -97,7 +99,8 @@ class ClassifyJob:
         )
         sink = Cropped(window or self.stack.extent, self.stack.area, sinks)
         smoother = Smoother(source.extent, self.guide) if smooth else None
-        classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
+        with _skipping_suggested():
+            classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -156,16 +159,30 @@ def prepare(
     info, engine = model.info, model.engine
     _check_formats(outputs, info, options)
     stop.check()
-    stack = fit_stack(info, stack_of(options))
+    skips = options.on_read_error == "skip"
+    with _skipping_suggested():
+        stack = fit_stack(info, stack_of(options, skipped=UnreadableBlocks() if skips else None))
     if outputs.polygons is not None:
         check_vector_crs(outputs.polygons, stack.grid)
     if options.simplify is not None:
         stack.grid.check_distance(options.simplify, "simplify")
     stop.check()
-    _check_scene(info, stack)
+    with _skipping_suggested():
+        _check_scene(info, stack)
+    if skips:
+        stack = replace(stack, skipped=UnreadableBlocks())  # so far the images may have been read on another grid
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, engine.network.standardizer)
     return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide)
+
+
+@contextlib.contextmanager
+def _skipping_suggested() -> Iterator[None]:
+    """Where an image cannot be read, say that the rest of it can be mapped."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise UnreadableError(f'{error}, or map the rest with `on_read_error="skip"`') from error
 
 
 def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) -> None:

@@ -28,6 +28,7 @@ from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
+from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,11 +65,13 @@ class MapCounts(NamedTuple):
         pixels: number of pixels by class id.
         areas: square metres by class id; None without a CRS.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
+        unreadable: what of the images could not be read and was skipped.
     """
 
     pixels: dict[int, int]
     areas: dict[int, float] | None
     nodata_pixels: int
+    unreadable: Unreadable
 
 
 def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, progress: Progress = silent) -> MapCounts:
@@ -102,11 +105,13 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             pixels,
             None if any(map(math.isnan, areas.values())) else areas,
             job.stack.pixels_of_interest - sum(pixels.values()),
+            unreadable_of(job.stack, job.stack.extent),
         )
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
             write_item(job, written)
+    counts.unreadable.warn()
     if job.options.overwrite:
         _warn_of_old(outputs)
     return counts

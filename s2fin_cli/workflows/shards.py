@@ -15,6 +15,7 @@ from s2fin_cli.inference.sinks import Counts
 from s2fin_cli.shards.folder import check_makers
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.raster import create_shard, read_shard
+from s2fin_cli.workflows.unreadable import unreadable_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,8 @@ def make_shard(
         grid = job.stack.grid.crop(window)
         with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
             job.classify([sink, counts], window=window, progress=progress)
-        return folder.keep(path, number, plan, pixels=counts.pixels, maker=maker_of(job))
+        unreadable = unreadable_blocks(job.stack, window)
+        return folder.keep(path, number, plan, pixels=counts.pixels, maker=maker_of(job), unreadable=unreadable)
 
 
 def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
@@ -119,6 +121,7 @@ def assemble(
             if rasters.probabilities is not None:
                 rasters.probabilities.write(values[2:], window)
         pixels.update(receipt.pixels)
+        job.stack.skip(receipt.unreadable)
         progress("assembling", receipt.number, len(plan))
     folder.check_unchanged(plan, stamps)
     return dict(pixels)

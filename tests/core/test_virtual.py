@@ -110,7 +110,7 @@ def test_a_source_that_goes_while_it_is_read_is_named(tmp_path: Path) -> None:
     ("cut", "message"),
     [
         (True, r"made of other files, and \S*b\.tif cannot be read \(.*\); copy it there again"),
-        (False, r"a\.vrt cannot be read at .*; is the file whole\?"),
+        (False, r"a\.vrt cannot be read in band 2 at columns .*; is the file whole\?"),
     ],
     ids=["its end", "a block in the middle"],
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s2fin_cli.core.checks import check, check_whole, is_whole, make_plain
+from s2fin_cli.core.checks import check, check_choice, check_whole, is_whole, make_plain
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.map_options import MapOptions
-from s2fin_cli.core.options import InputOptions, Options, StrPath
+from s2fin_cli.core.options import READ_ERRORS, InputOptions, Options, StrPath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,8 @@ class ComputingOptions(Options):
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
             takes what the model was trained for: 5, or 3 where its labels were dense.
+        on_read_error: what happens to a storage block of an image that cannot be read, as in a damaged file: "fail", or
+            "skip", so that its pixels have no data, with a warning.
         tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips,
             the same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
         work: folder that keeps the finished shards of the map, which is made if it is missing: the same command then
@@ -33,6 +35,7 @@ class ComputingOptions(Options):
 
     model: StrPath | None = None
     stride: int | None = None
+    on_read_error: str = "fail"
     tile_size: int | None = None
     work: StrPath | None = None
     workers: int | None = None
@@ -59,6 +62,7 @@ class ClassifyOptions(ComputingOptions, MapOptions, InputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_map()
+        check_choice("on_read_error", self.on_read_error, READ_ERRORS)
         if self.stride is not None:
             stride = self.stride
             check("stride", stride, is_whole(stride) and stride % 2 == 1 and stride > 0, "odd, at least 1")
