@@ -170,15 +170,14 @@ def _megabytes(*paths: str | Path) -> float:
 
 
 def _schedule_seconds() -> float | None:
-    """Seconds that Dask takes for a task by itself: tasks of nothing, by two processes; None without Dask."""
+    """Seconds that Dask takes for a task by itself: tasks of nothing; None without Dask."""
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415  optional
     except ImportError:
         return None
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,  # type: ignore[no-untyped-call]
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
+    # workers are threads here, as only the scheduler matters; the port of its page may be taken
+    how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0", "silence_logs": 50}
+    with LocalCluster(**how) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         client.gather(client.map(_nothing, range(10), pure=False))
         start = time.perf_counter()
         client.gather(client.map(_nothing, range(TASKS), pure=False))

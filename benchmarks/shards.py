@@ -79,11 +79,11 @@ class Case:
 
     def contents(self) -> dict[str, str]:
         """Checksums of all pixels of the map and the confidence, and of all rows of the polygons."""
-        found = {name: _pixels_of(self.folder / f"{name}.tif") for name in ("map", "confidence")}
-        return {**found, "polygons": _rows_of(self.folder / "map.gpkg")}
+        found = {name: pixels_of(self.folder / f"{name}.tif") for name in ("map", "confidence")}
+        return {**found, "polygons": rows_of(self.folder / "map.gpkg")}
 
 
-def _pixels_of(path: Path) -> str:
+def pixels_of(path: Path) -> str:
     """Checksum of a raster's pixels."""
     digest = hashlib.sha256()
     with rasterio.open(path) as src:
@@ -92,7 +92,7 @@ def _pixels_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _rows_of(path: Path) -> str:
+def rows_of(path: Path) -> str:
     """Checksum of a polygon table: numbers, geometries and fields, in order."""
     meta, numbers, geometries, fields = pyogrio.raw.read(path, layer=LAYER, return_fids=True)
     digest = hashlib.sha256(repr((meta["crs"], list(meta["fields"]), numbers.tolist())).encode())
