@@ -78,8 +78,12 @@ def _unclear(frame: gpd.GeoDataFrame, fields: list[str], *, candidates: list[str
         for name in fields:
             if name.lower() in USUAL_FIELDS:
                 _check_values(frame[name], name, src_path=src_path)
-    found = f"could be any of {', '.join(candidates)}" if candidates else f"is none of {', '.join(fields) or '(none)'}"
-    return LabelError(f"{src_path}: which field holds the class is not clear, it {found}; name it with `label_field`")
+    found = (
+        f"several fields may hold the class ({', '.join(candidates)})"
+        if candidates
+        else f"no field seems to hold the class ({', '.join(fields) or 'there is none'})"
+    )
+    return LabelError(f"{src_path}: {found}; name the field with `label_field`")
 
 
 def _number_of_pair(frame: gpd.GeoDataFrame, fields: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from s2fin_cli.core.classes import check_class_ids, find_name
 from s2fin_cli.core.errors import LabelError, shortened
+from s2fin_cli.core.figures import number_of
 from s2fin_cli.labels.class_values import empty_field, is_known, is_number_in_text, listed, to_numbers, words_in
 from s2fin_cli.labels.field_names import paired_fields
 from s2fin_cli.labels.name_field import names_field, text_fields
@@ -89,8 +90,8 @@ def _names_of_numbers(frame: gpd.GeoDataFrame, field: str, *, src_path: str | Pa
         names |= _names_of(frame, field, named_by=named_by, src_path=src_path)
     elif unfit := paired_fields(field, text_fields(frame)):
         logger.warning(
-            "%s: field %r is not used for class names: it gives some class of %r no name, two names or that of "
-            "another; correct it, or give it as `label_field`",
+            "%s: class names are not taken from field %r, because a class of %r has no name there, two names or the "
+            "name of another class; correct it, or give it as `label_field`",
             src_path, unfit[0], field,
         )  # fmt: skip
     return names
@@ -117,7 +118,11 @@ def _with_class(
         hint = "; a class of that name must be in a class table (`classes`)" if takes_table else ""
         taken = f"; {listed(words)} treated as empty{hint}"
         logger.warning(
-            "%s: %d features whose %r is empty are skipped%s", src_path, (~known).sum(), field, taken if words else ""
+            "%s: skipped %s whose %r is empty%s",
+            src_path,
+            number_of(int((~known).sum()), "feature"),
+            field,
+            taken if words else "",
         )
     if table is None and (words := words_in(frame.loc[known, field], DOUBTFUL_WORDS)):
         hint = "; to skip it, give a class table without it (`classes`)" if takes_table else ""
@@ -158,9 +163,8 @@ def _number_by_table(
         class_ids = frame[field].where(frame[field].isin(list(names)))
     known = class_ids.notna()
     if not known.all():
-        warn_of_other_classes(
-            src_path, f"{(~known).sum()} features", others=frame.loc[~known, field].astype(str).unique()
-        )
+        others = frame.loc[~known, field].astype(str).unique()
+        warn_of_other_classes(src_path, number_of(int((~known).sum()), "feature"), others=others)
     if not known.any():
         raise LabelError(
             f"{src_path}: no class of field {field!r} is in the class table ({', '.join(names.values())}); "

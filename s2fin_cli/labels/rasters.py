@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, check_class_ids, make_classes
 from s2fin_cli.core.errors import LabelError, edit_info
+from s2fin_cli.core.figures import number_of
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
@@ -144,7 +145,7 @@ class RasterLabels:
                 f"{self._info.grid.describe()}; give labels of the same place, and check its CRS and nodata value"
             )
         if self._strange:
-            warn_of_other_classes(src_path, f"{self._strange.total()} pixels", others=self._strange)
+            warn_of_other_classes(src_path, number_of(self._strange.total(), "pixel"), others=self._strange)
         if not present:
             raise LabelError(f"{src_path}: none of its classes is in the class table; correct the table")
         if self._table is not None:

@@ -69,6 +69,6 @@ def warn_of_other_classes(src_path: str | Path, what: str, *, others: Iterable[s
         others: the classes.
     """
     logger.warning(
-        "%s: %s of classes that are not in the class table are skipped: %s",
+        "%s: skipped %s of classes that are not in the class table: %s",
         src_path, what, shortened(sorted(others)),
     )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.figures import number_of
 from s2fin_cli.labels.splits import Split, split_labels
 from s2fin_cli.labels.thinning import thin_per_class
 from s2fin_cli.stack.cells import ValidPixels, have_data
@@ -118,7 +119,8 @@ def check_classes(labels: LabelledPixels) -> None:
     map_encoding(list(counts))  # refuses numbers that no map can hold, before any work
     for land_cover in labels.classes:
         if counts[land_cover.id] < FEW_LABELS:
-            logger.warning("class %r has only %d labelled pixels", land_cover.name, counts[land_cover.id])
+            count = number_of(counts[land_cover.id], "labelled pixel")
+            logger.warning("class %r has only %s", land_cover.name, count)
 
 
 def hold_out(labels: LabelledPixels, options: TrainingOptions, how: HoldingOut) -> Split:

@@ -14,6 +14,7 @@ import shapely
 
 from s2fin_cli.core.classes import normalized
 from s2fin_cli.core.errors import S2finError, describe_missing, shortened
+from s2fin_cli.core.figures import number_of
 from s2fin_cli.core.names import is_dataset_name, vector_name
 from s2fin_cli.core.virtual import check_sources
 from s2fin_cli.vector.degrees import check_coordinates
@@ -96,17 +97,17 @@ def _usable(frame: gpd.GeoDataFrame, src_path: str | Path, *, error: type[InputE
     frame[frame.geometry.name] = gpd.GeoSeries(geometries, index=frame.index, crs=frame.crs)
     usable = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     if not usable.all():
-        logger.warning("%s: %d features without a geometry are skipped", src_path, (~usable).sum())
+        logger.warning("%s: skipped %s without a geometry", src_path, number_of(int((~usable).sum()), "feature"))
     finite = are_finite(geometries)
     if not finite.all():
         logger.warning(
-            "%s: features %s (FID) have coordinates that are no numbers; skipped",
+            "%s: skipped features %s (FID), which have coordinates that are not numbers",
             src_path, shortened(frame.index[~finite].tolist()),
         )  # fmt: skip
     possible = ~finite | are_finite(geometries, LARGEST_COORDINATE)
     if not possible.all():
         logger.warning(
-            "%s: features %s (FID) have coordinates beyond %g, where nothing is; skipped",
+            "%s: skipped features %s (FID), which have impossible coordinates, beyond %g",
             src_path, shortened(frame.index[~possible].tolist()), LARGEST_COORDINATE,
         )  # fmt: skip
     is_lost = frame.index.isin(frame.attrs.get(LOST, [])) | ~finite | ~possible

@@ -99,7 +99,7 @@ def _chosen(arrays: Mapping[str, NDArray[Any]], options: ConvertOptions) -> NDAr
         return possible[options.variable]
     if len(possible) != 1:
         raise UsageError(
-            f"{options.src} holds {len(possible)} arrays that could be meant; choose one with `variable`:\n{listed}"
+            f"{options.src} holds {len(possible)} arrays that could be images; choose one with `variable`:\n{listed}"
         )
     return next(iter(possible.values()))
 

@@ -355,7 +355,7 @@ def test_a_class_with_one_pixel_is_trained_on_with_a_warning(run: Run, scene: Sc
         tmp_path / "l.gpkg", [square(0, 0, 7), square(20, 0), square(2, 42), point], ["a", "b", "b", "rare"]
     )
     result = succeeded(run("train", *scene.arguments, "--labels", labels, *QUICK, "--json"))
-    assert "warning: class 'rare' has only 1 labelled pixels" in result.stderr
+    assert "warning: class 'rare' has only 1 labelled pixel\n" in result.stderr
     assert "too few labels to validate these classes" in result.stderr
     assert json.loads(result.stdout)["training"]["labelled_pixels"]["rare"] == 1
 

@@ -136,8 +136,8 @@ def test_features_without_a_class_or_a_geometry_are_left_out(tmp_path: Path, cap
     with caplog.at_level(logging.WARNING):
         labels = read_labels(path, GRID)
     assert counts(labels) == {"a": 6, "b": 6}
-    assert "2 features without a geometry are skipped" in caplog.text
-    assert "2 features whose 'land' is empty are skipped" in caplog.text
+    assert "skipped 2 features without a geometry" in caplog.text
+    assert "skipped 2 features whose 'land' is empty" in caplog.text
 
 
 def test_labels_outside_name_both_extents(tmp_path: Path) -> None:

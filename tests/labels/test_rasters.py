@@ -151,7 +151,7 @@ def test_a_class_table_names_the_numbers_of_a_raster(tmp_path: Path, caplog: pyt
     table = write_table(tmp_path / "t.csv", "id,name\n1,sea\n2,reef\n9,sand")
     labels = read_labels(path, GRID, rules=LabelRules(classes=table))
     assert counts(labels) == {"sea": 3, "reef": 4}
-    assert "5 pixels of classes that are not in the class table are skipped: 3" in caplog.text
+    assert "skipped 5 pixels of classes that are not in the class table: 3" in caplog.text
     with pytest.raises(LabelError, match="none of its classes is in the class table"):
         read_labels(path, GRID, rules=LabelRules(classes=table[2:]))
 

@@ -410,7 +410,7 @@ def test_features_with_coordinates_that_are_no_numbers_are_skipped(
     holed = Polygon([(LEFT, TOP), (np.inf, TOP - 40), (LEFT + 60, TOP)])
     path = write_vector(tmp_path / "gt.gpkg", [holed, at(9, 9)], land=["a", "b"])
     assert counts(read_labels(path, GRID)) == {"b": 6}
-    assert "features 1 (FID) have coordinates that are no numbers; skipped" in caplog.text
+    assert "skipped features 1 (FID), which have coordinates that are not numbers" in caplog.text
 
 
 def test_curves_are_made_of_short_lines(tmp_path: Path) -> None:
@@ -465,7 +465,7 @@ def test_coordinates_beyond_everything_are_named(tmp_path: Path, caplog: pytest.
     spike = Polygon([(LEFT, TOP), (1e308, TOP - 40), (LEFT + 60, TOP)])
     path = write_vector(tmp_path / "gt.gpkg", [spike, at(9, 9), spike], land=["a", "b", "b"])
     assert counts(read_labels(path, GRID)) == {"b": 6}
-    assert "features 1, 3 (FID) have coordinates beyond 1e+09, where nothing is; skipped" in caplog.text
+    assert "skipped features 1, 3 (FID), which have impossible coordinates, beyond 1e+09" in caplog.text
     assert "classes of the features that are skipped for their geometry: a (1), b (1)" in caplog.text
 
 

@@ -184,7 +184,7 @@ def test_rows_that_cannot_be_placed_are_named(tmp_path: Path, caplog: pytest.Log
     path.write_text(f"x,y,class\n{LEFT + 5},{TOP - 5},1\n\n,,2\n{LEFT + 15},north,2\n{LEFT + 25},{TOP - 5},NA\n")
     assert found(read_labels(path, GRID)) == {(0, 0, "1")}
     assert "gt.csv: skipped lines whose coordinates cannot be read: 4, 5" in caplog.text
-    assert "1 features whose 'class' is empty are skipped" in caplog.text
+    assert "skipped 1 feature whose 'class' is empty" in caplog.text
 
 
 @pytest.mark.parametrize(

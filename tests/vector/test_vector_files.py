@@ -193,7 +193,7 @@ def test_joiners_inside_a_name_stay() -> None:
 def test_words_for_no_value_are_no_class(tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str) -> None:
     path = write(tmp_path / "gt.gpkg", land=["a", word, "b", ""])
     assert counts(read_labels(path, GRID)) == {"a": 6, "b": 6}
-    found = f"2 features whose 'land' is empty are skipped; {word!r} is treated as empty; a class of that name must be"
+    found = f"skipped 2 features whose 'land' is empty; {word!r} is treated as empty; a class of that name must be"
     assert found in caplog.text
     assert len(caplog.records) == 1
 
@@ -207,7 +207,7 @@ def test_words_that_may_be_a_class_are_one(tmp_path: Path, caplog: pytest.LogCap
     table = make_classes({1: "minor", 2: "severe"})
     assert counts(read_labels(path, GRID, rules=LabelRules(classes=table))) == {"minor": 6, "severe": 6}
     assert "kept as a class" not in caplog.text
-    assert f"2 features of classes that are not in the class table are skipped: {word}" in caplog.text
+    assert f"skipped 2 features of classes that are not in the class table: {word}" in caplog.text
 
 
 @pytest.mark.parametrize(("word", "said"), [("none", "kept as a class"), ("NULL", "treated as empty")])
@@ -242,7 +242,7 @@ def test_a_class_table_keeps_a_word_for_no_value(tmp_path: Path, caplog: pytest.
     path = write(tmp_path / "gt.gpkg", land=["a", "None", "NULL"])
     table = make_classes({1: "a", 2: "none"})
     assert counts(read_labels(path, GRID, rules=LabelRules(classes=table))) == {"a": 6, "none": 6}
-    assert "1 features whose 'land' is empty are skipped; 'NULL' is treated as empty" in caplog.text
+    assert "skipped 1 feature whose 'land' is empty; 'NULL' is treated as empty" in caplog.text
 
 
 def test_a_field_of_nothing_but_words_for_no_value_is_empty(tmp_path: Path) -> None:

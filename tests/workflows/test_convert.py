@@ -70,7 +70,7 @@ def test_fields_of_structures_and_several_arrays(run: Run, tmp_path: Path, versi
     )
     result = run("convert", "a.mat", "-o", "a.tif")
     assert result.exit_code == 2
-    assert "holds 3 arrays that could be meant; choose one with --variable:" in result.stderr
+    assert "holds 3 arrays that could be images; choose one with --variable:" in result.stderr
     for line in ("hsi.Data: 20 x 30 x 4 uint16", "gt: 20 x 30 uint8", "z: 20 x 30 float64"):
         assert f"  {line}\n" in result.stderr
     assert run("convert", "a.mat", "-o", "a.tif", "--variable", "hsi.Data").exit_code == 0

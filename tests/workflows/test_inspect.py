@@ -54,7 +54,7 @@ def test_a_border_that_is_not_declared_is_shown(run: Run, tmp_path: Path) -> Non
     values[:, :, :8] = 0
     path = write_raster(tmp_path / "a.tif", values)
     assert json.loads(run("inspect", path, "--json").stdout)["border_fill"] == 0
-    assert "none declared, but 0 fills the border in all bands" in run("inspect", path).stdout
+    assert "none declared; 0 fills the border in all bands" in run("inspect", path).stdout
     declared = write_raster(tmp_path / "b.tif", values, nodata=0)
     assert json.loads(run("inspect", declared, "--json").stdout)["border_fill"] is None
 

@@ -81,10 +81,10 @@ def _nodata(raster: dict[str, Any]) -> str:
         value = int(value)
     text = "none declared" if value is None else str(value)
     if raster["border_fill"] is not None:
-        text += f", but {raster['border_fill']:g} fills the border in all bands"
+        text += f"; {raster['border_fill']:g} fills the border in all bands"
     for void in raster["voids"]:
         where = f"{100 * void['share']:.1f} % of band {', '.join(map(str, void['bands']))}"
-        text += f", but {void['value']:g}, far from all other values, fills {where}"
+        text += f"; {void['value']:g}, far from all other values, fills {where}"
     return text
 
 
