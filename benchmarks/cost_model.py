@@ -45,9 +45,9 @@ class Costs:
         own = self.rates.import_s + self.rates.prepare_s
         return own if kind == CORE else max(own, H200_START_S)
 
-    def balance(self, kind: str) -> float:
-        """How many workers make shards as fast as one process assembles them and makes their polygons."""
-        return self.compute_s(kind) / (self.rates.assemble_s + self.rates.polygons_s)
+    def balance(self, kind: str, *, polygons: bool) -> float:
+        """How many workers make shards as fast as one process assembles them and, if wanted, makes their polygons."""
+        return self.compute_s(kind) / (self.rates.assemble_s + self.rates.polygons_s * polygons)
 
     def of_map(self, kind: str, mpx: float, workers: int) -> Outcome:
         """A map of many million pixels, made in shards by several workers and assembled by one process."""

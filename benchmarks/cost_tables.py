@@ -129,10 +129,13 @@ def _one_map(costs: Costs) -> str:
     mpx = mpx_of(GERMANY)
     calm, stormy = (Costs(costs.rates, costs.disk_mb_s, losses).of_map(CORE, mpx, AMONG) for losses in (0.0, LOSSES))
     more = 100 * (stormy.seconds / calm.seconds - 1)
-    cores, devices = (_short(costs.balance(kind)) for kind in TOGETHER)
+    both, alone = (
+        " or ".join(f"{_short(costs.balance(kind, polygons=polygons))} {kind}s" for kind in TOGETHER)
+        for polygons in (True, False)
+    )
     text = (
-        f"One process assembles a map and makes its polygons about as fast as {cores} CPU cores or {devices} H200s "
-        f"make its shards. If each worker is lost once in {1 / LOSSES:.0f} hours, {AMONG} cores lose {stormy.lost} "
+        f"One process assembles a map and makes its polygons about as fast as {both} make its shards, and without "
+        f"polygons as fast as {alone}. If each worker is lost once in {1 / LOSSES:.0f} hours, {AMONG} cores lose {stormy.lost} "
         f"workers on the way and take {more:.1f} % longer."
     )
     return _by_workers(costs, costs.of_map, mpx) + "\n" + _wrapped(text)
