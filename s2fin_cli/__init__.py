@@ -15,6 +15,7 @@ __all__ = [
     "align",
     "assemble",
     "classify",
+    "classify_all",
     "convert",
     "demo",
     "evaluate",
@@ -33,6 +34,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 align = function_of(COMMANDS["align"])
 assemble = function_of(COMMANDS["assemble"])
 classify = function_of(COMMANDS["classify"])
+classify_all = function_of(COMMANDS["classify_all"])
 convert = function_of(COMMANDS["convert"])
 demo = function_of(COMMANDS["demo"])
 evaluate = function_of(COMMANDS["evaluate"])

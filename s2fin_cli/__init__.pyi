@@ -12,6 +12,7 @@ from s2fin_cli.core.progress import Progress, Stop
 from s2fin_cli.workflows.align import AlignResult
 from s2fin_cli.workflows.assemble import AssembleResult
 from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify_all import ClassifyAllResult
 from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
 from s2fin_cli.workflows.evaluate import EvaluateResult
@@ -25,6 +26,7 @@ __all__ = [
     "align",
     "assemble",
     "classify",
+    "classify_all",
     "convert",
     "demo",
     "evaluate",
@@ -252,6 +254,110 @@ def classify(
 
     Returns:
         where the outputs are, and how many pixels each class has.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def classify_all(
+    *,
+    scenes: StrPath,
+    output: StrPath,
+    images: Sequence[str] = (),
+    with_confidence: bool = False,
+    with_probabilities: bool = False,
+    vector_format: str = "gpkg",
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: StrPath | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    vector: bool = True,
+    mmu: int = 1,
+    simplify: float | None = None,
+    scaled: bool = False,
+    stac: bool = False,
+    format: str = "GTiff",
+    co: Sequence[str] = (),
+    overwrite: bool = False,
+    smooth: bool = False,
+    prior: Sequence[str] = (),
+    precision: str = "float32",
+    model: StrPath | None = None,
+    stride: int | None = None,
+    on_read_error: str = "fail",
+    tile_size: int | None = None,
+    work: StrPath | None = None,
+    workers: int | None = None,
+    shard_size: int | None = None,
+    mixed: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> ClassifyAllResult:
+    """Classify many scenes with a trained model and write their maps.
+
+    Args:
+        scenes: a CSV table with a row for each scene and columns named like the images, and `name` and `aoi` if wanted;
+            a folder; or a STAC item collection.
+        output: folder for the maps, which is made if it is missing: `NAME.tif` and the like of each scene, and the
+            report `scenes.json`.
+        images: which files of a folder, or which assets of STAC items, are which image, each "MODALITY=FILES": a
+            pattern like "hsi={name}_hsi.tif", in which {name} stands for the scene's name, or keys of assets like
+            "msi=B02,B03". Without any, files are `NAME/MODALITY.tif`, and assets have the names of the images.
+        with_confidence: whether to write the probability of each pixel's class, `NAME_confidence.tif`.
+        with_probabilities: whether to write the probabilities of all classes, `NAME_probabilities.tif`.
+        vector_format: format of the polygons, one of gpkg, shp, fgb, geojson, parquet, tab or sqlite.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
+        vector: whether to write polygons.
+        mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
+        simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
+            keeps the pixels' borders.
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
+        format: how the rasters are written, one of GTiff or COG.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        overwrite: whether existing outputs may be replaced.
+        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
+        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
+            number; the other classes share the rest.
+        precision: precision of the network's matrix products, one of float32 or bfloat16; its frequency parts are
+            always float32.
+        model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
+        stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
+            takes what the model was trained for: 5, or 3 where its labels were dense.
+        on_read_error: what happens to a storage block of an image that cannot be read, as in a damaged file: "fail", or
+            "skip", so that its pixels have no data, with a warning.
+        tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
+            same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+        work: folder that keeps the finished shards of the map, which is made if it is missing: the same command then
+            continues where an earlier one ended. None keeps nothing.
+        workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
+            one for each device.
+        shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None takes
+            what `work` was begun with, else up to 1280 by the size of the map.
+        mixed: whether shards of different processors, devices or versions of software may be combined, in which case
+            the last bits of the confidence may differ.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        what became of each scene.
 
     Raises:
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.

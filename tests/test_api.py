@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def test_every_command_is_a_function_with_the_same_options() -> None:
-    assert set(COMMANDS) == set(cli.commands)
+    assert set(COMMANDS) == {name.replace("-", "_") for name in cli.commands}
     assert sorted(["__version__", *COMMANDS]) == s2fin_cli.__all__
     hidden = {"as_json", "quiet", "verbose", "help"}
     for name, command in COMMANDS.items():
         parameters = inspect.signature(getattr(s2fin_cli, name)).parameters
-        options = {parameter.name for parameter in cli.commands[name].params} - hidden
+        options = {parameter.name for parameter in cli.commands[name.replace("_", "-")].params} - hidden
         assert options <= set(parameters)
         assert set(parameters) - options <= {hook.name for hook in command.hooks} | {"hsi", "device"}, name
         assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}

@@ -20,7 +20,7 @@ NETWORK = ROOT / "models" / "s2fin"
 
 #: The packages of `s2fin_cli`; each imports only from those before it.
 ORDER = (
-    "core", "geo", "raster", "vector", "labels", "stack", "model", "assess", "report", "inference", "shards",
+    "core", "geo", "raster", "vector", "labels", "stack", "model", "assess", "report", "inference", "shards", "scenes",
     "teaching", "training", "workflows", "cli",
 )  # fmt: skip
 #: Modules beside the packages, and what they may import.

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from s2fin_cli.cli.commands.align import align
 from s2fin_cli.cli.commands.assemble import assemble
 from s2fin_cli.cli.commands.classify import classify
+from s2fin_cli.cli.commands.classify_all import classify_all
 from s2fin_cli.cli.commands.convert import convert
 from s2fin_cli.cli.commands.demo import demo
 from s2fin_cli.cli.commands.evaluate import evaluate
@@ -168,7 +169,7 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (convert, align, split, train, classify, assemble, sample, evaluate, inspect, demo):
+for _command in (convert, align, split, train, classify, classify_all, assemble, sample, evaluate, inspect, demo):
     cli.add_command(_command)
 
 

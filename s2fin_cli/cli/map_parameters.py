@@ -161,6 +161,35 @@ def method_options(command: Command) -> Command:
     )
 
 
+def work_options(command: Command) -> Command:
+    """Where shards are kept, how large they are, and which processes make them."""
+    return with_options(
+        command,
+        [
+            click.option(
+                "--work",
+                type=FilePath("FOLDER"),
+                help="Keep the finished shards here: the same command continues where an earlier one ended.",
+            ),
+            click.option(
+                "--workers",
+                type=int,
+                metavar="N",
+                help="Make shards in N processes side by side; with CUDA, at most one for each device.  "
+                "[default: in this process]",
+            ),
+            click.option(
+                "--shard-size",
+                type=int,
+                metavar="PIXELS",
+                help="Side of a shard, rounded up to whole batches of windows, 16 strides a side.  "
+                "[default: up to 1280 by the size of the map]",
+            ),
+            mixed_option,
+        ],
+    )
+
+
 def mixed_option(command: Command) -> Command:
     """Whether shards of machines that differ may be combined."""
     return click.option(

@@ -13,7 +13,7 @@ from s2fin_cli.cli.parameters import FilePath
 from s2fin_cli.core.checks import nearest_name
 from s2fin_cli.core.errors import UsageError, describe_missing
 from s2fin_cli.core.modality import MODALITIES
-from s2fin_cli.core.names import looks_like_dataset_name
+from s2fin_cli.core.names import in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,6 +156,4 @@ def _to_name(key: str) -> str:
 
 def _resolve(value: Any, parameter: click.Parameter, folder: Path) -> Any:
     """A path in a project file is relative to it; GDAL's names of datasets stay as they are."""
-    if not isinstance(parameter.type, FilePath):
-        return value
-    return value if looks_like_dataset_name(value) and not (folder / value).exists() else str(folder / value)
+    return in_folder(value, folder) if isinstance(parameter.type, FilePath) else value

@@ -53,6 +53,11 @@ def looks_like_dataset_name(text: str) -> bool:
     return re.match(r"/vsi|[a-z][a-z0-9+._-]*://|[a-z]\w+:|\s*<VRTDataset", text, re.IGNORECASE | re.ASCII) is not None
 
 
+def in_folder(name: str, folder: Path) -> str:
+    """A path that a file names relative to its folder; a name of GDAL's own stays, unless such a file is there."""
+    return name if looks_like_dataset_name(name) and not os.path.lexists(folder / name) else str(folder / name)
+
+
 def plain_name(path: StrPath, *, error: type[Exception] = OutputError) -> str:
     """A path in a form in which GDAL and rasterio see nothing but a path.
 

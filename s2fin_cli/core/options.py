@@ -155,10 +155,15 @@ class InputOptions(StackingOptions, ImageOptions):
         return [modality for modality, paths in self.src_paths.items() if paths]
 
     @property
+    def named_inputs(self) -> list[tuple[str, str]]:
+        """Option and path of every file that is read: the rasters and the area of interest."""
+        rasters = [(modality, path) for modality, paths in self.src_paths.items() for path in paths]
+        return rasters if self.aoi is None else [*rasters, ("aoi", str(self.aoi))]
+
+    @property
     def inputs(self) -> list[str]:
-        """Every file that is read: the rasters and the area of interest."""
-        rasters = [path for paths in self.src_paths.values() for path in paths]
-        return rasters if self.aoi is None else [*rasters, str(self.aoi)]
+        """Every file that is read."""
+        return [path for _, path in self.named_inputs]
 
     @property
     def band_choice(self) -> dict[str, tuple[int, ...]]:

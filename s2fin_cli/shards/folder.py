@@ -133,6 +133,15 @@ class WorkFolder:
                 pass
             os.replace(new, self.plan_path)
 
+    def remove(self, plan: Plan) -> None:
+        """Remove shards and plan once they are not needed any more, and the folder if nothing else is in it."""
+        with contextlib.suppress(OSError):  # then it is left, which does no harm
+            for number in plan.numbers:
+                self.receipt_path(number).unlink(missing_ok=True)
+                self.shard_path(number).unlink(missing_ok=True)
+            self.plan_path.unlink(missing_ok=True)
+            self.path.rmdir()
+
     @contextlib.contextmanager
     def new_shard(self) -> Iterator[Path]:
         """Give a path to write a shard to, which `keep` moves to its place while the block runs.

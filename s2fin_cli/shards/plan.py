@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rasterio.windows import Window
 
 from s2fin_cli.core.errors import InputError
+from s2fin_cli.core.facts import first_difference
 from s2fin_cli.shards.sealing import digest, sealed, unsealed
 
 if TYPE_CHECKING:
@@ -127,20 +128,16 @@ def check_same(kept: Plan, own: Plan, folder: Path, *, mixed: bool) -> None:
             {**each.facts, **{f"the version of {name}": version for name, version in each.versions.items()}}
             for each in (kept, own)
         ]
-    for name in dict.fromkeys((*facts[1], *facts[0])):
-        old, new = (_shown(each.get(name)) for each in facts)
-        if old != new:
-            hint = ", or allow it with `mixed=True`" if name.startswith("the version of") else ""
-            raise InputError(
-                f"{folder} was begun for another map: {name} was {old} and is {new} now; restore it or use another "
-                f"folder for `work`{hint}"
-            )
+    difference = first_difference(*facts)
+    if difference is not None:
+        name, old, new = difference
+        hint = ", or allow it with `mixed=True`" if name.startswith("the version of") else ""
+        raise InputError(
+            f"{folder} was begun for another map: {name} was {old} and is {new} now; restore it or use another "
+            f"folder for `work`{hint}"
+        )
     if own.has_probabilities and not kept.has_probabilities:
         raise InputError(
             f"the shards in {folder} hold no probabilities, because it was begun without `probabilities`; leave them "
             "out or use another folder for `work`"
         )
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)

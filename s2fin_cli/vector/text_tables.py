@@ -78,9 +78,14 @@ def _split_header(line: str) -> tuple[list[str], str]:
 
 
 def read_text_table(path: Path, *, error: type[InputError]) -> pd.DataFrame:
-    """A text table with typed columns; the index has the lines' numbers in the file.
+    """A text table with typed columns, see `read_texts`; decimals may have a comma."""
+    return typed(read_texts(path, error=error))
 
-    Its delimiter is a tab, semicolon, comma, bar or blanks; decimals may have a comma.
+
+def read_texts(path: Path, *, error: type[InputError]) -> pd.DataFrame:
+    """A text table of texts, NaN where a row ends early; the index has the lines' numbers in the file.
+
+    Its delimiter is a tab, semicolon, comma, bar or blanks.
 
     Raises:
         InputError: rows have more fields than the header, or there are none.
@@ -117,7 +122,7 @@ def read_text_table(path: Path, *, error: type[InputError]) -> pd.DataFrame:
     table.index += len(re.findall(r"\r\n|\r|\n", text)) + 1 - len(lines) + 2
     table = table[(table.fillna("") != "").any(axis=1)]
     blank = [name for name in table if str(name).startswith("column ") and is_blank(table[name])]
-    return typed(table.drop(columns=blank))
+    return table.drop(columns=blank)
 
 
 def _decoded(path: Path) -> str:

@@ -118,18 +118,40 @@ def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> Cla
     if options.workers is not None:
         check_workers(job.predictor.device, options.workers)
     with _work_folder(job) as folder:
-        plan = folder.begin(_own_plan(job, folder), mixed=options.mixed)
-        if not options.mixed:
-            check_own_maker(job, folder, plan)
+        plan = begin_shards(job, folder)
         numbers = part_of(plan, *options.part)
         _complete(job, folder, plan, numbers, progress=progress)
         if options.shard is not None:
             return _part_result(job, folder, plan, numbers)
+        return map_of_shards(job, folder, plan, progress=progress)
 
-        def fill(rasters: Rasters) -> dict[int, int]:
-            return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=progress)
 
-        counts = write_map(job, fill, progress=progress)
+def begin_shards(job: ClassifyJob, folder: WorkFolder) -> Plan:
+    """Begin a work folder with a job's plan, or check that the job goes on with what is there.
+
+    Raises:
+        InputError: it does not.
+        OutputError: the folder cannot be used.
+    """
+    # NOTE: shards have the size that the folder was begun with, if none is given.
+    size = job.options.shard_size or folder.size_begun_with()
+    plan = folder.begin(make_plan(job, size=size, workers=job.options.workers), mixed=job.options.mixed)
+    if not job.options.mixed:
+        check_own_maker(job, folder, plan)
+    return plan
+
+
+def map_of_shards(job: ClassifyJob, folder: WorkFolder, plan: Plan, *, progress: Progress = silent) -> ClassifyResult:
+    """Write a job's map from its shards, all of which are finished.
+
+    Raises:
+        S2finError: shards are missing or damaged, or an output cannot be written.
+    """
+
+    def fill(rasters: Rasters) -> dict[int, int]:
+        return assemble(job, folder, plan, rasters, mixed=job.options.mixed, progress=progress)
+
+    counts = write_map(job, fill, progress=progress)
     return ClassifyResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
 
 
@@ -143,12 +165,6 @@ def _work_folder(job: ClassifyJob) -> Iterator[WorkFolder]:
     sweep(parent)
     with work_in_progress(parent) as path:
         yield WorkFolder(path)
-
-
-def _own_plan(job: ClassifyJob, folder: WorkFolder) -> Plan:
-    """The plan that a job would make: with shards of the size that the folder was begun with, if none is given."""
-    size = job.options.shard_size or folder.size_begun_with()
-    return make_plan(job, size=size, workers=job.options.workers)
 
 
 def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequence[int], *, progress: Progress) -> None:

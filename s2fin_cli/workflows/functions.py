@@ -20,6 +20,7 @@ from s2fin_cli.core.options import CONFLICTS, PRECISIONS, RESAMPLINGS
 from s2fin_cli.workflows.options.align import AlignOptions
 from s2fin_cli.workflows.options.assemble import AssembleOptions
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.classify_all import VECTOR_FORMATS, ClassifyAllOptions
 from s2fin_cli.workflows.options.convert import ConvertOptions
 from s2fin_cli.workflows.options.demo import DemoOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
@@ -34,6 +35,7 @@ CONSTANTS = {
     "PRECISIONS": PRECISIONS,
     "RASTER_DRIVERS": RASTER_DRIVERS,
     "RESAMPLINGS": RESAMPLINGS,
+    "VECTOR_FORMATS": VECTOR_FORMATS,
     "VECTOR_OUTPUT_SUFFIXES": VECTOR_OUTPUT_SUFFIXES,
 }
 
@@ -85,7 +87,7 @@ class Command:
     @property
     def result(self) -> str:
         """The name of the result's class, in the module of the same name in `workflows`."""
-        return f"{self.name.capitalize()}Result"
+        return "".join(word.capitalize() for word in self.name.split("_")) + "Result"
 
 
 COMMANDS = {
@@ -110,6 +112,13 @@ COMMANDS = {
             ClassifyOptions,
             "Classify a scene with a trained model and write the map.",
             "where the outputs are, and how many pixels each class has.",
+            HOOKS,
+        ),
+        Command(
+            "classify_all",
+            ClassifyAllOptions,
+            "Classify many scenes with a trained model and write their maps.",
+            "what became of each scene.",
             HOOKS,
         ),
         Command(

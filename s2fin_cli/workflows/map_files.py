@@ -100,7 +100,8 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             pixels = fill(rasters)
         if not any(pixels.values()):
             raise RasterError(_why_empty(job.stack))
-        areas = {class_id: float(rasters.map.tally.areas[class_id]) for class_id in job.class_ids}
+        # NOTE: the last digits of sums depend on the order in which the map was filled.
+        areas = {class_id: float(f"{rasters.map.tally.areas[class_id]:.10g}") for class_id in job.class_ids}
         counts = MapCounts(
             pixels,
             None if any(map(math.isnan, areas.values())) else areas,

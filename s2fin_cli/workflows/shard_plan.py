@@ -46,7 +46,7 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
         facts={
             "the checksum of the model": checksum(job.model_path),
             "`aoi`": None if options.aoi is None else os.path.basename(options.aoi),
-            **facts_of_inputs(_inputs(options)),
+            **facts_of_inputs(options.named_inputs),
             "`stride`": job.stride,
             **{f"`{name}`": getattr(options, name) for name in OPTIONS},
             "the grid": [*stack.grid.shape, *stack.grid.transform[:6]],
@@ -62,12 +62,6 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
         has_probabilities=job.outputs.probabilities is not None,
         threads=max(torch.get_num_threads() // (workers or 1), 1),
     )
-
-
-def _inputs(options: ClassifyOptions) -> list[tuple[str, str]]:
-    """Option and path of each input of a map."""
-    found = [(modality, path) for modality, paths in options.src_paths.items() for path in paths]
-    return found if options.aoi is None else [*found, ("aoi", str(options.aoi))]
 
 
 def _facts_of_layer(layer: Layer) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 from s2fin_cli.core.device import threads
 from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.progress import Progress, Stopped, silent
+from s2fin_cli.model.file import find_model
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import read_plan
-from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.classify_job import load_model, prepare
 from s2fin_cli.workflows.shard_plan import options_anywhere
 from s2fin_cli.workflows.shards import make_shard
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.shards.plan import Plan
     from s2fin_cli.shards.receipt import Receipt
-    from s2fin_cli.workflows.classify_job import ClassifyJob
+    from s2fin_cli.workflows.classify_job import ClassifyJob, LoadedModel
     from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 
@@ -88,6 +89,8 @@ class ShardMaker:
     def __init__(self, job: ClassifyJob | None = None, folder: WorkFolder | None = None) -> None:
         """Begin with nothing, or with a job that is prepared already and its work folder."""
         self._job, self._plan = job, None if folder is None else read_plan(folder.plan_path)
+        self._model: LoadedModel | None = None
+        self._model_of: tuple[object, ...] = ()
         self._folder = None if folder is None else folder.path.absolute()
 
     def do(self, task: Task, *, progress: Progress = silent) -> Outcome:
@@ -113,10 +116,20 @@ class ShardMaker:
     def _prepared(self, task: Task) -> tuple[ClassifyJob, Plan]:
         """The job that a shard is part of, and its plan."""
         if self._job is None or self._plan is None or task.folder != self._folder:
-            self._job = self._plan = None  # it holds a network and open files
+            self._job = self._plan = None
             plan = read_plan(WorkFolder(task.folder).plan_path)
-            self._job, self._plan, self._folder = prepare(task.options, writes=False), plan, task.folder
+            job = prepare(task.options, model=self._loaded(task.options), writes=False)
+            self._job, self._plan, self._folder = job, plan, task.folder
         return self._job, self._plan
+
+    def _loaded(self, options: ClassifyOptions) -> LoadedModel:
+        """The model of a task: that of the last task if it is the same, with the same options."""
+        path = find_model(options.model)
+        changed = path.stat().st_mtime_ns if path.exists() else None
+        key = (path, changed, options.stride, tuple(options.prior), options.precision, options.device)
+        if self._model is None or key != self._model_of:
+            self._model, self._model_of = load_model(path, options), key
+        return self._model
 
 
 class ThisProcess:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import rasterio
 
 from s2fin_cli.workflows.classify import ClassifyResult
 from tests.scenes import Scene
+
+Process = subprocess.Popen[str]
 
 
 def check_same_map(found: ClassifyResult, expected: ClassifyResult) -> None:
@@ -91,24 +93,17 @@ def finished(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: (status.st_mtime_ns, status.st_ino) for name, status in stats.items()}
 
 
+def started(scene: Scene, model: Path, folder: Path, *arguments: object) -> AbstractContextManager[Process]:
+    """`s2fin classify` of a scene, see `running`."""
+    return running(folder, "classify", *scene.arguments, "-m", model, "--device", "cpu", *arguments)
+
+
 @contextmanager
-def started(scene: Scene, model: Path, folder: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """`s2fin classify` as a process of a group of its own, in a folder, which ends with the block."""
-    command = [
-        sys.executable,
-        "-m",
-        "s2fin_cli",
-        "classify",
-        *scene.arguments,
-        "-m",
-        model,
-        "--device",
-        "cpu",
-        *arguments,
-    ]
+def running(folder: Path, *arguments: object) -> Iterator[Process]:
+    """`s2fin` as a process of a group of its own, in a folder, which ends with the block."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     with subprocess.Popen(
-        [str(part) for part in command],
+        [sys.executable, "-m", "s2fin_cli", *map(str, arguments)],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         try:
@@ -118,7 +113,7 @@ def started(scene: Scene, model: Path, folder: Path, *arguments: object) -> Iter
                 process.kill()
 
 
-def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 60) -> None:
+def wait_until(is_so: Callable[[], bool], process: Process, *, seconds: float = 60) -> None:
     """Wait until something is so, while a process is running."""
     end = time.monotonic() + seconds
     while not is_so():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from s2fin_cli.workflows.classify import ClassifyResult
+    from s2fin_cli.workflows.classify_all import ClassifyAllResult
 
 logger = logging.getLogger(__name__)
 
@@ -29,3 +31,11 @@ def log_map(result: ClassifyResult) -> None:
     for name, path in vars(result.outputs).items():
         if path is not None:
             logger.info("%s: %s", name, path)
+
+
+def log_scenes(result: ClassifyAllResult) -> None:
+    """Log how many scenes have a map, and where the report is."""
+    counts = Counter(scene.status for scene in result.scenes)
+    earlier = f", {counts['skipped']} were finished before" if counts["skipped"] else ""
+    logger.info("%d of %d scenes were classified%s", counts["done"], len(result.scenes), earlier)
+    logger.info("report: %s", result.report)

@@ -1,0 +1,225 @@
+"""The steps of one scene among many: whether its map is finished, what it is made of, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from s2fin_cli.core.captions import Caption, captioned
+from s2fin_cli.core.errors import InputError, OutputError, S2finError
+from s2fin_cli.core.facts import first_difference
+from s2fin_cli.core.files import FULL_BYTES
+from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.core.progress import Stopped
+from s2fin_cli.model.fit import fit_stack
+from s2fin_cli.scenes.records import SceneRecord
+from s2fin_cli.stack.assembly import build_stack
+from s2fin_cli.workflows.classify_job import prepare
+from s2fin_cli.workflows.classify_outputs import Outputs
+from s2fin_cli.workflows.input_identity import facts_of_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from s2fin_cli.core.progress import Stop
+    from s2fin_cli.scenes.entry import SceneEntry
+    from s2fin_cli.scenes.records import Records
+    from s2fin_cli.workflows.classify import ClassifyResult
+    from s2fin_cli.workflows.classify_job import ClassifyJob, LoadedModel
+    from s2fin_cli.workflows.options.classify import ClassifyOptions
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+WAITING, DONE, SKIPPED, FAILED = "waiting", "done", "skipped", "failed"
+
+
+@dataclass
+class SceneResult:
+    """What became of a scene.
+
+    Attributes:
+        name: the scene's.
+        status: "done", "skipped" where its map was finished before, "failed", or "waiting".
+        outputs: paths of its files by what they are, None for those that are not written.
+        classes: id, name, pixels and area in square metres of each class.
+        nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
+        unreadable_pixels: pixels of the area of interest that were skipped because they could not be read.
+        unreadable: where these are, by image.
+        warnings: what was warned of.
+        seconds: how long it took; of shards that several processes made, without them.
+        error: why it failed.
+    """
+
+    name: str
+    status: str = WAITING
+    outputs: dict[str, str | None] = field(default_factory=dict)
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    nodata_pixels: int | None = None
+    unreadable_pixels: int | None = None
+    unreadable: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all scenes of a run share.
+
+    Attributes:
+        model: the model.
+        settings: what every map depends on besides its inputs, in JSON values.
+        records: of finished scenes.
+        overwrite: whether files that are there may be replaced.
+        stop: ends the run.
+    """
+
+    model: LoadedModel
+    settings: Mapping[str, Any]
+    records: Records
+    overwrite: bool
+    stop: Stop
+
+
+class Scene:
+    """A scene of a run.
+
+    Attributes:
+        entry: what the list says of it.
+        result: what became of it so far.
+    """
+
+    def __init__(self, entry: SceneEntry, options_of: Callable[[SceneEntry], ClassifyOptions]) -> None:
+        """Take a scene of the list, and what makes its options."""
+        self.entry = entry
+        self._caption = Caption(entry.name)
+        self.result = SceneResult(entry.name, warnings=self._caption.warnings)
+        self._options: ClassifyOptions | None = None
+        self._inputs: dict[str, Any] = {}
+        try:
+            if entry.error is not None:
+                raise InputError(entry.error)
+            self._options = options_of(entry)
+            self.result.outputs = _texts(Outputs.of(self._options))
+        except S2finError as error:
+            self.fail(error)
+
+    @property
+    def options(self) -> ClassifyOptions:
+        """The options of its classification."""
+        assert self._options is not None  # noqa: S101  it has failed otherwise
+        return self._options
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to do for it."""
+        return self.result.status == WAITING
+
+    def attempt(self, step: Callable[[], _T]) -> _T | None:
+        """Carry out a step; if it fails, the scene has failed and the run goes on.
+
+        Raises:
+            Stopped: the run was asked to end.
+            OutputError: the disk is full, which ends the run.
+        """
+        start = time.monotonic()
+        try:
+            with captioned(self._caption):
+                return step()
+        except Stopped:
+            raise
+        except (S2finError, OSError) as error:
+            known = error if isinstance(error, S2finError) else OutputError(f"writing its files failed: {error}")
+            self.fail(known)
+            if isinstance(known, OutputError) and self._is_disk_full():
+                raise known from error
+        except Exception as error:  # a defect that one scene reveals does not concern the others
+            self.fail(S2finError(f"unexpected {type(error).__name__}: {error}"))
+            logger.debug("%s", self.entry.name, exc_info=True)
+        finally:
+            self.result.seconds += time.monotonic() - start
+        return None
+
+    def check(self, common: Common) -> None:
+        """Look at the headers of its images, unless they are on another machine.
+
+        Raises:
+            S2finError: they show that it cannot be mapped.
+        """
+        options = self.options
+        if not any(is_dataset_name(path) for path in options.inputs):
+            fit_stack(common.model.info, build_stack(options.src_paths, choice=options.band_choice))
+
+    def fail(self, error: S2finError) -> None:
+        """Note that it cannot be mapped."""
+        self.result.status, self.result.error = FAILED, str(error)
+
+    def _is_disk_full(self) -> bool:
+        folders = [Path(self.options.output).parent, *([] if self.options.work is None else [self.options.work])]
+        return any(os.path.isdir(path) and shutil.disk_usage(path).free < FULL_BYTES for path in folders)
+
+    def begin(self, common: Common) -> ClassifyJob | None:
+        """Its job, ready to be carried out; None if its map is finished already.
+
+        Raises:
+            S2finError: it cannot be mapped.
+        """
+        record = common.records.read(self.entry.name)
+        self._inputs = facts_of_inputs(self.options.named_inputs)
+        difference = None if record is None else first_difference(record.inputs, self._inputs)
+        is_same = record is not None and record.settings == common.settings and difference is None
+        if record is not None and record.is_finished and not self.missing():
+            if is_same:
+                self._skip(record)
+                return None
+            if difference is not None and not common.overwrite:
+                name, old, new = difference
+                raise InputError(
+                    f"{self.options.output} was made of other images: {name} was {old} and is {new} now; restore it, "
+                    "give `overwrite=True` to make the map again, or use another folder for `output`"
+                )
+        is_own = is_same and record is not None and not record.is_finished
+        job = prepare(replace(self.options, overwrite=common.overwrite or is_own), model=common.model, stop=common.stop)
+        common.records.keep(self.entry.name, SceneRecord(False, common.settings, self._inputs, {}, {}))
+        return job
+
+    def missing(self) -> list[str]:
+        """Its outputs that are not there."""
+        return [path for path in self.result.outputs.values() if path is not None and not os.path.lexists(path)]
+
+    def _skip(self, record: SceneRecord) -> None:
+        """Take what its record says."""
+        known = {each.name for each in fields(SceneResult)} - {"name", "status", "outputs", "warnings"}
+        for name, value in record.values.items():
+            if name in known:
+                setattr(self.result, name, value)
+        self.result.status = SKIPPED
+        self.result.warnings.extend(record.values.get("warnings", ()))
+        for path in self.result.outputs.values():
+            if path is not None and os.path.getsize(path) != record.sizes.get(os.path.basename(path)):
+                logger.warning("%s was changed since it was made, and is kept; to make it again, remove it", path)
+
+    def finish(self, common: Common, made: ClassifyResult) -> None:
+        """Note that its map is finished."""
+        values = made.to_dict()
+        self.result.status = DONE
+        for name in ("classes", "nodata_pixels", "unreadable_pixels", "unreadable"):
+            setattr(self.result, name, values[name])
+        sizes = {os.path.basename(path): os.path.getsize(path) for path in self.result.outputs.values() if path}
+        record = SceneRecord(True, common.settings, self._inputs, sizes, self.result.to_dict())
+        common.records.keep(self.entry.name, record)
+
+
+def _texts(outputs: Outputs) -> dict[str, str | None]:
+    return {name: None if path is None else str(path) for name, path in vars(outputs).items()}
