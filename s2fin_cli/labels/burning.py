@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from s2fin_cli.geo.area import pixels_inside
 from s2fin_cli.geo.pixels import transformed
-from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class PolygonBurner:
         windows: row, column, height and width (n, 4) of the windows around the polygons.
     """
 
-    def __init__(self, geometries: NDArray[np.object_], grid: Grid, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, geometries: NDArray[np.object_], grid: Grid, *, limits: Limits) -> None:
         """Look up the polygons' windows.
 
         Args:

@@ -15,7 +15,7 @@ from s2fin_cli.core.classes import LandCoverClass, make_classes
 from s2fin_cli.core.errors import LabelError, describe_bounds, shortened
 from s2fin_cli.labels.burning import Burnt, PolygonBurner, burn_points
 from s2fin_cli.labels.class_field import class_field
-from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
+from s2fin_cli.labels.limits import Limits
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer
 from s2fin_cli.vector.on_grid import features_on_grid
@@ -40,9 +40,7 @@ LINE_TYPES = {"LineString", "MultiLineString", "LinearRing"}
 _NO_PIXELS: Burnt = (np.empty(0, np.int64),) * 3
 
 
-def read_feature_labels(
-    src_path: str | Path, grid: Grid, *, rules: LabelRules, limits: Limits = DEFAULT_LIMITS
-) -> FeatureLabels:
+def read_feature_labels(src_path: str | Path, grid: Grid, *, rules: LabelRules, limits: Limits) -> FeatureLabels:
     """Read the features of a vector file or table as labels on a grid.
 
     Raises:
@@ -106,7 +104,7 @@ class FeatureLabels:
     class_numbers: NDArray[np.int64]
     names: dict[int, str]
     ids_are_given: bool
-    limits: Limits = DEFAULT_LIMITS
+    limits: Limits
 
     def __post_init__(self) -> None:
         self.group_count = len(self.geometries)

@@ -35,8 +35,8 @@ def number_classes(
     field: str,
     *,
     src_path: str | Path,
-    table: Sequence[LandCoverClass] | None = None,
-    takes_table: bool = True,
+    table: Sequence[LandCoverClass] | None,
+    takes_table: bool,
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[int, str]]:
     """Features with a class, their class numbers, and the classes' names.
 

@@ -20,7 +20,6 @@ from s2fin_cli.geo.extents import check_without_crs
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles, row_ranges
 from s2fin_cli.labels.finer_rasters import UNLABELLED, with_unlabelled
-from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.pixels import Found, counted
 from s2fin_cli.labels.rules import warn_of_other_classes
 from s2fin_cli.raster.class_ids import check_class_raster, no_class_number
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.labels.limits import Limits
     from s2fin_cli.labels.rules import LabelRules
     from s2fin_cli.raster.info import RasterInfo
     from s2fin_cli.raster.readers import WindowReader
@@ -46,7 +46,12 @@ MOST_BLOCK_PIXELS = 1 << 23
 
 
 class RasterLabels:
-    """Labels of a raster on the grid, by nearest neighbour; its nodata value, or 0 where it has none, is no label."""
+    """Labels of a raster on the grid; its nodata value, or 0 where it has none, is no label.
+
+    Attributes:
+        is_finer: whether they are so much finer than the grid that a pixel gets the class that covers most of it, and
+            not the nearest one.
+    """
 
     kind, ids_are_given, group_count = "raster", True, 1
 
@@ -54,8 +59,8 @@ class RasterLabels:
         self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None, limits: Limits
     ) -> None:
         self._info, self._grid, self._table, self._limits = info, grid, classes, limits
-        self._unlabelled, self._resampling = _unlabelled(info), _label_resampling(info, grid)
-        if self._resampling == Resampling.mode and self._unlabelled != 0:
+        self._unlabelled, self.is_finer = _unlabelled(info), _is_finer(info, grid)
+        if self.is_finer and self._unlabelled != 0:
             self._unlabelled = UNLABELLED
         self._strange: Counter[int] = Counter()
 
@@ -89,11 +94,12 @@ class RasterLabels:
         info, grid = self._info, self._grid
         with contextlib.ExitStack() as opened:
             name, indexes, alphas = info.src_path, info.indexes, info.alpha_indexes
-            if self._resampling == Resampling.mode:
+            if self.is_finer:
                 name = opened.enter_context(with_unlabelled(info, grid, number=self._unlabelled))
                 indexes, alphas = (1,), ()
+            resampling = Resampling.mode if self.is_finer else Resampling.nearest
             yield opened.enter_context(
-                open_on_grid(name, grid, indexes=indexes, resampling=self._resampling, alpha_indexes=alphas)
+                open_on_grid(name, grid, indexes=indexes, resampling=resampling, alpha_indexes=alphas)
             )
 
     def _found(self, values: NDArray[np.float32], start: int) -> Found:
@@ -159,11 +165,10 @@ def _unlabelled(info: RasterInfo) -> float:
     return info.nodata if info.nodata is not None else np.nan if info.has_mask else 0
 
 
-def _label_resampling(info: RasterInfo, grid: Grid) -> Resampling:
-    """Nearest neighbour, or for labels at least twice as fine as the image the class that covers most of a pixel."""
+def _is_finer(info: RasterInfo, grid: Grid) -> bool:
+    """Whether labels are at least twice as fine as the image."""
     is_placed = info.grid.crs is not None and grid.crs is not None
-    is_finer = is_placed and default_resampling(info.grid, grid) == Resampling.average
-    return Resampling.mode if is_finer else Resampling.nearest
+    return is_placed and default_resampling(info.grid, grid) == Resampling.average
 
 
 class _PlainRows:
@@ -215,9 +220,7 @@ def _cache_for(info: RasterInfo) -> int:
     return max(min(around + info.decoded_bytes(1), MOST_CACHE), around, LEAST_CACHE)
 
 
-def open_raster_labels(
-    info: RasterInfo, grid: Grid, *, rules: LabelRules, limits: Limits = DEFAULT_LIMITS
-) -> RasterLabels:
+def open_raster_labels(info: RasterInfo, grid: Grid, *, rules: LabelRules, limits: Limits) -> RasterLabels:
     """Labels from a raster of whole numbers."""
     _check_label_raster(info, grid)
     if rules.field is not None:
@@ -230,7 +233,7 @@ def open_raster_labels(
         logger.info("labels: 0 and NaN mean unlabelled in %s", info.src_path)
     else:
         logger.info("labels: %g means unlabelled in %s", _unlabelled(info), info.src_path)
-    if _label_resampling(info, grid) == Resampling.mode:
+    if labels.is_finer:
         logger.info(
             "labels: %s is finer than the image; each pixel gets the class that covers most of it, and none where "
             "most of it is unlabelled",

@@ -171,11 +171,10 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     Raises:
         ModelFileError: it is missing, damaged, foreign or of a later format.
     """
-    info = read_info(src_path)
+    info, values = _read_description(src_path)
     try:
         with safe_open(src_path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            values = json.loads(file.metadata()[METADATA_KEY])
         if values.pop(CHECKSUM_KEY, None) != _checksum(values, weights):
             raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
         network = S2Fin(S2FinConfig.from_dict(info.architecture))

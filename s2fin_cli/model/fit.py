@@ -42,12 +42,6 @@ def fit_stack(info: ModelInfo, stack: Stack) -> Stack:
     if sorted(given) != sorted(wanted):
         raise ModelFileError(f"the model needs {_options(wanted)}; {_difference(wanted, list(given))}")
     image, *aux = (given[bands.modality].select(_match_bands(bands, given[bands.modality])) for bands in info.bands)
-    for bands, layer in zip(info.bands, (image, *aux), strict=True):
-        if bands.scales is None and not layer.scaling.is_identity:
-            logger.warning(
-                "%s is read with %s, and the model is of an older s2fin, which took values as they are stored; if its "
-                "own images declared any, train it again", layer.describe(), layer.scaling.describe(),
-            )  # fmt: skip
     return replace(stack, image=image, aux=tuple(aux))
 
 
@@ -227,7 +221,7 @@ def _warn_of_numbers(bands: BandSet, layer: Layer) -> None:
 
 def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
     """Warn of a band that is marked as another colour than the model's band of the same number."""
-    for number, wanted, given in zip(layer.numbers, bands.colors or (), layer.colors, strict=False):
+    for number, wanted, given in zip(layer.numbers, bands.colors, layer.colors, strict=False):
         if wanted and given and wanted != given:
             logger.warning(
                 "%s: bands are taken by number, and band %d is marked as %s where the model had %s; if their order "
@@ -260,7 +254,7 @@ def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndar
     if 1 / WARNED_SCALE_FACTOR <= factor <= WARNED_SCALE_FACTOR:
         return
     given_kind = layer.scaling.describe_values(layer.dtype)
-    trained_kind = Scaling.of(bands.scales or (), bands.offsets or ()).describe_values(bands.dtype)
+    trained_kind = Scaling.of(bands.scales, bands.offsets).describe_values(bands.dtype)
     message = (
         f"{layer.describe()} ({given_kind}) has values of about {np.nanmin(low):.4g} to {np.nanmax(high):.4g}, and the "
         f"model was trained on {trained_kind} values of about {min(bands.low):.4g} to {max(bands.high):.4g}"

@@ -33,8 +33,7 @@ class BandSet:
         wavelengths: centre wavelengths in nm of the bands in use, or None.
         mean, std, low, high: mean, standard deviation, 2nd and 98th percentile of each band in use.
         scales, offsets: declared for the bands in use; the values are what was stored times the scale, plus the offset.
-            None in a model of format 1, which was trained on stored values.
-        colors: colours that the bands in use are marked as, empty for none; None in a model of format 1.
+        colors: colours that the bands in use are marked as, empty for none.
     """
 
     modality: str
@@ -47,9 +46,9 @@ class BandSet:
     std: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    scales: tuple[float, ...] | None = None
-    offsets: tuple[float, ...] | None = None
-    colors: tuple[str, ...] | None = None
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    colors: tuple[str, ...]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
     from s2fin_cli.assess.metrics import Accuracy
 
+#: Legend of the columns of `class_cells`.
+CLASSES_LEGEND = "PA: producer's accuracy. UA: user's accuracy. -: undefined."
+#: Legend of the confusion matrix.
+MATRIX_LEGEND = "Pixels. Rows: reference. Columns: map, by class id."
 #: Legend of the columns of `estimate_cells`.
 ESTIMATES_LEGEND = "± margins of 95 % confidence (Olofsson et al. 2014); - undefined: a class with a single point"
 

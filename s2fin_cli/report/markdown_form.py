@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from s2fin_cli.report.cells import (
+    CLASSES_LEGEND,
     ESTIMATES_LEGEND,
+    MATRIX_LEGEND,
     class_cells,
     decimal,
     estimate_cells,
@@ -42,10 +44,10 @@ def to_markdown(report: MapReport) -> str:
         "# Accuracy report",
         _table(["figure", "value"], overall, text_column=0),
         "## Classes",
-        "PA: producer's accuracy. UA: user's accuracy. -: undefined.",
+        CLASSES_LEGEND,
         _table(header, rows, text_column=1),
         "## Confusion matrix",
-        "Pixels. Rows: reference. Columns: map, by class id.",
+        MATRIX_LEGEND,
         _table(["id", "class", *ids], counts, text_column=1),
     ]
     if estimates is not None:

@@ -12,6 +12,7 @@ from shapely import Polygon, box
 
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.burning import PolygonBurner, Rings, burn
+from s2fin_cli.labels.limits import DEFAULT_LIMITS
 
 numbers = st.floats(-3, 12).map(lambda v: round(v, 3) + 0.0001234)
 rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=7, unique=True)
@@ -26,7 +27,7 @@ def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre(
     geometries = np.array(polygons, dtype=object)
     transform = Affine(1, 0, 0, 0, 1, 0) if south_up else Affine(1, 0, 0, 0, -1, 9)
     grid = Grid(None, transform, (9, 8))
-    rows, cols, groups = PolygonBurner(geometries, grid).burn(0, grid.height)
+    rows, cols, groups = PolygonBurner(geometries, grid, limits=DEFAULT_LIMITS).burn(0, grid.height)
     burnt = set(zip(rows.tolist(), cols.tolist(), groups.tolist(), strict=True))
     all_rows, all_cols = np.indices(grid.shape)
     xs, ys = all_cols + 0.5, transform.f + transform.e * (all_rows + 0.5)

@@ -71,7 +71,7 @@ def test_fields_that_name_the_classes(numbers: str, names: str) -> None:
         numbers: [12, 5, 12, 7],
         names: ["sea", "sand", "sea", None],
     }
-    _, class_ids, found = number_classes(frame(**fields), numbers, src_path="gt.shp")
+    _, class_ids, found = number_classes(frame(**fields), numbers, src_path="gt.shp", table=None, takes_table=True)
     assert class_ids.tolist() == [12, 5, 12, 7]
     assert found == {12: "sea", 5: "sand", 7: "7"}
 
@@ -89,12 +89,20 @@ def test_fields_that_name_the_classes(numbers: str, names: str) -> None:
     ],
 )
 def test_what_is_no_name_of_a_class(fields: dict[str, list[Any]]) -> None:
-    _, _, found = number_classes(frame(**{"class": [12, 5, 12, 7]}, **fields), "class", src_path="gt.shp")
+    _, _, found = number_classes(
+        frame(**{"class": [12, 5, 12, 7]}, **fields), "class", src_path="gt.shp", table=None, takes_table=True
+    )
     assert found == {5: "5", 7: "7", 12: "12"}
 
 
 def test_names_that_do_not_fit_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    number_classes(frame(lulc_id=[1, 1, 2], lulc_name=["sea", "See", "sand"]), "lulc_id", src_path="gt.shp")
+    number_classes(
+        frame(lulc_id=[1, 1, 2], lulc_name=["sea", "See", "sand"]),
+        "lulc_id",
+        src_path="gt.shp",
+        table=None,
+        takes_table=True,
+    )
     assert "gt.shp: class names are not taken from field 'lulc_name'" in caplog.text
 
 

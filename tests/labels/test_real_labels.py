@@ -45,7 +45,7 @@ def test_real_polygons_in_another_crs(real_scenes: Path) -> None:
 def test_real_polygons_with_several_candidates(real_scenes: Path) -> None:
     scene = real_scenes / "slovenia_ndvi_dem"
     grid = read_info(scene / "eo_ndvi68.tif").grid
-    with pytest.raises(LabelError, match="may hold the class .RABA_ID, DATE, LULC_ID, LULC_NAME"):
+    with pytest.raises(LabelError, match=r"may hold the class \(RABA_ID, DATE, LULC_ID, LULC_NAME"):
         read_labels(scene / "lulc.gpkg", grid)
     names = counts(read_labels(scene / "lulc.gpkg", grid, rules=LabelRules("LULC_NAME")))
     raster = read_labels(scene / "eo_lulc.tif", grid).counts()

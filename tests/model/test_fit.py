@@ -254,19 +254,6 @@ def test_values_of_another_unit_are_refused_with_what_both_files_declare(scene: 
         classified(scene, tmp_path, scene.hsi, "plain")
 
 
-def test_declared_scales_are_warned_of_with_a_model_of_stored_values(
-    scene: Scene, model: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    info = read_info(model)
-    older = replace(info, bands=tuple(replace(bands, scales=None, offsets=None) for bands in info.bands))
-    stack = build_stack({"hsi": [str(scene.hsi)], "lidar": [str(scene.lidar)]})
-    assert fit_stack(older, stack).image.numbers == stack.image.numbers
-    assert not caplog.records
-    scaled = replace(stack.image.rasters[0], scales=(2.0,) * 5, offsets=(0.0,) * 5)
-    fit_stack(older, replace(stack, image=replace(stack.image, rasters=(scaled,))))
-    assert "is read with scale 2 and offset 0, and the model is of an older s2fin" in caplog.text
-
-
 def test_resampling_of_stored_values_that_means_another_thing_is_refused(
     scene: Scene, model: Path, tmp_path: Path
 ) -> None:

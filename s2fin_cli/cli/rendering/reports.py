@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from s2fin_cli.report.cells import (
+    CLASSES_LEGEND,
     ESTIMATES_LEGEND,
+    MATRIX_LEGEND,
     class_cells,
     decimal,
     estimate_cells,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would not be understood.
 _NAME_WIDTH = range(8, 25)
-
-_MATRIX_TITLE = "Confusion matrix in pixels (rows: reference, columns: map, by class id)"
 
 
 def print_report(report: MapReport, console: Console) -> None:
@@ -65,9 +65,10 @@ def print_accuracy(accuracy: Accuracy, console: Console) -> None:
         console.print(Text(line))
     console.print()
     console.print(_text_table(*class_cells(accuracy)))
-    console.print(Text("PA producer's accuracy, UA user's accuracy, - undefined", style="dim"))
+    console.print(Text(CLASSES_LEGEND, style="dim"))
     console.print()
-    console.print(Text(_MATRIX_TITLE))
+    console.print(Text("Confusion matrix"))
+    console.print(Text(MATRIX_LEGEND, style="dim"))
     for table in _matrix_tables(accuracy, console.width):
         console.print()
         console.print(table)
