@@ -3,7 +3,7 @@
 Events are simulated one by one: a worker asks for a shard, the scheduler takes its time for it, the shared disk gives
 the images of one shard after the other while they are computed, and takes the finished shard. A worker may be lost at
 any moment; its shard is made again and a new worker starts. When all shards are there, one process assembles the map
-and makes its polygons.
+and makes its polygons. Of many maps it does so while the workers go on with the next ones.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Outcome:
         disk: share of `making_s` for which the disk was busy.
         scheduler: the same of the scheduler.
         lost: workers that were lost.
+        is_beside: whether assembling and polygons go on while shards are made.
     """
 
     first_s: float
@@ -85,19 +86,24 @@ class Outcome:
     disk: float
     scheduler: float
     lost: int
+    is_beside: bool = False
 
     @property
     def seconds(self) -> float:
-        """Of the whole map."""
-        return self.first_s + self.making_s + self.assemble_s + self.polygons_s
+        """Of the whole map, or of all maps."""
+        after = self.assemble_s + self.polygons_s
+        return self.first_s + (max(self.making_s, after) if self.is_beside else self.making_s + after)
 
     @property
     def bottleneck(self) -> str:
         """What takes most of the time."""
         making = "the shared disk" if self.disk > SATURATED else "computing"
         making = "the scheduler" if self.scheduler > max(SATURATED, self.disk) else making
+        is_hidden = self.is_beside and self.making_s < self.assemble_s + self.polygons_s
+        if self.is_beside and not is_hidden:
+            return making
         parts = {
-            "starting": self.first_s, making: self.making_s,
+            "starting": self.first_s, making: 0.0 if is_hidden else self.making_s,
             "assembling": self.assemble_s, "polygons": self.polygons_s,
         }  # fmt: skip
         return max(parts, key=lambda name: parts[name])
@@ -111,8 +117,14 @@ class _Do(IntEnum):
     RESTART = 2
 
 
-def simulate(steps: Steps, setup: Setup) -> Outcome:
-    """Simulate a map from the start of the command to its end."""
+def simulate(steps: Steps, setup: Setup, *, is_beside: bool = False) -> Outcome:
+    """Simulate a map from the start of the command to its end.
+
+    Args:
+        steps: what the steps take.
+        setup: workers, shards and their surroundings.
+        is_beside: whether the shards are those of many maps, each of which is assembled while others are made.
+    """
     whole = setup.shards / min(setup.shards, MOST_SHARDS)
     made = _make(steps, replace(setup, shards=min(setup.shards, MOST_SHARDS)))
     return Outcome(
@@ -123,6 +135,7 @@ def simulate(steps: Steps, setup: Setup) -> Outcome:
         disk=made.disk_s / made.seconds,
         scheduler=made.scheduler_s / made.seconds,
         lost=round(made.lost * whole),
+        is_beside=is_beside,
     )
 
 

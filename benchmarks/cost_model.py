@@ -51,6 +51,13 @@ class Costs:
 
     def of_map(self, kind: str, mpx: float, workers: int) -> Outcome:
         """A map of many million pixels, made in shards by several workers and assembled by one process."""
+        return self._in_shards(kind, mpx, workers, is_beside=False)
+
+    def of_list(self, kind: str, mpx: float, workers: int) -> Outcome:
+        """Maps of many scenes, made in shards by several workers and assembled by one process meanwhile."""
+        return self._in_shards(kind, mpx, workers, is_beside=True)
+
+    def _in_shards(self, kind: str, mpx: float, workers: int, *, is_beside: bool) -> Outcome:
         rates = self.rates
         steps = Steps(
             first_s=rates.import_s + rates.prepare_s + rates.plan_s,
@@ -62,7 +69,7 @@ class Costs:
             assemble_s=SHARD_MPX * rates.assemble_s,
             polygons_s=SHARD_MPX * rates.polygons_s,
         )
-        return simulate(steps, self._setup(mpx / SHARD_MPX, workers))
+        return simulate(steps, self._setup(mpx / SHARD_MPX, workers), is_beside=is_beside)
 
     def of_scenes(self, kind: str, mpx: float, workers: int) -> Outcome:
         """Many scenes, each mapped from images to polygons by one worker of several."""

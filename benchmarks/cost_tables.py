@@ -148,9 +148,18 @@ def _scenes(costs: Costs) -> str:
         f"As one map, the land surface would have {mpx / SHARD_MPX:,.0f} shards and "
         f"{mpx * rates.polygons / 1e9:.1f} billion polygons. One process would assemble it in {assembling} hours and "
         f"make its polygons in {polygons} hours. The table is for {mpx / SCENE_MPX:,.0f} scenes of 10,980 x 10,980 "
-        "pixels, each of which one worker maps from images to polygons."
+        "pixels."
     )
-    return _wrapped(text) + "\n" + _by_workers(costs, costs.of_scenes, mpx)
+    rows = []
+    for workers in WORKERS:
+        row = [f"{workers:,}"]
+        for kind in TOGETHER:
+            outcomes = (of(kind, mpx, workers) for of in (costs.of_list, costs.of_scenes))
+            row += [part for outcome in outcomes for part in (_duration(outcome.seconds), outcome.bottleneck)]
+        rows.append(row)
+    ways = ("one command", "a command each")
+    head = [part for kind in TOGETHER for way in ways for part in (f"{kind}s, {way}", "what takes longest")]
+    return _wrapped(text) + "\n" + table(["Workers", *head], rows)
 
 
 def _by_workers(costs: Costs, of: Callable[[str, float, int], Outcome], mpx: float) -> str:

@@ -42,6 +42,13 @@ def test_many_workers_end_with_what_one_process_does() -> None:
     assert simulate(replace(STEPS, polygons_s=1), Setup(shards=100, workers=100)).bottleneck == "polygons"
 
 
+def test_maps_are_assembled_beside_the_workers_where_there_are_many() -> None:
+    steps, few, many = replace(STEPS, polygons_s=1), Setup(shards=100, workers=2), Setup(shards=100, workers=100)
+    few_beside, many_beside = (simulate(steps, setup, is_beside=True) for setup in (few, many))
+    assert (few_beside.seconds, few_beside.bottleneck) == (3 + 2 + 50 * 10, "computing")
+    assert (many_beside.seconds, many_beside.bottleneck) == (3 + 2 + 100 * 1.5, "polygons")
+
+
 def test_lost_workers_cost_their_shard_and_a_start() -> None:
     setup = Setup(shards=400, workers=4, losses_per_hour=30, seed=1)
     undisturbed, disturbed = simulate(STEPS, replace(setup, losses_per_hour=0)), simulate(STEPS, setup)
