@@ -69,7 +69,8 @@ def _runs(results: Mapping[str, Any]) -> str:
     text = (
         f"{scene['side']} x {scene['side']} pixels, {scene['bands']} + 1 bands, {scene['shards']} shards; "
         f"{machine['processor']}, {machine['cores']} cores, load {machine['load before']:.1f} before, torch "
-        f"{machine['torch']}. Map, confidence and polygon table of all {results['identical']} runs were identical. {'; '.join(several)}."
+        f"{machine['torch']}. Map, confidence and polygon table of all {results['identical']} runs were "
+        f"identical. {'; '.join(several)}."
     )
     return _wrapped(text) + "\n" + table(head, rows)
 
