@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 #: Shards that are simulated at most; the time of a larger map is that of so many, in proportion.
-MOST_SHARDS = 30_000
+MOST_SHARDS = 10_000
 #: A disk or scheduler that is busy for this share of the time holds the workers up.
 SATURATED = 0.95
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from typing import Any
@@ -24,18 +25,23 @@ def results() -> dict[str, Any]:
     return dict(json.loads(RESULTS.read_text(encoding="utf-8")))
 
 
+@functools.cache
+def blocks() -> dict[str, str]:
+    """The tables of the results that are kept."""
+    found = results()
+    return blocks_of(found, Costs(Rates(**found["rates"])))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_documentation_has_the_figures_of_the_results(document: str) -> None:
-    found = results()
     text = (ROOT / document).read_text(encoding="utf-8")
     assert "<!-- costs: " in text
-    assert fill_in(text, blocks_of(found, Costs(Rates(**found["rates"])))) == text
+    assert fill_in(text, blocks()) == text
 
 
 def test_all_tables_have_their_place() -> None:
-    found = results()
     texts = "".join((ROOT / document).read_text(encoding="utf-8") for document in DOCUMENTS)
-    assert all(f"<!-- costs: {name} -->" in texts for name in blocks_of(found, Costs(Rates(**found["rates"]))))
+    assert all(f"<!-- costs: {name} -->" in texts for name in blocks())
 
 
 def test_only_text_between_markers_is_replaced() -> None:
