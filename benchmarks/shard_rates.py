@@ -177,7 +177,7 @@ def _schedule_seconds() -> float | None:
         return None
     # workers are threads here, as only the scheduler matters; the port of its page may be taken
     how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0", "silence_logs": 50}
-    with LocalCluster(**how) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+    with LocalCluster(**how) as cluster, Client(cluster) as client:
         client.gather(client.map(_nothing, range(10), pure=False))
         start = time.perf_counter()
         client.gather(client.map(_nothing, range(TASKS), pure=False))

@@ -182,6 +182,7 @@ def classify(
     tile_size: int | None = None,
     work: StrPath | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     shard_size: int | None = None,
     mixed: bool = False,
     shard: str | None = None,
@@ -243,6 +244,8 @@ def classify(
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
             one for each device.
+        scheduler: address of the scheduler of a Dask cluster whose workers make the shards, e.g. "tcp://host:8786"; it
+            needs `work`, on a disk that all machines share.
         shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None takes
             what `work` was begun with, else up to 1280 by the size of the map.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case
@@ -291,6 +294,7 @@ def classify_all(
     tile_size: int | None = None,
     work: StrPath | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     shard_size: int | None = None,
     mixed: bool = False,
     progress: Progress | None = None,
@@ -349,6 +353,8 @@ def classify_all(
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
             one for each device.
+        scheduler: address of the scheduler of a Dask cluster whose workers make the shards, e.g. "tcp://host:8786"; it
+            needs `work`, on a disk that all machines share.
         shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None takes
             what `work` was begun with, else up to 1280 by the size of the map.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case

@@ -179,6 +179,12 @@ def work_options(command: Command) -> Command:
                 "[default: in this process]",
             ),
             click.option(
+                "--scheduler",
+                metavar="ADDRESS",
+                help="Let the workers of a Dask cluster make the shards, e.g. tcp://host:8786; it needs --work on a "
+                "disk that all machines share.",
+            ),
+            click.option(
                 "--shard-size",
                 type=int,
                 metavar="PIXELS",

@@ -136,7 +136,7 @@ def begin_shards(job: ClassifyJob, folder: WorkFolder) -> Plan:
     # NOTE: shards have the size that the folder was begun with, if none is given.
     size = job.options.shard_size or folder.size_begun_with()
     plan = folder.begin(make_plan(job, size=size, workers=job.options.workers), mixed=job.options.mixed)
-    if not job.options.mixed:
+    if not job.options.mixed and job.options.scheduler is None:
         check_own_maker(job, folder, plan)
     return plan
 
@@ -179,7 +179,7 @@ def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequenc
     def report() -> None:
         progress("shards", finished, len(missing))
 
-    with workers_of(job.options.workers, job=job, folder=folder) as workers:
+    with workers_of(job.options.workers, job.options.scheduler, job=job, folder=folder) as workers:
         for outcome in workers.make(tasks_of(job, folder, missing), on_pause=report):
             if outcome.error is not None:
                 raise outcome.error

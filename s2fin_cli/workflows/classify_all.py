@@ -32,6 +32,7 @@ from s2fin_cli.workflows.input_identity import facts_of_inputs
 from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.scene_pool import Pool
 from s2fin_cli.workflows.scene_steps import DONE, FAILED, SKIPPED, Common, Scene, SceneResult
+from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,13 +242,15 @@ def _make(
     for scene in scenes:
         if not scene.is_waiting:
             on_end(scene)
-    if options.workers is None:
+    if options.workers is None and options.scheduler is None:
         for scene in todo:
             scene.attempt(partial(_make_one, scene, common, progress=progress))
             on_end(scene)
         return
-    check_workers(common.model.engine.device, options.workers)
-    with Pool(options.workers, common, Path(options.output), on_end=on_end, progress=progress) as pool:
+    if options.workers is not None:
+        check_workers(common.model.engine.device, options.workers)
+    workers = workers_of(options.workers, options.scheduler)
+    with Pool(workers, common, Path(options.output), on_end=on_end, progress=progress) as pool:
         pool.make(todo)
 
 

@@ -129,9 +129,8 @@ def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
     if options.prior:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
-    return LoadedModel(
-        path, info, Engine(network, pick_device(options.device), stride=options.stride, precision=precision)
-    )
+    device = pick_device("cpu" if options.scheduler is not None else options.device)  # a cluster has other devices
+    return LoadedModel(path, info, Engine(network, device, stride=options.stride, precision=precision))
 
 
 def prepare(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import multiprocessing
 import os
@@ -11,7 +10,6 @@ import signal
 import sys
 import threading
 import warnings
-from collections import Counter, deque
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -21,7 +19,7 @@ import torch
 
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.leftovers import sweep
-from s2fin_cli.workflows.shard_tasks import Outcome, ShardMaker, Task
+from s2fin_cli.workflows.shard_tasks import Backlog, Outcome, ShardMaker, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How often a shard is tried whose worker dies.
-TRIES = 4
 #: Seconds between two reports of progress, which is also where a request to end is noticed.
 PAUSE = 0.5
 #: Seconds that a worker has to end by itself.
@@ -91,24 +87,19 @@ class LocalWorkers:
 
     def make(self, tasks: Iterable[Task], *, on_pause: Callable[[], None]) -> Iterator[Outcome]:
         """Do tasks, see `Workers`."""
-        new, again, deaths = iter(tasks), deque[Task](), Counter[Task]()
+        backlog = Backlog(tasks)
         on_pause()
-        while self._hand_out(itertools.chain(_drawn(again), new)) or any(worker.task for worker in self._workers):
+        while self._hand_out(backlog) or any(worker.task for worker in self._workers):
             for worker in self._answering():
                 outcome = self._answer_of(worker)
                 if outcome is None:
                     lost = self._bury(worker)
-                    if lost is None:  # it had nothing to do
-                        continue
-                    deaths[lost] += 1
-                    outcome = _after_death(lost, deaths[lost], worker.process.exitcode)
-                    if outcome is None:
-                        again.append(lost)
-                        continue
-                yield outcome
+                    outcome = None if lost is None else backlog.after_death(lost, _end_of(worker.process))
+                if outcome is not None:
+                    yield outcome
             on_pause()
 
-    def _hand_out(self, tasks: Iterator[Task]) -> bool:
+    def _hand_out(self, backlog: Backlog) -> bool:
         """Give each idle worker a task, and start workers for the others as far as there may be more.
 
         Returns:
@@ -118,7 +109,7 @@ class LocalWorkers:
             idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None and len(self._workers) == self._count:
                 return True
-            task = next(tasks, None)
+            task = backlog.draw()
             if task is None:
                 return False
             idle = idle or self._start()
@@ -160,31 +151,16 @@ class LocalWorkers:
         return worker.task
 
 
-def _drawn(tasks: deque[Task]) -> Iterator[Task]:
-    """Tasks until there are no more; each is removed."""
-    while tasks:
-        yield tasks.popleft()
-
-
 def _sweep(tasks: Iterable[Task | None]) -> None:
     """Remove what workers left in the work folders of their tasks."""
     for folder in {task.folder for task in tasks if task is not None}:
         sweep(folder, level=logging.DEBUG)
 
 
-def _after_death(task: Task, deaths: int, exit_code: int | None) -> Outcome | None:
-    """Give up a task whose workers die again and again; None if it is worth another try."""
-    by = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
-    if deaths >= TRIES:
-        return Outcome(task, error=S2finError(
-            f"shard {task.number} in {task.folder} was tried {deaths} times, and each time its worker process ended "
-            f"abruptly ({by}), as it does where memory runs out; use fewer `workers` or a smaller `shard_size`"
-        ))  # fmt: skip
-    logger.warning(
-        "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",
-        task.number, task.folder, by,
-    )  # fmt: skip
-    return None
+def _end_of(process: SpawnProcess) -> str:
+    """How a process ended, for a message."""
+    code = process.exitcode
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 @contextlib.contextmanager

@@ -14,8 +14,7 @@ from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.workflows.classify import begin_shards, map_of_shards
-from s2fin_cli.workflows.shard_tasks import Task, tasks_of
-from s2fin_cli.workflows.workers import workers_of
+from s2fin_cli.workflows.shard_tasks import tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from s2fin_cli.shards.plan import Plan
     from s2fin_cli.workflows.classify_job import ClassifyJob
     from s2fin_cli.workflows.scene_steps import Common, Scene
+    from s2fin_cli.workflows.shard_tasks import Task, Workers
 
 #: Maps that may wait to be assembled before no further scene is begun: their shards take space.
 MOST_WAITING = 4
@@ -55,15 +55,15 @@ class _Begun:
 
 
 class Pool:
-    """Worker processes for many scenes, and a thread that assembles maps meanwhile, while a `with` block runs."""
+    """Workers for many scenes, and a thread that assembles maps meanwhile, while a `with` block runs."""
 
     def __init__(
-        self, workers: int, common: Common, maps: Path, *, on_end: Callable[[Scene], None], progress: Progress
+        self, workers: Workers, common: Common, maps: Path, *, on_end: Callable[[Scene], None], progress: Progress
     ) -> None:
         """Take what they need to begin.
 
         Args:
-            workers: how many processes.
+            workers: they make the shards.
             common: what all scenes share.
             maps: the folder of the maps, where shards are kept if no work folder is given.
             on_end: called in this thread with each scene that is done, skipped or failed.
@@ -98,7 +98,7 @@ class Pool:
             OutputError: the disk is full.
             Stopped: the run was asked to end.
         """
-        with workers_of(self._workers) as workers:
+        with self._workers as workers:
             for outcome in workers.make(self._tasks(scenes), on_pause=self._look):
                 begun = self._begun[outcome.task.folder]
                 begun.out -= 1

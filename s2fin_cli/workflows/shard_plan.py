@@ -75,11 +75,11 @@ def _facts_of_layer(layer: Layer) -> str:
 
 
 def options_anywhere(job: ClassifyJob) -> ClassifyOptions:
-    """The options of a job, with absolute paths of its inputs, for a process in any folder."""
+    """The options of a job for a process in any folder that makes shards: with absolute paths of its inputs."""
     options = job.options
     paths = {modality: [_absolute(path) for path in paths] for modality, paths in options.src_paths.items() if paths}
     aoi = None if options.aoi is None else _absolute(options.aoi)
-    return dataclasses.replace(options, **paths, aoi=aoi, model=_absolute(job.model_path))  # type: ignore[arg-type]
+    return dataclasses.replace(options, **paths, aoi=aoi, model=_absolute(job.model_path), scheduler=None)  # type: ignore[arg-type]
 
 
 def _options(job: ClassifyJob) -> dict[str, Any]:

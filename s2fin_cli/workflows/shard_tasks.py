@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 from s2fin_cli.core.device import threads
 from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.leftovers import sweep
 from s2fin_cli.core.progress import Progress, Stopped, silent
 from s2fin_cli.model.file import find_model
 from s2fin_cli.shards.folder import WorkFolder
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
     from s2fin_cli.shards.receipt import Receipt
     from s2fin_cli.workflows.classify_job import ClassifyJob, LoadedModel
     from s2fin_cli.workflows.options.classify import ClassifyOptions
+
+logger = logging.getLogger(__name__)
+
+#: How often a shard is tried whose worker dies.
+TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,62 @@ class Workers(Protocol):
         """
 
 
+class Backlog:
+    """Tasks that are still to be done: those that are tried again come first."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        """Take tasks, which are drawn when they are needed."""
+        self._new, self._again, self._deaths = iter(tasks), deque[Task](), Counter[Task]()
+
+    def __bool__(self) -> bool:
+        """Whether there is a task to do now."""
+        if not self._again and (task := next(self._new, None)) is not None:
+            self._again.append(task)
+        return bool(self._again)
+
+    def draw(self) -> Task | None:
+        """A task to do now; None if there is none, though one may have to be tried again later."""
+        return self._again.popleft() if self._again else next(self._new, None)
+
+    def after_death(self, task: Task, how: str) -> Outcome | None:
+        """Keep a task whose worker died for another try.
+
+        Args:
+            task: the task.
+            how: how the worker ended, for messages.
+
+        Returns:
+            its outcome if it was tried often enough.
+        """
+        self._deaths[task] += 1
+        if self._deaths[task] >= TRIES:
+            return Outcome(task, error=S2finError(
+                f"shard {task.number} in {task.folder} was tried {TRIES} times, and each time its worker process ended "
+                f"abruptly ({how}), as it does where memory runs out; use fewer workers on each machine or a smaller "
+                "`shard_size`"
+            ))  # fmt: skip
+        logger.warning(
+            "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",
+            task.number, task.folder, how,
+        )  # fmt: skip
+        self._again.append(task)
+        return None
+
+
 class ShardMaker:
     """Does tasks in this process, one after the other. It keeps the job of the last one for the next."""
 
-    def __init__(self, job: ClassifyJob | None = None, folder: WorkFolder | None = None) -> None:
-        """Begin with nothing, or with a job that is prepared already and its work folder."""
+    def __init__(
+        self, job: ClassifyJob | None = None, folder: WorkFolder | None = None, *, threads: int | None = None
+    ) -> None:
+        """Begin with nothing, or with a job that is prepared already and its work folder.
+
+        Args:
+            job: the job.
+            folder: its work folder.
+            threads: that this process computes with; None takes those of the plan.
+        """
+        self._threads = threads
         self._job, self._plan = job, None if folder is None else read_plan(folder.plan_path)
         self._model: LoadedModel | None = None
         self._model_of: tuple[object, ...] = ()
@@ -105,7 +164,7 @@ class ShardMaker:
         """
         try:
             job, plan = self._prepared(task)
-            with threads(plan.threads):
+            with threads(self._threads or plan.threads):
                 receipt = make_shard(job, WorkFolder(task.folder), plan, task.number, progress=progress)
         except Stopped:
             raise
@@ -117,6 +176,7 @@ class ShardMaker:
         """The job that a shard is part of, and its plan."""
         if self._job is None or self._plan is None or task.folder != self._folder:
             self._job = self._plan = None
+            sweep(task.folder, level=logging.DEBUG)  # what killed workers of this machine left
             plan = read_plan(WorkFolder(task.folder).plan_path)
             job = prepare(task.options, model=self._loaded(task.options), writes=False)
             self._job, self._plan, self._folder = job, plan, task.folder

@@ -20,8 +20,9 @@ import s2fin_cli
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_job import prepare
-from s2fin_cli.workflows.local_workers import TRIES, check_workers
+from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.shard_tasks import TRIES
 from tests.scenes import Scene
 from tests.workflows.sharding import (
     check_same_map,

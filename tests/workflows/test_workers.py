@@ -49,7 +49,7 @@ def test_tasks_of_several_maps_in_one_stream(scene: Scene, model: Path, tmp_path
             yield task
 
     outcomes: list[Outcome] = []
-    with workers_of(count) as workers:
+    with workers_of(count, None) as workers:
         for outcome in workers.make(tasks(), on_pause=lambda: None):
             outcomes.append(outcome)
             assert len(drawn) <= len(outcomes) + (count or 1), "tasks are drawn when they are needed"
@@ -73,6 +73,6 @@ def test_a_pause_can_end_the_work(scene: Scene, model: Path, tmp_path: Path) -> 
     def end() -> None:
         raise KeyboardInterrupt
 
-    with workers_of(None) as workers, pytest.raises(KeyboardInterrupt):
+    with workers_of(None, None) as workers, pytest.raises(KeyboardInterrupt):
         list(workers.make(tasks, on_pause=end))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]

@@ -27,6 +27,8 @@ class ComputingOptions(Options):
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
             one for each device.
+        scheduler: address of the scheduler of a Dask cluster whose workers make the shards, e.g. "tcp://host:8786"; it
+            needs `work`, on a disk that all machines share.
         shard_size: side in pixels of the shards, rounded up to whole batches of windows, 16 strides each. None
             takes what `work` was begun with, else up to 1280 by the size of the map.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case
@@ -39,13 +41,14 @@ class ComputingOptions(Options):
     tile_size: int | None = None
     work: StrPath | None = None
     workers: int | None = None
+    scheduler: str | None = None
     shard_size: int | None = None
     mixed: bool = False
 
     @property
     def in_shards(self) -> bool:
         """Whether maps are made in shards."""
-        return self.work is not None or self.workers is not None
+        return self.work is not None or self.workers is not None or self.scheduler is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,10 @@ class ClassifyOptions(ComputingOptions, MapOptions, InputOptions):
         self._check_shards()
 
     def _check_shards(self) -> None:
+        if self.scheduler is not None and self.workers is not None:
+            raise UsageError("`scheduler` and `workers` are two ways to make shards; choose one")
+        if self.scheduler is not None and self.work is None:
+            raise UsageError("`scheduler` needs `work`, a folder on a disk that all machines share")
         if self.shard is not None:
             _ = self.part
             if self.work is None:
