@@ -82,8 +82,9 @@ def check_outputs(
         if there and not overwrite:
             raise OutputError(f"{there[0]} already exists; give `overwrite=True` to replace it, or another name")
     resolved = [path.resolve() for path in dst_paths]
-    if len(set(resolved)) < len(resolved):
-        raise OutputError(f"two outputs have the same name: {', '.join(map(str, dst_paths))}")
+    for dst_path, place in zip(dst_paths, resolved, strict=True):
+        if resolved.count(place) > 1:
+            raise OutputError(f"two outputs have the same name, {dst_path}; give one of them another")
 
 
 def _check_place(dst_path: Path) -> None:

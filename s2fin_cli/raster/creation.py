@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.figures import number_of
 from s2fin_cli.core.formats import BLOCK_SIZE, PLAIN_DRIVER, RASTER_SUFFIXES
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.raster.opening import environment, without_georeferencing_warning
@@ -68,8 +69,12 @@ def check_format(fmt: RasterFormat, *, count: int, dtype: str, values: Sequence[
     probe = np.random.default_rng(0).choice(values or [0, 1], (count, PROBE_SIZE, PROBE_SIZE)).astype(dtype)
     found, complaints = _tried(fmt, probe)
     if complaints:
+        said = complaints[0].rstrip(".")
+        given = {name.upper(): f"{name.upper()}={value}" for name, value in fmt.options.items()}
+        blamed = [text for name, text in given.items() if name in said.upper()] or [*given.values()]
         raise UsageError(
-            f"the {fmt.driver} driver does not accept `co` (bands: {count}, {dtype}): {'; '.join(complaints)}"
+            f"`co` has {' '.join(blamed)}, which the {fmt.driver} driver does not accept for "
+            f"{number_of(count, 'band')} of {dtype} ({said}); correct it or leave it out"
         )
     if values is not None and not np.array_equal(found, probe):
         raise UsageError(f"`co` has {' '.join(fmt.options)}, which is lossy: classes would change; leave it out")

@@ -256,7 +256,7 @@ def test_a_folder_is_no_target(tmp_path: Path, overwrite: bool) -> None:
 
 def test_two_outputs_need_two_names(tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
-    with pytest.raises(OutputError, match="two outputs have the same name"):
+    with pytest.raises(OutputError, match=r"two outputs have the same name, .*map\.tif; give one"):
         check_outputs([tmp_path / "map.tif", tmp_path / "maps" / ".." / "map.tif"], overwrite=True)
 
 
