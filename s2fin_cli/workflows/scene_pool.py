@@ -173,4 +173,7 @@ class Pool:
             future.result()
             self._on_end(scene)
             wait = False
-        self._progress("shards", self._finished, self._known)
+        if self._known:
+            self._progress("shards", self._finished, self._known)
+        else:
+            self._common.stop.check()

@@ -370,7 +370,9 @@ def test_a_killed_run_is_continued(
 ) -> None:
     keywords = given(tmp_path, model, *(rows[name] for name in GOOD))
     arguments = ["list.csv", "-o", "maps", "-m", model, "--device", "cpu", "--with-confidence"]
-    arguments += [] if workers is None else ["--workers", workers, "--work", "run", "--shard-size", 16]
+    if workers is not None:
+        arguments += ["--workers", workers, "--work", "run", "--shard-size", 16]
+        keywords |= {"work": tmp_path / "run", "shard_size": 16}
     with running(tmp_path, "classify-all", *arguments) as process:
         wait_until(lambda: MOMENTS[moment](tmp_path), process)
         os.kill(process.pid, signal.SIGKILL)
