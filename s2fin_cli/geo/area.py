@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio.features
 import rasterio.windows
+import shapely
 from affine import Affine
 from rasterio.windows import Window
 
@@ -22,6 +24,30 @@ if TYPE_CHECKING:
 
 #: Rows whose mask is held at a time while an area's pixels are counted.
 ROWS = 256
+
+
+class _Polygons:
+    """Polygons on a grid, with an index: burning all of them again for each tile would take longer than classifying it.
+
+    Args:
+        geometries: valid polygons in the grid's CRS.
+        grid: the grid.
+    """
+
+    def __init__(self, geometries: tuple[Any, ...], grid: Grid) -> None:
+        self.geometries, self._grid = geometries, grid
+        self._array, self._tree = np.array(geometries, dtype=object), shapely.STRtree(geometries)
+        shapely.prepare(self._array)
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Mask (height, width) over a window of the grid: True where a pixel's centre is in a polygon."""
+        box = shapely.box(*self._grid.crop(window).bounds)
+        near = self._array[np.sort(self._tree.query(box))]
+        # NOTE: a window outside or inside a polygon is half a pixel away from where rounding decides
+        near = near[shapely.intersects(near, box)]
+        if not len(near) or shapely.covers(near, box).any():
+            return np.full((window.height, window.width), bool(len(near)))
+        return pixels_inside(near, self._grid, window)
 
 
 @dataclass(frozen=True)
@@ -46,11 +72,11 @@ class Area:
 
         The window is read in strips, so that memory does not grow with its height.
         """
-        geometries = tuple(geometries)
+        polygons = _Polygons(tuple(geometries), grid)
         in_rows, in_cols = np.zeros(window.height, np.int64), np.zeros(window.width, bool)
         shape, offset = (window.height, window.width), (window.row_off, window.col_off)
         for strip in iter_tiles(shape, (ROWS, window.width), offset=offset):
-            mask, start = pixels_inside(geometries, grid, strip), strip.row_off - window.row_off
+            mask, start = polygons.mask(strip), strip.row_off - window.row_off
             in_rows[start : start + strip.height] = np.count_nonzero(mask, axis=1)
             in_cols |= mask.any(axis=0)
         rows, cols = np.flatnonzero(in_rows), np.flatnonzero(in_cols)
@@ -58,11 +84,15 @@ class Area:
             return None
         (top, bottom), (left, right) = ((int(found[0]), int(found[-1]) + 1) for found in (rows, cols))
         tight = Window(window.col_off + left, window.row_off + top, right - left, bottom - top)
-        return cls(grid, geometries, tight, int(in_rows.sum()))
+        return cls(grid, polygons.geometries, tight, int(in_rows.sum()))
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Mask (height, width) over a window of the grid: True where a pixel's centre is in a geometry."""
-        return pixels_inside(self.geometries, self.grid, window)
+        return self._polygons.mask(window)
+
+    @functools.cached_property
+    def _polygons(self) -> _Polygons:
+        return _Polygons(self.geometries, self.grid)
 
     def touched(self, size: int) -> NDArray[np.bool_]:
         """Mask over squares of a number of pixels a side, aligned to the grid: True where a geometry touches one."""
