@@ -60,7 +60,10 @@ def _entry(
     error = None
     if not files:
         names = [pattern.replace(NAME, name) for of_modality in patterns.values() for pattern in of_modality]
-        error = f"{folder} has no image of this scene ({shortened(names)}); check the names of its files"
+        error = (
+            f"{folder} has no image of this scene ({shortened(names)}); check the names of its files, or move the "
+            "folder away"
+        )
     return SceneEntry(name, f"scene {name} in {folder}", files, error=error)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.captions import captions
 from s2fin_cli.core.errors import InputError, OutputError, UsageError
-from s2fin_cli.core.facts import first_difference
 from s2fin_cli.core.map_options import MethodOptions, WritingOptions
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.options import StackingOptions
@@ -31,7 +30,7 @@ from s2fin_cli.workflows.classify_job import load_model
 from s2fin_cli.workflows.input_identity import facts_of_inputs
 from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.scene_pool import Pool
-from s2fin_cli.workflows.scene_steps import DONE, FAILED, SKIPPED, Common, Scene, SceneResult
+from s2fin_cli.workflows.scene_steps import DONE, FAILED, SKIPPED, VERSION, Common, Scene, SceneResult
 from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
@@ -133,8 +132,8 @@ def run(options: ClassifyAllOptions, *, progress: Progress = silent, stop: Stop 
     model = load_model(find_model(options.model), options.of_scene("scene", {"hsi": ("hsi.tif",)}))
     result = ClassifyAllResult(model.path, folder / REPORT, tuple(scene.result for scene in scenes))
     _check_apart(scenes, result.report, [options.scenes, model.path])
-    common = Common(model, _settings(options, model), Records.beside(folder), options.overwrite, stop)
-    _begin(folder, common, scenes, mixed=options.mixed)
+    common = Common(model, _settings(options, model), Records.beside(folder), options.overwrite, options.mixed, stop)
+    _begin(folder, common, scenes)
     report = _Report(result)
     with captions():
         try:
@@ -155,7 +154,7 @@ def _settings(options: ClassifyAllOptions, model: LoadedModel) -> dict[str, Any]
         "`stride`": model.engine.stride,
         **given,
         **facts_of_inputs([] if options.aoi is None else [("aoi", str(options.aoi))]),
-        **{f"the version of {name}": version for name, version in software().items()},
+        **{f"{VERSION}{name}": version for name, version in software().items()},
     }
     return dict(json.loads(json.dumps(facts)))
 
@@ -186,7 +185,7 @@ def _place(path: StrPath) -> str:
     return os.path.join(os.path.realpath(folder), name).casefold()
 
 
-def _begin(folder: Path, common: Common, scenes: Sequence[Scene], *, mixed: bool) -> None:
+def _begin(folder: Path, common: Common, scenes: Sequence[Scene]) -> None:
     """Make the folder of the maps, or check that the maps in it were made with the same model and options.
 
     Raises:
@@ -203,12 +202,13 @@ def _begin(folder: Path, common: Common, scenes: Sequence[Scene], *, mixed: bool
         record = common.records.read(scene.entry.name) if scene.is_waiting else None
         if record is None or common.overwrite or len(scene.missing()) == len(scene.result.outputs):
             continue
-        difference = first_difference(record.settings, common.settings)
+        difference = common.difference(record)
         if difference is not None:
             name, old, new = difference
+            hint = ", or keep them with `mixed=True`" if name.startswith(VERSION) else ""
             raise InputError(
                 f"{scene.options.output} was made otherwise: {name} was {old} and is {new} now; restore it, give "
-                "`overwrite=True` to make such maps again, or use another folder for `output`"
+                f"`overwrite=True` to make such maps again, or use another folder for `output`{hint}"
             )
 
 

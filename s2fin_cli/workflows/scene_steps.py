@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s2fin_cli.core.captions import Caption, captioned
 from s2fin_cli.core.errors import InputError, OutputError, S2finError
 from s2fin_cli.core.facts import first_difference
-from s2fin_cli.core.files import FULL_BYTES
+from s2fin_cli.core.files import FULL_BYTES, check_outputs
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.progress import Stopped
 from s2fin_cli.model.fit import fit_stack
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+#: How facts about versions of the software begin.
+VERSION = "the version of "
 WAITING, DONE, SKIPPED, FAILED = "waiting", "done", "skipped", "failed"
 
 
@@ -82,6 +84,7 @@ class Common:
         settings: what every map depends on besides its inputs, in JSON values.
         records: of finished scenes.
         overwrite: whether files that are there may be replaced.
+        mixed: whether maps of other versions of the software are kept.
         stop: ends the run.
     """
 
@@ -89,7 +92,15 @@ class Common:
     settings: Mapping[str, Any]
     records: Records
     overwrite: bool
+    mixed: bool
     stop: Stop
+
+    def difference(self, record: SceneRecord) -> tuple[str, str, str] | None:
+        """The first setting that differs from those of a record: its name, what it was, and what it is now."""
+        return first_difference(*(self._compared(settings) for settings in (record.settings, self.settings)))
+
+    def _compared(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in settings.items() if not (self.mixed and name.startswith(VERSION))}
 
 
 class Scene:
@@ -107,6 +118,7 @@ class Scene:
         self.result = SceneResult(entry.name, warnings=self._caption.warnings)
         self._options: ClassifyOptions | None = None
         self._inputs: dict[str, Any] = {}
+        self._start = 0.0
         try:
             if entry.error is not None:
                 raise InputError(entry.error)
@@ -133,7 +145,7 @@ class Scene:
             Stopped: the run was asked to end.
             OutputError: the disk is full, which ends the run.
         """
-        start = time.monotonic()
+        start = self._start = time.monotonic()
         try:
             with captioned(self._caption):
                 return step()
@@ -148,16 +160,18 @@ class Scene:
             self.fail(S2finError(f"unexpected {type(error).__name__}: {error}"))
             logger.debug("%s", self.entry.name, exc_info=True)
         finally:
-            self.result.seconds += time.monotonic() - start
+            if self.result.status not in (DONE, SKIPPED):  # whose record has it
+                self.result.seconds += time.monotonic() - start
         return None
 
     def check(self, common: Common) -> None:
-        """Look at the headers of its images, unless they are on another machine.
+        """Look for its outputs, and at the headers of its images unless they are on another machine.
 
         Raises:
             S2finError: they show that it cannot be mapped.
         """
         options = self.options
+        check_outputs(Outputs.of(options).wanted, overwrite=common.overwrite)
         if not any(is_dataset_name(path) for path in options.inputs):
             fit_stack(common.model.info, build_stack(options.src_paths, choice=options.band_choice))
 
@@ -178,7 +192,7 @@ class Scene:
         record = common.records.read(self.entry.name)
         self._inputs = facts_of_inputs(self.options.named_inputs)
         difference = None if record is None else first_difference(record.inputs, self._inputs)
-        is_same = record is not None and record.settings == common.settings and difference is None
+        is_same = record is not None and common.difference(record) is None and difference is None
         if record is not None and record.is_finished and not self.missing():
             if is_same:
                 self._skip(record)
@@ -192,7 +206,8 @@ class Scene:
         is_own = is_same and record is not None and not record.is_finished
         job = prepare(replace(self.options, overwrite=common.overwrite or is_own), model=common.model, stop=common.stop)
         common.records.keep(self.entry.name, SceneRecord(False, common.settings, self._inputs, {}, {}))
-        return job
+        # NOTE: outputs that are there from now on are those of another run with the same list.
+        return replace(job, options=replace(self.options, overwrite=True))
 
     def missing(self) -> list[str]:
         """Its outputs that are not there."""
@@ -213,7 +228,7 @@ class Scene:
     def finish(self, common: Common, made: ClassifyResult) -> None:
         """Note that its map is finished."""
         values = made.to_dict()
-        self.result.status = DONE
+        self.result.status, self.result.seconds = DONE, self.result.seconds + time.monotonic() - self._start
         for name in ("classes", "nodata_pixels", "unreadable_pixels", "unreadable"):
             setattr(self.result, name, values[name])
         sizes = {os.path.basename(path): os.path.getsize(path) for path in self.result.outputs.values() if path}

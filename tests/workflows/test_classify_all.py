@@ -18,6 +18,7 @@ import pytest
 import s2fin_cli
 from s2fin_cli.core.errors import InputError, OutputError, UsageError
 from s2fin_cli.core.progress import Stop, Stopped
+from s2fin_cli.scenes.records import Records
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_all import ClassifyAllResult
 from tests.files import write_raster
@@ -216,6 +217,23 @@ def test_a_damaged_record_or_a_changed_map_is_noticed(
     assert "again.tif already exists" in str(result.scenes[1].error)
 
 
+def test_maps_of_other_versions_are_kept_on_request(
+    model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    keywords = given(tmp_path, model, rows["north"])
+    first = s2fin_cli.classify_all(**keywords)
+    records = Records.beside(tmp_path / "maps")
+    record = records.read("north")
+    assert record is not None
+    records.keep("north", replace(record, settings={**record.settings, "the version of torch": "1.0"}))
+    with pytest.raises(InputError, match=r"the version of torch was 1.0 and is .*, or keep them with `mixed=True`"):
+        s2fin_cli.classify_all(**keywords)
+    result = s2fin_cli.classify_all(**keywords, mixed=True)
+    assert statuses(result) == {"north": "skipped"}
+    assert result.scenes[0].seconds == round(first.scenes[0].seconds, 3) > 0
+    assert statuses(s2fin_cli.classify_all(**keywords, overwrite=True)) == {"north": "done"}
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -385,3 +403,21 @@ def test_a_killed_run_is_continued(
     for name, status in statuses(result).items():
         if status == "skipped":
             assert before[f"{name}.tif"] == after[f"{name}.tif"]
+
+
+@pytest.mark.slow
+def test_two_runs_share_a_folder(
+    model: Path, rows: dict[str, dict[str, Any]], expected: dict[str, ClassifyResult], tmp_path: Path
+) -> None:
+    keywords = given(tmp_path, model, *(rows[name] for name in GOOD))
+    arguments = ["list.csv", "-o", "maps", "-m", model, "--device", "cpu", "--with-confidence"]
+    with (
+        running(tmp_path, "classify-all", *arguments) as one,
+        running(tmp_path, "classify-all", *arguments, "--workers", 2) as other,
+    ):
+        for process in (one, other):
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    result = s2fin_cli.classify_all(**keywords)
+    assert set(statuses(result).values()) == {"skipped"}
+    check_maps(tmp_path / "maps", result, expected)
