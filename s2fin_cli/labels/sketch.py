@@ -52,6 +52,11 @@ class LabelSketch:
         found = np.unique(_hashes(labels.rows, labels.cols))
         return cls(grid.transform, grid.shape, len(labels), found[:MOST_HASHES])
 
+    @property
+    def density(self) -> float:
+        """Share of the grid's pixels that are labelled, which is also their share of a random sample."""
+        return self.pixels / (self.shape[0] * self.shape[1])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, at most 1.5 kB."""
         hashes = base64.b64encode(self.hashes.astype("<u4").tobytes()).decode("ascii")

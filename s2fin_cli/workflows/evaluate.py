@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A random sample of a map may hold a few of the labels that its model was trained on; a larger share is no accident.
-WARNED_SHARE = 0.1
+#: By how much the share of training labels in a reference must exceed twice their share of a random sample before the
+#: user is warned; and the share that always causes a warning.
+WARNED_EXCESS, WARNED_SHARE = 0.1, 0.99
 
 
 # NOTE: eq=False because a report's arrays do not compare to one truth value.
@@ -119,7 +120,7 @@ def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> N
         return
     with contextlib.closing(labels.strips()) as strips:
         share = sketch.share_in(strips, labels.grid)
-    if share >= WARNED_SHARE:
+    if share >= min(2 * sketch.density + WARNED_EXCESS, WARNED_SHARE):
         logger.warning(
             "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is less accurate elsewhere; "
             "assess it with other labels: those that s2fin split holds out, or a sample that s2fin sample draws",

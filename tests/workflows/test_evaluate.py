@@ -18,7 +18,8 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import LabelError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.labels.limits import Limits
-from s2fin_cli.labels.sketch import LABELS_TAG
+from s2fin_cli.labels.pixels import LabelledPixels
+from s2fin_cli.labels.sketch import LABELS_TAG, LabelSketch
 from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.workflows.evaluate import run
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
@@ -359,6 +360,25 @@ def test_a_map_of_another_place_says_nothing_of_the_training_labels(
     labels.to_file(tmp_path / "labels.gpkg")
     assess(path, tmp_path / "labels.gpkg")
     assert KNOWN not in caplog.text
+
+
+def test_a_random_sample_holds_training_labels_by_chance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Half of the map is labelled, so half of a sample is."""
+    rng, values = np.random.default_rng(3), np.ones((60, 50), np.uint8)
+    path = write_map(tmp_path / "map.tif", values, {1: "Bare soil"})
+    labelled = rng.permutation(3000)[:1500]
+    rows, cols = np.divmod(np.sort(labelled), 50)
+    known = LabelledPixels(
+        rows, cols, np.ones_like(rows), np.zeros_like(rows), make_classes({1: "Bare soil"}), "points"
+    )
+    with rasterio.open(path, "r+") as dst:
+        grid = Grid(dst.crs, dst.transform, dst.shape)
+        dst.update_tags(**{LABELS_TAG: json.dumps(LabelSketch.of(known, grid).to_dict())})
+    for chosen, is_warned in ((rng.permutation(3000)[:600], False), (labelled, True)):
+        reference = np.zeros(values.size, np.uint8)
+        reference[chosen] = 1
+        assess(path, write_raster(tmp_path / "reference.tif", reference.reshape(values.shape), nodata=0))
+        assert (KNOWN in caplog.text) is is_warned
 
 
 def test_a_tag_that_is_damaged_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
