@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import filecmp
+import functools
 import logging
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +22,9 @@ from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.shard_tasks import TRIES
+from tests.faults.runs import run, running, wait_for
 from tests.scenes import Scene
-from tests.workflows.sharding import (
-    check_same_map,
-    children_of,
-    finished,
-    is_running,
-    names,
-    options_of,
-    started,
-    wait_until,
-)
+from tests.workflows.sharding import check_same_map, finished, is_running, names, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +50,15 @@ def given(scene: Scene, model: Path, folder: Path, **changes: Any) -> dict[str, 
     return options_of(scene, model, folder / "map.tif", **how)
 
 
-ARGUMENTS = ("--stride", 1, "--work", "run", "--shard-size", 16, "-o", "map.tif", "--confidence", "c.tif")
+def arguments(scene: Scene, model: Path, *more: object, output: str = "map.tif") -> tuple[object, ...]:
+    """The same as a command."""
+    common = ("classify", *scene.arguments, "-m", model, "--device", "cpu", "--stride", 1, "-o", output)
+    return (*common, "--confidence", f"{output.replace('map', 'c')}", "--work", "run", "--shard-size", 16, *more)
+
+
+def log_of(folder: Path) -> Path:
+    """A file outside of a test's folder for what a command prints."""
+    return folder.with_name(f"{folder.name}.log")
 
 
 def test_workers_make_the_same_map_and_leave_nothing(
@@ -91,11 +90,10 @@ class Killer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [0, 1, 7])
 def test_a_killed_worker_is_replaced(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, at: int, caplog: pytest.LogCaptureFixture
+    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, caplog: pytest.LogCaptureFixture
 ) -> None:
-    killer = Killer(at)
+    killer = Killer(1)
     with caplog.at_level(logging.WARNING):
         found = s2fin_cli.classify(**given(scene, model, tmp_path, workers=2), progress=killer)
     assert killer.killed == 1
@@ -121,27 +119,19 @@ def unharmed(folder: Path) -> None:
     assert not {name for name in names(folder) if not name.startswith(".")} - {"run"}
 
 
-def wait_for_the_end_of(processes: list[int]) -> None:
-    end = time.monotonic() + 30
-    while any(map(is_running, processes)):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 #: When a run is killed: what has to be there in the folder.
 MOMENTS: dict[str, Callable[[Path], bool]] = {
     "the plan": lambda folder: (folder / "run" / "plan.json").exists(),
     "a shard in progress": lambda folder: any((folder / "run").glob(".s2fin.*/shard.tif")),
     "a finished shard": lambda folder: len(finished(folder / "run")) >= 1,
     "half of the shards": lambda folder: len(finished(folder / "run")) >= 10,
-    "outputs in progress": lambda folder: any(folder.glob(".map.*.part.tif")),
+    "files of the map in progress": lambda folder: any(folder.glob(".map.*.part.tif")),
     "polygons in progress": lambda folder: any(folder.glob(".map.*.part.gpkg")),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [None, 2])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("moment", "workers"), [*((moment, None) for moment in MOMENTS), ("half of the shards", 2)])
 def test_a_killed_run_is_continued(
     scene: Scene,
     model: Path,
@@ -152,12 +142,10 @@ def test_a_killed_run_is_continued(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     more = () if workers is None else ("--workers", workers)
-    with started(scene, model, tmp_path, *ARGUMENTS, *more) as process:
-        wait_until(lambda: MOMENTS[moment](tmp_path), process)
-        children = children_of(process.pid)
-        process.kill()
-        process.wait(60)
-    wait_for_the_end_of(children)  # workers end with their parent
+    with running(tmp_path, *arguments(scene, model, *more), log=log_of(tmp_path)) as process:
+        wait_for(lambda: process.has_ended or MOMENTS[moment](tmp_path))
+        process.kill()  # workers end with their parent
+        assert process.wait() == -signal.SIGKILL
     unharmed(tmp_path)
     before, left = finished(tmp_path / "run"), [path for path in tmp_path.rglob(".*") if path.is_file()]
     check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path)), plain)
@@ -174,14 +162,13 @@ def test_a_killed_run_is_continued(
 def test_a_request_to_end_ends_all_workers_and_keeps_finished_shards(
     scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, name: str, shards: int
 ) -> None:
-    with started(scene, model, tmp_path, *ARGUMENTS, "--workers", 2) as process:
-        wait_until(lambda: len(finished(tmp_path / "run")) >= shards and len(children_of(process.pid)) > 2, process)
-        children = children_of(process.pid)
+    with running(tmp_path, *arguments(scene, model, "--workers", 2), log=log_of(tmp_path)) as process:
+        wait_for(lambda: len(finished(tmp_path / "run")) >= shards and len(process.workers) == 2)
+        workers = process.workers
         os.killpg(process.pid, getattr(signal, name))
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode in (1, 143)
-    assert "Traceback" not in errors
-    wait_for_the_end_of(children)  # beside the workers there is Python's own helper
+        assert process.wait() in (1, 143)
+        wait_for(lambda: not any(map(is_running, workers)))
+    assert "Traceback" not in process.errors
     unharmed(tmp_path)
     assert not [path for path in names(tmp_path / "run") if path.startswith(".")]
     before = finished(tmp_path / "run")
@@ -192,52 +179,42 @@ def test_a_request_to_end_ends_all_workers_and_keeps_finished_shards(
 
 @pytest.mark.slow
 def test_two_runs_share_a_folder(scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult) -> None:
-    arguments = ("--stride", 1, "--work", "run", "--shard-size", 16)
     with (
-        started(scene, model, tmp_path, *arguments, "-o", "a.tif", "--workers", 2) as one,
-        started(scene, model, tmp_path, *arguments, "-o", "b.tif") as other,
+        running(tmp_path, *arguments(scene, model, "--workers", 2), log=log_of(tmp_path)) as one,
+        running(tmp_path, *arguments(scene, model, output="map2.tif"), log=log_of(tmp_path)) as other,
     ):
         for process in (one, other):
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    assert filecmp.cmp(tmp_path / "a.tif", tmp_path / "b.tif", shallow=False)
-    check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path)), plain)
+            assert process.wait() == 0, process.errors
+    assert filecmp.cmp(tmp_path / "map.tif", tmp_path / "map2.tif", shallow=False)
+    check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path), overwrite=True), plain)
     assert len(names(tmp_path / "run")) == 41
 
 
-LIMITED = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-from s2fin_cli.cli.main import cli
-cli(sys.argv[2:], prog_name="s2fin")
-"""
+def limit_files(size: int) -> None:
+    """Let this process and its children write no file of more bytes, as a full disk would."""
+    import resource  # Windows has none
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 1])
-def test_a_full_disk_keeps_finished_shards(
-    scene: Scene, model: Path, tmp_path: Path, environment: dict[str, str], workers: int | None
-) -> None:
-    common = [*scene.arguments, "-m", str(model), "--device", "cpu", "-o", "map.tif", "--work", "run", "-q"]
-    common += [] if workers is None else ["--workers", str(workers)]
-    limited = [sys.executable, "-c", LIMITED]
-
-    def run(limit: int) -> subprocess.CompletedProcess[str]:
-        command = [*limited, str(limit), "classify", *common]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    for limit, message in ((1_000, "the work folder run cannot be used"), (6_000, "/run failed: ")):
-        done = run(limit)
-        assert (done.returncode, done.stdout) == (1, "")
-        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1, done.stderr
+def test_a_full_disk_keeps_finished_shards(scene: Scene, model: Path, tmp_path: Path, workers: int | None) -> None:
+    """The map is one shard, which is larger than the plan."""
+    common = ("classify", *scene.arguments, "-m", model, "--device", "cpu", "-o", "map.tif", "--work", "run", "-q")
+    command = (*common, *(() if workers is None else ("--workers", workers)))
+    for limit, message in ((1_000, "the work folder run cannot be used"), (6_000, "run failed: ")):
+        log = tmp_path.with_name(f"{tmp_path.name}-{limit}.log")
+        code, printed = run(tmp_path, *command, before=functools.partial(limit_files, limit), log=log)
+        assert code == 1
+        errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, printed
         assert message in errors[0]
         assert names(tmp_path) == {"run"}
         assert names(tmp_path / "run") <= {"plan.json"}
-    assert run(10_000_000).returncode == 0
+    code, printed = run(tmp_path, *command, before=functools.partial(limit_files, 10_000_000), log=log_of(tmp_path))
+    assert code == 0, printed
 
 
 def test_more_workers_than_cuda_devices_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
