@@ -31,6 +31,16 @@ __all__ = [
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
+# NOTE: GDAL by default gives up a server at its first failure, and waits for a silent one without end. Of what it reads
+# ahead it takes zeros for pixels where a connection was lost, so it must not. All of GDAL's copies in a process, and
+# the processes that it starts, read the environment.
+os.environ.setdefault("GDAL_HTTP_ENABLE_ADVISE_READ", "NO")
+os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "3")
+os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")
+os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "10")
+os.environ.setdefault("GDAL_HTTP_LOW_SPEED_LIMIT", "1")
+os.environ.setdefault("GDAL_HTTP_LOW_SPEED_TIME", "20")
+
 align = function_of(COMMANDS["align"])
 assemble = function_of(COMMANDS["assemble"])
 classify = function_of(COMMANDS["classify"])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from difflib import get_close_matches
 from numbers import Integral, Real
+from os import PathLike
 from typing import TypeGuard
 
 from s2fin_cli.core.errors import UsageError
+
+#: Why an output cannot be at a URL or under a name of GDAL's.
+NO_PATH = "it is no path of this machine; write a file, and copy it there"
 
 
 def nearest_name(name: str, known: list[str]) -> str:
@@ -63,6 +69,25 @@ def make_plain(options: object, kind: type[int | float], *names: str) -> None:
     """Turn NumPy's numbers into Python's own, which random generators and JSON take."""
     for name in names:
         object.__setattr__(options, name, kind(getattr(options, name)))
+
+
+def is_no_path(path: str | PathLike[str]) -> bool:
+    """Whether a text is a URL or a name of GDAL's rather than a path; `pathlib` folds the slashes of a URL."""
+    return re.match(r"/vsi|[a-z][a-z0-9+.-]+:/", os.fspath(path), re.IGNORECASE) is not None
+
+
+def check_folder(name: str, path: str | PathLike[str] | None) -> None:
+    """Refuse a folder that is in an object store or behind another name of GDAL's.
+
+    Args:
+        name: the option.
+        path: its value; None passes.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if path is not None and is_no_path(path):
+        raise UsageError(f"`{name}` is {path}; it must be a folder on this machine or on a shared disk")
 
 
 def parse_share(text: str) -> tuple[str, float]:

@@ -83,7 +83,7 @@ def describe_missing(path: str | os.PathLike[str]) -> str:
     return f"{path} does not exist (looked in {Path(path).absolute().parent}); check the path"
 
 
-def quoted(path: str | Path) -> str:
+def quoted(path: str | os.PathLike[str]) -> str:
     """A path as the shell takes it, for commands in messages: quoted if it has blanks or special characters."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2fin_cli.core.checks import NO_PATH, is_no_path
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
 from s2fin_cli.core.leftovers import mark, sweep
@@ -93,7 +94,8 @@ def _check_place(dst_path: Path) -> None:
     if os.path.isfile(folder):
         raise OutputError(f"{dst_path} cannot be written: {folder} is a file, not a folder")
     if not os.path.isdir(folder):
-        raise OutputError(f"{dst_path} cannot be written: the folder {folder} does not exist; make it first")
+        why = f"the folder {folder} does not exist; make it first" if not is_no_path(dst_path) else NO_PATH
+        raise OutputError(f"{dst_path} cannot be written: {why}")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{dst_path} cannot be written: no permission to write in {folder}")
     # NOTE: a raster's classes go into a sidecar, whose name is longer.

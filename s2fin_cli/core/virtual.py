@@ -139,6 +139,12 @@ def is_remote(name: str) -> bool:
     return found is not None and any(_REMOTE.match(part) for part in re.split(r"\+", found[1] or found[2]))
 
 
+def is_elsewhere(path: StrPath) -> bool:
+    """Whether a dataset, or a source of it, is not on this machine."""
+    names = [str(path), *(source.path for source in sources_of(path))]
+    return any(is_dataset_name(name) and is_remote(name) for name in names)
+
+
 def local_file(name: str, folder: str = "") -> str | None:
     """The file or dataset folder on this machine behind one of GDAL's own names, e.g. an archive; or None.
 

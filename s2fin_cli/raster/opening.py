@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from s2fin_cli.core.errors import (
     describe_missing,
 )
 from s2fin_cli.core.names import gdal_name, is_dataset_name
-from s2fin_cli.core.virtual import check_sources
+from s2fin_cli.core.virtual import check_sources, is_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
 LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
-#: What GDAL says where a server, or the way to it, is at fault.
-_OF_CONNECTION = re.compile(r"\b(curl|http|response[ _]code|request for)\b", re.IGNORECASE)
 
 
 def environment(cache: int | None = None, *, threads: int | None = None) -> rasterio.Env:
@@ -149,8 +146,8 @@ def cannot_read(
     rows, cols = ((start, start + length - 1) for start, length in zip(*_spans(window), strict=True))
     where = f"columns {cols[0]} to {cols[1]}, rows {rows[0]} to {rows[1]} ({describe_bounds(grid.crop(window).bounds)})"
     found = f"{src_path} cannot be read" + f" in band {band}" * (band is not None) + f" at {where}: {_reason(error)}"
-    if is_of_connection(error):
-        return RasterError(f"{found}; check the connection and try again")
+    if is_elsewhere(src_path):
+        return RasterError(f"{found}; check the connection and try again, or copy the file to this machine")
     return UnreadableError(f"{found}; is the file whole? Copy it again")
 
 
@@ -159,22 +156,11 @@ def _spans(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
     return (int(window.row_off), int(window.col_off)), (int(window.height), int(window.width))
 
 
-def _causes(error: BaseException) -> list[str]:
-    """What an error says, and what caused it, down to the first cause."""
-    texts, cause = [str(error)], error.__cause__
-    while cause is not None:
-        texts.append(str(cause))
-        cause = cause.__cause__
-    return texts
-
-
 def _reason(error: BaseException) -> str:
-    return _causes(error)[-1].strip().removesuffix(".")
-
-
-def is_of_connection(error: BaseException) -> bool:
-    """Whether an error of GDAL is that of a server or the way to it, not that of a file."""
-    return any(_OF_CONNECTION.search(text) for text in _causes(error))
+    """What was at the root of an error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().removesuffix(".")
 
 
 def _why_not_open(src_path: str | Path, error: Exception) -> str:
@@ -183,5 +169,7 @@ def _why_not_open(src_path: str | Path, error: Exception) -> str:
         return describe_missing(src_path)
     if is_plain and os.path.isdir(src_path):
         return f"{src_path} is a folder; give the raster file inside it"
-    what = "give a GeoTIFF or another raster format" if is_plain else "check the name, and that it can be reached"
+    what = (
+        "give a GeoTIFF or another raster format" if is_plain else "check the name, the credentials and the connection"
+    )
     return f"{src_path} is not a raster that GDAL can read ({error}); {what}"

@@ -14,8 +14,9 @@ import numpy as np
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.geo.windows import clip
-from s2fin_cli.raster.opening import cannot_read, environment, is_of_connection
+from s2fin_cli.raster.opening import cannot_read, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -103,7 +104,7 @@ class StrictReader:
             raise self._why_not(window, error) from error
 
     def _why_not(self, window: Window, error: RasterioError) -> RasterError:
-        if not is_of_connection(error):
+        if not is_elsewhere(self.src_path):
             blocks = UnreadableBlocks()
             with environment(threads=1), self.again(skipped=blocks) as reader:
                 reader.read(window)
@@ -137,7 +138,7 @@ class CarefulReader:
         """Values (bands, height, width) of a window.
 
         Raises:
-            RasterError: a connection failed.
+            RasterError: they cannot be read, and the raster is not on this machine: its connection may be at fault.
         """
         # NOTE: a block that could not be read once stays missing, so that all tiles of a map agree.
         if not self._has_known(window):
@@ -170,7 +171,7 @@ class CarefulReader:
         try:
             return np.asarray(self.reader.select([position]).read(block)[0])
         except RasterioError as error:
-            if is_of_connection(error):
+            if is_elsewhere(self.src_path):
                 raise cannot_read(self.src_path, self.grid, block, error, band=number) from error
         self.skipped.add(UnreadablePart(self.src_path, (number,), _rectangle(block)))
         return missing

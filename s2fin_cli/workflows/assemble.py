@@ -17,6 +17,7 @@ from s2fin_cli.workflows.map_files import Rasters, write_map
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.shard_plan import make_plan
 from s2fin_cli.workflows.shards import assemble
+from s2fin_cli.workflows.uploading import check_space, redirected, upload_map
 
 if TYPE_CHECKING:
     from s2fin_cli.workflows.options.assemble import AssembleOptions
@@ -45,14 +46,17 @@ def run(options: AssembleOptions, *, progress: Progress = silent, stop: Stop | N
     """
     listener = progress if stop is None else stoppable(progress, stop)
     folder = WorkFolder(Path(options.work))
-    job = prepare(_job_options(options, folder), stop=stop)
-    plan = folder.begin(make_plan(job, size=folder.size_begun_with(), workers=None), mixed=options.mixed)
+    with redirected(options) as (local, uploads):
+        job = prepare(_job_options(local, folder), stop=stop)
+        check_space(job, uploads)
+        plan = folder.begin(make_plan(job, size=folder.size_begun_with(), workers=None), mixed=options.mixed)
 
-    def fill(rasters: Rasters) -> dict[int, int]:
-        return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=listener)
+        def fill(rasters: Rasters) -> dict[int, int]:
+            return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=listener)
 
-    counts = write_map(job, fill, progress=listener)
-    return AssembleResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
+        counts = write_map(job, fill, progress=listener)
+        urls = upload_map(job.outputs, uploads)
+    return AssembleResult(job.outputs, job.model_path, *counts, classes=job.info.classes, urls=urls)
 
 
 def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from s2fin_cli.workflows.shard_plan import make_plan
 from s2fin_cli.workflows.shard_tasks import tasks_of
 from s2fin_cli.workflows.shards import assemble, check_own_maker, part_of
 from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
+from s2fin_cli.workflows.uploading import check_space, redirected, upload_map
 from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.core.options import StrPath
     from s2fin_cli.shards.plan import Plan
     from s2fin_cli.workflows.classify_outputs import Outputs
     from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -45,6 +47,7 @@ class ClassifyResult:
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
         unreadable: what of the images could not be read and was skipped.
         classes: the model's classes.
+        urls: URLs of outputs in an object store, by their names in `outputs`, which has the paths of their making.
         shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
             then no output is written, and `pixels` are those of the part. None for a map.
     """
@@ -56,12 +59,18 @@ class ClassifyResult:
     nodata_pixels: int
     unreadable: Unreadable
     classes: tuple[LandCoverClass, ...]
+    urls: Mapping[str, str] = field(default_factory=dict)
     shards: tuple[int, ...] | None = None
+
+    @property
+    def places(self) -> dict[str, StrPath | None]:
+        """Where the outputs are, by name: paths, or URLs; None for those that are not wanted."""
+        return {**vars(self.outputs), **self.urls}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""
         is_map = self.shards is None
-        paths = {name: path if is_map else None for name, path in vars(self.outputs).items()}
+        paths = {name: path if is_map else None for name, path in self.places.items()}
         return {
             **{name: None if path is None else str(path) for name, path in {**paths, "model": self.model}.items()},
             "classes": [
@@ -96,8 +105,14 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
         Stopped: it was asked to end; likewise.
     """
     progress = progress if stop is None else stoppable(progress, stop)
-    job = prepare(options, writes=options.shard is None, stop=stop)
-    return carry_out_in_shards(job, progress=progress) if options.in_shards else carry_out(job, progress=progress)
+    if options.shard is not None:  # which writes no map
+        return carry_out_in_shards(prepare(options, writes=False, stop=stop), progress=progress)
+    with redirected(options) as (local, uploads):
+        job = prepare(local, stop=stop)
+        check_space(job, uploads)
+        carry = carry_out_in_shards if options.in_shards else carry_out
+        result = carry(job, progress=progress)
+        return replace(result, urls=upload_map(result.outputs, uploads))
 
 
 def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
@@ -194,7 +209,7 @@ def _part_result(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequ
     unreadable = unreadable_of(job.stack, job.stack.extent, blocks)
     unreadable.warn()
     pixels = {class_id: sum(receipt.pixels[class_id] for receipt in receipts) for class_id in job.class_ids}
-    logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.outputs.map))
+    logger.info("when all parts are finished: s2fin assemble %s -o %s", quoted(folder.path), quoted(job.options.output))
     return ClassifyResult(
         job.outputs, job.model_path, pixels, None, 0, unreadable, classes=job.info.classes, shards=tuple(numbers)
     )

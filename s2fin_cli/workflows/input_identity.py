@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.gdal import GDAL_ERRORS
-from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
-from s2fin_cli.core.virtual import is_remote, sources_of
+from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.geo.windows import evenly_spread, spread_windows
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.workflows.input_files import input_files
@@ -49,7 +48,7 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         for file in dict.fromkeys(map(os.path.realpath, files)):
             label = _unused(f"`{option}` {os.path.basename(file)}", facts)
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file).items()}
-        if _is_elsewhere(path):
+        if is_elsewhere(path):
             facts[f"the contents of {_unused(f'`{option}` {path}', facts)}"] = _sampled(path)
     return facts
 
@@ -81,12 +80,6 @@ def _checksum(path: str, size: int) -> str:
             file.seek(start)
             digest.update(file.read(PIECE if size > WHOLE else WHOLE))
     return digest.hexdigest()[:16]
-
-
-def _is_elsewhere(path: str) -> bool:
-    """Whether an input, or a source of it, is not on this machine."""
-    names = [path, *(source.path for source in sources_of(path))]
-    return any(is_dataset_name(name) and is_remote(name) for name in names)
 
 
 def _sampled(path: str) -> str:

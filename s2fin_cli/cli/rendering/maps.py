@@ -28,7 +28,7 @@ def log_map(result: ClassifyResult) -> None:
         count, numbers = len(result.shards), ", ".join(map(str, result.shards))
         logger.info("%d %s finished: %s", count, "shard is" if count == 1 else "shards are", numbers)
         return
-    for name, path in vars(result.outputs).items():
+    for name, path in result.places.items():
         if path is not None:
             logger.info("%s: %s", name, path)
 

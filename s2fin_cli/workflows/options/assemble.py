@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s2fin_cli.core.checks import check_folder
 from s2fin_cli.core.map_options import OutputOptions
 from s2fin_cli.core.options import StrPath
 
@@ -23,3 +24,4 @@ class AssembleOptions(OutputOptions):
 
     def __post_init__(self) -> None:
         self.check_output()
+        check_folder("work", self.work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s2fin_cli.core.checks import check, check_choice, check_whole, is_whole, make_plain
+from s2fin_cli.core.checks import check, check_choice, check_folder, check_whole, is_whole, make_plain
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.map_options import MapOptions
 from s2fin_cli.core.options import READ_ERRORS, InputOptions, Options, StrPath
@@ -74,6 +74,7 @@ class ClassifyOptions(ComputingOptions, MapOptions, InputOptions):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), least=least)
                 make_plain(self, int, name)
+        check_folder("work", self.work)
         self._check_shards()
 
     def _check_shards(self) -> None:
