@@ -38,6 +38,17 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def take_device(name: str, position: int) -> None:
+    """Make one of several CUDA devices that of this thread, if the option `device` allows CUDA.
+
+    Args:
+        name: the option.
+        position: which device, counted from 0; beyond the last one it starts over.
+    """
+    if name != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(position % torch.cuda.device_count())
+
+
 def tensors_on(device: torch.device, images: Images[NDArray[np.float32]]) -> Images[torch.Tensor]:
     """Images as tensors on a device."""
     return images.map(lambda values: torch.from_numpy(values).to(device))

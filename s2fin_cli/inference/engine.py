@@ -78,6 +78,7 @@ class Engine:
         precision: precision of the network's products, torch.float32 or torch.bfloat16; parts that need float32 use it
             with either.
         batches_at_once: how many batches are computed together; None computes each by itself, in a thread of its own.
+            Results depend on it in their last bits, as the device computes other shapes in another order.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Engine:
                 is then computed by itself.
         """
         self.device, self.precision = device, precision
-        self.network = network.to(device).eval()
+        self.network = _moved(network, device).eval()
         self.num_classes, self.patch_size = network.cfg.num_classes, network.cfg.patch_size
         self.stride = network.cfg.block_size if stride is None else stride
         self.batch_side = self.stride * BATCH_WINDOWS
@@ -108,7 +109,18 @@ class Engine:
         self.batches_at_once = batches_at_once
         if batches_at_once is None and device.type == "cuda":
             self.batches_at_once = batches_for(_free_memory(device))
+        self._is_fixed = False
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def fix_batches(self, batches_at_once: int | None) -> None:
+        """Compute a number of batches together and fail if memory runs out, instead of taking fewer.
+
+        Args:
+            batches_at_once: the number; None allows fewer again. It has no effect where each is computed by itself.
+        """
+        self._is_fixed = batches_at_once is not None and self.batches_at_once is not None
+        if self._is_fixed:
+            self.batches_at_once = batches_at_once
 
     def put(self, values: Tensor) -> Tensor:
         """Move a tile's values to the device: on CUDA by a copy while another tile is computed.
@@ -140,7 +152,7 @@ class Engine:
         padding = (0, cols * size - width, 0, rows * size - height)
         images = images.map(lambda part: _padded(part, padding))
         wanted = self._windows_of(F.pad(valid, padding), rows, cols)
-        probs = torch.zeros(self.num_classes, rows * size, cols * size, device=self.device)
+        probs = self._zeros(self.num_classes, rows * size, cols * size)
         batches = wanted.flatten(2).any(dim=2).nonzero().tolist()
         alone = self.batches_at_once is None
         compute = self._one_by_one(images, batches, wanted) if alone else self._in_groups(images, batches)
@@ -239,7 +251,20 @@ class Engine:
         each = (BATCH_WINDOWS, self.stride)
         return maps.view(len(maps), *each, *each, maps.shape[3]).transpose(2, 3)
 
+    def _zeros(self, *shape: int) -> Tensor:
+        """Zeros on the device, or on the CPU where the device has no room for them."""
+        try:
+            return torch.zeros(*shape, device=self.device)
+        except torch.OutOfMemoryError:
+            return torch.zeros(*shape)
+
     def _use_less_memory(self, at_once: int) -> None:
+        if self._is_fixed:
+            raise S2finError(
+                f"device memory ran out while {at_once} batches of windows were computed together, as in the shards "
+                "that are finished, and with fewer the last bits of the confidence would differ; free memory of the "
+                "device and give the same command again, or allow fewer with `mixed=True`"
+            )
         if at_once == 1:
             raise S2finError('the device has too little memory to classify even a small tile; use `device="cpu"`')
         self.batches_at_once = at_once // 2
@@ -250,6 +275,20 @@ class Engine:
 def batches_for(free: int) -> int:
     """How many batches of windows a CUDA device with a number of free bytes computes at once."""
     return min(max(free // BATCH_BYTES, 1), CUDA_BATCHES)
+
+
+def _moved(network: S2Fin, device: torch.device) -> S2Fin:
+    """A network on a device.
+
+    Raises:
+        S2finError: the device has no room for it.
+    """
+    try:
+        return network.to(device)
+    except torch.OutOfMemoryError as error:
+        raise S2finError(
+            'the device has too little free memory for the model; free some, or use `device="cpu"`'
+        ) from error
 
 
 def _free_memory(device: torch.device) -> int:

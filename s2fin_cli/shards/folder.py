@@ -1,6 +1,7 @@
 """The work folder: the plan, the finished shards and their receipts.
 
     plan.json       made by the first process that uses the folder, and never changed
+    maker.json      what makes the shards, see `s2fin_cli.shards.agreement`
     00012.tif       a shard, see `s2fin_cli.shards.raster`
     00012.json      its receipt; without it the shard is not finished
     .s2fin.MARK.*/  shards in progress, one folder a process, see `s2fin_cli.core.leftovers`
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import InputError, OutputError, shortened
 from s2fin_cli.core.leftovers import sweep, work_in_progress
-from s2fin_cli.core.moves import flush
+from s2fin_cli.shards.maker import why_different
 from s2fin_cli.shards.plan import Plan, check_same, is_sound, read_plan
 from s2fin_cli.shards.receipt import Receipt, checksum, read_receipt
+from s2fin_cli.shards.sealing import write_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +50,11 @@ class WorkFolder:
     def plan_path(self) -> Path:
         """The plan's file."""
         return self.path / "plan.json"
+
+    @property
+    def maker_path(self) -> Path:
+        """The file that says what makes the shards."""
+        return self.path / "maker.json"
 
     def shard_path(self, number: int) -> Path:
         """A shard's file."""
@@ -84,9 +91,10 @@ class WorkFolder:
 
     def _restore_plan(self, own: Plan) -> None:
         """Write the plan into a new folder, or into one whose shards belong to it and whose plan is lost or damaged."""
-        foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+        names = (entry.name for entry in self.path.iterdir())
+        foreign = sorted(name for name in names if not name.startswith(".") and name != self.maker_path.name)
         if not foreign:
-            self._keep_plan(own)
+            write_first(self.plan_path, own.to_json())
             return
         receipts = [read_receipt(path) for path in self.path.glob("[0-9]*.json")]
         identities = {receipt.plan for receipt in receipts if receipt is not None}
@@ -94,7 +102,7 @@ class WorkFolder:
             return
         if identities == {own.normalised().identity}:
             logger.warning("the plan %s was lost or damaged and is restored", self.plan_path)
-            self._keep_plan(own, replace=True)
+            write_first(self.plan_path, own.to_json(), replace=True)
             return
         if identities:
             raise InputError(
@@ -114,31 +122,13 @@ class WorkFolder:
         """
         return read_plan(self.plan_path).size if is_sound(self.plan_path) else None
 
-    def _keep_plan(self, plan: Plan, *, replace: bool = False) -> None:
-        """Write the plan, unless another process does so at the same time: the first one wins.
-
-        On a disk without links the last one wins. Processes that go on with another plan notice by the receipts.
-        """
-        with work_in_progress(self.path) as scratch:
-            new = scratch / "plan.json"
-            new.write_text(plan.to_json(), encoding="utf-8")
-            flush(new)
-            try:
-                if not replace:
-                    os.link(new, self.plan_path)  # unlike a renaming it replaces nothing
-                    return
-            except FileExistsError:
-                return
-            except OSError:  # the disk knows no links
-                pass
-            os.replace(new, self.plan_path)
-
     def remove(self, plan: Plan) -> None:
         """Remove shards and plan once they are not needed any more, and the folder if nothing else is in it."""
         with contextlib.suppress(OSError):  # then it is left, which does no harm
             for number in plan.numbers:
                 self.receipt_path(number).unlink(missing_ok=True)
                 self.shard_path(number).unlink(missing_ok=True)
+            self.maker_path.unlink(missing_ok=True)
             self.plan_path.unlink(missing_ok=True)
             self.path.rmdir()
 
@@ -265,12 +255,7 @@ def check_makers(receipts: Sequence[Receipt], path: Path, *, own: Maker | None =
     """
     others = [(receipt.maker, f"for shard {receipt.number} ({receipt.host})") for receipt in receipts]
     others += [] if own is None else [(own, "here")]
-    for maker, where in others[1:]:
-        difference = others[0][0].difference(maker)
+    for other in others[1:]:
+        difference = why_different(others[0], other)
         if difference is not None:
-            name, first, other = difference
-            raise InputError(
-                f"the shards in {path} would not fit together: {name} is {first} {others[0][1]} and {other} {where}, "
-                "so the last bits of the confidence may differ; make all of them on one kind of machine, or allow it "
-                "with `mixed=True`"
-            )
+            raise InputError(f"the shards in {path} would not fit together: {difference}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -47,6 +47,16 @@ class Maker:
         processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
         return cls(name, processor, batches, software())
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Maker:
+        """What JSON values describe.
+
+        Raises:
+            KeyError, ValueError, TypeError: they describe none.
+        """
+        batches = None if values["batches"] is None else int(values["batches"])
+        return cls(str(values["device"]), str(values["processor"]), batches, dict(values["versions"]))
+
     def difference(self, other: Maker) -> tuple[str, str, str] | None:
         """The first thing that differs: what it is, and what it is here and there; None if nothing does."""
         own, others = self._facts(), other._facts()
@@ -65,3 +75,20 @@ class Maker:
             "the number of batches computed together": together,
             **versions,
         }
+
+
+def why_different(one: tuple[Maker, str], other: tuple[Maker, str]) -> str | None:
+    """Why shards of two makers do not fit together, for a message, and what to do; None if they do.
+
+    Args:
+        one: a maker, and what it is called in the message, e.g. "for shard 3".
+        other: another one.
+    """
+    difference = one[0].difference(other[0])
+    if difference is None:
+        return None
+    name, first, second = difference
+    return (
+        f"{name} is {first} {one[1]} and {second} {other[1]}, so the last bits of the confidence may differ; make all "
+        "of them on one kind of machine, or allow it with `mixed=True`"
+    )

@@ -55,14 +55,12 @@ def read_receipt(path: Path) -> Receipt | None:
     """Read a receipt; None if it is not there or damaged."""
     try:
         values = unsealed(path.read_text(encoding="utf-8"))
-        maker = values["maker"]
-        batches = None if maker["batches"] is None else int(maker["batches"])
         return Receipt(
             int(values["number"]),
             {int(class_id): int(count) for class_id, count in values["pixels"].items()},
             int(values["size"]),
             str(values["sha256"]),
-            Maker(str(maker["device"]), str(maker["processor"]), batches, dict(maker["versions"])),
+            Maker.from_dict(values["maker"]),
             str(values["host"]),
             str(values["plan"]),
             tuple(_part_of(part) for part in values["unreadable"]),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from s2fin_cli.core.device import take_device
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.core.leftovers import sweep
 from s2fin_cli.workflows.shard_tasks import Backlog, Outcome, ShardMaker, Task
@@ -209,8 +210,7 @@ def _work(connection: Connection, position: int) -> None:
     with contextlib.suppress(EOFError, OSError):  # the parent wants no more
         while True:
             task: Task = connection.recv()
-            if task.options.device != "cpu" and torch.cuda.is_available():
-                torch.cuda.set_device(position % torch.cuda.device_count())
+            take_device(task.options.device, position)
             try:
                 connection.send(maker.do(task))
             except EOFError:

@@ -11,7 +11,9 @@ from rasterio.windows import Window
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.progress import Progress, silent
+from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.sinks import Counts
+from s2fin_cli.shards.agreement import agree, agreed_maker, check_agreed
 from s2fin_cli.shards.folder import check_makers
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.raster import create_shard, read_shard
@@ -53,16 +55,42 @@ def make_shard(
         progress: called after each tile.
 
     Raises:
+        InputError: the folder has shards of another kind of machine.
         OutputError: it cannot be written.
+        S2finError: the device has too little memory.
     """
     kept = folder.receipt(number, plan)
-    if kept is not None:
-        return kept
-    window, counts = plan.window(number), Counts(job.class_ids)
+    while kept is None:
+        settle(job, folder)
+        kept = _attempt(job, folder, plan, number, progress=progress)
+    return kept
+
+
+def settle(job: ClassifyJob, folder: WorkFolder) -> None:
+    """Compute as many batches together as for the shards that are finished; refuse what would not fit to them.
+
+    Raises:
+        InputError: they were made by another kind of machine.
+    """
+    agreed, predictor = None if job.options.mixed else agreed_maker(folder), job.predictor
+    if isinstance(predictor, Engine):
+        predictor.fix_batches(None if agreed is None else agreed.batches)
+    if agreed is not None:
+        check_agreed(folder, maker_of(job))
+
+
+def _attempt(
+    job: ClassifyJob, folder: WorkFolder, plan: Plan, number: int, *, progress: Progress = silent
+) -> Receipt | None:
+    """Make a shard; None if it would not fit to others, because memory ran out or another process decided otherwise."""
+    window, counts, maker = plan.window(number), Counts(job.class_ids), maker_of(job)
     with folder.new_shard() as path:
         grid = job.stack.grid.crop(window)
         with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
             job.classify([sink, counts], window=window, progress=progress)
+        fits = job.options.mixed or (maker_of(job) == maker and agree(folder, maker) == maker)
+        if not fits:
+            return None
         unreadable = unreadable_blocks(job.stack, window)
         return folder.keep(path, number, plan, pixels=counts.pixels, maker=maker_of(job), unreadable=unreadable)
 
@@ -73,6 +101,7 @@ def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
     Raises:
         InputError: there are such shards.
     """
+    settle(job, folder)
     for number in plan.numbers:
         receipt = folder.receipt(number, plan)
         if receipt is not None:

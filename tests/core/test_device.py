@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from s2fin_cli.core.device import M_ARENA_MAX, keep_freed_memory, one_thread_an_operation, pick_device
+from s2fin_cli.core.device import M_ARENA_MAX, keep_freed_memory, one_thread_an_operation, pick_device, take_device
 from s2fin_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,22 @@ def test_cuda_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         pick_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device("cuda").type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "taken"),
+    [("auto", True, [0, 1, 2, 0]), ("cuda", True, [0, 1, 2, 0]), ("cpu", True, []), ("auto", False, [])],
+)
+def test_each_worker_takes_a_device_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, name: str, taken: list[int], *, there: bool
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", found.append)
+    for position in range(4):
+        take_device(name, position)
+    assert found == taken
 
 
 @pytest.mark.usefixtures("threads")

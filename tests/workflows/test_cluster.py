@@ -53,7 +53,7 @@ class Cluster:
         file = folder / "scheduler.json"
         command = ["-m", "distributed.cli.dask_scheduler", "--scheduler-file", str(file), "--host", "127.0.0.1"]
         self.scheduler = self._start([*command, "--port", "0", "--no-dashboard"])
-        wait_until(file.exists, self.scheduler)
+        wait_until(lambda: file.exists() and file.read_text() != "", self.scheduler)
         self.address: str = json.loads(file.read_text())["address"]
 
     def add_worker(self, *options: str, path: Path | None = None, program: str = WORKER) -> subprocess.Popen[str]:

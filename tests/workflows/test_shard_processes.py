@@ -18,9 +18,7 @@ import torch
 import s2fin_cli
 from s2fin_cli.core.errors import S2finError, UsageError
 from s2fin_cli.workflows.classify import ClassifyResult
-from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.local_workers import check_workers
-from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.shard_tasks import TRIES
 from tests.faults.runs import run, running, wait_for
 from tests.scenes import Scene
@@ -93,13 +91,19 @@ class Killer:
 def test_a_killed_worker_is_replaced(
     scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, caplog: pytest.LogCaptureFixture
 ) -> None:
-    killer = Killer(1)
+    killer, positions = Killer(1), set[str]()
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        killer(stage, done, total)
+        positions.update(process.name for process in multiprocessing.active_children())
+
     with caplog.at_level(logging.WARNING):
-        found = s2fin_cli.classify(**given(scene, model, tmp_path, workers=2), progress=killer)
+        found = s2fin_cli.classify(**given(scene, model, tmp_path, workers=2), progress=progress)
     assert killer.killed == 1
+    assert positions == {"s2fin-0", "s2fin-1"}, "a new worker takes the place, and the device, of the one that died"
     assert "ended abruptly (signal 9); the shard is tried again" in caplog.text
     check_same_map(found, plain)
-    assert len(names(tmp_path / "run")) == 41
+    assert len(names(tmp_path / "run")) == 42
     assert names(tmp_path) == OUTPUTS
 
 
@@ -152,7 +156,7 @@ def test_a_killed_run_is_continued(
     assert before.items() <= finished(tmp_path / "run").items()
     assert len(finished(tmp_path / "run")) == 20
     assert names(tmp_path) == OUTPUTS
-    assert len(names(tmp_path / "run")) == 41, "what was left is swept"
+    assert len(names(tmp_path / "run")) == 42, "what was left is swept"
     for path in left:
         assert f"{path} was left by a run that was killed" in caplog.text
 
@@ -187,7 +191,7 @@ def test_two_runs_share_a_folder(scene: Scene, model: Path, tmp_path: Path, plai
             assert process.wait() == 0, process.errors
     assert filecmp.cmp(tmp_path / "map.tif", tmp_path / "map2.tif", shallow=False)
     check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path), overwrite=True), plain)
-    assert len(names(tmp_path / "run")) == 41
+    assert len(names(tmp_path / "run")) == 42
 
 
 def limit_files(size: int) -> None:
@@ -217,11 +221,18 @@ def test_a_full_disk_keeps_finished_shards(scene: Scene, model: Path, tmp_path: 
     assert code == 0, printed
 
 
-def test_more_workers_than_cuda_devices_are_refused(scene: Scene, model: Path, tmp_path: Path) -> None:
-    job = prepare(ClassifyOptions.from_kwargs(given(scene, model, tmp_path)))
-    check_workers(job.predictor.device, 64)  # on the CPU as many as wanted
-    if not torch.cuda.is_available():
-        return
-    job = prepare(ClassifyOptions.from_kwargs(given(scene, model, tmp_path, device="cuda")))
-    with pytest.raises(UsageError, match="`workers` is 64, and there are"):
-        check_workers(job.predictor.device, 64)
+def test_more_workers_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_workers(torch.device("cpu"), 64)  # on the CPU as many as wanted
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_workers(torch.device("cuda"), 2)
+    with pytest.raises(UsageError, match="`workers` is 3, and there are 2 CUDA devices; use at most one for each"):
+        check_workers(torch.device("cuda"), 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_workers_on_cuda_devices_make_the_same_map(scene: Scene, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    one = s2fin_cli.classify(**given(scene, model, tmp_path / "one", device="cuda"))
+    found = s2fin_cli.classify(**given(scene, model, tmp_path, device="cuda", workers=torch.cuda.device_count()))
+    check_same_map(found, one)

@@ -252,7 +252,7 @@ def test_an_error_midway_keeps_finished_shards_and_nothing_else(
         carry_out_in_shards(replace(job, predictor=WatchedPredictor(job.predictor, fault)))
     assert names(tmp_path) == {"run"}
     before = finished(tmp_path / "run")
-    assert names(tmp_path / "run") == {"plan.json", "00001.json", "00001.tif", "00002.json", "00002.tif"}
+    assert names(tmp_path / "run") == {"plan.json", "maker.json", "00001.json", "00001.tif", "00002.json", "00002.tif"}
     check_same_map(s2fin_cli.classify(**keywords), plain)
     assert before.items() <= finished(tmp_path / "run").items()
 
