@@ -61,6 +61,10 @@ class OutputError(S2finError, OSError):
     """A result cannot be written."""
 
 
+class DiskFullError(OutputError):
+    """A result cannot be written because the disk is full, so nothing else can be written there either."""
+
+
 class UsageError(S2finError, ValueError):
     """Options, or keys of the project file, are wrong or contradict each other."""
 

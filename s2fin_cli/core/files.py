@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2fin_cli.core.checks import NO_PATH, is_no_path
-from s2fin_cli.core.errors import OutputError, UsageError
+from s2fin_cli.core.errors import DiskFullError, OutputError, UsageError
 from s2fin_cli.core.formats import RASTER_SUFFIXES, format_of, parts_of
 from s2fin_cli.core.leftovers import mark, sweep
 from s2fin_cli.core.moves import RECORD, Moves, put_in_place
@@ -256,9 +256,10 @@ def staged(dst_paths: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]
             _check_still_absent(dst_paths)
         _put_in_place(_moves(temporary, dst_paths), records, dst_paths)
     except OSError as error:  # an OutputError is one too
-        if (folder := _full_folder(dst_paths, error)) is not None:
-            raise OutputError(
-                f"writing {_names(dst_paths)} failed: no space is left in {folder}; make room or take another folder; "
+        folders = [path.absolute().parent for path in dst_paths]
+        if full := [folder for folder in folders if is_disk_full(folder, error)]:
+            raise DiskFullError(
+                f"writing {_names(dst_paths)} failed: no space is left in {full[0]}; make room or take another folder; "
                 "no file was written"
             ) from error
         if isinstance(error, OutputError) or (error.filename is not None and Path(error.filename) not in temporary):
@@ -294,19 +295,16 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[:_KEPT_CHARACTERS]
 
 
-def _full_folder(dst_paths: Sequence[Path], error: OSError) -> Path | None:
-    """The first folder of the targets whose disk is full, if that may be why writing failed.
+def is_disk_full(folder: Path, error: OSError) -> bool:
+    """Whether writing into a folder may have failed because its disk is full; ask before anything is removed.
 
     Libraries report a full disk in many ways, often without an error number. Virtual file systems have size 0.
     """
     number = error.errno or getattr(error.__cause__, "errno", None)
     if isinstance(number, int) and number not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    for folder in (path.absolute().parent for path in dst_paths):
-        usage = shutil.disk_usage(folder)
-        if usage.total > 0 and usage.free < FULL_BYTES:
-            return folder
-    return None
+        return False
+    usage = shutil.disk_usage(folder)
+    return usage.total > 0 and usage.free < FULL_BYTES
 
 
 def _check_still_absent(dst_paths: Sequence[Path]) -> None:

@@ -7,10 +7,12 @@ A record is written before the first file of a map gets its name, and again when
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.errors import DiskFullError, OutputError
 from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.moves import flush
 from s2fin_cli.shards.sealing import sealed, unsealed
@@ -78,7 +80,7 @@ class Records:
         """Write the record of a scene.
 
         Raises:
-            OSError: it cannot be written.
+            OutputError: it cannot be written.
         """
         write_text(self.path / f"{name}.json", sealed({"format": FORMAT, **asdict(record)}))
 
@@ -87,10 +89,14 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, which appears whole, in place of an earlier one.
 
     Raises:
-        OSError: it cannot be written.
+        OutputError: it cannot be written.
     """
-    with work_in_progress(path.parent) as scratch:
-        new = scratch / "new"
-        new.write_text(text, encoding="utf-8")
-        flush(new)
-        os.replace(new, path)
+    try:
+        with work_in_progress(path.parent) as scratch:
+            new = scratch / "new"
+            new.write_text(text, encoding="utf-8")
+            flush(new)
+            os.replace(new, path)
+    except OSError as error:
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputError
+        raise kind(f"{path} cannot be written: {error.strerror or error}") from error

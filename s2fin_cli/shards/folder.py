@@ -19,7 +19,8 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s2fin_cli.core.errors import InputError, OutputError, shortened
+from s2fin_cli.core.errors import DiskFullError, InputError, OutputError, shortened
+from s2fin_cli.core.files import is_disk_full
 from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.shards.maker import why_different
 from s2fin_cli.shards.plan import Plan, check_same, is_sound, read_plan
@@ -140,13 +141,25 @@ class WorkFolder:
             OutputError: it cannot be written.
         """
         try:
-            with work_in_progress(self.path) as scratch:
+            with work_in_progress(self.path) as scratch, self._disk_full_noticed():
                 yield scratch / "shard.tif"
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
             reason = error.strerror or error
             raise OutputError(f"writing a shard to {self.path} failed: {reason}; finished shards are kept") from error
+
+    @contextlib.contextmanager
+    def _disk_full_noticed(self) -> Iterator[None]:
+        """Raise a `DiskFullError` for any error that a full disk explains."""
+        try:
+            yield
+        except OSError as error:
+            if is_disk_full(self.path, error):
+                raise DiskFullError(
+                    f"writing a shard to {self.path} failed: no space is left; make room, finished shards are kept"
+                ) from error
+            raise
 
     def keep(
         self,

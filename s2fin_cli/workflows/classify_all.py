@@ -97,10 +97,7 @@ class _Report:
         start = time.monotonic()
         if not at_once and start < self._due:
             return
-        try:
-            write_text(self._result.report, json.dumps(self._result.to_dict(), indent=1) + "\n")
-        except OSError as error:
-            raise OutputError(f"the report {self._result.report} cannot be written: {error}") from error
+        write_text(self._result.report, json.dumps(self._result.to_dict(), indent=1) + "\n")
         end = time.monotonic()
         self._due = end + _RARELY * (end - start)
 

@@ -95,7 +95,7 @@ class Pool:
         """Make the maps of scenes.
 
         Raises:
-            OutputError: the disk is full.
+            DiskFullError: the disk is full.
             Stopped: the run was asked to end.
         """
         with self._workers as workers:
@@ -166,7 +166,7 @@ class Pool:
             wait: whether to wait for the next one.
 
         Raises:
-            OutputError, Stopped: as `make`.
+            DiskFullError, Stopped: as `make`.
         """
         while self._assembling and (wait or self._assembling[0][1].done()):
             scene, future = self._assembling.popleft()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2fin_cli.core.captions import Caption, captioned
-from s2fin_cli.core.errors import InputError, OutputError, S2finError
+from s2fin_cli.core.errors import DiskFullError, InputError, S2finError
 from s2fin_cli.core.facts import first_difference
-from s2fin_cli.core.files import FULL_BYTES, check_outputs
+from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.progress import Stopped
 from s2fin_cli.model.fit import fit_stack
@@ -143,7 +141,7 @@ class Scene:
 
         Raises:
             Stopped: the run was asked to end.
-            OutputError: the disk is full, which ends the run.
+            DiskFullError: the disk is full, which ends the run.
         """
         start = self._start = time.monotonic()
         try:
@@ -151,11 +149,8 @@ class Scene:
                 return step()
         except Stopped:
             raise
-        except (S2finError, OSError) as error:
-            known = error if isinstance(error, S2finError) else OutputError(f"writing its files failed: {error}")
-            self.fail(known)
-            if isinstance(known, OutputError) and self._is_disk_full():
-                raise known from error
+        except S2finError as error:
+            self.fail(error)
         except Exception as error:  # a defect that one scene reveals does not concern the others
             self.fail(S2finError(f"unexpected {type(error).__name__}: {error}"))
             logger.debug("%s", self.entry.name, exc_info=True)
@@ -176,12 +171,14 @@ class Scene:
             fit_stack(common.model.info, build_stack(options.src_paths, choice=options.band_choice))
 
     def fail(self, error: S2finError) -> None:
-        """Note that it cannot be mapped."""
-        self.result.status, self.result.error = FAILED, str(error)
+        """Note that it cannot be mapped.
 
-    def _is_disk_full(self) -> bool:
-        folders = [Path(self.options.output).parent, *([] if self.options.work is None else [self.options.work])]
-        return any(os.path.isdir(path) and shutil.disk_usage(path).free < FULL_BYTES for path in folders)
+        Raises:
+            DiskFullError: it is that one.
+        """
+        self.result.status, self.result.error = FAILED, str(error)
+        if isinstance(error, DiskFullError):
+            raise error
 
     def begin(self, common: Common) -> ClassifyJob | None:
         """Its job, ready to be carried out; None if its map is finished already.

@@ -8,6 +8,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -421,3 +423,63 @@ def test_two_runs_share_a_folder(
     result = s2fin_cli.classify_all(**keywords)
     assert set(statuses(result).values()) == {"skipped"}
     check_maps(tmp_path / "maps", result, expected)
+
+
+#: Maps on a small disk that is enlarged after the first run; what both runs say, and what they leave, is copied.
+SMALL_DISK = """
+mkdir maps && mount -t tmpfs -o size=$1 none maps || exit 77
+shift
+"$@" > first.out 2> first.err; echo $? > first.rc
+cp maps/scenes.json first.json; ls -A maps > first.ls
+mount -o remount,size=20m maps
+"$@" > second.out 2> second.err; echo $? > second.rc
+cp -a maps kept
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="it mounts a disk of its own")
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_full_disk_ends_the_run_which_is_continued(
+    model: Path,
+    rows: dict[str, dict[str, Any]],
+    expected: dict[str, ClassifyResult],
+    tmp_path: Path,
+    environment: dict[str, str],
+    workers: int | None,
+) -> None:
+    keywords = given(tmp_path, model, *(rows[name] for name in (*GOOD, "again")))
+    command = [
+        "s2fin_cli",
+        "classify-all",
+        "list.csv",
+        "-o",
+        "maps",
+        "-m",
+        model,
+        "--device",
+        "cpu",
+        "--with-confidence",
+    ]
+    command += [] if workers is None else ["--workers", workers, "--work", "run"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", SMALL_DISK, "sh", "300k", sys.executable, "-m", *map(str, command)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine lets no user mount a disk")
+    assert (tmp_path / "first.rc").read_text() == "1\n"
+    error = (tmp_path / "first.err").read_text().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "no space is left" in error
+    report = json.loads((tmp_path / "first.json").read_text())
+    *first, last = (scene["status"] for scene in report["scenes"])
+    assert first == ["done", "done", "failed"]
+    assert last == "waiting" or (last, workers) == ("failed", 2), "workers may have begun it"
+    stems = {line.partition(".")[0] for line in (tmp_path / "first.ls").read_text().splitlines()}
+    assert stems == {"", "scenes", *(f"{name}{end}" for name in GOOD[:2] for end in ("", "_confidence"))}
+    assert (tmp_path / "second.rc").read_text() == "0\n"
+    (tmp_path / "kept").rename(tmp_path / "maps-of-both")
+    result = s2fin_cli.classify_all(**{**keywords, "output": tmp_path / "maps-of-both"})
+    assert set(statuses(result).values()) == {"skipped"}
+    check_maps(tmp_path / "maps-of-both", result, expected)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,3 +249,20 @@ def test_options_that_make_no_sense(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         s2fin_cli.classify(**given(scene, model, tmp_path, scheduler="tcp://host:8786", **changes))
+
+
+@pytest.mark.slow
+def test_many_scenes_on_a_cluster(
+    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, cluster: Cluster
+) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text(f"name,hsi,lidar\na,{scene.hsi},{scene.lidar}\nbad,{scene.hsi},\nb,{scene.hsi},{scene.lidar}\n")
+    cluster.add_worker()
+    result = s2fin_cli.classify_all(
+        scenes=table, output=tmp_path / "maps", model=model, stride=1, with_confidence=True,
+        scheduler=cluster.address, work=tmp_path / "run", shard_size=32, device="cpu",
+    )  # fmt: skip
+    assert [scene.status for scene in result.scenes] == ["done", "failed", "done"]
+    places = [tmp_path / "maps" / f"b{end}" for end in (".tif", ".qml", ".gpkg", "_confidence.tif")]
+    check_same_map(replace(plain, outputs=plain.outputs.at(places)), plain)
+    assert not list((tmp_path / "run").iterdir())
