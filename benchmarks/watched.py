@@ -91,14 +91,17 @@ def watch(*arguments: str | Path, variables: Mapping[str, str], least_mb: float 
 def _look(parent: psutil.Process, seen: dict[int, Watched]) -> None:
     """Note what the processes hold and have used by now."""
     try:
-        processes = [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
+        command, processes = parent.cmdline(), [parent, *parent.children(recursive=True)]
+    except psutil.Error:
         return
     for process in processes:
         try:
             with process.oneshot():
                 memory, times = process.memory_info().rss / (1 << 20), process.cpu_times()
-        except psutil.NoSuchProcess:
+                is_copy = process.pid != parent.pid and process.cmdline() == command
+        except psutil.Error:
+            continue
+        if is_copy:  # the parent's memory, shared for a moment until the process loads its own program
             continue
         role = COMMAND if process.pid == parent.pid else WORKER
         known = seen.setdefault(process.pid, Watched(role))

@@ -57,7 +57,7 @@ def test_a_whole_run_fills_the_tables(tmp_path: Path, monkeypatch: pytest.Monkey
     figures = json.loads(written.read_text(encoding="utf-8"))
     assert figures["identical"] == 4
     assert figures["scene"]["shards"] > 1
-    assert {process["role"] for process in figures["runs"]["2 workers"]["processes"]} == {COMMAND, WORKER}
-    assert len(figures["runs"]["2 workers"]["processes"]) == 3
+    roles = [process["role"] for process in figures["runs"]["2 workers"]["processes"]]
+    assert (roles.count(COMMAND), roles.count(WORKER) >= 2) == (1, True)
     monkeypatch.setattr(sys, "argv", ["costs.py", "--results", str(written)])
     costs.main()
