@@ -260,8 +260,10 @@ def _make_one(scene: Scene, common: Common, *, progress: Progress) -> None:
         scene.finish(common, carry_out(job, progress=progress))
         return
     folder = WorkFolder(Path(job.options.work))
-    scene.finish(common, carry_out_in_shards(job, progress=progress))
-    folder.remove(read_plan(folder.plan_path))
+    made = carry_out_in_shards(job, progress=progress)
+    plan = read_plan(folder.plan_path)
+    scene.finish(common, made)
+    folder.remove(plan)
 
 
 def _log(result: SceneResult, number: int, total: int) -> None:
