@@ -119,7 +119,8 @@ def assemble(
     """Assemble a map from the shards that `classify` made.
 
     Args:
-        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`. Like all
+            outputs of a map it may be in an object store, as in "s3://bucket/map.tif".
         polygons: where to write the polygons, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
@@ -214,7 +215,8 @@ def classify(
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
-        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`. Like all
+            outputs of a map it may be in an object store, as in "s3://bucket/map.tif".
         polygons: where to write the polygons, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.

@@ -33,7 +33,11 @@ def with_options(command: Command, options: Sequence[Callable[[Command], Command
 #: The files of one map.
 _OF_ONE_MAP = {
     "output": click.option(
-        "-o", "--output", type=FilePath("MAP"), required=True, help="Class map to write, a GeoTIFF."
+        "-o",
+        "--output",
+        type=FilePath("MAP"),
+        required=True,
+        help="Class map to write, a GeoTIFF; or s3://bucket/map.tif.",
     ),
     "polygons": click.option(
         "--polygons",

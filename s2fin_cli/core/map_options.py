@@ -19,7 +19,8 @@ class FileOptions(Options):
     """The files of one map.
 
     Attributes:
-        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`.
+        output: the map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`. Like all
+            outputs of a map it may be in an object store, as in "s3://bucket/map.tif".
         polygons: where to write the polygons, in the format of the suffix, see `VECTOR_OUTPUT_SUFFIXES`; None is
             beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.

@@ -39,10 +39,12 @@ def store_url(path: StrPath) -> str | None:
     for prefix, scheme in _SCHEMES.items():
         if text.startswith(prefix):
             return scheme + text.removeprefix(prefix)
-    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
-        return text
+    if text.lower().startswith(("http://", "https://", "ftp://")):
+        raise UsageError(f"{text} cannot be written, as it is an address of the web; give a path, or a URL like s3://")
     if text.startswith("/vsi"):
         raise UsageError(f"{text} is a name of GDAL's that no output can have; give a path, or a URL like s3://")
+    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
+        return text
     if re.match(r"[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE) and not os.path.lexists(text.split("/", 1)[0]):
         raise UsageError(f"{text} is a URL without its second slash; give it as a text instead of a `pathlib.Path`")
     return None
@@ -196,7 +198,14 @@ def uploads_of(given: Mapping[str, StrPath | None]) -> Iterator[Uploads | None]:
         raise UsageError(f"{listed}; give all outputs the same kind of place")
     store, parent = _store(next(iter(urls.values()))), Path(tempfile.gettempdir())
     sweep(parent)
-    with work_in_progress(parent) as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(work_in_progress(parent))
+        except OSError as error:
+            raise OutputError(
+                f"outputs for an object store are made in {parent} first, which cannot be used "
+                f"({error.strerror or error}); set TMPDIR to another folder"
+            ) from error
         try:
             yield _in(folder, store, urls)
         except OutputError as error:
@@ -230,7 +239,7 @@ def _store(url: str) -> Any:
     try:
         return importlib.import_module("fsspec.core").url_to_fs(url)[0]
     except ImportError as error:
-        raise UsageError(f"{url} cannot be written: {error}; pip install 's2fin[cloud]' is enough for s3://") from error
+        raise UsageError(f"{url} cannot be written: {error} (for s3:// pip install 's2fin[cloud]')") from error
     except ValueError as error:
         raise UsageError(f"{url} cannot be written: {error}; give a path, or a URL like s3://bucket/map.tif") from error
     except Exception as error:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from s2fin import S2Fin, S2FinConfig
+from s2fin_cli.core.checks import is_no_path
 from s2fin_cli.core.errors import ModelFileError, RasterError
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
@@ -131,7 +132,8 @@ def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict
 def _read_metadata(src_path: str | os.PathLike[str]) -> str:
     """The JSON text in a model file's metadata."""
     if not os.path.isfile(src_path):
-        raise ModelFileError(f"there is no model file {src_path}; check the path")
+        what = "copy it to this machine first" if is_no_path(src_path) else "check the path"
+        raise ModelFileError(f"there is no model file {src_path}; {what}")
     try:
         with safe_open(src_path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -144,6 +144,7 @@ def test_what_is_there_is_kept_or_replaced_with_all_that_belongs_to_it(store: ty
             {"output": "nosuch://b/map.tif", "polygons": None},
             "nosuch://b/map.tif cannot be written: Protocol not known",
         ),
+        ({"output": "https://x/map.tif", "polygons": None}, "as it is an address of the web"),
         ({"output": "/vsicurl/http://x/map.tif", "polygons": None}, "a name of GDAL's that no output can have"),
         ({"output": Path("s3://b/map.tif"), "polygons": None}, "a URL without its second slash"),
     ],
@@ -158,6 +159,15 @@ def test_names_of_gdals_file_systems_and_paths() -> None:
     assert store_url("/vsis3/b/map.tif") == "s3://b/map.tif"
     assert store_url("/vsigs/b/map.tif") == "gs://b/map.tif"
     assert [store_url(path) for path in ("map.tif", "/a/map.tif", Path("a/b:c.tif"), r"C:\a\map.tif")] == [None] * 4
+
+
+def test_a_folder_for_temporary_files_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with (
+        pytest.raises(OutputError, match=r"none first, which cannot be used \(No such .*\); set TMPDIR"),
+        uploads_of(GIVEN),
+    ):
+        pass
 
 
 def test_a_disk_that_is_too_small_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
