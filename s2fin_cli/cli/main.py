@@ -188,4 +188,7 @@ def main(command: Callable[..., Any] = cli) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show
-    command(prog_name="s2fin")
+    try:
+        command(prog_name="s2fin")
+    finally:  # what is left is the end of the process
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

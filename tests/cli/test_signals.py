@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s2fin_cli.cli.signals import stop_on_signals
+from s2fin_cli.cli.signals import interrupts_ignored, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,30 @@ def test_a_request_to_end_cleans_up_unless_it_is_ignored(name: str, before: str,
     result = subprocess.run([sys.executable, "-c", CODE, name, before], capture_output=True, text=True, check=False)
     assert result.stdout == output
     assert result.returncode == (0 if before == "ignored" else 128 + getattr(signal, name))
+
+
+# main() with a command that ends, after which a signal comes while the process ends
+LATE = """
+import atexit, os, signal, sys
+from s2fin_cli.cli.main import main
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+    print("ended by itself")
+atexit.register(interrupt)
+main(lambda prog_name: sys.exit(3))
+"""
+
+
+def test_ctrl_c_after_the_end_of_a_command_changes_nothing() -> None:
+    result = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr, result.returncode) == ("ended by itself\n", "", 3)
+
+
+def test_ctrl_c_is_ignored_only_while_a_command_reports() -> None:
+    with interrupts_ignored():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 class EndedError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +16,12 @@ from s2fin_cli.cli.parameters import (
     overwrite_option,
     verbosity_options,
 )
-from s2fin_cli.cli.signals import stop_on_signals
+from s2fin_cli.cli.signals import interrupts_ignored, stop_on_signals
 from s2fin_cli.core.options import SPLITS
 from s2fin_cli.workflows.options.train import TrainOptions
+
+if TYPE_CHECKING:
+    from s2fin_cli.workflows.train import TrainResult
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +88,6 @@ def train(*, as_json: bool, **options: Any) -> None:
     First an ensemble of simple classifiers learns from the labels, and labels pixels all over the images; then the
     network learns from both.
     """
-    from s2fin_cli.cli.rendering.reports import print_accuracy
     from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.workflows.train import run
 
@@ -93,6 +95,16 @@ def train(*, as_json: bool, **options: Any) -> None:
     recipe = click.get_current_context().find_object(Recipe)
     with shown_progress() as progress, stop_on_signals() as stop:
         result = run(TrainOptions(**options), recipe=recipe, progress=progress, stop=stop)
+    with interrupts_ignored():
+        _report(result)
+    if as_json:
+        print_json(result.to_dict())
+
+
+def _report(result: TrainResult) -> None:
+    """Log how the training ended, the accuracy and where the model is."""
+    from s2fin_cli.cli.rendering.reports import print_accuracy
+
     if result.outcome.interrupted:
         if result.accuracy is None:
             logger.warning("interrupted: the model of epoch %d is kept", result.outcome.epochs)
@@ -106,5 +118,3 @@ def train(*, as_json: bool, **options: Any) -> None:
         logger.info("accuracy of the ensemble that taught the network, by cross-validation on the labels:")
         print_accuracy(result.teacher, console())
     logger.info("model: %s", result.model)
-    if as_json:
-        print_json(result.to_dict())
