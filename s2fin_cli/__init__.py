@@ -30,6 +30,10 @@ __all__ = [
 # when torch is loaded, so they are set here, before any import of it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+# NOTE: where a thread has no handler of rasterio's, GDAL writes its warnings to stderr, among our messages; errors are
+# raised all the same.
+if "CPL_DEBUG" not in os.environ:
+    os.environ.setdefault("CPL_LOG", os.devnull)
 
 # NOTE: GDAL by default gives up a server at its first failure, and waits for a silent one without end. Of what it reads
 # ahead it takes zeros for pixels where a connection was lost, so it must not. All of GDAL's copies in a process, and

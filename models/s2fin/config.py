@@ -16,6 +16,8 @@ POSITIVE = (
     "in_channels", "aux_channels", "width", "map_width", "deep_width", "max_tokens",
     "depth", "heads", "state_size", "map_tokens", "components", "block_size", "context_width",
 )  # fmt: skip
+#: The most layers of HFSET, and the largest of all other sizes: what a raster can have of bands and a map of classes.
+MAX_DEPTH, MAX_SIZE = 64, 65_536
 MIN_PATCH_SIZE = 5
 MAX_PATCH_SIZE = 21
 #: Sides of the squares whose means and deviations AFCM fuses, in pixels.
@@ -90,8 +92,10 @@ class S2FinConfig:
         for field in dataclasses.fields(self):
             _check_type(field.name, getattr(self, field.name), str(field.type))
         for name in POSITIVE:
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.num_classes >= 2, "num_classes", self.num_classes, "at least 2")
+            most = MAX_DEPTH if name == "depth" else MAX_SIZE
+            _require(1 <= getattr(self, name) <= most, name, getattr(self, name), f"at least 1 and at most {most}")
+        in_range = 2 <= self.num_classes <= MAX_SIZE
+        _require(in_range, "num_classes", self.num_classes, f"at least 2 and at most {MAX_SIZE}")
         size = self.patch_size
         in_range = MIN_PATCH_SIZE <= size <= MAX_PATCH_SIZE and size % 2 == 1
         _require(in_range, "patch_size", size, f"an odd number from {MIN_PATCH_SIZE} to {MAX_PATCH_SIZE}")

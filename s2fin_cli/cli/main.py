@@ -25,7 +25,7 @@ from s2fin_cli.cli.commands.inspect import inspect
 from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.train import train
-from s2fin_cli.cli.messages import with_flags
+from s2fin_cli.cli.messages import displayed, with_flags
 from s2fin_cli.cli.parameters import PROJECT_FOUND
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
 from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
@@ -147,7 +147,7 @@ class Boundary(click.Group):
         except Exception as error:
             _trace()
             hint = "" if logger.isEnabledFor(logging.DEBUG) else "; run it again with -v to see where, and report it"
-            raise _Failure(f"unexpected {type(error).__name__}: {error}{hint}", 1) from error
+            raise _Failure(displayed(f"unexpected {type(error).__name__}: {error}{hint}"), 1) from error
 
 
 def _trace() -> None:
@@ -185,6 +185,7 @@ def main(command: Callable[..., Any] = cli) -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda signum, _: sys.exit(128 + signum))
+    sys.unraisablehook = lambda caught: logger.debug("ignored: %r", caught.exc_value)  # e.g. in GDAL's messages
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show

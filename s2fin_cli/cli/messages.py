@@ -16,10 +16,23 @@ if TYPE_CHECKING:
 _OPTION = re.compile(r"`([a-z_]\w*)(?:=([^`]*))?`", re.ASCII)
 #: Quotation marks of Python's texts.
 _QUOTES = "\"'"
+#: Characters by which a text from a file could end a line, or be a command to a terminal or change the order in which
+#: it shows letters; tabs and line feeds are ours.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Characters of a line of a message, the most; files may hold texts of any length.
+_LONGEST = 1000
+
+
+def displayed(text: str) -> str:
+    """A text as a terminal can show it: control characters as Python writes them, long lines without their middle."""
+    lines = _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text).split("\n")
+    return "\n".join(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 300]} ... {line[-200:]}" for line in lines)
 
 
 def with_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
     """A message with its options as flags: "`label_field`" as "--label-field", "`device="cpu"`" as "--device cpu".
+
+    Characters and lines are those of `displayed`.
 
     Args:
         message: a message as `s2fin_cli.core.errors` describes it.
@@ -31,7 +44,7 @@ def with_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
         name, value = found.groups()
         return _shown(known[name], value) if name in known else found[0].strip("`")
 
-    return _OPTION.sub(shown, message)
+    return displayed(_OPTION.sub(shown, message))
 
 
 def _shown(parameter: click.Parameter, value: str | None) -> str:

@@ -93,6 +93,8 @@ def _read_toml(src_path: Path) -> dict[str, Any]:
         raise UsageError(
             f'the project file {src_path} is not valid TOML: {error}; text must be in quotes: name = "..."'
         ) from error
+    except (ValueError, RecursionError) as error:  # a number or a nesting that Python does not read
+        raise UsageError(f"the project file {src_path} cannot be read ({error}); shorten it") from error
 
 
 def numbered_table(command: str, number: int) -> str:

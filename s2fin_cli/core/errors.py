@@ -71,9 +71,18 @@ class UsageError(S2finError, ValueError):
     exit_code = 2
 
 
+#: What Python raises where values from a file are of other kinds than they should be, too large, or nested too deeply.
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
 def shortened(values: Sequence[object]) -> str:
     """The first ten values, and how many more there are, for messages."""
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
+
+
+def reason(error: object) -> str:
+    """What an error of another library says, on one line, for messages."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def describe_bounds(bounds: Sequence[float]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.windows import Window
 
+from s2fin_cli.core.errors import AreaError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,8 +17,28 @@ if TYPE_CHECKING:
 
 #: Pixels a side of the squares in which scattered pixels are read together.
 SQUARE_SIZE = 256
+#: The most pixels that a command goes through one by one; a country at 10 m has 10^9 to 10^10.
+MOST_PIXELS = 10**11
 #: More squares than any raster has side by side.
 _MOST_ACROSS = 1 << 32
+
+
+def check_size(window: Window, name: str, *, remedy: str) -> None:
+    """Refuse a window that nobody can wait for, such as that of a raster whose header claims a huge size.
+
+    Args:
+        window: the window.
+        name: what it is a window of, for the message.
+        remedy: what to do, for the message.
+
+    Raises:
+        AreaError: it has more than `MOST_PIXELS`.
+    """
+    if window.width * window.height > MOST_PIXELS:
+        raise AreaError(
+            f"{name}: {window.width} x {window.height} px are to be processed, more than {MOST_PIXELS:.0e} in all; "
+            f"{remedy}"
+        )
 
 
 def iter_tiles(

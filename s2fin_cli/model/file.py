@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,12 @@ from safetensors.torch import save
 
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.core.checks import is_no_path
-from s2fin_cli.core.errors import ModelFileError, RasterError
+from s2fin_cli.core.errors import MALFORMED, ModelFileError, RasterError, reason
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.model.model_item import model_item
+from s2fin_cli.model.valid import check_info, network_config
 from s2fin_cli.vector.sources import raster_driver
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
 FORMAT_VERSION = 4
+#: Numbers that a network may consist of; it has about a million.
+MOST_WEIGHTS = 1 << 26
 #: The oldest format whose networks this version has.
 OLDEST_FORMAT = 4
 
@@ -97,20 +101,21 @@ def find_model(given: str | os.PathLike[str] | None) -> Path:
 
 
 def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
-    """Read the description of a model from its file, without its weights.
+    """Read the description of a model from its file.
 
     Raises:
-        ModelFileError: it is missing, damaged, foreign or of a later format.
+        ModelFileError: as `read_model`.
     """
-    return _read_description(src_path)[0]
+    return read_model(src_path)[1]
 
 
 def read_item(src_path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the STAC item that a model file carries.
 
     Raises:
-        ModelFileError: it is missing, damaged, foreign or of a later format.
+        ModelFileError: as `read_model`.
     """
+    read_model(src_path)  # which checks it
     return dict(_read_description(src_path)[1][ITEM_KEY])
 
 
@@ -120,13 +125,15 @@ def _read_description(src_path: str | os.PathLike[str]) -> tuple[ModelInfo, dict
     try:
         values = json.loads(text)
         _check_format(values, src_path)
-        if not isinstance(values[ITEM_KEY], dict):
-            raise TypeError(f"{ITEM_KEY} is {values[ITEM_KEY]!r}")
-        return ModelInfo.from_dict(values), values
+        if not isinstance(values[ITEM_KEY]["assets"]["model"], dict):
+            raise TypeError(f"{ITEM_KEY} has no asset of the model")
+        info = ModelInfo.from_dict(values)
+        check_info(info)
     except ModelFileError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except MALFORMED as error:
         raise ModelFileError(f"{src_path} is damaged: its description cannot be read ({error!r})") from error
+    return info, values
 
 
 def _read_metadata(src_path: str | os.PathLike[str]) -> str:
@@ -152,7 +159,7 @@ def _why_unreadable(src_path: str | os.PathLike[str], error: Exception) -> str:
         driver = "of several layers"
     if driver is not None:
         return f"{src_path} is not a model file but a raster ({driver}); give the model file that s2fin train wrote"
-    return f"{src_path} is not a model file or is damaged ({error}); train again, or copy it again"
+    return f"{src_path} is not a model file or is damaged ({reason(error)}); train again, or copy it again"
 
 
 def _check_format(values: Mapping[str, Any], src_path: str | os.PathLike[str]) -> None:
@@ -175,17 +182,20 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     """
     info, values = _read_description(src_path)
     try:
+        cfg = network_config(info)
         with safe_open(src_path, framework="pt") as file:
+            _check_shapes({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}, cfg)  # noqa: SIM118
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
         if values.pop(CHECKSUM_KEY, None) != _checksum(values, weights):
             raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
-        network = S2Fin(S2FinConfig.from_dict(info.architecture))
-        _check_shapes(weights, network.state_dict())
+        network = S2Fin(cfg)
         network.load_state_dict(weights)
     except ModelFileError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{src_path} is damaged: its weights do not fit its description ({error})") from error
+        raise ModelFileError(
+            f"{src_path} is damaged: its weights do not fit its description ({reason(error)})"
+        ) from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
     if any((tensor <= 0).any() for name, tensor in weights.items() if name.endswith("std")):
@@ -193,9 +203,17 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     return network.eval(), info
 
 
-def _check_shapes(weights: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> None:
-    """Raise a ValueError that names the first difference only; torch lists them all."""
-    for name in sorted(weights.keys() | wanted.keys()):
-        given, own = (tuple(part[name].shape) if name in part else "nothing" for part in (weights, wanted))
-        if given != own:
-            raise ValueError(f"{name} is {given} in the file and {own} in the network")
+def _check_shapes(given: Mapping[str, tuple[int, ...]], cfg: S2FinConfig) -> None:
+    """Compare shapes of weights with those of the network, of which nothing is made yet.
+
+    Raises:
+        ValueError: it names the first difference only, whereas torch lists them all.
+    """
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in S2Fin(cfg).state_dict().items()}
+    for name in sorted(given.keys() | wanted.keys()):
+        found, own = (part.get(name, "nothing") for part in (given, wanted))
+        if found != own:
+            raise ValueError(f"{name} is {found} in the file and {own} in the network")
+    if (count := sum(map(math.prod, wanted.values()))) > MOST_WEIGHTS:
+        raise ValueError(f"it holds {count} weights, and at most {MOST_WEIGHTS} are read")

@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from s2fin_cli.core.errors import MALFORMED, RasterError, quoted, reason
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.vrt import as_vrt
 
@@ -18,14 +19,26 @@ def read_class_names(map_path: str | Path) -> dict[int, str]:
 
     They come from our own tag, from GDAL's category names, as an ENVI header or a sidecar has them, or from a raster
     attribute table.
+
+    Raises:
+        RasterError: they are damaged, or the raster cannot be opened.
     """
     with open_raster(map_path) as src:
         tag = src.tags().get(CLASSES_TAG)
+        band = as_vrt(src).find("VRTRasterBand") if tag is None else None
+    try:
         if tag is not None:
             return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
-        band = as_vrt(src).find("VRTRasterBand")
-    if band is None:
-        return {}
+        return {} if band is None else _names_of_band(band)
+    except MALFORMED as error:
+        raise RasterError(
+            f"{map_path} holds names of classes that cannot be read ({reason(error)}); make it again, or remove them "
+            f"with: gdal_edit.py -unsetmd {quoted(str(map_path))}"
+        ) from error
+
+
+def _names_of_band(band: ET.Element) -> dict[int, str]:
+    """Names by class id from GDAL's category names, else from an attribute table."""
     categories = band.findall("./CategoryNames/Category")
     names = {class_id: (node.text or "").strip() for class_id, node in enumerate(categories)}
     found = {class_id: name for class_id, name in names.items() if name}

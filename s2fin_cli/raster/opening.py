@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import rasterio
+from rasterio.enums import Interleaving
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
@@ -20,8 +22,12 @@ from s2fin_cli.core.errors import (
     UnreadableError,
     describe_bounds,
     describe_missing,
+    quoted,
+    reason,
 )
+from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import gdal_name, is_dataset_name
+from s2fin_cli.core.sidecars import PAM_SUFFIX
 from s2fin_cli.core.virtual import check_sources, is_elsewhere
 
 if TYPE_CHECKING:
@@ -32,6 +38,12 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.grid import Grid
 
 
+#: What rasterio raises where a file is not what it should be; texts are decoded when they are asked for.
+UNREADABLE = (*GDAL_ERRORS, UnicodeDecodeError)
+#: Bytes of a storage block once it is decoded, of all bands that are stored together, at most.
+LARGEST_BLOCK = 384 << 20
+#: Bytes of a sidecar and of a virtual raster, at most.
+MOST_PAM, MOST_VRT = 16 << 20, 64 << 20
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
 LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
 
@@ -64,17 +76,52 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         # NOTE: a raster without georeferencing is judged by the caller; the warning would come twice.
         stack.enter_context(without_georeferencing_warning())
         name = gdal_name(src_path, error=RasterError)
+        _check_texts(name)
         try:
             src = stack.enter_context(rasterio.open(name))
-        except RasterioError as error:
+        except UNREADABLE as error:
             raise RasterError(_why_not_open(src_path, error)) from error
+        stack.enter_context(_as_raster_error(src_path))
         if src.count == 0:
             subdatasets = "\n  ".join(src.subdatasets) or "(none)"
             raise RasterError(f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {subdatasets}")
+        _check_blocks(src)
         stack.enter_context(_as_given(src_path, name))
         if src.driver == "VRT":
             stack.enter_context(_with_sources(src_path))
         yield src
+
+
+def _check_texts(name: str) -> None:
+    """Refuse XML of a size that would take minutes and gigabytes to parse."""
+    for path, most in ((f"{name}{PAM_SUFFIX}", MOST_PAM), (name if name.lower().endswith(".vrt") else "", MOST_VRT)):
+        if os.path.isfile(path) and (size := os.path.getsize(path)) > most:
+            raise RasterError(
+                f"{path} has {size >> 20} MiB, and at most {most >> 20} MiB of such XML are read; make it again, or "
+                "move it away"
+            )
+
+
+def _check_blocks(src: rasterio.DatasetReader) -> None:
+    """Refuse a raster that has to be decoded in pieces larger than the memory that a command may take."""
+    bands = src.count if src.interleaving == Interleaving.pixel else 1
+    for (height, width), dtype in set(zip(src.block_shapes, src.dtypes, strict=True)):
+        size = height * width * bands * np.dtype(dtype).itemsize
+        if size > LARGEST_BLOCK:
+            raise RasterError(
+                f"{src.name} is stored in blocks of {width} x {height} px, of which one takes {size >> 20} MiB of "
+                f"memory, and at most {LARGEST_BLOCK >> 20} MiB are read at a time; write it again with: "
+                f"gdal_translate -co TILED=YES {quoted(src.name)} OUT.tif"
+            )
+
+
+@contextlib.contextmanager
+def _as_raster_error(src_path: str | Path) -> Iterator[None]:
+    """Report what an open raster turns out not to hold, such as the text or the directory that its header promises."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise RasterError(f"{src_path} cannot be read ({reason(error)}); is the file whole?") from error
 
 
 @contextlib.contextmanager
@@ -112,11 +159,12 @@ def _why_not(src_path: str, *, whole: bool = False) -> str | None:
     """Why GDAL cannot open a source, or read it to its last pixel, if `whole`; None where it can."""
     try:
         with without_georeferencing_warning(), rasterio.open(gdal_name(src_path, error=RasterError)) as src:
+            _check_blocks(src)
             if whole:  # as a copy that was cut off cannot be
                 src.read(window=((src.height - 1, src.height), (src.width - 1, src.width)))
             return None
-    except (RasterioError, RasterError) as error:
-        return str(error.__cause__ or error)
+    except (*UNREADABLE, RasterError) as error:
+        return reason(error.__cause__ or error)
 
 
 @contextlib.contextmanager
@@ -172,4 +220,4 @@ def _why_not_open(src_path: str | Path, error: Exception) -> str:
     what = (
         "give a GeoTIFF or another raster format" if is_plain else "check the name, the credentials and the connection"
     )
-    return f"{src_path} is not a raster that GDAL can read ({error}); {what}"
+    return f"{src_path} is not a raster that GDAL can read ({reason(error)}); {what}"

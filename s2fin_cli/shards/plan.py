@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import InputError
+from s2fin_cli.core.errors import MALFORMED, InputError
 from s2fin_cli.core.facts import first_difference
 from s2fin_cli.shards.sealing import digest, sealed, unsealed
 
@@ -94,7 +94,7 @@ def read_plan(path: Path) -> Plan:
         return plan_of(unsealed(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InputError(f"{path.parent} holds no plan of a map; check the path") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise InputError(
             f"the plan {path} cannot be used ({error}); the classify command that made the shards restores it; if no "
             "shard is finished, remove the folder and begin again"

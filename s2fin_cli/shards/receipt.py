@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.errors import MALFORMED
 from s2fin_cli.raster.unreadable import UnreadablePart
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.sealing import sealed, unsealed
@@ -65,7 +66,7 @@ def read_receipt(path: Path) -> Receipt | None:
             str(values["plan"]),
             tuple(_part_of(part) for part in values["unreadable"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *MALFORMED):
         return None
 
 

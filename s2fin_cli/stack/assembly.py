@@ -15,6 +15,7 @@ from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.geo.extents import bounds_on, check_without_crs, share_covered
 from s2fin_cli.geo.transformation import Placed, check_transformable
+from s2fin_cli.geo.windows import check_size
 from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.stack.fill import Fill, Undeclared, Void, find_undeclared
@@ -87,7 +88,7 @@ def stack_of(options: InputOptions, *, skipped: UnreadableBlocks | None = None) 
 
     Raises:
         RasterError, GeoreferencingError: as `build_stack`.
-        AreaError: as `read_area`.
+        AreaError: as `read_area` and `check_size`.
         UsageError: as `coregister`.
     """
     resampling = None if options.resampling is None else Resampling[options.resampling]
@@ -98,6 +99,7 @@ def stack_of(options: InputOptions, *, skipped: UnreadableBlocks | None = None) 
     stack = _with_nodata(replace(stack, skipped=skipped), options.nodata_values)
     aoi = None if options.aoi is None else str(options.aoi)
     stack = replace(stack, area=read_area(stack.grid, bounds=options.bounds, src_path=aoi))
+    check_size(stack.extent, stack.image.describe(), remedy="choose a part with `bounds` or `aoi`")
     return coregister(stack)[0] if options.coregister == "shift" else stack
 
 

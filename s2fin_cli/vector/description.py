@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from s2fin_cli.core.errors import InputError
+from s2fin_cli.core.errors import InputError, S2finError, reason
 from s2fin_cli.core.names import vector_name
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.vector.layers import layers_of
 from s2fin_cli.vector.parquet import check_parquet
 from s2fin_cli.vector.place_columns import find_place
+from s2fin_cli.vector.shapefiles import check_parts
 from s2fin_cli.vector.sources import is_parquet, is_text_table
 from s2fin_cli.vector.text_tables import read_text_table
 
@@ -36,26 +36,31 @@ def describe_vector(src_path: str) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read.
     """
-    if is_parquet(src_path):
-        driver, layers = "Parquet", [_parquet_layer(Path(src_path))]
-    elif is_text_table(src_path):
-        driver, layers = "CSV", [_text_layer(Path(src_path))]
-    else:
-        driver, layers = _layers(src_path)
+    try:
+        if is_parquet(src_path):
+            driver, layers = "Parquet", [_parquet_layer(Path(src_path))]
+        elif is_text_table(src_path):
+            driver, layers = "CSV", [_text_layer(Path(src_path))]
+        else:
+            driver, layers = _layers(src_path)
+    except S2finError:
+        raise
+    except Exception as error:
+        raise InputError(f"{src_path} cannot be read as a vector file ({reason(error)})") from error
     return {"kind": "vector", "path": src_path, "driver": driver, "layers": layers}
 
 
 def _layers(src_path: str) -> tuple[str, list[dict[str, Any]]]:
-    try:
-        found = layers_of(src_path)
-        with warnings.catch_warnings(), vector_name(src_path) as path:
-            warnings.simplefilter("ignore")  # training warns of a file's oddities if they matter
-            infos = [
-                pyogrio.read_info(path, layer=layer.name, force_feature_count=True, force_total_bounds=True)
-                for layer in found
-            ]
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
-        raise InputError(f"{src_path} cannot be read as a vector file ({error})") from error
+    found = layers_of(src_path)
+    for layer in found:
+        if layer.driver == "ESRI Shapefile":
+            check_parts(src_path, layer.name)
+    with warnings.catch_warnings(), vector_name(src_path) as path:
+        warnings.simplefilter("ignore")  # training warns of a file's oddities if they matter
+        infos = [
+            pyogrio.read_info(path, layer=layer.name, force_feature_count=True, force_total_bounds=True)
+            for layer in found
+        ]
     if not infos:
         raise InputError(f"{src_path} has no layers, so there is nothing to describe")
     layers = [

@@ -18,6 +18,7 @@ from s2fin_cli.core.names import is_dataset_name, vector_name
 from s2fin_cli.vector.place_columns import WANTED, find_place
 from s2fin_cli.vector.sources import is_parquet, is_text_table, names_table, raster_driver
 from s2fin_cli.vector.text_tables import first_columns
+from s2fin_cli.vector.views import check_views
 
 if TYPE_CHECKING:
     from s2fin_cli.core.errors import InputError
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 #: features: with any, GDAL counts them.
 COUNTED = frozenset(each.driver for each in FORMATS if each.is_sqlite)
 ALL = "1=1"
+#: Drivers that count the features up to where a damaged file can be parsed, and say nothing.
+PARSED = ("GML",)
 #: GDAL's names of formats with sheets, whose first row has the names of the columns.
 SHEETS = ("XLSX", "ODS")
 
@@ -53,8 +56,10 @@ def layers_of(src_path: str | Path) -> list[Layer]:
     """The layers of a vector file; of "GPKG:x.gpkg:layer", that one alone.
 
     Raises:
+        InputError: as `check_views`.
         Exception: any error of pyogrio's, if GDAL cannot open it.
     """
+    check_views(src_path)
     with warnings.catch_warnings(), vector_name(src_path) as path:
         warnings.simplefilter("ignore")  # readers report themselves what is odd about a file
         found = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
@@ -68,15 +73,17 @@ def layers_of(src_path: str | Path) -> list[Layer]:
             # NOTE: a GeoPackage's own count may be too low, but it is enough to know whether there are any features.
             count, driver = int(info["features"]), str(info["driver"])
             if not count and driver in COUNTED:
-                count = _count_some(path, name)
+                count = _count(path, name, most=1)
+            elif driver in PARSED:
+                count = _count(path, name)
             layers.append(Layer(name, has_geometries, count, driver))
         return layers
 
 
-def _count_some(src_path: str | Path, layer: str) -> int:
-    """How many features a layer has, counted one by one up to the first."""
+def _count(src_path: str | Path, layer: str, *, most: int | None = None) -> int:
+    """How many features a layer has, counted one by one up to a number."""
     _, fids, _, _ = pyogrio.raw.read(
-        src_path, layer=layer, columns=[], read_geometry=False, max_features=1, where=ALL, return_fids=True
+        src_path, layer=layer, columns=[], read_geometry=False, max_features=most, where=ALL, return_fids=True
     )
     return len(fids)
 

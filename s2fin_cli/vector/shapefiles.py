@@ -14,10 +14,12 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of the header of a .shp or .shx file, and of an entry of the latter.
 _HEADER, _ENTRY = 100, 8
+#: Bytes of a .dbf file up to the sizes of its header and of a row.
+_DBASE = 12
 
 
 def check_parts(src_path: str | Path, layer: str) -> None:
-    """Warn of a Shapefile that has fewer rows in its table than shapes, or less than its header says.
+    """Warn of a Shapefile that has fewer rows in its table than shapes, or files shorter than their headers say.
 
     GDAL reads only as many features as there are rows, and shapes that are cut off as none.
 
@@ -34,6 +36,13 @@ def check_parts(src_path: str | Path, layer: str) -> None:
                 "%s: the table %s.dbf has %d rows and the Shapefile %d shapes; the last %d shapes are left out, as "
                 "nothing says what they are; copy all of its files again, from one place",
                 src_path, layer, rows, count, count - rows,
+            )  # fmt: skip
+    if table is not None and len(table[0]) >= _DBASE:
+        rows, head, length = struct.unpack_from("<IHH", table[0], 4)
+        if (size := head + rows * length) > table[1]:
+            logger.warning(
+                "%s: %s.dbf was cut off: it has %d bytes and should have %d; copy it again",
+                src_path, layer, table[1], size,
             )  # fmt: skip
     if shapes is not None and len(shapes[0]) >= 28:
         size = 2 * struct.unpack_from(">I", shapes[0], 24)[0]

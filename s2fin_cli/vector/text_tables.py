@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 _DELIMITERS = ("\t", ";", ",", "|", " ")
 #: Bytes that are examined to decide whether a file is a text table.
 _HEAD = 1 << 16
+#: Fields with repeated names that are named one by one.
+_MOST_NAMED = 10
+#: Columns of a table, at most; a library of spectra has one for each of some 2000 bands.
+MOST_COLUMNS = 10_000
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -97,6 +101,8 @@ def read_texts(path: Path, *, error: type[InputError]) -> pd.DataFrame:
     if not lines:
         raise error(f"{path} is empty; give a table with a header line and a row for each point")
     columns, delimiter = _split_header(lines[0])
+    if len(columns) > MOST_COLUMNS:
+        raise error(f"{path} has {len(columns)} columns, and at most {MOST_COLUMNS} are read; leave most of them out")
     names = distinct([name or f"column {number}" for number, name in enumerate(columns, start=1)], path)
     try:
         with warnings.catch_warnings():
@@ -138,15 +144,20 @@ def _decoded(path: Path) -> str:
 
 def distinct(names: list[str], src_path: str | Path) -> list[str]:
     """Unique names of fields; a repeated name gets a number, with a warning."""
-    seen: list[str] = []
+    seen: dict[str, None] = {}  # in their order
+    numbers: dict[str, int] = {}
     for name in names:
-        own, number = name, 2
+        own = name
         while own in seen:
-            own, number = f"{name}_{number}", number + 1
-        if own != name:
-            logger.warning("%s: several fields are named %r; a later one is called %r", src_path, name, own)
-        seen.append(own)
-    return seen
+            numbers[name] = numbers.get(name, 1) + 1
+            own = f"{name}_{numbers[name]}"
+        seen[own] = None
+    changed = [(name, own) for name, own in zip(names, seen, strict=True) if name != own]
+    for name, own in changed[:_MOST_NAMED]:
+        logger.warning("%s: several fields are named %r; a later one is called %r", src_path, name, own)
+    if len(changed) > _MOST_NAMED:
+        logger.warning("%s: %d more fields with repeated names have got numbers", src_path, len(changed) - _MOST_NAMED)
+    return list(seen)
 
 
 def is_blank(values: pd.Series) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from s2fin_cli.core.errors import reason
 from s2fin_cli.core.snapshots import readable
 
 #: Contents of files after a failed download: how they begin, in lower case, and the message about them.
@@ -40,12 +41,12 @@ def what_is_wrong(cause: Exception, src_path: str | Path, *, wanted: str) -> str
         return _wrong_encoding(cause, path)
     if (held := _held_instead(path)) is not None:
         return held
-    reason = str(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
+    said = reason(cause).split("; It might help")[0].rstrip(".")  # which is of no help on a command line
     for part, words in _REASONS:
-        if part in reason:
+        if part in said:
             return words.format(stem=path.stem, path=src_path)
-    reason = reason.replace(str(readable(src_path)), str(src_path))
-    return f"is not {wanted} that GDAL can read ({reason}); check the name and format"
+    said = said.replace(str(readable(src_path)), str(src_path))
+    return f"is not {wanted} that GDAL can read ({said}); check the name and format"
 
 
 def _wrong_encoding(cause: UnicodeDecodeError, path: Path) -> str:

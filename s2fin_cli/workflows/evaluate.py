@@ -14,7 +14,7 @@ import numpy as np
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.comparison import compare, read_map_info
 from s2fin_cli.assess.report import MapReport
-from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.errors import MALFORMED, LabelError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import open_labels
@@ -115,7 +115,7 @@ def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> N
         return
     try:
         sketch = LabelSketch.from_dict(json.loads(text))
-    except ValueError:
+    except MALFORMED:
         logger.info("%s: its tag %s cannot be read and is ignored", map_path, LABELS_TAG)
         return
     with contextlib.closing(labels.strips()) as strips:

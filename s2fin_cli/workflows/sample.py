@@ -16,6 +16,7 @@ from s2fin_cli.assess.sampling import allocate, draw_pixels
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.geo.pixels import transformed
+from s2fin_cli.geo.windows import check_size
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
@@ -66,6 +67,7 @@ def run(options: SampleOptions) -> SampleResult:
     check_vector_path(dst_path)
     check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files([map_path]))
     grid = read_map_info(map_path).grid
+    check_size(grid.window, map_path, remedy="give a smaller map")
     check_vector_crs(dst_path, grid)
     pixels, _ = tally_classes(map_path, grid)
     if not pixels:

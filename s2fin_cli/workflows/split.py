@@ -13,7 +13,7 @@ from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import BLOCK_SIZE
-from s2fin_cli.geo.windows import iter_tiles
+from s2fin_cli.geo.windows import check_size, iter_tiles
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.partition import Partition, partition
 from s2fin_cli.labels.read import Labels, open_labels
@@ -87,6 +87,7 @@ def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResul
     check_outputs(wanted, overwrite=options.overwrite, inputs=input_files([str(options.like), *options.label_inputs]))
     image = read_info(str(options.like))
     check_placed(image, f"`like` {options.like}")
+    check_size(image.grid.window, f"`like` {options.like}", remedy="give an image of the labels' surroundings only")
     grid = image.grid
     labels = open_labels(str(options.labels), grid, rules=rules_of(options), limits=limits)
     parts = partition(

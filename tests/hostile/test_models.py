@@ -1,0 +1,119 @@
+"""Model files that somebody made up, with a right checksum: they can neither run code nor name a path."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from s2fin_cli.core.errors import ModelFileError
+from s2fin_cli.model.file import CHECKSUM_KEY, METADATA_KEY, read_info, read_model
+from tests.hostile.cases import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def forged(model: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A model with another description, and the right checksum for it."""
+    weights = load_file(model)
+    with safe_open(model, framework="pt") as file:
+        values = json.loads(file.metadata()[METADATA_KEY])
+    del values[CHECKSUM_KEY]
+    change(values)
+    values[CHECKSUM_KEY] = checksum(values, weights)
+    save_file(weights, path, metadata={METADATA_KEY: json.dumps(values)})
+    return path
+
+
+class RunsCode:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("write", [lambda value, path: path.write_bytes(pickle.dumps(value)), torch.save])
+def test_pickles_are_refused_and_never_loaded(tmp_path: Path, write: Callable[[Any, Path], object]) -> None:
+    path = tmp_path / "a.s2fin"
+    write(RunsCode(tmp_path / "made"), path)
+    with pytest.raises(ModelFileError, match=r"a\.s2fin is not a model file or is damaged"):
+        read_model(path)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2**32) + b"{}",
+        struct.pack("<Q", 200_000) + b"[" * 200_000,
+        struct.pack("<Q", 2) + b"{}",
+    ],
+)
+def test_headers_that_claim_too_much(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.s2fin"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"a\.s2fin"):
+        read_model(path)
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "number of a band": lambda d: d["bands"][0].update(indexes=[10**30] * 5),
+    "band twice": lambda d: d["bands"][0].update(indexes=[1] * 5),
+    "path as a modality": lambda d: d["bands"][0].update(modality="../../etc/passwd"),
+    "too few statistics": lambda d: d["bands"][0].update(mean=[1.0]),
+    "text as a statistic": lambda d: d["bands"][0].update(low=["1"] * 5),
+    "number as a name": lambda d: d["bands"][0].update(band_names=[1] * 5),
+    "class id": lambda d: d["classes"][0].update(id=70_000),
+    "class id twice": lambda d: d["classes"][0].update(id=d["classes"][1]["id"]),
+    "list as a class name": lambda d: d["classes"][0].update(name=["forest"]),
+    "color": lambda d: d["classes"][0].update(color=[1, 2, 300]),
+    "crs": lambda d: d.update(crs="/etc/passwd"),
+    "res": lambda d: d.update(res=[0, 10]),
+    "footprint": lambda d: d.update(footprint=[[1, 2]]),
+    "epochs": lambda d: d["training"].update(epochs="many"),
+    "figures": lambda d: d["training"].update(validation={"overall_accuracy": "1"}),
+    "labelled pixels": lambda d: d["training"].update(labelled_pixels=[]),
+    "versions": lambda d: d["versions"].update(s2fin=["1"]),
+    "item": lambda d: d.update(stac_item={"assets": []}),
+    "classes": lambda d: d["classes"].pop(),
+    "bands": lambda d: d["bands"].pop(),
+    "no bands": lambda d: d.update(bands=[]),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_made_up_description_is_refused(name: str, model: Path, tmp_path: Path) -> None:
+    path = forged(model, tmp_path / "a.s2fin", CHANGES[name])
+    with pytest.raises(ModelFileError, match=r"a\.s2fin is damaged: its (description|weights)") as caught:
+        read_model(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_forgery_without_changes_is_a_model(model: Path, tmp_path: Path) -> None:
+    assert read_info(forged(model, tmp_path / "a.s2fin", lambda d: None)) == read_info(model)
+
+
+@pytest.mark.parametrize("sizes", [{"width": 10**9}, {"depth": 10**9}, {"context_width": 60_000, "deep_width": 60_000}])
+def test_a_network_of_any_size_takes_no_memory(model: Path, tmp_path: Path, sizes: dict[str, int]) -> None:
+    path = forged(model, tmp_path / "a.s2fin", lambda d: d["architecture"].update(sizes))
+    with pytest.raises(ModelFileError, match="its weights do not fit its description"):
+        read_model(path)
+
+
+def test_a_wrong_bit_in_a_description_is_noticed_when_it_is_only_described(model: Path, tmp_path: Path) -> None:
+    path, content = tmp_path / "a.s2fin", model.read_bytes()
+    path.write_bytes(content.replace(b'\\"forest\\"', b'\\"fores4\\"', 1))
+    assert path.read_bytes() != content
+    with pytest.raises(ModelFileError, match="its checksum is wrong"):
+        read_info(path)
