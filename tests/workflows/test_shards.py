@@ -57,8 +57,12 @@ def with_gaps(scene: Scene, folder: Path) -> dict[str, Any]:
     return {"hsi": write_raster(folder / "gaps.tif", image, nodata=65535)}
 
 
+#: Those that the quick tests try; together they reach each kind of output.
+QUICK = ("smooth", "probabilities", "COG", "bounds")
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "stride 1")) for name in OPTIONS]
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in OPTIONS]
 )
 def test_the_map_is_that_of_one_run(scene: Scene, wide_model: Path, tmp_path: Path, name: str) -> None:
     options = options_in(tmp_path / "whole", name)
@@ -93,7 +97,14 @@ def given(scene: Scene, model: Path, folder: Path, **changes: Any) -> dict[str, 
 
 
 @pytest.mark.parametrize(
-    "order", [("1/1",), ("3/3", "1/3", "2/3"), ("2/4", "4/4", "1/4", "3/4", "3/4"), ("7/7", "1/1")]
+    "order",
+    [
+        ("3/3", "1/3", "2/3"),
+        *(
+            pytest.param(order, marks=pytest.mark.slow)
+            for order in (("1/1",), ("2/4", "4/4", "1/4", "3/4", "3/4"), ("7/7", "1/1"))
+        ),
+    ],
 )
 def test_parts_in_any_order_are_assembled(
     scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, order: tuple[str, ...]
@@ -156,7 +167,14 @@ def test_missing_shards_are_named_and_nothing_is_written(scene: Scene, model: Pa
         s2fin_cli.assemble(work=tmp_path / "none", output=tmp_path / "map.tif")
 
 
-@pytest.mark.parametrize("spoil", ["truncated", "flipped", "removed", "no receipt", "of another shard"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "truncated",
+        "flipped",
+        *(pytest.param(spoil, marks=pytest.mark.slow) for spoil in ("removed", "no receipt", "of another shard")),
+    ],
+)
 def test_a_spoilt_shard_is_made_again_and_the_others_are_not(
     scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, spoil: str, caplog: pytest.LogCaptureFixture
 ) -> None:
