@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from s2fin_cli.workflows.scene_steps import Common, Scene
     from s2fin_cli.workflows.shard_tasks import Task, Workers
 
+#: Seconds between two looks at whether the run is to end, while it waits for a map.
+PAUSE = 0.5
 #: Maps that may wait to be assembled before no further scene is begun: their shards take space.
 MOST_WAITING = 4
 
@@ -168,8 +171,14 @@ class Pool:
         Raises:
             DiskFullError, Stopped: as `make`.
         """
-        while self._assembling and (wait or self._assembling[0][1].done()):
-            scene, future = self._assembling.popleft()
+        while self._assembling:
+            scene, future = self._assembling[0]
+            while wait and not future.done():
+                concurrent.futures.wait([future], PAUSE)
+                self._common.stop.check()
+            if not future.done():
+                break
+            self._assembling.popleft()
             future.result()
             self._on_end(scene)
             wait = False
