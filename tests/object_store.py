@@ -81,7 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         path = self._file()
         if not path.is_file():
-            listed = path.is_dir() and "prefix" in urllib.parse.urlsplit(self.path).query
+            listed = path.is_dir() and bool(urllib.parse.urlsplit(self.path).query)
             self._answer(200, self._list(path)) if listed else self._answer(404, b"")
             return
         content, first = path.read_bytes(), 0

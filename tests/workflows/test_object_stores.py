@@ -17,6 +17,7 @@ import torch
 import s2fin_cli
 from s2fin_cli.core.errors import InputError, OutputError, RasterError, S2finError, UsageError
 from s2fin_cli.model.file import read_model
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.workflows.train import run as run_train
 from tests.files import write_raster
 from tests.object_store import ObjectStore, object_store
@@ -101,20 +102,28 @@ def test_shards_know_images_in_a_store(
         s2fin_cli.classify(**given, overwrite=True)
 
 
+def test_two_requests_open_an_image_where_the_store_lists_its_files(scene: Scene, store: ObjectStore) -> None:
+    (store.root / "few").mkdir()  # GDAL remembers what it has seen listed
+    shutil.copy(scene.hsi, store.root / "few")
+    read_info(f"/vsis3/few/{scene.hsi.name}")
+    assert [request[0] for request in store.requests()] == ["GET", "GET"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["/vsicurl/{url}/b", "/vsis3/b"])
 def test_labels_and_maps_in_a_store(
     scene: Scene, model: Path, tmp_path: Path, store: ObjectStore, plain: ClassifyResult, start: str
 ) -> None:
     place = start.format(url=store.url)
+    (store.root / "maps").mkdir(exist_ok=True)
     for path in plain.outputs.map.parent.glob("map.tif*"):
-        shutil.copy(path, store.root / "b")
+        shutil.copy(path, store.root / "maps")
     labels = f"{place}/{scene.labels.name}"
     there = tiny_options(scene, tmp_path / "m.s2fin", **{**remote(scene, place), "labels": labels})
     trained = [run_train(options, recipe=SMALL) for options in (there, tiny_options(scene, tmp_path / "n.s2fin"))]
     networks = [read_model(result.model)[0].state_dict() for result in trained]
     assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[1])
-    found = s2fin_cli.evaluate(map=f"{place}/map.tif", reference=labels).to_dict()
+    found = s2fin_cli.evaluate(map=f"{place}/map.tif".replace("/b/", "/maps/"), reference=labels).to_dict()
     local = s2fin_cli.evaluate(map=plain.outputs.map, reference=scene.labels).to_dict()
     assert found == local
     given = options_of(scene, model, tmp_path / "a.tif", aoi=labels)
@@ -233,10 +242,10 @@ def test_a_map_on_s3(
     scene: Scene, model: Path, store: ObjectStore, plain: ClassifyResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True, "endpoint_url": store.url})
-    (store.root / "maps").mkdir()
+    (store.root / "new").mkdir()
     given = options_of(scene, model, Path("map.tif"))
-    s2fin_cli.classify(**{**given, "output": "s3://maps/a/map.tif"})
-    with rasterio.open("/vsis3/maps/a/map.tif") as src, rasterio.open(plain.outputs.map) as other:
+    s2fin_cli.classify(**{**given, "output": "s3://new/a/map.tif"})
+    with rasterio.open("/vsis3/new/a/map.tif") as src, rasterio.open(plain.outputs.map) as other:
         assert np.array_equal(src.read(), other.read())
-    with pytest.raises(OutputError, match=r"s3://maps/a/map\.tif already exists"):
-        s2fin_cli.classify(**{**given, "output": "/vsis3/maps/a/map.tif"})
+    with pytest.raises(OutputError, match=r"s3://new/a/map\.tif already exists"):
+        s2fin_cli.classify(**{**given, "output": "/vsis3/new/a/map.tif"})
