@@ -122,8 +122,9 @@ def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> N
         share = sketch.share_in(strips, labels.grid)
     if share >= min(2 * sketch.density + WARNED_EXCESS, WARNED_SHARE):
         logger.warning(
-            "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is less accurate elsewhere; "
-            "assess it with other labels: those that s2fin split holds out, or a sample that s2fin sample draws",
+            "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is probably less "
+            "accurate elsewhere; assess it with other labels: those that s2fin split holds out, or a sample that "
+            "s2fin sample draws",
             map_path, 100 * share, reference,
         )  # fmt: skip
 
