@@ -122,7 +122,8 @@ class LocalWorkers:
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         own, other = context.Pipe()
         position = min(set(range(self._count)) - {worker.position for worker in self._workers})
-        process = context.Process(target=_work, args=(other, position), name=f"s2fin-{position}", daemon=True)
+        threads = max(torch.get_num_threads() // self._count, 1)
+        process = context.Process(target=_work, args=(other, position, threads), name=f"s2fin-{position}", daemon=True)
         with _signals_later(), _without_ctrl_c():
             process.start()
         other.close()  # so that the end of the process ends the connection
@@ -200,13 +201,13 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, position: int) -> None:
+def _work(connection: Connection, position: int, threads: int) -> None:
     """What a worker process does: the tasks that come, and it answers each with its outcome."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")  # the parent has said all of it
     logging.getLogger("s2fin_cli").setLevel(logging.CRITICAL)
-    maker = ShardMaker()
+    maker = ShardMaker(threads=threads)
     with contextlib.suppress(EOFError, OSError):  # the parent wants no more
         while True:
             task: Task = connection.recv()

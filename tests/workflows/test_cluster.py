@@ -26,6 +26,7 @@ from s2fin_cli.workflows.shard_tasks import TRIES, Task
 from tests.scenes import Scene
 from tests.workflows.sharding import (
     check_same_map,
+    check_same_rasters,
     finished,
     names,
     options_of,
@@ -122,6 +123,24 @@ def test_workers_that_are_killed_and_that_come_late(
     assert "ended abruptly (tcp://127.0.0.1" in caplog.text
     assert len(finished(tmp_path / "run")) == 20
     assert not [name for name in names(tmp_path / "run") if name.startswith(".")], "what it left is swept"
+
+
+@pytest.mark.slow
+def test_many_scenes(scene: Scene, model: Path, tmp_path: Path, cluster: Cluster) -> None:
+    """The workers see their images under absolute paths, and a bad scene does not stop the others."""
+    rows = [f"a,{scene.hsi},{scene.images['lidar']}", f"bad,{tmp_path}/gone.tif,{scene.images['lidar']}"]
+    rows.append(f"b,{scene.hsi},{scene.images['lidar']}")
+    (tmp_path / "scenes.csv").write_text("\n".join(["name,hsi,lidar", *rows]))
+    for _ in range(2):
+        cluster.add_worker()
+    result = s2fin_cli.classify_all(
+        scenes=tmp_path / "scenes.csv", output=tmp_path / "maps", model=model, device="cpu",
+        work=tmp_path / "run", scheduler=cluster.address, shard_size=48,
+    )  # fmt: skip
+    assert [scene.status for scene in result.scenes] == ["done", "failed", "done"]
+    s2fin_cli.classify(**options_of(scene, model, tmp_path / "map.tif", vector=False))
+    for name in ("a", "b"):
+        check_same_rasters(tmp_path / "maps" / f"{name}.tif", tmp_path / "map.tif")
 
 
 @pytest.mark.slow

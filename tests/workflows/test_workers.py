@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 import s2fin_cli
 from s2fin_cli.core.errors import RasterError
@@ -12,8 +15,9 @@ from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.shard_tasks import Outcome, Task, tasks_of
+from s2fin_cli.workflows.shard_tasks import Outcome, ShardMaker, Task, tasks_of
 from s2fin_cli.workflows.workers import workers_of
+from tests.predictors import WatchedPredictor
 from tests.workflows.sharding import check_same_map, options_of
 
 if TYPE_CHECKING:
@@ -76,3 +80,19 @@ def test_a_pause_can_end_the_work(scene: Scene, model: Path, tmp_path: Path) -> 
     with workers_of(None, None) as workers, pytest.raises(KeyboardInterrupt):
         list(workers.make(tasks, on_pause=end))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize("threads", [None, 2])
+def test_a_thread_that_makes_shards_has_the_threads_that_it_was_given(
+    scene: Scene, model: Path, tmp_path: Path, threads: int | None
+) -> None:
+    """As a thread of a Dask worker does: torch keeps that number for each thread."""
+    tasks, found = begun(scene, model, tmp_path), set[int]()
+    folder, job = WorkFolder(tmp_path / "run"), prepare(tasks[0].options)
+    planned = read_plan(folder.plan_path).threads
+    watched = WatchedPredictor(job.predictor, lambda tile: found.add(torch.get_num_threads()))
+    maker = ShardMaker(replace(job, predictor=watched), folder, threads=threads)
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(maker.do, tasks[0]).result()
+        assert outcome.error is None
+    assert found == {planned if threads is None else threads}
