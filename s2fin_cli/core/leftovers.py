@@ -71,7 +71,7 @@ def sweep(folder: Path, stem: str = FOLDER_STEM, *, level: int = logging.WARNING
     with contextlib.suppress(OSError):  # a folder that cannot be listed is reported by whoever writes to it
         left = {number for _, number in _marked(folder, pattern) if not _is_running(number)}
         # the folder is listed again: a process may have recorded moves just before it was killed
-        found = [(entry, number) for entry, number in _marked(folder, pattern) if number in left]
+        found = [(entry, number) for entry, number in (_marked(folder, pattern) if left else ()) if number in left]
         records = [(Path(entry.path), number) for entry, number in found if entry.name.endswith(RECORD)]
         kept = {number for path, number in records if not complete_moves(path)}
         for entry, number in found:
@@ -83,8 +83,9 @@ def sweep(folder: Path, stem: str = FOLDER_STEM, *, level: int = logging.WARNING
 
 def _marked(folder: Path, pattern: re.Pattern[str]) -> list[tuple[os.DirEntry[str], int]]:
     """Entries of a folder whose names match, in order, and the number of the process that made them."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    return [(entry, int(found[1])) for entry in entries if (found := pattern.fullmatch(entry.name)) is not None]
+    entries = os.scandir(folder)
+    found = [(entry, int(match[1])) for entry in entries if (match := pattern.fullmatch(entry.name)) is not None]
+    return sorted(found, key=lambda pair: pair[0].name)
 
 
 def _is_running(process: int) -> bool:

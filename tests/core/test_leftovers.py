@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,21 @@ def test_work_in_progress_bears_the_mark_and_is_removed(tmp_path: Path) -> None:
         assert re.fullmatch(rf"\.s2fin\.{mark()}\..+", folder.name)
         assert not sweep(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_container_is_a_machine_of_its_own(tmp_path: Path) -> None:
+    """With the same name and other numbers of processes, as with the network of its host."""
+    left = f".map.{mark()}-0.part.tif"  # of this process, which the container does not see
+    (tmp_path / left).touch()
+    sweeping = (
+        "import sys; from pathlib import Path; from s2fin_cli.core.leftovers import mark, sweep; "
+        "print(mark()); sweep(Path(sys.argv[1]), 'map')"
+    )
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", sweeping, str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run([*command[:4], "true"], check=False).returncode != 0:
+        pytest.skip("it needs root and a kernel that gives processes other numbers")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    machine, number = done.stdout.strip().split("-")
+    assert machine != mark().split("-")[0]
+    assert number == "1"
+    assert [path.name for path in tmp_path.iterdir()] == [left]
