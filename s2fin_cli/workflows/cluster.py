@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from s2fin_cli.workflows.shard_tasks import Task
 
 logger = logging.getLogger(__name__)
+#: Dask's own.
+_LOG = logging.getLogger("distributed")
 
 #: Seconds to wait for the scheduler to answer.
 CONNECTING = 10.0
-#: Seconds to wait while no worker is connected.
+#: Seconds to wait while no worker is ready.
 PATIENCE = 300.0
-#: Seconds between two reports of progress, and between two looks at which workers are connected.
-PAUSE = 0.5
+#: Seconds between two reports of progress, and between two looks at the workers.
+PAUSE, LOOK = 0.5, 1.0
 #: Seconds until a machine sees what another one wrote: network file systems keep for a while what they saw.
 VISIBLE = 90.0
 #: What a worker is asked first, in Python that any of them understands: its versions, or why it cannot help.
@@ -54,7 +56,7 @@ class ClusterWorkers:
 
         Args:
             address: of the scheduler, e.g. "tcp://host:8786".
-            patience: seconds to wait while no worker is connected.
+            patience: seconds to wait while no worker is ready.
         """
         self._address, self._patience = address, patience
         #: Worker and task of what is being done; no task where a worker is asked for its versions.
@@ -62,10 +64,12 @@ class ClusterWorkers:
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         #: Whether each worker that is connected can be used; None if it was asked.
         self._known: dict[str, bool | None] = {}
+        self._paused = set[str]()
         self._seen = 0.0
 
     def __enter__(self) -> ClusterWorkers:
-        self._client = _connected(self._address)
+        self._client, self._level = _connected(self._address), _LOG.level
+        _LOG.setLevel(logging.CRITICAL)  # our messages say what matters
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -74,18 +78,19 @@ class ClusterWorkers:
             self._client.cancel(list(self._running), force=True)
         self._running.clear()
         self._client.close()
+        _LOG.setLevel(self._level)
 
     def make(self, tasks: Iterable[Task], *, on_pause: Callable[[], None]) -> Iterator[Outcome]:
         """Do tasks, see `Workers`.
 
         Raises:
-            S2finError: the scheduler has ended, no worker was connected for too long, or none can be used.
+            S2finError: the scheduler has ended, no worker was ready for too long, or none can be used.
         """
         backlog, looked = Backlog(tasks), -math.inf
         self._seen = time.monotonic()
         on_pause()
         while backlog or any(task for _, task in self._running.values()):
-            if time.monotonic() - looked >= PAUSE:
+            if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()
                 yield from self._look(backlog)
             self._hand_out(backlog)
@@ -101,10 +106,12 @@ class ClusterWorkers:
             outcomes of tasks whose workers died once too often.
         """
         try:
-            connected = set(self._client.nthreads())
+            workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         except (OSError, RuntimeError) as error:
             raise self._lost() from error
-        self._check_patience(connected)
+        connected = workers.keys()
+        self._note_paused({address for address, about in workers.items() if about["status"] == "paused"})
+        self._check_patience(connected - self._paused)
         for future, (address, task) in list(self._running.items()):
             if address not in connected:
                 del self._running[future]
@@ -117,13 +124,24 @@ class ClusterWorkers:
         for address in new:
             self._submit(address, None, eval, PROBE)
 
-    def _check_patience(self, connected: set[str]) -> None:
-        """Give up if no worker has been connected for long."""
-        if connected:
+    def _note_paused(self, paused: set[str]) -> None:
+        """Take note of workers that Dask has paused: they begin nothing."""
+        for address in paused - self._paused:
+            logger.warning(
+                "Dask has paused the worker %s, which uses most of its memory limit; give it more "
+                "(dask worker --memory-limit)",
+                address,
+            )
+        self._paused = paused
+
+    def _check_patience(self, ready: set[str]) -> None:
+        """Give up if no worker has been ready for long, and none is at work."""
+        if ready or any(task for _, task in self._running.values()):
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > self._patience:
+            paused = f" ({len(self._paused)} are paused, because they use too much memory)" if self._paused else ""
             raise S2finError(
-                f"no worker was connected to the scheduler at {self._address} for {self._patience:.0f} s; start "
+                f"no worker of the scheduler at {self._address} was ready for {self._patience:.0f} s{paused}; start "
                 "workers and give the same command again, finished shards are kept"
             )
 
@@ -131,7 +149,7 @@ class ClusterWorkers:
         """Give each idle worker a task."""
         busy = {address for address, _ in self._running.values()}
         for address, is_fit in self._known.items():
-            if is_fit and address not in busy and (task := backlog.draw()) is not None:
+            if is_fit and address not in busy | self._paused and (task := backlog.draw()) is not None:
                 key = _new_key()
                 self._submit(address, task, make_on_worker, task, key, key=key)
 
@@ -224,7 +242,6 @@ def _connected(address: str) -> Client:
         UsageError: the address is none.
         S2finError: no scheduler answers there.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our messages say what matters
     try:
         place = urlsplit(address if "://" in address else f"tcp://{address}")
         host, port = place.hostname, place.port

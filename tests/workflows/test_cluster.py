@@ -238,8 +238,27 @@ def test_a_cluster_without_workers(scene: Scene, tmp_path: Path, cluster: Cluste
     tasks = [Task(tmp_path, 1, ClassifyOptions(output="map.tif", hsi=scene.hsi))]
     with ClusterWorkers(cluster.address, patience=1) as workers:
         assert list(workers.make([], on_pause=lambda: None)) == []
-        with pytest.raises(S2finError, match=r"no worker was connected to the scheduler at tcp://.* for 1 s; start"):
+        with pytest.raises(S2finError, match=r"no worker of the scheduler at tcp://.* was ready for 1 s; start"):
             list(workers.make(tasks, on_pause=lambda: None))
+
+
+@pytest.mark.slow
+def test_workers_that_dask_pauses_get_nothing_to_do(
+    scene: Scene, model: Path, tmp_path: Path, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dask does so where a worker uses most of its memory limit, which the libraries alone exceed here."""
+    cluster.add_worker("--no-nanny", "--nthreads", "1", "--memory-limit", "250MB")
+    keywords = given(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
+    s2fin_cli.classify(**{**keywords, "scheduler": None}, shard="1/9")  # the plan
+    options = ClassifyOptions.from_kwargs(keywords)
+    tasks = [Task(tmp_path / "run", 1, replace(options, scheduler=None))]
+    with ClusterWorkers(cluster.address, patience=20) as workers:
+        with pytest.raises(S2finError, match=r"was ready for 20 s \(1 are paused, because they use too much memory\)"):
+            list(workers.make(tasks, on_pause=lambda: None))
+        cluster.add_worker()
+        (outcome,) = workers.make(tasks, on_pause=lambda: None)
+    assert outcome.error is None
+    assert "Dask has paused the worker tcp://127.0.0.1" in caplog.text
 
 
 def test_addresses_without_a_scheduler(scene: Scene, model: Path, tmp_path: Path) -> None:
