@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PROJECT = "s2fin.toml"
+#: Characters of a project file, at most, and a key of too many parts.
+MOST_CHARACTERS = 1_000_000
+_DEEP_KEY = re.compile(r"(?:\s*\.\s*[\w-]+){200}")
 #: Parameters of a single call, which do not describe a project.
 NOT_IN_PROJECT = ("as_json", "quiet", "verbose", "help", "version", "config")
 #: Options that the keys at the top do not set, by command: they describe a scene, and align takes any two images.
@@ -84,7 +88,10 @@ def read_defaults(src_path: Path, commands: Mapping[str, click.Command]) -> dict
 
 def _read_toml(src_path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(src_path.read_text(encoding="utf-8-sig"))
+        text = src_path.read_text(encoding="utf-8-sig")
+        if len(text) > MOST_CHARACTERS or _DEEP_KEY.search(text):  # which would take Python gigabytes
+            raise ValueError(f"it has more than {MOST_CHARACTERS} characters, or keys of hundreds of parts")
+        return tomllib.loads(text)
     except FileNotFoundError as error:
         raise UsageError(f"the project file {describe_missing(src_path)}") from error
     except (OSError, UnicodeDecodeError) as error:

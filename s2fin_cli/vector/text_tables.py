@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _DELIMITERS = ("\t", ";", ",", "|", " ")
 #: Bytes that are examined to decide whether a file is a text table.
 _HEAD = 1 << 16
+#: Characters of a line, at most; the text of a polygon of 100,000 vertices has 4 million.
+LONGEST_LINE = 8 << 20
 #: Fields with repeated names that are named one by one.
 _MOST_NAMED = 10
 #: Columns of a table, at most; a library of spectra has one for each of some 2000 bands.
@@ -100,6 +102,8 @@ def read_texts(path: Path, *, error: type[InputError]) -> pd.DataFrame:
         raise error(f"{path} is not a table of text, as its name says; check what it holds")
     if not lines:
         raise error(f"{path} is empty; give a table with a header line and a row for each point")
+    if (longest := max(map(len, lines))) > LONGEST_LINE:
+        raise error(f"{path} has a line of {longest} characters, and at most {LONGEST_LINE} are read; is it a table?")
     columns, delimiter = _split_header(lines[0])
     if len(columns) > MOST_COLUMNS:
         raise error(f"{path} has {len(columns)} columns, and at most {MOST_COLUMNS} are read; leave most of them out")

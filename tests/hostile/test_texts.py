@@ -87,7 +87,14 @@ def test_an_error_and_a_warning_with_control_characters(in_folder: Path, run: Ru
 
 
 def test_a_project_file_without_bounds(in_folder: Path, run: Run) -> None:
-    for text in ("a = " + "[" * 100_000, 'seed = "' + "x" * 100_000 + '"', '"\\u001b[31m" = 1', "seed = " + "9" * 5000):
+    for text in (
+        "a = " + "[" * 100_000,
+        'seed = "' + "x" * 100_000 + '"',
+        '"\\u001b[31m" = 1',
+        "seed = " + "9" * 5000,
+        "a" + ".a" * 50_000 + " = 1",
+        "#" * 2_000_000,
+    ):
         (in_folder / "s2fin.toml").write_text(text, encoding="utf-8")
         result = run("split")
         assert result.exit_code == 2, result.stderr

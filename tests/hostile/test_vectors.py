@@ -146,3 +146,10 @@ def test_a_table_of_any_number_of_columns(tmp_path: Path) -> None:
     path.write_text("x,y" + ",a" * 100_000 + "\n")
     with pytest.raises(InputError, match=r"a\.csv has 100002 columns, and at most 10000 are read"):
         read_features(path, error=InputError)
+
+
+def test_a_line_of_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x,y,class\n1,2," + "a" * 10_000_000)
+    with pytest.raises(InputError, match=r"a\.csv has a line of 10000004 characters, and at most 8388608 are read"):
+        read_features(path, error=InputError)
