@@ -23,14 +23,14 @@ from s2fin_cli.raster.readers import JoinedReader, WindowReader
 from s2fin_cli.raster.warp import open_on_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.area import Area
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.raster.scaling import Scaling
-    from s2fin_cli.raster.unreadable import UnreadableBlocks, UnreadablePart
+    from s2fin_cli.raster.unreadable import UnreadableBlocks
     from s2fin_cli.stack.layer import Layer
 
 R = TypeVar("R")
@@ -119,11 +119,6 @@ class Stack:
     def shifted(self, cols: float, rows: float) -> Stack:
         """The stack with all other modalities shifted."""
         return replace(self, aux=tuple(replace(layer, shift=(cols, rows)) for layer in self.aux))
-
-    def skip(self, parts: Iterable[UnreadablePart]) -> None:
-        """Count more storage blocks among those that cannot be read, if such blocks are skipped."""
-        if self.skipped is not None:
-            self.skipped.update(parts)
 
     @contextlib.contextmanager
     def open(self, *, rows: int = ROWS, most_cache: int = MOST_CACHE) -> Iterator[OpenStack]:

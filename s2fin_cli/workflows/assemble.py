@@ -66,5 +66,5 @@ def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOption
         InputError: the folder holds no plan.
     """
     wanted = {field.name: getattr(options, field.name) for field in dataclasses.fields(OutputOptions)}
-    planned = {**read_plan(folder.plan_path).options, "device": "cpu"}  # nothing is computed
+    planned = {**read_plan(folder.plan_path).options, "device": "cpu", "on_read_error": "skip"}  # nothing is computed
     return ClassifyOptions.from_kwargs({**planned, **wanted})

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 #: Options that the pixels of a map depend on, besides its inputs and the stride.
-OPTIONS = (
-    "bidx", "nodata", "bounds", "resampling", "coregister", "smooth", "prior", "precision", "on_read_error",
-)  # fmt: skip
+OPTIONS = ("bidx", "nodata", "bounds", "resampling", "coregister", "smooth", "prior", "precision")
 
 
 def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Plan:
@@ -87,7 +85,7 @@ def _options(job: ClassifyJob) -> dict[str, Any]:
     options = options_anywhere(job)
     kept = {field.name: getattr(options, field.name) for field in dataclasses.fields(InputOptions)}
     kept |= {"model": options.model}
-    kept |= {name: getattr(options, name) for name in ("stride", "smooth", "prior", "precision", "on_read_error")}
+    kept |= {name: getattr(options, name) for name in ("stride", "smooth", "prior", "precision")}
     return kept
 
 

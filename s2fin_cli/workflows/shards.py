@@ -17,7 +17,7 @@ from s2fin_cli.shards.agreement import agree, agreed_maker, check_agreed
 from s2fin_cli.shards.folder import check_makers
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.raster import create_shard, read_shard
-from s2fin_cli.workflows.unreadable import unreadable_blocks
+from s2fin_cli.workflows.unreadable import take_unreadable, unreadable_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,6 +136,7 @@ def assemble(
     """
     stamps = folder.stamps(plan)
     receipts, extent = folder.receipts(plan, mixed=mixed), job.stack.extent
+    take_unreadable(job.stack, receipts, folder.path)
     dtype, nodata = map_encoding(job.class_ids)
     pixels: Counter[int] = Counter(dict.fromkeys(job.class_ids, 0))
     for receipt in receipts:
@@ -150,7 +151,6 @@ def assemble(
             if rasters.probabilities is not None:
                 rasters.probabilities.write(values[2:], window)
         pixels.update(receipt.pixels)
-        job.stack.skip(receipt.unreadable)
         progress("assembling", receipt.number, len(plan))
     folder.check_unchanged(plan, stamps)
     return dict(pixels)

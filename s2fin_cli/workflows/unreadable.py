@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import describe_bounds, shortened
+from s2fin_cli.core.errors import InputError, describe_bounds, shortened
 from s2fin_cli.geo.rectangles import count_covered, joined, within
 from s2fin_cli.raster.unreadable import UnreadablePart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.shards.receipt import Receipt
     from s2fin_cli.stack.stack import Stack
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,27 @@ def unreadable_blocks(stack: Stack, window: Window) -> list[UnreadablePart]:
 
 def _matters(stack: Stack, part: Window | None) -> bool:
     return part is not None and (stack.area is None or bool(stack.area.mask(part).any()))
+
+
+def take_unreadable(stack: Stack, receipts: Sequence[Receipt], path: Path) -> None:
+    """Count what shards lack among what cannot be read of a stack.
+
+    Args:
+        stack: the stack.
+        receipts: of the shards.
+        path: of their folder.
+
+    Raises:
+        InputError: they lack something, and unreadable blocks are not to be skipped.
+    """
+    lacking = [receipt for receipt in receipts if receipt.unreadable]
+    if lacking and stack.skipped is None:
+        raise InputError(
+            f"shards in {path} lack pixels that could not be read ({shortened([r.number for r in lacking])}); give "
+            '`on_read_error="skip"` as they were made, or use another folder for `work`'
+        )
+    if stack.skipped is not None:
+        stack.skipped.update(part for receipt in lacking for part in receipt.unreadable)
 
 
 def unreadable_of(stack: Stack, window: Window, blocks: Iterable[UnreadablePart] | None = None) -> Unreadable:

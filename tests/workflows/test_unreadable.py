@@ -20,7 +20,7 @@ from s2fin_cli.workflows.train import run as run_train
 from tests.files import TRANSFORM, write_raster
 from tests.recipes import SMALL
 from tests.scenes import Scene, make_heights, make_image, tiny_options
-from tests.workflows.sharding import check_same_map, names, options_of
+from tests.workflows.sharding import check_same_map, finished, names, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,6 +129,22 @@ def test_parts_of_the_map_agree_with_it(
     again = s2fin_cli.assemble(work=tmp_path / "run", output=tmp_path / "d.tif", confidence=tmp_path / "dc.tif")
     check_same_map(again, expected)
     assert again.to_dict()["unreadable"] == found.to_dict()["unreadable"]
+
+
+def test_a_run_that_failed_goes_on_with_skipping_and_not_back(scene: Scene, model: Path, tmp_path: Path) -> None:
+    truth = np.tile(scene.truth, (6, 6))
+    made = write_spoilt(tmp_path / "in", make_image(truth), [(2, 16, 10)], interleave="band")
+    how: dict[str, Any] = {"hsi": made.path, "nodata": "none", "work": tmp_path / "run", "shard_size": 96}
+    with pytest.raises(S2finError, match=r"cannot be read in band 2 at columns 160 to 175, rows 256 to 271 \("):
+        classify(scene, model, tmp_path / "a.tif", **how)
+    before = finished(tmp_path / "run")
+    assert before
+    found = classify(scene, model, tmp_path / "a.tif", **how, on_read_error="skip")
+    assert found.unreadable.pixels == 16 * 16
+    assert before.items() <= finished(tmp_path / "run").items()
+    with pytest.raises(S2finError, match=r'lack pixels that could not be read \(12\); give `on_read_error="skip"`'):
+        classify(scene, model, tmp_path / "b.tif", **how)
+    assert not list(tmp_path.glob("b*"))
 
 
 @pytest.mark.slow
