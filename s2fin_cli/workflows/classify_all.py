@@ -167,7 +167,7 @@ def _check_apart(scenes: Sequence[Scene], report: Path, others: Sequence[StrPath
     for scene in filter(lambda scene: scene.is_waiting, scenes):
         name = f"scene {scene.entry.name!r}"
         inputs |= {_place(path): f"an input of {name}" for path in scene.options.inputs if not is_dataset_name(path)}
-        for path in filter(None, scene.result.outputs.values()):
+        for path in scene.paths:
             other = writers.setdefault(_place(path), name)
             if other != name:
                 raise UsageError(f"{name} and {other} would both be written to {path}; rename the scene")
@@ -197,7 +197,7 @@ def _begin(folder: Path, common: Common, scenes: Sequence[Scene]) -> None:
         raise OutputError(f"the folder {folder} cannot be used: {error.strerror or error}") from error
     for scene in scenes:
         record = common.records.read(scene.entry.name) if scene.is_waiting else None
-        if record is None or common.overwrite or len(scene.missing()) == len(scene.result.outputs):
+        if record is None or common.overwrite or not any(map(os.path.lexists, scene.paths)):
             continue
         difference = common.difference(record)
         if difference is not None:

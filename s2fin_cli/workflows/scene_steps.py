@@ -190,7 +190,7 @@ class Scene:
         self._inputs = facts_of_inputs(self.options.named_inputs)
         difference = None if record is None else first_difference(record.inputs, self._inputs)
         is_same = record is not None and common.difference(record) is None and difference is None
-        if record is not None and record.is_finished and not self.missing():
+        if record is not None and record.is_finished and all(map(os.path.lexists, self.paths)):
             if is_same:
                 self._skip(record)
                 return None
@@ -206,9 +206,10 @@ class Scene:
         # NOTE: outputs that are there from now on are those of another run with the same list.
         return replace(job, options=replace(self.options, overwrite=True))
 
-    def missing(self) -> list[str]:
-        """Its outputs that are not there."""
-        return [path for path in self.result.outputs.values() if path is not None and not os.path.lexists(path)]
+    @property
+    def paths(self) -> list[str]:
+        """The paths of its outputs."""
+        return [path for path in self.result.outputs.values() if path is not None]
 
     def _skip(self, record: SceneRecord) -> None:
         """Take what its record says."""
@@ -218,9 +219,11 @@ class Scene:
                 setattr(self.result, name, value)
         self.result.status = SKIPPED
         self.result.warnings.extend(record.values.get("warnings", ()))
-        for path in self.result.outputs.values():
-            if path is not None and os.path.getsize(path) != record.sizes.get(os.path.basename(path)):
-                logger.warning("%s was changed since it was made, and is kept; to make it again, remove it", path)
+        for path in self.paths:
+            if os.path.getsize(path) != record.sizes.get(os.path.basename(path)):
+                logger.warning(
+                    "%s was changed since it was made, and is kept; to make the map again, remove its files", path
+                )
 
     def finish(self, common: Common, made: ClassifyResult) -> None:
         """Note that its map is finished."""
@@ -228,7 +231,7 @@ class Scene:
         self.result.status, self.result.seconds = DONE, self.result.seconds + time.monotonic() - self._start
         for name in ("classes", "nodata_pixels", "unreadable_pixels", "unreadable"):
             setattr(self.result, name, values[name])
-        sizes = {os.path.basename(path): os.path.getsize(path) for path in self.result.outputs.values() if path}
+        sizes = {os.path.basename(path): os.path.getsize(path) for path in self.paths}
         record = SceneRecord(True, common.settings, self._inputs, sizes, self.result.to_dict())
         common.records.keep(self.entry.name, record)
 

@@ -191,6 +191,10 @@ def test_a_map_of_something_else_is_never_kept_silently(
     assert times(tmp_path / "maps") == before
     assert statuses(s2fin_cli.classify_all(**keywords, overwrite=True)) == {"north": "done", "again": "skipped"}
     assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped", "again": "skipped"}
+    for path in (tmp_path / "maps").glob("*.[tgq]*"):
+        path.unlink()
+    result = s2fin_cli.classify_all(**keywords, mmu=4)
+    assert statuses(result) == {"north": "done", "again": "done"}, "where no map is, nothing is refused"
 
 
 def test_foreign_files_stay(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
