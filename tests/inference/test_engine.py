@@ -347,3 +347,28 @@ def test_a_tile_is_padded_on_the_cpu_when_the_device_has_no_room(monkeypatch: py
     monkeypatch.setattr(torch.nn.functional, "pad", refuse_once)
     assert np.array_equal(classify_in_tiles(make_engine(PixelNetwork()), values, 64), values)
     assert len(refused) == 1
+
+
+class Huge:
+    """A network that no device has room for."""
+
+    def to(self, device: torch.device) -> Huge:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_network_that_the_device_has_no_room_for() -> None:
+    with pytest.raises(S2finError, match='too little free memory for the model; free some, or use `device="cpu"`'):
+        make_engine(Huge())
+
+
+def test_a_fixed_number_of_batches_is_never_lowered() -> None:
+    engine = make_engine(PixelNetwork(most_batches=2), batches_at_once=8)
+    values = torch.ones(1, 32 + 2 * engine.margin, 32 + 2 * engine.margin)
+    images = Images(values, -values)
+    engine.fix_batches(4)
+    with pytest.raises(S2finError, match=r"memory ran out while 4 batches .*; free memory of the device and give"):
+        engine.predict(images, torch.ones(32, 32, dtype=torch.bool))
+    assert engine.batches_at_once == 4
+    engine.fix_batches(None)
+    engine.predict(images, torch.ones(32, 32, dtype=torch.bool))
+    assert engine.batches_at_once == 2

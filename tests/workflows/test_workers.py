@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import s2fin_cli
-from s2fin_cli.core.errors import RasterError
+from s2fin_cli.core.errors import RasterError, UsageError
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.workflows.classify_job import prepare
@@ -96,3 +97,9 @@ def test_a_thread_that_makes_shards_has_the_threads_that_it_was_given(
         outcome = pool.submit(maker.do, tasks[0]).result()
         assert outcome.error is None
     assert found == {planned if threads is None else threads}
+
+
+def test_a_cluster_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"`scheduler` needs Dask; pip install 's2fin\[cluster\]'"):
+        workers_of(None, "tcp://host:8786")
