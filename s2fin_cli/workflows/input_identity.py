@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 #: Files beside a raster that other software writes when it only looks at it: statistics and overviews.
 IGNORED = (PAM_SUFFIX, ".ovr")
-#: Bytes up to which the checksum is that of the whole file.
-WHOLE = 16 << 20
-#: Pieces of a larger file that the checksum is made of, evenly spread from its first to its last byte, and their bytes.
-PIECES, PIECE = 64, 64 << 10
+#: Bytes up to which the checksum is that of the whole file, and of all files together, so that virtual rasters of
+#: thousands of tiles are not read twice.
+WHOLE, WHOLE_OF_ALL = 16 << 20, 256 << 20
+#: Bytes of a piece of a larger file; and the pieces that its checksum is made of, evenly spread from its first to its
+#: last byte: at least, and at most.
+PIECE, LEAST_PIECES, MOST_PIECES = 64 << 10, 3, 64
 #: Seconds to which a time of change is rounded down: file systems and copies keep no more of it.
 TIME_UNIT = 2
 #: Of a remote raster, what is compared: windows, their pixels a side, bands, and places of storage blocks.
@@ -42,43 +45,50 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     Args:
         inputs: option and path of each.
     """
+    given = [(option, path, _files(path)) for option, path in inputs]
+    share = WHOLE_OF_ALL // max(sum(len(files) for _, _, files in given), 1)
+    whole = min(max(share, LEAST_PIECES * PIECE), WHOLE)
     facts: dict[str, Any] = {}
-    for option, path in inputs:
-        files = [file for file in input_files([path]) if os.path.isfile(file) and not file.lower().endswith(IGNORED)]
-        for file in dict.fromkeys(map(os.path.realpath, files)):
-            label = _unused(f"`{option}` {os.path.basename(file)}", facts)
-            facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file).items()}
+    labels: Counter[str] = Counter()
+    for option, path, files in given:
+        for file in files:
+            label = _numbered(f"`{option}` {os.path.basename(file)}", labels)
+            facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
         if is_elsewhere(path):
-            facts[f"the contents of {_unused(f'`{option}` {path}', facts)}"] = _sampled(path)
+            facts[f"the contents of {_numbered(f'`{option}` {path}', labels)}"] = _sampled(path)
     return facts
 
 
-def _unused(label: str, facts: dict[str, Any]) -> str:
-    """A label for a file, with a number where files of several folders have the same name."""
-    number, found = 1, label
-    while any(f"the {name} of {found}" in facts for name in ("size", "contents")):
-        number += 1
-        found = f"{label} ({number})"
-    return found
+def _files(path: str) -> list[str]:
+    """The files of this machine that an input consists of, links followed."""
+    files = [file for file in input_files([path]) if os.path.isfile(file) and not file.lower().endswith(IGNORED)]
+    return list(dict.fromkeys(map(os.path.realpath, files)))
 
 
-def _facts_of_file(path: str) -> dict[str, Any]:
+def _numbered(label: str, labels: Counter[str]) -> str:
+    """A label with a number where files of several folders have the same name."""
+    labels[label] += 1
+    return label if labels[label] == 1 else f"{label} ({labels[label]})"
+
+
+def _facts_of_file(path: str, whole: int) -> dict[str, Any]:
+    """Size and checksum of a file, and its time of change if it has more bytes than are read as a whole."""
     status = os.stat(path)
-    facts = {"size": status.st_size, "checksum": _checksum(path, status.st_size)}
-    if status.st_size > WHOLE:
-        changed = datetime.fromtimestamp(int(status.st_mtime) // TIME_UNIT * TIME_UNIT, UTC)
-        facts["time of change"] = f"{changed:%Y-%m-%d %H:%M:%S} UTC"
-    return facts
+    if status.st_size <= whole:
+        return {"size": status.st_size, "checksum": _checksum(path, [0], whole)}
+    starts = evenly_spread(status.st_size - PIECE, most=min(whole // PIECE, MOST_PIECES)).tolist()
+    changed = datetime.fromtimestamp(int(status.st_mtime) // TIME_UNIT * TIME_UNIT, UTC)
+    found = {"size": status.st_size, "checksum": _checksum(path, starts, PIECE)}
+    return {**found, "time of change": f"{changed:%Y-%m-%d %H:%M:%S} UTC"}
 
 
-def _checksum(path: str, size: int) -> str:
-    """A checksum of a file: of all of it, or of pieces of it where it is large."""
+def _checksum(path: str, starts: Sequence[int], size: int) -> str:
+    """A checksum of pieces of a file, of some bytes each."""
     digest = hashlib.sha256()
-    starts = evenly_spread(size - PIECE, most=PIECES).tolist() if size > WHOLE else [0]
     with open(path, "rb") as file:
         for start in starts:
             file.seek(start)
-            digest.update(file.read(PIECE if size > WHOLE else WHOLE))
+            digest.update(file.read(size))
     return digest.hexdigest()[:16]
 
 

@@ -95,6 +95,20 @@ def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> 
     assert facts_of_inputs(first) != facts_of_inputs(second)
 
 
+def test_of_many_files_little_is_read(tmp_path: Path) -> None:
+    """So many that three pieces of each are read; the time of change is a fact of each then."""
+    paths = []
+    for number in range(1500):
+        paths.append(tmp_path / f"{number}.csv")
+        with open(paths[-1], "wb") as file:
+            file.truncate(1 << 20)
+    facts = facts_of_inputs([("hsi", str(path)) for path in paths])
+    assert len(facts) == 3 * 1500
+    flip(paths[7], (1 << 19))
+    changed = facts_of_inputs([("hsi", str(path)) for path in paths])
+    assert {name for name in facts if facts[name] != changed[name]} == {"the checksum of `hsi` 7.csv"}
+
+
 @pytest.mark.slow
 def test_the_inputs_may_be_in_another_folder(scene: Scene, model: Path, tmp_path: Path) -> None:
     other = tmp_path / "mounted elsewhere"
