@@ -92,14 +92,19 @@ class Server:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([str(folder), what, arguments]) + "\n")
         self._process.stdin.flush()
-        return Outcome(**json.loads(self._process.stdout.readline()))
+        if not (line := self._process.stdout.readline()):
+            raise ChildProcessError("the process that forks has ended; it says why on stderr")
+        return Outcome(**json.loads(line))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        self._process.wait()
 
 
 # ---- the process that forks ------------------------------------------------------------------------------------------
