@@ -34,6 +34,7 @@ from s2fin_cli.core.progress import INTERRUPTED
 from s2fin_cli.core.version import __version__
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable
 
 logger = logging.getLogger("s2fin_cli")
@@ -155,6 +156,11 @@ def _trace() -> None:
         click.echo(traceback.format_exc(), err=True)
 
 
+def _shown_unless_undecoded(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    if not issubclass(kind, UnicodeDecodeError):
+        sys.__excepthook__(kind, error, trace)
+
+
 @click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="s2fin")
 @click.option(
@@ -185,7 +191,9 @@ def main(command: Callable[..., Any] = cli) -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda signum, _: sys.exit(128 + signum))
-    sys.unraisablehook = lambda caught: logger.debug("ignored: %r", caught.exc_value)  # e.g. in GDAL's messages
+    # NOTE: rasterio prints, and then ignores, that a message of GDAL is not UTF-8; errors of ours do not come this far.
+    sys.unraisablehook = lambda caught: logger.debug("ignored: %r", caught.exc_value)
+    sys.excepthook = _shown_unless_undecoded
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a class's name may be beyond what the terminal can show

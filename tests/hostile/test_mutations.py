@@ -29,3 +29,19 @@ def test_a_tenth_of_a_thousand_spoilt_files(kind: str, world: World, server: Ser
     assert counts.wrong == {}
     assert counts.answers > 0, "nothing but refusals: the sound files may be refused too"
     assert counts.sentences > 0
+
+
+#: Cases that went wrong once, by kind.
+FOUND = {
+    "raster": (1, 27, 35, 38, 52, 114, 117),
+    "vector": (2, 42, 86, 87, 136, 154, 167),
+    "model": (18,),
+    "project": (97,),
+    "work": (22, 30),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FOUND)
+def test_what_went_wrong_once(kind: str, world: World, server: Server) -> None:
+    assert run_mutations(kind, FOUND[kind], world=world, server=server).wrong == {}
