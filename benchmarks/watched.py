@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-#: Seconds between two looks at the processes.
-PAUSE = 0.1
+#: Seconds between two looks at the processes. Each look reads all of /proc, which takes a few milliseconds.
+PAUSE = 0.5
 #: What the processes are called: the one that was started, and those that it started.
 COMMAND, WORKER = "command", "worker"
 
