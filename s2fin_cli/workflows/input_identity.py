@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.gdal import GDAL_ERRORS
+from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
-from s2fin_cli.core.virtual import is_elsewhere
+from s2fin_cli.core.virtual import is_elsewhere, local_file
 from s2fin_cli.geo.windows import evenly_spread, spread_windows
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.workflows.input_files import input_files
@@ -56,7 +57,27 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
         if is_elsewhere(path):
             facts[f"the contents of {_numbered(f'`{option}` {path}', labels)}"] = _sampled(path)
-    return facts
+    return facts | _lists([(option, path) for option, path, _ in given])
+
+
+def _lists(inputs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What checksums of files do not tell: the order of several, and which part of a file is meant."""
+    lists: dict[str, list[str]] = {}
+    for option, path in inputs:
+        lists.setdefault(option, []).append(path)
+    return {
+        f"the list of files of `{option}`": ", ".join(map(_without_folder, paths))
+        for option, paths in lists.items()
+        if len(paths) > 1 or is_dataset_name(paths[0])
+    }
+
+
+def _without_folder(path: str) -> str:
+    """A path without the folder of its file, where that is on this machine."""
+    if not is_dataset_name(path):
+        return os.path.basename(path)
+    folder = os.path.dirname(local_file(path) or "")
+    return path.replace(f"{folder}/", "", 1) if folder else path
 
 
 def _files(path: str) -> list[str]:

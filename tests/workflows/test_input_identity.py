@@ -13,6 +13,7 @@ import rasterio
 
 import s2fin_cli
 from s2fin_cli.core.errors import InputError
+from s2fin_cli.core.facts import first_difference
 from s2fin_cli.workflows.input_identity import PIECE, TIME_UNIT, WHOLE, facts_of_inputs
 from tests.files import write_raster
 from tests.scenes import Scene
@@ -95,6 +96,17 @@ def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> 
     assert facts_of_inputs(first) != facts_of_inputs(second)
 
 
+def test_the_order_of_files_and_what_is_meant_of_a_file_matter(tmp_path: Path) -> None:
+    paths = [str(write_raster(tmp_path / f"{name}.tif", np.zeros((1, 4, 4), np.uint8))) for name in "ab"]
+    first, second = (facts_of_inputs([("msi", path) for path in order]) for order in (paths, paths[::-1]))
+    name = "the list of files of `msi`"
+    assert first_difference(first, second) == (name, "a.tif, b.tif", "b.tif, a.tif")
+    (tmp_path / "a.gpkg").touch()
+    one, other = (facts_of_inputs([("aoi", f"GPKG:{tmp_path}/a.gpkg:{layer}")]) for layer in ("north", "south"))
+    name = "the list of files of `aoi`"
+    assert first_difference(one, other) == (name, "GPKG:a.gpkg:north", "GPKG:a.gpkg:south")
+
+
 def test_of_many_files_little_is_read(tmp_path: Path) -> None:
     """So many that three pieces of each are read; the time of change is a fact of each then."""
     paths = []
@@ -103,7 +115,7 @@ def test_of_many_files_little_is_read(tmp_path: Path) -> None:
         with open(paths[-1], "wb") as file:
             file.truncate(1 << 20)
     facts = facts_of_inputs([("hsi", str(path)) for path in paths])
-    assert len(facts) == 3 * 1500
+    assert len(facts) == 3 * 1500 + 1
     flip(paths[7], (1 << 19))
     changed = facts_of_inputs([("hsi", str(path)) for path in paths])
     assert {name for name in facts if facts[name] != changed[name]} == {"the checksum of `hsi` 7.csv"}
