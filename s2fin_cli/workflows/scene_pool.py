@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ class Pool:
     def __enter__(self) -> Self:
         sweep(self._maps)
         with contextlib.ExitStack() as stack:
+            # NOTE: all threads have the same filters of warnings, and two that change and restore them undo each other.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
             self._scratch = stack.enter_context(work_in_progress(self._maps))
             self._thread = stack.enter_context(ThreadPoolExecutor(1))
             self._resources = stack.pop_all()
