@@ -111,7 +111,10 @@ class Uploads:
         ]
         begun: list[str] = []
         try:
-            self._delete([url for url in self._old(paths) if url not in map(self.url, files)])
+            old, new = self._old(paths), list(map(self.url, files))
+            with contextlib.suppress(Exception):  # where nothing may be deleted, it is replaced at the end
+                self._delete([url for url in old if url == new[-1]])
+            self._delete([url for url in old if url not in new])
             for file in files:
                 begun.append(self.url(file))
                 self.store.put_file(str(file), begun[-1])

@@ -113,6 +113,15 @@ def test_a_failed_upload_leaves_nothing_there_and_all_here(
     assert str(raised.value).startswith("uploading faulty://b/")
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_old_map_does_not_stay_without_what_belongs_to_it(store: type[Faulty], number: int) -> None:
+    upload()
+    store.fails, store.uploads = (number, OSError("gone")), 0
+    with pytest.raises(OutputError, match="failed"):
+        upload(overwrite=True)
+    assert "/b/x/map.tif" not in store.store
+
+
 def test_what_cannot_be_deleted_is_named(store: type[Faulty]) -> None:
     store.fails, store.keeps = (3, OSError("gone")), True
     with pytest.raises(OutputError, match=r"failed \(gone\); faulty://b/map.dbf, .* could not be deleted, and the fin"):
