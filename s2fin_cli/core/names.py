@@ -192,7 +192,7 @@ def followed(path: str) -> str:
         return path
     others = [file for number, files in enumerate(beside) if number != chosen for file in files]
     ignored = tuple(file for file in others if os.path.realpath(file) not in known)
-    if ignored:
+    if ignored and logger.isEnabledFor(logging.WARNING):
         _warn_of_ignored(path, places[chosen], ignored)
     return places[chosen]
 

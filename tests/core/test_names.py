@@ -265,6 +265,9 @@ def test_the_targets_sidecars_win_and_the_links_are_named(tmp_path: Path, caplog
     link.symlink_to(path)
     shutil.copy(path.with_name("a.tif.msk"), other)
     (tmp_path / "a.qml").touch()  # which is QGIS's
+    with caplog.at_level(logging.CRITICAL, "s2fin_cli"):
+        assert np.array_equal(valid_pixels(link), valid)
+    assert not caplog.records
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(valid_pixels(link), valid)
         assert np.array_equal(valid_pixels(link), valid)
