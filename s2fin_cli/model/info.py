@@ -108,10 +108,8 @@ class ModelInfo:
         """Build from what `to_dict` gave.
 
         Raises:
-            KeyError, TypeError, ValueError: something is missing, unknown or impossible.
+            KeyError, TypeError: something is missing or unknown.
         """
-        if LABEL_SKETCH in values["training"]:
-            LabelSketch.from_dict(values["training"][LABEL_SKETCH])
         return cls(
             architecture=dict(values["architecture"]),
             bands=tuple(BandSet.from_dict(bands) for bands in values["bands"]),

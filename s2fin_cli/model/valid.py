@@ -57,9 +57,9 @@ def _check_bands(bands: BandSet) -> None:
 
 
 def _check_each(bands: BandSet, name: str, fits: Any) -> None:
-    """Refuse what is not one fitting value for each band in use, or nothing where that is allowed."""
+    """Refuse what is not one fitting value for each band in use, or nothing where no band has a wavelength."""
     values = getattr(bands, name)
-    if values is None and name in ("wavelengths", "scales", "offsets", "colors"):
+    if values is None and name == "wavelengths":
         return
     _require(isinstance(values, tuple) and len(values) == len(bands.indexes) and all(map(fits, values)), name, values)
 
