@@ -77,7 +77,7 @@ class LabelSketch:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"not a sketch of labels ({error!r})") from error
         is_grid = np.isfinite(transform[:6]).all() and not transform.is_degenerate
-        if not is_grid or not 0 < len(hashes) <= min(found.pixels, MOST_HASHES):
+        if not is_grid or min(found.shape) < 1 or not 0 < len(hashes) <= min(found.pixels, MOST_HASHES):
             raise ValueError("not a sketch of labels")
         return found
 
@@ -118,6 +118,8 @@ class LabelSketch:
     def _offset(self, grid: Grid) -> tuple[int, int] | None:
         """Rows and columns of a grid's first pixel in that of the sketch; None where pixels do not coincide."""
         own = ~self.transform * grid.transform
+        if not np.isfinite(own[:6]).all():
+            return None
         far = max(grid.shape) * max(abs(own.a - 1), abs(own.b), abs(own.d), abs(own.e - 1))
         row, col = round(own.f), round(own.c)
         is_near = far <= TOLERANCE and abs(own.f - row) <= TOLERANCE and abs(own.c - col) <= TOLERANCE

@@ -73,6 +73,12 @@ def test_pixels_that_are_others_are_not_compared(other: Grid) -> None:
         assert share(sketch, range(300), other) == 0
 
 
+def test_a_sketch_of_impossibly_small_pixels_is_nowhere() -> None:
+    values = LabelSketch.of(labels_at(range(9)), GRID).to_dict()
+    sketch = LabelSketch.from_dict({**values, "transform": [1e-150, 0, 1e300, 0, -1e-150, 0]})
+    assert share(sketch, range(9)) == 0
+
+
 def test_without_a_crs_only_the_same_grid_is_the_same_place() -> None:
     plain = Grid(None, Affine.identity(), (400, 500))
     sketch = LabelSketch.of(labels_at(range(300)), plain)
@@ -86,7 +92,7 @@ def test_without_a_crs_only_the_same_grid_is_the_same_place() -> None:
     [
         {"hashes": "%"}, {"hashes": "AAA="}, {"hashes": ""}, {"hashes": 3}, {"pixels": 0}, {"pixels": "many"},
         {"pixels": float("inf")}, {"transform": [0] * 6}, {"transform": [1]}, {"transform": [float("nan")] * 6},
-        {"shape": [1]}, {"shape": None},
+        {"shape": [1]}, {"shape": None}, {"shape": [0, 5]},
     ],
 )  # fmt: skip
 def test_values_that_are_no_sketch(changes: dict[str, Any]) -> None:
