@@ -96,7 +96,8 @@ def _asset(name: str, assets: Mapping[str, dict[str, Any]]) -> str:
 
 def _common_names(asset: dict[str, Any]) -> Iterator[str]:
     """Common names of an asset's bands, as STAC 1.0 and 1.1 have them."""
-    for band in asset.get("eo:bands") or asset.get("bands") or ():
+    bands = asset.get("eo:bands") or asset.get("bands")
+    for band in bands if isinstance(bands, list) else ():
         if isinstance(band, dict):
             yield str(band.get("common_name") or band.get("eo:common_name") or "")
 

@@ -212,6 +212,12 @@ def test_items_without_the_assets_are_refused(tmp_path: Path) -> None:
         read_scenes(path, ("msi=B2",))
 
 
+def test_bands_of_an_item_may_be_of_any_kind(tmp_path: Path) -> None:
+    path = collection(tmp_path / "items.json", item("a", B02={"href": "h.tif", "eo:bands": 5}))
+    with pytest.raises(UsageError, match="no item of"):
+        read_scenes(path, ("msi=blue",))
+
+
 def test_entries_know_their_place(tmp_path: Path) -> None:
     [entry] = read_scenes(write(tmp_path / "list.csv", "hsi\na.tif\n"), ())
     assert entry == SceneEntry("a", f"line 2 of {tmp_path / 'list.csv'}", {"hsi": (str(tmp_path / "a.tif"),)})
