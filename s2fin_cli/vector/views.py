@@ -39,7 +39,7 @@ def check_views(src_path: StrPath, *, most: int = MOST_STEPS) -> None:
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
             if not _ends(database, name, most=most):
                 raise InputError(
-                    f"{src_path}: the rows of its view {name!r} do not end; export it as a table of its own"
+                    f"{src_path}: its view {name!r} has no end, or too many rows to count; export it as a table"
                 )
 
 
