@@ -129,8 +129,11 @@ def run(options: ClassifyAllOptions, *, progress: Progress = silent, stop: Stop 
     model = load_model(find_model(options.model), options.of_scene("scene", {"hsi": ("hsi.tif",)}))
     result = ClassifyAllResult(model.path, folder / REPORT, tuple(scene.result for scene in scenes))
     _check_apart(scenes, result.report, [options.scenes, model.path])
-    common = Common(model, _settings(options, model), Records.beside(folder), options.overwrite, options.mixed, stop)
-    _begin(folder, common, scenes)
+    skips = options.on_read_error == "skip"
+    common = Common(
+        model, _settings(options, model), Records.beside(folder), skips, options.overwrite, options.mixed, stop
+    )
+    _begin(folder, result.report, common, scenes)
     report = _Report(result)
     with captions():
         try:
@@ -144,7 +147,7 @@ def run(options: ClassifyAllOptions, *, progress: Progress = silent, stop: Stop 
 def _settings(options: ClassifyAllOptions, model: LoadedModel) -> dict[str, Any]:
     """What every map depends on besides its inputs, in JSON values."""
     names = [f.name for kind in (StackingOptions, MethodOptions, WritingOptions) for f in fields(kind)]
-    names += ["with_confidence", "with_probabilities", "vector_format", "on_read_error"]
+    names += ["with_confidence", "with_probabilities", "vector_format"]
     given = {f"`{name}`": getattr(options, name) for name in names if name not in _NOT_SETTINGS}
     facts = {
         "the checksum of the model": checksum(model.path),
@@ -182,15 +185,20 @@ def _place(path: StrPath) -> str:
     return os.path.join(os.path.realpath(folder), name).casefold()
 
 
-def _begin(folder: Path, common: Common, scenes: Sequence[Scene]) -> None:
+def _begin(folder: Path, report: Path, common: Common, scenes: Sequence[Scene]) -> None:
     """Make the folder of the maps, or check that the maps in it were made with the same model and options.
 
     Raises:
         InputError: they were not, and may not be replaced.
-        OutputError: the folder cannot be used.
+        OutputError: the folder cannot be used, or a file that is there would be replaced by the report.
     """
     if is_dataset_name(folder):
         raise UsageError(f"`output` is {folder}; it must be a folder on this machine")
+    if os.path.lexists(report) and not (common.overwrite or common.records.path.exists()):
+        raise OutputError(
+            f"{report} exists and is not the report of an earlier run; move it away, give `overwrite=True` to replace "
+            "it, or use another folder for `output`"
+        )
     try:
         common.records.begin()
     except OSError as error:

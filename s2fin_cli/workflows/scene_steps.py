@@ -81,6 +81,7 @@ class Common:
         model: the model.
         settings: what every map depends on besides its inputs, in JSON values.
         records: of finished scenes.
+        skips: whether what cannot be read of images is skipped.
         overwrite: whether files that are there may be replaced.
         mixed: whether maps of other versions of the software are kept.
         stop: ends the run.
@@ -89,12 +90,15 @@ class Common:
     model: LoadedModel
     settings: Mapping[str, Any]
     records: Records
+    skips: bool
     overwrite: bool
     mixed: bool
     stop: Stop
 
     def difference(self, record: SceneRecord) -> tuple[str, str, str] | None:
         """The first setting that differs from those of a record: its name, what it was, and what it is now."""
+        if record.values.get("unreadable") and not self.skips:
+            return "`on_read_error`", "skip", "fail"
         return first_difference(*(self._compared(settings) for settings in (record.settings, self.settings)))
 
     def _compared(self, settings: Mapping[str, Any]) -> dict[str, Any]:

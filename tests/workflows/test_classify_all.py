@@ -207,6 +207,34 @@ def test_foreign_files_stay(model: Path, rows: dict[str, dict[str, Any]], tmp_pa
     assert (tmp_path / "maps" / "north.gpkg").read_bytes() == b"mine"
 
 
+def test_a_report_of_something_else_stays(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    report = tmp_path / "maps" / "scenes.json"
+    report.parent.mkdir()
+    report.write_bytes(b"mine")
+    keywords = given(tmp_path, model, rows["gone"])
+    with pytest.raises(OutputError, match=r"scenes.json exists and is not the report of an earlier run"):
+        s2fin_cli.classify_all(**keywords)
+    assert report.read_bytes() == b"mine"
+    assert names(tmp_path / "maps") == {"scenes.json"}
+    for overwrite in (True, False):
+        assert statuses(s2fin_cli.classify_all(**keywords, overwrite=overwrite)) == {"gone": "failed"}
+
+
+def test_a_run_may_go_on_by_skipping_what_cannot_be_read(
+    model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    keywords = given(tmp_path, model, rows["north"])
+    s2fin_cli.classify_all(**keywords)
+    assert statuses(s2fin_cli.classify_all(**keywords, on_read_error="skip")) == {"north": "skipped"}
+    records = Records.beside(tmp_path / "maps")
+    record = records.read("north")
+    assert record is not None
+    records.keep("north", replace(record, values={**record.values, "unreadable": [{"bands": [1]}]}))
+    assert statuses(s2fin_cli.classify_all(**keywords, on_read_error="skip")) == {"north": "skipped"}
+    with pytest.raises(InputError, match=r"north.tif was made otherwise: `on_read_error` was skip and is fail now"):
+        s2fin_cli.classify_all(**keywords)
+
+
 def test_a_damaged_record_or_a_changed_map_is_noticed(
     model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -373,7 +401,7 @@ def test_the_command_line(run: Run, model: Path, rows: dict[str, dict[str, Any]]
     write_table(tmp_path / "list.csv", rows["north"])
     result = run("classify-all", "list.csv", "-o", "maps", "-m", model, "--device", "cpu")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "0 of 1 scenes were classified, 1 were finished before" in result.stderr
+    assert "0 of 1 scenes were classified, 1 had been finished before" in result.stderr
     result = run("classify-all", "list.csv", "-o", "maps", "-m", model, "--device", "cpu", "--stride", 1)
     assert result.exit_code == 1
     assert "--stride was 3 and is 1 now; restore it, give --overwrite to make such maps again" in result.stderr

@@ -36,6 +36,6 @@ def log_map(result: ClassifyResult) -> None:
 def log_scenes(result: ClassifyAllResult) -> None:
     """Log how many scenes have a map, and where the report is."""
     counts = Counter(scene.status for scene in result.scenes)
-    earlier = f", {counts['skipped']} were finished before" if counts["skipped"] else ""
+    earlier = f", {counts['skipped']} had been finished before" if counts["skipped"] else ""
     logger.info("%d of %d scenes were classified%s", counts["done"], len(result.scenes), earlier)
     logger.info("report: %s", result.report)
