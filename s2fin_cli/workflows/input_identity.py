@@ -56,7 +56,7 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             label = _numbered(f"`{option}` {os.path.basename(file)}", labels)
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
         if is_elsewhere(path):
-            facts[f"the contents of {_numbered(f'`{option}` {path}', labels)}"] = _sampled(path)
+            facts[_numbered(f"the contents of `{option}` {_without_folder(path)}", labels)] = _sampled(path)
     return facts | _lists([(option, path) for option, path, _ in given])
 
 

@@ -107,6 +107,18 @@ def test_the_order_of_files_and_what_is_meant_of_a_file_matter(tmp_path: Path) -
     assert first_difference(one, other) == (name, "GPKG:a.gpkg:north", "GPKG:a.gpkg:south")
 
 
+def test_a_virtual_raster_of_remote_images_may_be_in_another_folder(tmp_path: Path) -> None:
+    source = "<SimpleSource><SourceFilename>/vsimem/none.tif</SourceFilename></SimpleSource>"
+    text = f"<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand>{source}</VRTRasterBand></VRTDataset>"
+    paths = [tmp_path / name / "a.vrt" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(text)
+    first, second = (facts_of_inputs([("hsi", str(path))]) for path in paths)
+    assert first == second
+    assert set(first) == {f"the {fact} of `hsi` a.vrt" for fact in ("size", "checksum", "contents")}
+
+
 def test_of_many_files_little_is_read(tmp_path: Path) -> None:
     """So many that three pieces of each are read; the time of change is a fact of each then."""
     paths = []
