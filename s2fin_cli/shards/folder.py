@@ -233,12 +233,15 @@ class WorkFolder:
         return receipts
 
     def stamps(self, plan: Plan) -> dict[int, tuple[int, ...] | None]:
-        """What changes when the file of a shard is replaced or written to, by shard; None where it is missing."""
+        """Size and time of change of the files of all shards, by shard; None where one is missing.
+
+        NOTE: not the number of the inode, which some network file systems change though the file is the same.
+        """
         found: dict[int, tuple[int, ...] | None] = dict.fromkeys(plan.numbers)
         for number in found:
             with contextlib.suppress(OSError):
                 status = self.shard_path(number).stat()
-                found[number] = status.st_ino, status.st_size, status.st_mtime_ns
+                found[number] = status.st_size, status.st_mtime_ns
         return found
 
     def check_unchanged(self, plan: Plan, stamps: Mapping[int, tuple[int, ...] | None]) -> None:

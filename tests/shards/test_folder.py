@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,20 @@ def test_a_maker_is_what_this_machine_is() -> None:
     assert here.device == "cpu"
     assert here.versions["torch"] == str(torch.__version__)
     json.dumps(dict(here.versions))
+
+
+def test_a_file_that_merely_has_another_inode_is_unchanged(tmp_path: Path) -> None:
+    """As a network file system may number it anew."""
+    folder = WorkFolder(tmp_path)
+    folder.begin(PLAN)
+    for number in (1, 2):
+        with_shard(folder, number)
+    stamps, path = folder.stamps(NORMAL), folder.shard_path(1)
+    os.replace(shutil.copy2(path, tmp_path / "copy"), path)
+    folder.check_unchanged(NORMAL, stamps)
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(InputError, match="changed by another program while the map was assembled: 1;"):
+        folder.check_unchanged(NORMAL, stamps)
 
 
 def test_leftovers_are_swept_when_the_folder_is_used_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
