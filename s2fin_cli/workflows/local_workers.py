@@ -58,7 +58,7 @@ def check_workers(device: torch.device, count: int) -> None:
     """
     devices = torch.cuda.device_count() if device.type == "cuda" else count
     if count > devices:
-        raise UsageError(f"`workers` is {count}, and there are {devices} CUDA devices; use at most one for each")
+        raise UsageError(f"`workers` is {count}, but the number of CUDA devices is {devices}; use at most that many")
 
 
 class LocalWorkers:

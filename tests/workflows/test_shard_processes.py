@@ -225,7 +225,7 @@ def test_more_workers_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPa
     check_workers(torch.device("cpu"), 64)  # on the CPU as many as wanted
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     check_workers(torch.device("cuda"), 2)
-    with pytest.raises(UsageError, match="`workers` is 3, and there are 2 CUDA devices; use at most one for each"):
+    with pytest.raises(UsageError, match="`workers` is 3, but the number of CUDA devices is 2; use at most that many"):
         check_workers(torch.device("cuda"), 3)
 
 
