@@ -47,7 +47,7 @@ class ClassifyResult:
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
         unreadable: what of the images could not be read and was skipped.
         classes: the model's classes.
-        urls: URLs of outputs in an object store, by their names in `outputs`, which has the paths of their making.
+        urls: URLs of outputs in an object store, by their names in `outputs`, whose paths are where they were made.
         shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
             then no output is written, and `pixels` are those of the part. None for a map.
     """
@@ -195,7 +195,7 @@ def _complete(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Sequenc
         progress("shards", finished, len(missing))
 
     with workers_of(job.options.workers, job.options.scheduler, job=job, folder=folder) as workers:
-        for outcome in workers.make(tasks_of(job, folder, missing), on_pause=report):
+        for outcome in workers.make(tasks_of(job, folder, plan, missing), on_pause=report):
             if outcome.error is not None:
                 raise outcome.error
             finished += 1

@@ -128,7 +128,7 @@ class Pool:
             self._begun[begun.folder.path.absolute()] = begun
             missing = begun.folder.unfinished(begun.plan.numbers, begun.plan)
             self._known += len(missing)
-            for task in tasks_of(begun.job, begun.folder, missing):
+            for task in tasks_of(begun.job, begun.folder, begun.plan, missing):
                 if not scene.is_waiting:  # one of its shards has failed
                     break
                 begun.out += 1

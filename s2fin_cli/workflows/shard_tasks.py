@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 from s2fin_cli.core.device import threads
-from s2fin_cli.core.errors import S2finError
+from s2fin_cli.core.errors import InputError, S2finError
 from s2fin_cli.core.leftovers import sweep
 from s2fin_cli.core.progress import Progress, Stopped, silent
 from s2fin_cli.model.file import find_model
 from s2fin_cli.shards.folder import WorkFolder
-from s2fin_cli.shards.plan import read_plan
+from s2fin_cli.shards.plan import check_same, read_plan
 from s2fin_cli.workflows.classify_job import load_model, prepare
-from s2fin_cli.workflows.shard_plan import options_anywhere
+from s2fin_cli.workflows.shard_plan import make_plan, options_anywhere
 from s2fin_cli.workflows.shards import make_shard
 
 if TYPE_CHECKING:
@@ -40,18 +40,20 @@ class Task:
     Attributes:
         folder: the work folder, whose plan is there; an absolute path.
         number: the shard's.
+        plan: identity of the plan.
         options: of the classification that the folder belongs to, with absolute paths.
     """
 
     folder: Path
     number: int
+    plan: str
     options: ClassifyOptions = field(compare=False, repr=False)
 
 
-def tasks_of(job: ClassifyJob, folder: WorkFolder, numbers: Iterable[int]) -> list[Task]:
+def tasks_of(job: ClassifyJob, folder: WorkFolder, plan: Plan, numbers: Iterable[int]) -> list[Task]:
     """Tasks to make shards of a job whose plan is in a folder."""
     path, options = folder.path.absolute(), options_anywhere(job)
-    return [Task(path, number, options) for number in numbers]
+    return [Task(path, number, plan.identity, options) for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Backlog:
             return Outcome(task, error=S2finError(
                 f"shard {task.number} in {task.folder} was tried {TRIES} times, and each time its worker process ended "
                 f"abruptly ({how}), as it does where memory runs out; use fewer workers on each machine or a smaller "
-                "`shard_size`"
+                "`tile_size`"
             ))  # fmt: skip
         logger.warning(
             "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",
@@ -148,9 +150,12 @@ class ShardMaker:
         """
         self._threads = threads
         self._job, self._plan = job, None if folder is None else read_plan(folder.plan_path)
+        #: Folder, plan and options of the tasks that the job is for.
+        self._job_of: tuple[object, ...] = ()
+        if job is not None and folder is not None and self._plan is not None:
+            self._job_of = (folder.path.absolute(), self._plan.identity, options_anywhere(job))
         self._model: LoadedModel | None = None
         self._model_of: tuple[object, ...] = ()
-        self._folder = None if folder is None else folder.path.absolute()
 
     def do(self, task: Task, *, progress: Progress = silent) -> Outcome:
         """Do a task.
@@ -173,13 +178,26 @@ class ShardMaker:
         return Outcome(task, receipt)
 
     def _prepared(self, task: Task) -> tuple[ClassifyJob, Plan]:
-        """The job that a shard is part of, and its plan."""
-        if self._job is None or self._plan is None or task.folder != self._folder:
+        """The job that a shard is part of, and its plan.
+
+        Raises:
+            S2finError: the job cannot be prepared here, or the plan is for another model, other options or inputs.
+        """
+        # NOTE: this process may outlive the command that gave the last task, and the next one may use the same folder.
+        job_of = (task.folder, task.plan, task.options)
+        if self._job is None or self._plan is None or job_of != self._job_of:
             self._job = self._plan = None
             sweep(task.folder, level=logging.DEBUG)  # what killed workers of this machine left
             plan = read_plan(WorkFolder(task.folder).plan_path)
+            if plan.identity != task.plan:
+                raise InputError(
+                    f"the plan in {task.folder} was changed by another program; let no two maps use one folder, and "
+                    "give the command again"
+                )
             job = prepare(task.options, model=self._loaded(task.options), writes=False)
-            self._job, self._plan, self._folder = job, plan, task.folder
+            own = make_plan(job, size=plan.size, workers=None).normalised()
+            check_same(plan, own, task.folder, mixed=True)  # versions of software are compared with other shards'
+            self._job, self._plan, self._job_of = job, plan, job_of
         return self._job, self._plan
 
     def _loaded(self, options: ClassifyOptions) -> LoadedModel:

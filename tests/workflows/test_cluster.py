@@ -19,6 +19,7 @@ from distributed import Client
 
 import s2fin_cli
 from s2fin_cli.core.errors import S2finError, UsageError
+from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.cluster import ClusterWorkers
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -224,7 +225,7 @@ def test_workers_that_cannot_be_used(
     cluster.add_worker()
     with Client(cluster.address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
-    tasks = [Task(tmp_path / "none", 1, ClassifyOptions.from_kwargs(keywords))]
+    tasks = [Task(tmp_path / "none", 1, "", ClassifyOptions.from_kwargs(keywords))]
     with ClusterWorkers(cluster.address) as workers:
         outcomes = list(workers.make(tasks, on_pause=lambda: None))
     assert "is not used: s2fin is" in caplog.text
@@ -235,7 +236,7 @@ def test_workers_that_cannot_be_used(
 
 @pytest.mark.slow
 def test_a_cluster_without_workers(scene: Scene, tmp_path: Path, cluster: Cluster) -> None:
-    tasks = [Task(tmp_path, 1, ClassifyOptions(output="map.tif", hsi=scene.hsi))]
+    tasks = [Task(tmp_path, 1, "", ClassifyOptions(output="map.tif", hsi=scene.hsi))]
     with ClusterWorkers(cluster.address, patience=1) as workers:
         assert list(workers.make([], on_pause=lambda: None)) == []
         with pytest.raises(S2finError, match=r"no worker of the scheduler at tcp://.* was ready for 1 s; start"):
@@ -251,7 +252,8 @@ def test_workers_that_dask_pauses_get_nothing_to_do(
     keywords = given(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
     s2fin_cli.classify(**{**keywords, "scheduler": None}, shard="1/9")  # the plan
     options = ClassifyOptions.from_kwargs(keywords)
-    tasks = [Task(tmp_path / "run", 1, replace(options, scheduler=None))]
+    plan = read_plan(tmp_path / "run" / "plan.json")
+    tasks = [Task(tmp_path / "run", 1, plan.identity, replace(options, scheduler=None))]
     with ClusterWorkers(cluster.address, patience=20) as workers:
         with pytest.raises(S2finError, match=r"was ready for 20 s \(1 are paused, because they use too much memory\)"):
             list(workers.make(tasks, on_pause=lambda: None))

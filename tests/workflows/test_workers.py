@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ import torch
 
 import s2fin_cli
 from s2fin_cli.core.errors import RasterError, UsageError
+from s2fin_cli.shards.agreement import agree
 from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -34,7 +37,8 @@ def begun(scene: Scene, model: Path, folder: Path, **changes: Any) -> list[Task]
     s2fin_cli.classify(**keywords, shard="1/9")
     assert [path.name for path in (folder / "run").iterdir()] == ["plan.json"]
     job = prepare(ClassifyOptions.from_kwargs(keywords))
-    return tasks_of(job, WorkFolder(folder / "run"), range(1, 5))
+    work = WorkFolder(folder / "run")
+    return tasks_of(job, work, read_plan(work.plan_path), range(1, 5))
 
 
 @pytest.mark.parametrize("count", [None, pytest.param(2, marks=pytest.mark.slow)])
@@ -97,6 +101,39 @@ def test_a_thread_that_makes_shards_has_the_threads_that_it_was_given(
         outcome = pool.submit(maker.do, tasks[0]).result()
         assert outcome.error is None
     assert found == {planned if threads is None else threads}
+
+
+def test_a_process_outlives_a_command_and_its_folder_holds_another_map_then(
+    scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    """As that of a Dask worker does."""
+    maker, first = ShardMaker(), begun(scene, model, tmp_path)
+    assert maker.do(first[0]).error is None
+    shutil.rmtree(tmp_path / "run")
+    second, folder = begun(scene, model, tmp_path, smooth=True), WorkFolder(tmp_path / "run")
+    outcome = maker.do(second[0])
+    assert outcome.receipt == folder.receipt(1, read_plan(folder.plan_path)) is not None
+    assert "run was changed by another program; let no two maps use one folder" in str(maker.do(first[1]).error)
+
+
+def test_the_options_of_the_next_command_hold(scene: Scene, model: Path, tmp_path: Path) -> None:
+    maker, task = ShardMaker(), begun(scene, model, tmp_path)[0]
+    agree(WorkFolder(task.folder), replace(Maker.here(torch.device("cpu"), None), processor="aarch64 with SVE"))
+    assert "would not fit together: the processor is aarch64 with SVE" in str(maker.do(task).error)
+    assert maker.do(replace(task, options=replace(task.options, mixed=True))).error is None
+
+
+def test_a_worker_with_another_model_makes_no_shard(
+    scene: Scene, model: Path, wide_model: Path, tmp_path: Path
+) -> None:
+    """As on a machine that has another file under the same path, or if the file is replaced during the run."""
+    path = tmp_path / "model.s2fin"
+    path.write_bytes(model.read_bytes())
+    task = begun(scene, path, tmp_path)[0]
+    path.write_bytes(wide_model.read_bytes())
+    outcome = ShardMaker().do(task)
+    assert "was begun for another map: the checksum of the model was" in str(outcome.error)
+    assert [path.name for path in task.folder.iterdir()] == ["plan.json"]
 
 
 def test_a_cluster_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
