@@ -8,12 +8,13 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from s2fin_cli.core.errors import RasterError
+from s2fin_cli.core.errors import RasterError, S2finError
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
 from s2fin_cli.core.virtual import is_elsewhere, local_file
 from s2fin_cli.geo.windows import evenly_spread, spread_windows
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.workflows.input_files import input_files
 
@@ -22,8 +23,25 @@ if TYPE_CHECKING:
 
     import rasterio
 
-#: Files beside a raster that other software writes when it only looks at it: statistics and overviews.
+#: Files beside a raster that other software writes when it only looks at it: statistics and overviews. What else a
+#: sidecar declares is in the description of the raster.
 IGNORED = (PAM_SUFFIX, ".ovr")
+#: The option whose files are vectors.
+VECTOR = "aoi"
+#: What is compared of the description of a raster, by what a message calls it.
+DECLARED = {
+    "number of bands": "count",
+    "alpha bands": "alpha_indexes",
+    "bad bands": "bad_indexes",
+    "data type": "dtype",
+    "nodata value": "nodata",
+    "scales": "scales",
+    "offsets": "offsets",
+    "units": "units",
+    "wavelengths": "wavelengths",
+    "colors": "colors",
+    "mask": "has_mask",
+}
 #: Bytes up to which the checksum is that of the whole file, and of all files together, so that virtual rasters of
 #: thousands of tiles are not read twice.
 WHOLE, WHOLE_OF_ALL = 16 << 20, 256 << 20
@@ -41,22 +59,30 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
     Files go by their names, because their folder may be mounted elsewhere on another machine. Each has its size and a
     checksum; a file that is too large for a checksum of the whole has its time of change too. Rasters that are not on
-    this machine are known by a checksum of what a few requests give.
+    this machine are known by a checksum of what a few requests give. Each raster also has what its header and its
+    sidecar declare.
 
     Args:
         inputs: option and path of each.
+
+    Raises:
+        S2finError: a raster that is not on this machine cannot be read.
     """
     given = [(option, path, _files(path)) for option, path in inputs]
     share = WHOLE_OF_ALL // max(sum(len(files) for _, _, files in given), 1)
     whole = min(max(share, LEAST_PIECES * PIECE), WHOLE)
     facts: dict[str, Any] = {}
     labels: Counter[str] = Counter()
+    declared: Counter[str] = Counter()
     for option, path, files in given:
         for file in files:
             label = _numbered(f"`{option}` {os.path.basename(file)}", labels)
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
         if is_elsewhere(path):
-            facts[_numbered(f"the contents of `{option}` {_without_folder(path)}", labels)] = _sampled(path)
+            facts[_numbered(f"the contents of `{option}` {_without_folder(path)}", labels)] = _sampled(option, path)
+        if option != VECTOR:
+            label = _numbered(f"`{option}` {_without_folder(path)}", declared)
+            facts |= {f"the {name} of {label}": value for name, value in _declared(path).items()}
     return facts | _lists([(option, path) for option, path, _ in given])
 
 
@@ -113,15 +139,46 @@ def _checksum(path: str, starts: Sequence[int], size: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def _sampled(path: str) -> str:
-    """A checksum of a raster by its header, by where its storage blocks are in the file, and by a few of its pixels."""
+def _declared(path: str) -> dict[str, str]:
+    """What the header and the sidecar of a raster declare, as texts; nothing of a file that is no raster.
+
+    Raises:
+        S2finError: it is not on this machine and cannot be read.
+    """
+    try:
+        info = read_info(path)
+    except S2finError:
+        if is_elsewhere(path):
+            raise
+        return {}  # which reading it reports
+    values = {name: _text(getattr(info, field)) for name, field in DECLARED.items()}
+    values |= {"rows and columns": _text(info.grid.shape), "transform": _text(tuple(info.grid.transform)[:6])}
+    values["CRS"] = "" if info.grid.crs is None else info.grid.crs.to_string()
+    return {name: text for name, text in values.items() if text}
+
+
+def _text(value: object) -> str:
+    """A value as a text, in which one that all bands share is there once; empty where nothing is declared."""
+    if isinstance(value, tuple):
+        return str(value[0]) if len(set(map(str, value))) == 1 else ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _sampled(option: str, path: str) -> str:
+    """A checksum of a raster by its header, by where its storage blocks are in the file, and by a few of its pixels.
+
+    Raises:
+        RasterError: it cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with open_raster(path) as src:
             for part in _samples(src):
                 digest.update(part)
-    except RasterError:  # it is a vector file, or reading it reports the error
-        return "unknown"
+    except RasterError:
+        if option == VECTOR:
+            return "unknown"
+        raise
     return digest.hexdigest()[:16]
 
 

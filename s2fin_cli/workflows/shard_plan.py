@@ -63,13 +63,8 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
 
 
 def _facts_of_layer(layer: Layer) -> str:
-    """What is read of a modality, as a text: files without a local name have no other identity."""
-    values: list[Any] = [layer.numbers, layer.shift, layer.fill, layer.nodata]
-    values += [
-        [info.grid.shape, info.grid.transform[:6], info.dtype, info.nodata, info.scales, info.offsets]
-        for info in layer.rasters
-    ]
-    return json.dumps(values)
+    """What is read of a modality, as a text, besides what its files declare."""
+    return json.dumps([layer.numbers, layer.shift, layer.fill, layer.nodata])
 
 
 def options_anywhere(job: ClassifyJob) -> ClassifyOptions:
