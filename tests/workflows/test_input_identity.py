@@ -152,7 +152,7 @@ def test_a_virtual_raster_of_remote_images_may_be_in_another_folder(tmp_path: Pa
         path.write_text(text)
     first, second = (facts_of_inputs([("hsi", str(path))]) for path in paths)
     assert first == second
-    assert set(first) == {f"the {fact} of `hsi` a.vrt" for fact in ("size", "checksum", "contents")}
+    assert set(first) >= {f"the {fact} of `hsi` a.vrt" for fact in ("size", "checksum", "contents")}
 
 
 def test_of_many_files_little_is_read(tmp_path: Path) -> None:
