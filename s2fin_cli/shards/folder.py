@@ -133,6 +133,23 @@ class WorkFolder:
             self.plan_path.unlink(missing_ok=True)
             self.path.rmdir()
 
+    def remove_left(self, facts: Mapping[str, object]) -> None:
+        """Remove shards and plan of a finished map, which a killed run left, unless anything else is in the folder.
+
+        Args:
+            facts: what the map depends on; where the plan says otherwise, the folder stays as it is.
+        """
+        if not is_sound(self.plan_path):
+            return
+        with contextlib.suppress(OSError, InputError):  # then it is left, which does no harm
+            plan = read_plan(self.plan_path)
+            if any(plan.facts[name] != value for name, value in facts.items() if name in plan.facts):
+                return
+            sweep(self.path)
+            own = {self.plan_path, self.maker_path, *map(self.shard_path, plan.numbers)}
+            if own.union(map(self.receipt_path, plan.numbers)).issuperset(self.path.iterdir()):
+                self.remove(plan)
+
     @contextlib.contextmanager
     def new_shard(self) -> Iterator[Path]:
         """Give a path to write a shard to, which `keep` moves to its place while the block runs.

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from s2fin_cli.core.captions import captions
 from s2fin_cli.core.errors import InputError, OutputError, UsageError
@@ -83,10 +83,23 @@ class ClassifyAllResult:
 
 
 class _Report:
-    """The report, which is written again and again while the scenes are worked on."""
+    """The report, which is written again and again while the scenes are worked on, and when a `with` block ends."""
 
     def __init__(self, result: ClassifyAllResult) -> None:
         self._result, self._due = result, 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Write it; where that fails too, the error that ended the block is the one to raise."""
+        try:
+            self.write(at_once=True)
+        except OutputError as other:
+            if error is None:
+                raise
+            if str(other) != str(error):
+                logger.warning("%s", other)
 
     def write(self, *, at_once: bool = False) -> None:
         """Write it, unless it was written a short while ago.
@@ -134,13 +147,9 @@ def run(options: ClassifyAllOptions, *, progress: Progress = silent, stop: Stop 
         model, _settings(options, model), Records.beside(folder), skips, options.overwrite, options.mixed, stop
     )
     _begin(folder, result.report, common, scenes)
-    report = _Report(result)
-    with captions():
-        try:
-            _check_headers(scenes, common, progress=listener)
-            _make(scenes, options, common, report, progress=listener)
-        finally:
-            report.write(at_once=True)
+    with captions(), _Report(result) as report:
+        _check_headers(scenes, common, progress=listener)
+        _make(scenes, options, common, report, progress=listener)
     return result
 
 

@@ -16,6 +16,7 @@ from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.workflows.classify import begin_shards, map_of_shards
+from s2fin_cli.workflows.scene_steps import SKIPPED
 from s2fin_cli.workflows.shard_tasks import tasks_of
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class Pool:
         if begun.scene.is_waiting:
             self._assembling.append((begun.scene, self._thread.submit(self._assemble, begun)))
         else:
+            if begun.scene.result.status == SKIPPED:  # another run has finished it
+                begun.folder.remove(begun.plan)
             self._on_end(begun.scene)
 
     def _assemble(self, begun: _Begun) -> None:

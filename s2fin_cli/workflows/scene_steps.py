@@ -6,16 +6,18 @@ import logging
 import os
 import time
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2fin_cli.core.captions import Caption, captioned
-from s2fin_cli.core.errors import DiskFullError, InputError, S2finError
+from s2fin_cli.core.errors import DiskFullError, InputError, S2finError, shortened
 from s2fin_cli.core.facts import first_difference
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.progress import Stopped
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.scenes.records import SceneRecord
+from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.classify_outputs import Outputs
@@ -120,6 +122,7 @@ class Scene:
         self.result = SceneResult(entry.name, warnings=self._caption.warnings)
         self._options: ClassifyOptions | None = None
         self._inputs: dict[str, Any] = {}
+        self._common: Common | None = None
         self._start = 0.0
         try:
             if entry.error is not None:
@@ -175,11 +178,16 @@ class Scene:
             fit_stack(common.model.info, build_stack(options.src_paths, choice=options.band_choice))
 
     def fail(self, error: S2finError) -> None:
-        """Note that it cannot be mapped.
+        """Note that it cannot be mapped, unless another run with the same list has finished its map meanwhile.
 
         Raises:
             DiskFullError: it is that one.
         """
+        common = None if isinstance(error, DiskFullError) else self._common
+        record = None if common is None else common.records.read(self.entry.name)
+        if common is not None and record is not None and self._is_map_of(record, common):
+            self._skip(record, common)
+            return
         self.result.status, self.result.error = FAILED, str(error)
         if isinstance(error, DiskFullError):
             raise error
@@ -192,31 +200,66 @@ class Scene:
         """
         record = common.records.read(self.entry.name)
         self._inputs = facts_of_inputs(self.options.named_inputs)
-        difference = None if record is None else first_difference(record.inputs, self._inputs)
-        is_same = record is not None and common.difference(record) is None and difference is None
         if record is not None and record.is_finished and all(map(os.path.lexists, self.paths)):
-            if is_same:
-                self._skip(record)
+            if self._is_map_of(record, common) or self._lacks_only_inputs(record, common):
+                self._skip(record, common)
                 return None
-            if difference is not None and not common.overwrite:
-                name, old, new = difference
-                raise InputError(
-                    f"{self.options.output} was made of other images: {name} was {old} and is {new} now; restore it, "
-                    "give `overwrite=True` to make the map again, or use another folder for `output`"
-                )
+            self._refuse_others(record, common)
+        is_same = record is not None and self._difference(record, common) is None
         is_own = is_same and record is not None and not record.is_finished
         job = prepare(replace(self.options, overwrite=common.overwrite or is_own), model=common.model, stop=common.stop)
         common.records.keep(self.entry.name, SceneRecord(False, common.settings, self._inputs, {}, {}))
+        self._common = common  # from now on, a record of a finished map is that of another run
         # NOTE: outputs that are there from now on are those of another run with the same list.
         return replace(job, options=replace(self.options, overwrite=True))
+
+    def _difference(self, record: SceneRecord, common: Common) -> tuple[str, str, str] | None:
+        return common.difference(record) or first_difference(record.inputs, self._inputs)
+
+    def _is_map_of(self, record: SceneRecord, common: Common) -> bool:
+        """Whether a record says that the map which this run makes is finished, and its files are there."""
+        is_there = record.is_finished and all(map(os.path.lexists, self.paths))
+        return is_there and self._difference(record, common) is None
+
+    def _lacks_only_inputs(self, record: SceneRecord, common: Common) -> bool:
+        """Whether missing files of inputs are all that differs from a finished map's record; they are warned of."""
+        missing = [path for path in self.options.inputs if not is_dataset_name(path) and not os.path.exists(path)]
+        kept = {name: record.inputs.get(name) for name in self._inputs}
+        if not missing or common.difference(record) or first_difference(kept, self._inputs):
+            return False
+        logger.warning(
+            "%s is kept, although what it was made of is missing (%s)", self.options.output, shortened(missing)
+        )
+        return True
+
+    def _refuse_others(self, record: SceneRecord, common: Common) -> None:
+        """Refuse to replace the map of other images without being asked to.
+
+        Raises:
+            InputError: it is one.
+        """
+        difference = first_difference(record.inputs, self._inputs)
+        if difference is not None and not common.overwrite:
+            name, old, new = difference
+            raise InputError(
+                f"{self.options.output} was made of other images: {name} was {old} and is {new} now; restore it, "
+                "give `overwrite=True` to make the map again, or use another folder for `output`"
+            )
+
+    def _remove_shards(self, common: Common) -> None:
+        """Remove the shards of its finished map, which a run left that was killed before it could."""
+        if self.options.work is not None:
+            facts = {**common.settings, **self._inputs}
+            WorkFolder(Path(self.options.work)).remove_left(facts)
 
     @property
     def paths(self) -> list[str]:
         """The paths of its outputs."""
         return [path for path in self.result.outputs.values() if path is not None]
 
-    def _skip(self, record: SceneRecord) -> None:
-        """Take what its record says."""
+    def _skip(self, record: SceneRecord, common: Common) -> None:
+        """Take what its record says, and remove shards that are not needed any more."""
+        self._remove_shards(common)
         known = {each.name for each in fields(SceneResult)} - {"name", "status", "outputs", "warnings"}
         for name, value in record.values.items():
             if name in known:

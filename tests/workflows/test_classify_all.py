@@ -22,6 +22,7 @@ import s2fin_cli
 from s2fin_cli.core.errors import InputError, OutputError, UsageError
 from s2fin_cli.core.progress import Stop, Stopped
 from s2fin_cli.scenes.records import Records
+from s2fin_cli.shards.sealing import sealed, unsealed
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_all import ClassifyAllResult
 from tests.files import write_raster
@@ -195,6 +196,81 @@ def test_a_map_of_something_else_is_never_kept_silently(
         path.unlink()
     result = s2fin_cli.classify_all(**keywords, mmu=4)
     assert statuses(result) == {"north": "done", "again": "done"}, "where no map is, nothing is refused"
+
+
+def test_a_finished_map_whose_images_are_gone_is_kept(
+    model: Path, scene: Scene, rows: dict[str, dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = {name: shutil.copy(path, tmp_path) for name, path in scene.images.items()}
+    keywords = given(tmp_path, model, {"name": "north", **images})
+    s2fin_cli.classify_all(**keywords)
+    os.unlink(images["lidar"])
+    with caplog.at_level(logging.WARNING):
+        assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped"}
+    assert "north.tif is kept, although what it was made of is missing" in caplog.text
+    shutil.copy(rows["other side"]["hsi"], images["hsi"])
+    result = s2fin_cli.classify_all(**keywords)
+    assert statuses(result) == {"north": "failed"}
+    assert "was made of other images" in str(result.scenes[0].error)
+
+
+def test_shards_that_a_killed_run_left_of_a_finished_map_are_removed(
+    model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    keywords = given(tmp_path, model, rows["north"], work=tmp_path / "run", shard_size=48)
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if stage == "assembling" and not (tmp_path / "copy").exists():
+            shutil.copytree(tmp_path / "run" / "north", tmp_path / "copy")
+
+    assert statuses(s2fin_cli.classify_all(**keywords, progress=progress)) == {"north": "done"}
+    left = tmp_path / "run" / "north"
+    shutil.copytree(tmp_path / "copy", left)
+    (left / "notes.txt").touch()
+    assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped"}
+    assert names(left) == names(tmp_path / "copy") | {"notes.txt"}
+    (left / "notes.txt").unlink()
+    plan = left / "plan.json"
+    text = plan.read_text()
+    values = unsealed(text)
+    plan.write_text(sealed({**values, "facts": {**values["facts"], "`smooth`": True}}))
+    assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped"}
+    assert names(left) == names(tmp_path / "copy"), "it belongs to another map"
+    plan.write_text(text)
+    assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped"}
+    assert not left.exists()
+
+
+def test_a_map_that_another_run_finishes_meanwhile_has_not_failed(
+    model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    keywords = given(tmp_path, model, rows["north"], work=tmp_path / "run", shard_size=48)
+    others: list[ClassifyAllResult] = []
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if not others and (tmp_path / "run" / "north" / "00001.json").exists():
+            others.append(s2fin_cli.classify_all(**keywords))
+
+    result = s2fin_cli.classify_all(**keywords, progress=progress)
+    assert [statuses(other) for other in others] == [{"north": "done"}]
+    assert statuses(result) == {"north": "skipped"}
+    assert result.scenes[0].classes == others[0].scenes[0].classes
+    assert not (tmp_path / "run" / "north").exists()
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_why_the_run_ended(
+    model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = Stop()
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if not stop.is_set:
+            (tmp_path / "maps" / "scenes.json").mkdir()
+            stop.set()
+
+    with pytest.raises(Stopped), caplog.at_level(logging.WARNING):
+        s2fin_cli.classify_all(**given(tmp_path, model, rows["north"]), progress=progress, stop=stop)
+    assert "scenes.json cannot be written" in caplog.text
 
 
 def test_foreign_files_stay(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
