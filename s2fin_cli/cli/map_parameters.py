@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -165,8 +166,8 @@ def method_options(command: Command) -> Command:
     )
 
 
-def work_options(command: Command) -> Command:
-    """Where shards are kept, how large they are, and which processes make them."""
+def work_options(command: Command, *, also_mixed: str = "") -> Command:
+    """Where shards are kept, how large they are, and which processes make them; and what else `mixed` allows."""
     return with_options(
         command,
         [
@@ -195,15 +196,16 @@ def work_options(command: Command) -> Command:
                 help="Side of a shard, rounded up to whole batches of windows, 16 strides a side.  "
                 "[default: up to 1280 by the size of the map]",
             ),
-            mixed_option,
+            partial(mixed_option, also=also_mixed),
         ],
     )
 
 
-def mixed_option(command: Command) -> Command:
-    """Whether shards of machines that differ may be combined."""
+def mixed_option(command: Command, *, also: str = "") -> Command:
+    """Whether shards of machines that differ may be combined; and what else that allows."""
     return click.option(
         "--mixed",
         is_flag=True,
-        help="Combine shards of different processors, devices or versions; the last bits of the confidence may differ.",
+        help="Combine shards of different processors, devices or versions; the last bits of the confidence may differ."
+        + also,
     )(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -51,7 +52,7 @@ def _map_options(command: Any) -> Any:
 @input_options(without=[*MODALITIES])
 @_map_options
 @method_options
-@work_options
+@partial(work_options, also_mixed="  Finished maps of other versions are kept.")
 @json_option
 @verbosity_options
 def classify_all(*, as_json: bool, **options: Any) -> None:
