@@ -35,11 +35,13 @@ def mark() -> str:
 
 
 def _machine() -> str:
-    """The machine's name and the space of process numbers, of which containers may have their own, as digits."""
-    space = ""
+    """The machine's name and number and the space of process numbers, of which containers may have their own."""
+    space = number = ""
     with contextlib.suppress(OSError):  # only Linux has it
         space = os.readlink("/proc/self/ns/pid")
-    return f"{zlib.crc32(f'{platform.node()} {space}'.encode()):08x}"
+    with contextlib.suppress(OSError):  # it tells apart machines that were given the same name
+        number = Path("/etc/machine-id").read_text(encoding="utf-8", errors="replace").strip()
+    return f"{zlib.crc32(f'{platform.node()} {number} {space}'.encode()):08x}"
 
 
 @contextlib.contextmanager

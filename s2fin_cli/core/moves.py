@@ -1,7 +1,8 @@
 """Files that are renamed to their places together, so that a process that is killed meanwhile loses and mixes nothing.
 
 Before the first file is moved, a record of all moves is written beside the targets. From then on the new files are the
-valid ones: if the process is killed, the next one that writes there makes the remaining moves. Old files are moved
+valid ones: if the process is killed, the next one that writes there makes the remaining moves, unless other files have
+been written there since. Old files are moved
 aside first, the main file before its companions, and the main file comes last of the new ones. So at no moment old and
 new files are there under their names together, and whenever the main file is there, so are its companions.
 """
@@ -16,12 +17,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,24 @@ class Moves:
             except OSError as error:
                 logger.warning("%s, the previous output, cannot be removed (%s)", aside, error.strerror or error)
 
+    def states(self) -> dict[str, list[int] | None]:
+        """Size and time of change of the old files, by their paths."""
+        return {str(path): _state(path) for path, _ in self.old}
+
+    def is_outdated(self, states: Mapping[str, list[int] | None]) -> bool:
+        """Whether other files were written to the places of the new ones since the moves were recorded.
+
+        Args:
+            states: of the old files, when the moves were recorded.
+        """
+        aside = dict(self.old)
+        for source, target in self.new:
+            if not os.path.lexists(source) or not os.path.lexists(target) or target.is_dir():
+                continue
+            if target not in aside or os.path.lexists(aside[target]) or states.get(str(target)) != _state(target):
+                return True
+        return False
+
     def complete(self) -> None:
         """Make the moves that a killed process did not make. Several processes may do so at once.
 
@@ -119,10 +138,11 @@ def put_in_place(moves: Moves, records: Sequence[Path]) -> None:
 def _recorded(moves: Moves, records: Sequence[Path]) -> Iterator[None]:
     """Keep records while the block runs, and after it where it was interrupted while it undid its moves."""
     main, *others = records
-    values = {
+    values: dict[str, Any] = {
         name: [[str(source), str(target)] for source, target in pairs]
         for name, pairs in (("old", moves.old), ("new", moves.new))
     }
+    values |= {"states": moves.states()}
     try:
         for other in others:
             _write(other, json.dumps({"record": str(main)}))
@@ -176,7 +196,11 @@ def complete_moves(record: Path) -> bool:
                 return False
             return complete_moves(main) if main.exists() else True
         moves = Moves(*(tuple((Path(a), Path(b)) for a, b in values[name]) for name in ("old", "new")))
-        moves.complete()
+        is_outdated = moves.is_outdated(dict(values["states"]))
+        if is_outdated:
+            moves.forget_old()
+        else:
+            moves.complete()
         record.unlink(missing_ok=True)
     except FileNotFoundError:  # another process was quicker
         return True
@@ -189,10 +213,21 @@ def complete_moves(record: Path) -> bool:
         )
         return False
     logger.warning(
-        "%s: moved to their places, as the run that wrote them was killed while it did so",
+        "%s: kept, as newer than the files of a run that was killed before it put them there"
+        if is_outdated
+        else "%s: moved to their places, as the run that wrote them was killed while it did so",
         ", ".join(str(target) for _, target in moves.new),
     )
     return True
+
+
+def _state(path: Path) -> list[int] | None:
+    """Size and time of change of a file; None if it is not there."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _is_own(record: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ class Maker:
 
     Attributes:
         device: "cpu", or the name of a CUDA device.
-        processor: the machine's architecture, and the instruction set that torch uses of it.
+        processor: its model, the machine's architecture, and the instruction set that torch uses of it.
         batches: batches of windows that are computed together; None on the CPU, where each is computed by itself.
         versions: of the software.
     """
@@ -44,7 +45,8 @@ class Maker:
     def here(cls, device: torch.device, batches: int | None) -> Maker:
         """This machine, with the device that computes."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-        processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+        kind = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+        processor = ", ".join(filter(None, (_processor_model(), kind)))
         return cls(name, processor, batches, software())
 
     @classmethod
@@ -92,3 +94,14 @@ def why_different(one: tuple[Maker, str], other: tuple[Maker, str]) -> str | Non
         f"{name} is {first} {one[1]} and {second} {other[1]}, so the last bits of the confidence may differ; make all "
         "of them on one kind of machine, or allow it with `mixed=True`"
     )
+
+
+@functools.cache
+def _processor_model() -> str:
+    """The processor's model; nothing where the system does not say, as numerical libraries choose their code by it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            return next(names, "")
+    except OSError:  # not Linux
+        return platform.processor()

@@ -177,6 +177,28 @@ def test_the_record_of_another_user_is_not_followed(
     assert contents(folder) == NEW
 
 
+@pytest.mark.parametrize("stage", ["none was moved", "old ones are aside"])
+def test_files_that_were_written_since_are_kept(tmp_path: Path, stage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As where the next run was on another machine, which does not know the processes of this one."""
+    folders = killed_at_each_step(tmp_path, OLD, stride=2 if stage == "none was moved" else 12)
+    folder = next(
+        folder
+        for folder in folders
+        if list(folder.glob(".map.*.moves"))
+        and (contents(folder) == OLD if stage == "none was moved" else not (folder / "map.tif").exists())
+    )
+    newer = dict.fromkeys(TARGETS, "newer")
+    for name in OLD:
+        (folder / name).unlink(missing_ok=True)
+    for name, text in newer.items():
+        (folder / name).write_text(text)
+    check_outputs([folder / "map.tif"], overwrite=True)
+    assert contents(folder) == newer
+    assert "map.tif: kept, as newer than the files of a run that was killed" in caplog.text
+    check_outputs([folder / name for name in TARGETS], overwrite=True)
+    assert not hidden(folder)
+
+
 def test_nothing_is_lost_where_the_folder_was_renamed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = interrupted_in_its_moves(tmp_path)
     before = hidden(folder)
