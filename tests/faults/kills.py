@@ -65,6 +65,13 @@ def kill(process: Run) -> bool:
     return process.process.exitcode == -signal.SIGKILL
 
 
+def some_workers(process: Run) -> list[int]:
+    """The workers of a run, once it has some; none where it has ended."""
+    while not (workers := process.workers) and not process.has_ended:
+        time.sleep(0.02)
+    return list(workers)
+
+
 def make(folder: Path) -> None:
     folder.mkdir()
 
@@ -87,7 +94,7 @@ def worker(setting: Setting, folder: Path, at: float, draw: np.random.Generator)
     """`kill -9` of a worker; the run goes on by itself."""
 
     def kill_worker(process: Run) -> bool:
-        workers = process.workers
+        workers = some_workers(process)
         if not workers:
             return False
         os.kill(int(draw.choice(workers)), signal.SIGKILL)
@@ -105,7 +112,7 @@ def paused_worker(setting: Setting, folder: Path, at: float, draw: np.random.Gen
     """SIGSTOP of a worker, and SIGCONT a second later."""
 
     def pause(process: Run) -> bool:
-        workers = process.workers
+        workers = some_workers(process)
         if not workers:
             return False
         os.kill(workers[0], signal.SIGSTOP)
