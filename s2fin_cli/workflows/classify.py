@@ -102,7 +102,7 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
     Raises:
         S2finError: something is wrong with the inputs, the model, options or outputs; no output is written, and
             finished shards are kept in the folder `work`.
-        Stopped: it was asked to end; likewise.
+        Stopped: it was asked to end, with the same consequences.
     """
     progress = progress if stop is None else stoppable(progress, stop)
     if options.shard is not None:  # which writes no map
