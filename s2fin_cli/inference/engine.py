@@ -174,7 +174,8 @@ class Engine:
             if threads == 1 or len(batches) == 1:
                 yield from map(compute, batches)
                 return
-            with ThreadPoolExecutor(threads) as pool:
+            # a new thread would compute its first batch with all cores, which changes the last bits
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
                 try:
                     yield from pool.map(compute, batches)
                 finally:
