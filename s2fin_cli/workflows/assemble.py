@@ -11,12 +11,10 @@ from s2fin_cli.core.map_options import OutputOptions
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import read_plan
-from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify import ClassifyResult, map_of_shards
 from s2fin_cli.workflows.classify_job import prepare
-from s2fin_cli.workflows.map_files import Rasters, write_map
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.shard_plan import make_plan
-from s2fin_cli.workflows.shards import assemble
 from s2fin_cli.workflows.uploading import check_space, redirected, upload_map
 
 if TYPE_CHECKING:
@@ -50,13 +48,8 @@ def run(options: AssembleOptions, *, progress: Progress = silent, stop: Stop | N
         job = prepare(_job_options(local, folder), stop=stop)
         check_space(job, uploads)
         plan = folder.begin(make_plan(job, size=folder.size_begun_with(), workers=None), mixed=options.mixed)
-
-        def fill(rasters: Rasters) -> dict[int, int]:
-            return assemble(job, folder, plan, rasters, mixed=options.mixed, progress=listener)
-
-        counts = write_map(job, fill, progress=listener)
-        urls = upload_map(job.outputs, uploads)
-    return AssembleResult(job.outputs, job.model_path, *counts, classes=job.info.classes, urls=urls)
+        made = map_of_shards(job, folder, plan, progress=listener)
+        return AssembleResult(**{**vars(made), "urls": upload_map(made.outputs, uploads)})
 
 
 def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOptions:
@@ -66,5 +59,6 @@ def _job_options(options: AssembleOptions, folder: WorkFolder) -> ClassifyOption
         InputError: the folder holds no plan.
     """
     wanted = {field.name: getattr(options, field.name) for field in dataclasses.fields(OutputOptions)}
+    wanted |= {"work": options.work, "mixed": options.mixed}
     planned = {**read_plan(folder.plan_path).options, "device": "cpu", "on_read_error": "skip"}  # nothing is computed
     return ClassifyOptions.from_kwargs({**planned, **wanted})
