@@ -209,7 +209,8 @@ class ClusterWorkers:
                 why = f"shard {task.number} was made by {outcome.receipt and outcome.receipt.host}, and is not in "
                 why += f"{task.folder} here; the work folder has to be on a disk that all machines share"
                 return Outcome(task, error=S2finError(why))
-            os.listdir(task.folder)  # a network file system looks for new files then
+            with contextlib.suppress(OSError):  # a network file system looks for new files when a folder is listed
+                os.listdir(task.folder)
             on_pause()
             time.sleep(PAUSE)
         return outcome

@@ -47,8 +47,7 @@ def make_on_worker(task: Task, key: str) -> Outcome:
     except Stopped:
         raise
     except Exception as error:  # noqa: BLE001  the command reports it
-        why = f"shard {task.number} in {task.folder} failed: unexpected {type(error).__name__}: {error}"
-        return Outcome(task, error=S2finError(_placed(why)))
+        outcome = Outcome.of_defect(task, error)
     finally:
         _ONE_AT_A_TIME.release()
     if outcome.error is None:

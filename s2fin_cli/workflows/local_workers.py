@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from s2fin_cli.core.device import take_device
-from s2fin_cli.core.errors import S2finError, UsageError
+from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.leftovers import sweep
 from s2fin_cli.workflows.shard_tasks import Backlog, Outcome, ShardMaker, Task
 
@@ -79,10 +79,7 @@ class LocalWorkers:
             if worker.task is not None:
                 worker.process.terminate()
         for worker in self._workers:
-            worker.process.join(GRACE)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            _end(worker.process)
         _sweep(worker.task for worker in self._workers)
         self._workers.clear()
 
@@ -142,15 +139,25 @@ class LocalWorkers:
         except (EOFError, OSError):
             return None
         worker.task = None
+        if outcome.is_defect:  # the process ends
+            self._bury(worker)
         return outcome
 
     def _bury(self, worker: _Worker) -> Task | None:
-        """Forget a worker that is dead, and remove what it left; gives the task that it was doing, if any."""
+        """Forget a worker that is ending, and remove what it left; gives the task that it was doing, if any."""
         worker.connection.close()
-        worker.process.join(GRACE)
+        _end(worker.process)
         self._workers.remove(worker)
         _sweep([worker.task])
         return worker.task
+
+
+def _end(process: SpawnProcess) -> None:
+    """Let a process end, and end it if it does not."""
+    process.join(GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _sweep(tasks: Iterable[Task | None]) -> None:
@@ -217,9 +224,8 @@ def _work(connection: Connection, position: int, threads: int) -> None:
             except EOFError:
                 raise
             except Exception as error:  # noqa: BLE001  the parent reports it
-                why = f"shard {task.number} in {task.folder} failed: unexpected {type(error).__name__}: {error}"
-                connection.send(Outcome(task, error=S2finError(why)))
-                return  # what is left of this process is not to be trusted
+                connection.send(Outcome.of_defect(task, error))
+                return
 
 
 def _end_with_parent() -> None:

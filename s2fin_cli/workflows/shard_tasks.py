@@ -64,11 +64,19 @@ class Outcome:
         task: the task.
         receipt: of its shard, which is finished; None if it failed.
         error: why it failed.
+        is_defect: whether it failed by a defect, after which the process that found it is not to be trusted.
     """
 
     task: Task
     receipt: Receipt | None = None
     error: S2finError | None = None
+    is_defect: bool = False
+
+    @classmethod
+    def of_defect(cls, task: Task, error: Exception) -> Outcome:
+        """The outcome of a task that failed by an error that nobody expects."""
+        why = f"shard {task.number} in {task.folder} failed: unexpected {type(error).__name__}: {error}"
+        return cls(task, error=S2finError(why), is_defect=True)
 
 
 class Workers(Protocol):

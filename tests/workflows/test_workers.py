@@ -76,6 +76,22 @@ def test_tasks_of_several_maps_in_one_stream(scene: Scene, model: Path, tmp_path
     check_same_map(maps[0], maps[1])
 
 
+@pytest.mark.slow
+def test_a_process_that_finds_a_defect_gets_no_other_task(
+    scene: Scene, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = begun(scene, model, tmp_path)
+    beyond = replace(good[0], number=99)  # which no plan of four shards can have
+    with workers_of(1, None) as workers:
+        outcomes = list(workers.make([beyond, *good], on_pause=lambda: None))
+    assert [outcome.task for outcome in outcomes] == [beyond, *good]
+    assert [outcome.is_defect for outcome in outcomes] == [True, False, False, False, False]
+    assert "shard 99" in str(outcomes[0].error)
+    assert "failed: unexpected IndexError" in str(outcomes[0].error)
+    assert all(outcome.error is None for outcome in outcomes[1:])
+    assert "ended abruptly" not in caplog.text
+
+
 def test_a_pause_can_end_the_work(scene: Scene, model: Path, tmp_path: Path) -> None:
     tasks = begun(scene, model, tmp_path)
 
