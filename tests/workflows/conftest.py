@@ -18,3 +18,10 @@ def result(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) 
     return run_classify(
         scene, model, folder / "map.tif", confidence=folder / "confidence.tif", probabilities=folder / "probs.tif"
     )
+
+
+@pytest.fixture(scope="module")
+def at_stride_1(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifyResult:
+    """Map, polygons and confidence at stride 1, by one process."""
+    folder = tmp_path_factory.mktemp("at_stride_1")
+    return run_classify(scene, model, folder / "map.tif", confidence=folder / "c.tif", stride=1)

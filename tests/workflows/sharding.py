@@ -83,6 +83,12 @@ CHECKS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
+def in_20_shards(scene: Scene, model: Path, folder: Path, **changes: Any) -> dict[str, Any]:
+    """Keywords of a map at stride 1 in 20 shards, of 16 pixels a side."""
+    how = {"confidence": folder / "c.tif", "work": folder / "run", "shard_size": 16, "stride": 1, **changes}
+    return options_of(scene, model, folder / "map.tif", **how)
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 

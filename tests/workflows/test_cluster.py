@@ -29,6 +29,7 @@ from tests.workflows.sharding import (
     check_same_map,
     check_same_rasters,
     finished,
+    in_20_shards,
     names,
     options_of,
     started,
@@ -84,28 +85,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(tmp_path_factory.mktemp("cluster"), opened)
 
 
-@pytest.fixture(scope="module")
-def plain(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifyResult:
-    """The map of one run, with its confidence."""
-    folder = tmp_path_factory.mktemp("plain")
-    result: ClassifyResult = s2fin_cli.classify(
-        **options_of(scene, model, folder / "map.tif", confidence=folder / "c.tif", stride=1)
-    )
-    return result
-
-
-def given(scene: Scene, model: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    """Keywords of a map in 20 shards, of 16 pixels a side."""
-    how = {"confidence": folder / "c.tif", "work": folder / "run", "shard_size": 16, "stride": 1, **changes}
-    return options_of(scene, model, folder / "map.tif", **how)
-
-
 ARGUMENTS = ("--stride", 1, "--work", "run", "--shard-size", 16, "-o", "map.tif", "--confidence", "c.tif")
 
 
 @pytest.mark.slow
 def test_workers_that_are_killed_and_that_come_late(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, cluster: Cluster, caplog: pytest.LogCaptureFixture
+    scene: Scene,
+    model: Path,
+    tmp_path: Path,
+    at_stride_1: ClassifyResult,
+    cluster: Cluster,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     workers = [cluster.add_worker()]
     reports: list[int] = []
@@ -117,9 +107,9 @@ def test_workers_that_are_killed_and_that_come_late(
                 workers[0].kill()
                 workers.append(cluster.add_worker("--no-nanny", "--nthreads", "2"))
 
-    found = s2fin_cli.classify(**given(scene, model, tmp_path, scheduler=cluster.address), progress=progress)
+    found = s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, scheduler=cluster.address), progress=progress)
     assert len(workers) == 2
-    check_same_map(found, plain)
+    check_same_map(found, at_stride_1)
     assert (reports[0], reports[-1]) == (0, 20)
     assert "ended abruptly (tcp://127.0.0.1" in caplog.text
     assert len(finished(tmp_path / "run")) == 20
@@ -159,7 +149,9 @@ def test_a_shard_that_always_kills_its_worker_is_named(
                 killed.add(number)
 
     with pytest.raises(S2finError, match=rf"shard \d+ in .*run was tried {TRIES} times, .* ended abruptly"):
-        s2fin_cli.classify(**given(scene, model, tmp_path, scheduler=cluster.address, shard_size=96), progress=progress)
+        s2fin_cli.classify(
+            **in_20_shards(scene, model, tmp_path, scheduler=cluster.address, shard_size=96), progress=progress
+        )
     assert len(killed) >= TRIES
     assert nanny.poll() is None
     assert names(tmp_path) == {"run"}
@@ -168,7 +160,7 @@ def test_a_shard_that_always_kills_its_worker_is_named(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_command_that_is_ended_frees_the_workers_and_is_continued(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, cluster: Cluster, name: str
+    scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult, cluster: Cluster, name: str
 ) -> None:
     cluster.add_worker()
     with started(scene, model, tmp_path, *ARGUMENTS, "--scheduler", cluster.address) as process:
@@ -186,8 +178,8 @@ def test_a_command_that_is_ended_frees_the_workers_and_is_continued(
     before = finished(tmp_path / "run")
     assert 2 <= len(before) < 20
     assert names(tmp_path) == {"run"}
-    found = s2fin_cli.classify(**given(scene, model, tmp_path, scheduler=cluster.address))
-    check_same_map(found, plain)
+    found = s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, scheduler=cluster.address))
+    check_same_map(found, at_stride_1)
     assert before.items() <= finished(tmp_path / "run").items()
 
 
@@ -200,7 +192,7 @@ def test_a_scheduler_that_ends_is_reported(scene: Scene, model: Path, tmp_path: 
             cluster.scheduler.kill()
 
     with pytest.raises(S2finError, match=rf"the connection to the scheduler at {cluster.address} was lost"):
-        s2fin_cli.classify(**given(scene, model, tmp_path, scheduler=cluster.address), progress=progress)
+        s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, scheduler=cluster.address), progress=progress)
     assert len(finished(tmp_path / "run")) >= 2
 
 
@@ -209,7 +201,7 @@ def test_workers_that_cannot_be_used(
     scene: Scene, model: Path, tmp_path: Path, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One without s2fin and one with another version: by themselves an error, beside another worker a warning."""
-    keywords = given(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
+    keywords = in_20_shards(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
     lacking = cluster.add_worker(program=f"import sys; sys.modules['s2fin_cli'] = None; {WORKER}")
     with pytest.raises(S2finError, match=r"no worker of .* can be used: s2fin cannot be imported .* on tcp://"):
         s2fin_cli.classify(**keywords)
@@ -249,7 +241,7 @@ def test_workers_that_dask_pauses_get_nothing_to_do(
 ) -> None:
     """Dask does so where a worker uses most of its memory limit, which the libraries alone exceed here."""
     cluster.add_worker("--no-nanny", "--nthreads", "1", "--memory-limit", "250MB")
-    keywords = given(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
+    keywords = in_20_shards(scene, model, tmp_path, scheduler=cluster.address, shard_size=96)
     s2fin_cli.classify(**{**keywords, "scheduler": None}, shard="1/9")  # the plan
     options = ClassifyOptions.from_kwargs(keywords)
     plan = read_plan(tmp_path / "run" / "plan.json")
@@ -273,7 +265,7 @@ def test_addresses_without_a_scheduler(scene: Scene, model: Path, tmp_path: Path
         ("host:x", UsageError, "`scheduler` is 'host:x'; it must be"),
     ):
         with pytest.raises(error, match=message):
-            s2fin_cli.classify(**given(scene, model, tmp_path, scheduler=address))
+            s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, scheduler=address))
     assert names(tmp_path / "run") == {"plan.json"}
 
 
@@ -288,12 +280,12 @@ def test_options_that_make_no_sense(
     scene: Scene, model: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        s2fin_cli.classify(**given(scene, model, tmp_path, scheduler="tcp://host:8786", **changes))
+        s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, scheduler="tcp://host:8786", **changes))
 
 
 @pytest.mark.slow
 def test_many_scenes_on_a_cluster(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, cluster: Cluster
+    scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult, cluster: Cluster
 ) -> None:
     table = tmp_path / "list.csv"
     table.write_text(f"name,hsi,lidar\na,{scene.hsi},{scene.lidar}\nbad,{scene.hsi},\nb,{scene.hsi},{scene.lidar}\n")
@@ -304,5 +296,5 @@ def test_many_scenes_on_a_cluster(
     )  # fmt: skip
     assert [scene.status for scene in result.scenes] == ["done", "failed", "done"]
     places = [tmp_path / "maps" / f"b{end}" for end in (".tif", ".qml", ".gpkg", "_confidence.tif")]
-    check_same_map(replace(plain, outputs=plain.outputs.at(places)), plain)
+    check_same_map(replace(at_stride_1, outputs=at_stride_1.outputs.at(places)), at_stride_1)
     assert not list((tmp_path / "run").iterdir())

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.shard_tasks import TRIES
 from tests.faults.runs import run, running, wait_for
 from tests.scenes import Scene
-from tests.workflows.sharding import check_same_map, finished, is_running, names, options_of
+from tests.workflows.sharding import check_same_map, finished, in_20_shards, is_running, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at processes by /proc, and kills them")
 
 OUTPUTS = {"run", "map.tif", "map.tif.aux.xml", "map.qml", "map.gpkg", "c.tif"}
-
-
-@pytest.fixture(scope="module")
-def plain(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifyResult:
-    """The map of one run, with its confidence."""
-    folder = tmp_path_factory.mktemp("plain")
-    result: ClassifyResult = s2fin_cli.classify(
-        **options_of(scene, model, folder / "map.tif", confidence=folder / "c.tif", stride=1)
-    )
-    return result
-
-
-def given(scene: Scene, model: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    """Keywords of a map in 20 shards, of 16 pixels a side."""
-    how = {"confidence": folder / "c.tif", "work": folder / "run", "shard_size": 16, "stride": 1, **changes}
-    return options_of(scene, model, folder / "map.tif", **how)
 
 
 def arguments(scene: Scene, model: Path, *more: object, output: str = "map.tif") -> tuple[object, ...]:
@@ -60,13 +44,13 @@ def log_of(folder: Path) -> Path:
 
 
 def test_workers_make_the_same_map_and_leave_nothing(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult
+    scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult
 ) -> None:
-    keywords = given(scene, model, tmp_path, workers=2)
+    keywords = in_20_shards(scene, model, tmp_path, workers=2)
     del keywords["work"]
     reports: list[tuple[str, int, int]] = []
     found = s2fin_cli.classify(**keywords, progress=lambda *report, **_: reports.append(report))
-    check_same_map(found, plain)
+    check_same_map(found, at_stride_1)
     assert names(tmp_path) == OUTPUTS - {"run"}
     assert not multiprocessing.active_children()
     done = [done for stage, done, total in reports if stage == "shards"]
@@ -89,7 +73,7 @@ class Killer:
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, caplog: pytest.LogCaptureFixture
+    scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     killer, positions = Killer(1), set[str]()
 
@@ -98,11 +82,11 @@ def test_a_killed_worker_is_replaced(
         positions.update(process.name for process in multiprocessing.active_children())
 
     with caplog.at_level(logging.WARNING):
-        found = s2fin_cli.classify(**given(scene, model, tmp_path, workers=2), progress=progress)
+        found = s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, workers=2), progress=progress)
     assert killer.killed == 1
     assert positions == {"s2fin-0", "s2fin-1"}, "a new worker takes the place, and the device, of the one that died"
     assert "ended abruptly (signal 9); the shard is tried again" in caplog.text
-    check_same_map(found, plain)
+    check_same_map(found, at_stride_1)
     assert len(names(tmp_path / "run")) == 42
     assert names(tmp_path) == OUTPUTS
 
@@ -111,7 +95,7 @@ def test_a_killed_worker_is_replaced(
 def test_a_shard_that_always_kills_its_worker_is_named(scene: Scene, model: Path, tmp_path: Path) -> None:
     killer = Killer(0, again=True)
     with pytest.raises(S2finError, match=rf"shard 1 in .*run was tried {TRIES} times, .* abruptly \(signal 9\)"):
-        s2fin_cli.classify(**given(scene, model, tmp_path, workers=1), progress=killer)
+        s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, workers=1), progress=killer)
     assert killer.killed >= TRIES
     assert names(tmp_path / "run") == {"plan.json"}
     assert names(tmp_path) == {"run"}
@@ -140,7 +124,7 @@ def test_a_killed_run_is_continued(
     scene: Scene,
     model: Path,
     tmp_path: Path,
-    plain: ClassifyResult,
+    at_stride_1: ClassifyResult,
     moment: str,
     workers: int | None,
     caplog: pytest.LogCaptureFixture,
@@ -152,7 +136,7 @@ def test_a_killed_run_is_continued(
         assert process.wait() == -signal.SIGKILL
     unharmed(tmp_path)
     before, left = finished(tmp_path / "run"), [path for path in tmp_path.rglob(".*") if path.is_file()]
-    check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path)), plain)
+    check_same_map(s2fin_cli.classify(**in_20_shards(scene, model, tmp_path)), at_stride_1)
     assert before.items() <= finished(tmp_path / "run").items()
     assert len(finished(tmp_path / "run")) == 20
     assert names(tmp_path) == OUTPUTS
@@ -164,7 +148,7 @@ def test_a_killed_run_is_continued(
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "shards"), [("SIGINT", 2), ("SIGTERM", 2), ("SIGINT", 0)])
 def test_a_request_to_end_ends_all_workers_and_keeps_finished_shards(
-    scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult, name: str, shards: int
+    scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult, name: str, shards: int
 ) -> None:
     with running(tmp_path, *arguments(scene, model, "--workers", 2), log=log_of(tmp_path)) as process:
         wait_for(lambda: len(finished(tmp_path / "run")) >= shards and len(process.workers) == 2)
@@ -177,12 +161,12 @@ def test_a_request_to_end_ends_all_workers_and_keeps_finished_shards(
     assert not [path for path in names(tmp_path / "run") if path.startswith(".")]
     before = finished(tmp_path / "run")
     assert len(before) >= shards
-    check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path)), plain)
+    check_same_map(s2fin_cli.classify(**in_20_shards(scene, model, tmp_path)), at_stride_1)
     assert before.items() <= finished(tmp_path / "run").items()
 
 
 @pytest.mark.slow
-def test_two_runs_share_a_folder(scene: Scene, model: Path, tmp_path: Path, plain: ClassifyResult) -> None:
+def test_two_runs_share_a_folder(scene: Scene, model: Path, tmp_path: Path, at_stride_1: ClassifyResult) -> None:
     with (
         running(tmp_path, *arguments(scene, model, "--workers", 2), log=log_of(tmp_path)) as one,
         running(tmp_path, *arguments(scene, model, output="map2.tif"), log=log_of(tmp_path)) as other,
@@ -190,7 +174,7 @@ def test_two_runs_share_a_folder(scene: Scene, model: Path, tmp_path: Path, plai
         for process in (one, other):
             assert process.wait() == 0, process.errors
     assert filecmp.cmp(tmp_path / "map.tif", tmp_path / "map2.tif", shallow=False)
-    check_same_map(s2fin_cli.classify(**given(scene, model, tmp_path), overwrite=True), plain)
+    check_same_map(s2fin_cli.classify(**in_20_shards(scene, model, tmp_path), overwrite=True), at_stride_1)
     assert len(names(tmp_path / "run")) == 42
 
 
@@ -233,6 +217,7 @@ def test_more_workers_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPa
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_workers_on_cuda_devices_make_the_same_map(scene: Scene, model: Path, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    one = s2fin_cli.classify(**given(scene, model, tmp_path / "one", device="cuda"))
-    found = s2fin_cli.classify(**given(scene, model, tmp_path, device="cuda", workers=torch.cuda.device_count()))
+    one = s2fin_cli.classify(**in_20_shards(scene, model, tmp_path / "one", device="cuda"))
+    count = torch.cuda.device_count()
+    found = s2fin_cli.classify(**in_20_shards(scene, model, tmp_path, device="cuda", workers=count))
     check_same_map(found, one)
