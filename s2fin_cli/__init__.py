@@ -20,6 +20,7 @@ __all__ = [
     "demo",
     "evaluate",
     "inspect",
+    "report",
     "sample",
     "split",
     "train",
@@ -53,6 +54,7 @@ convert = function_of(COMMANDS["convert"])
 demo = function_of(COMMANDS["demo"])
 evaluate = function_of(COMMANDS["evaluate"])
 inspect = function_of(COMMANDS["inspect"])
+report = function_of(COMMANDS["report"])
 sample = function_of(COMMANDS["sample"])
 split = function_of(COMMANDS["split"])
 train = function_of(COMMANDS["train"])

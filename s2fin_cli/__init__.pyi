@@ -17,6 +17,7 @@ from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
 from s2fin_cli.workflows.evaluate import EvaluateResult
 from s2fin_cli.workflows.inspect import InspectResult
+from s2fin_cli.workflows.report import ReportResult
 from s2fin_cli.workflows.sample import SampleResult
 from s2fin_cli.workflows.split import SplitResult
 from s2fin_cli.workflows.train import TrainResult
@@ -31,6 +32,7 @@ __all__ = [
     "demo",
     "evaluate",
     "inspect",
+    "report",
     "sample",
     "split",
     "train",
@@ -103,6 +105,7 @@ def assemble(
     polygons: StrPath | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    report: StrPath | None = None,
     vector: bool = True,
     mmu: int = 1,
     simplify: float | None = None,
@@ -125,6 +128,7 @@ def assemble(
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         vector: whether to write polygons.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
@@ -166,6 +170,7 @@ def classify(
     polygons: StrPath | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    report: StrPath | None = None,
     vector: bool = True,
     mmu: int = 1,
     simplify: float | None = None,
@@ -221,6 +226,7 @@ def classify(
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         vector: whether to write polygons.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
@@ -470,6 +476,39 @@ def inspect(
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.
     """
 
+def report(
+    *,
+    map: StrPath,
+    model: StrPath | None = None,
+    image: StrPath | None = None,
+    confidence: StrPath | None = None,
+    reference: StrPath | None = None,
+    label_field: str | None = None,
+    stratified: bool = False,
+    output: StrPath = "report.html",
+    overwrite: bool = False,
+) -> ReportResult:
+    """Report on a map in one file: what it shows, how accurate it is, how it was made.
+
+    Args:
+        map: class map to report on; one that `s2fin classify` wrote also tells how it was made.
+        model: model that made the map; None takes the one that the map names, if it is still there.
+        image: image to show with the map; None takes the one that the map names, if it is still there.
+        confidence: confidence that was written with the map; None for none.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
+        label_field: class field of a vector reference; None takes the only possible field.
+        stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
+            then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
+        output: report to write, a `.html`, `.json`, `.csv` or `.md` file.
+        overwrite: whether an existing `output` may be replaced.
+
+    Returns:
+        the report, and where it is.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
 def sample(
     *,
     map: StrPath,
@@ -562,6 +601,7 @@ def train(
     classes: StrPath | None = None,
     on_conflict: str = "drop",
     output: StrPath = "model.s2fin",
+    report: StrPath | None = None,
     overwrite: bool = False,
     patch_size: int = 7,
     epochs: int = 10,
@@ -607,6 +647,7 @@ def train(
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
         output: model file to write.
+        report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.
         patch_size: side in pixels of the window around each pixel, odd, 5 to 21.
         epochs: rounds of training; one is 16 to 80 steps, not a pass over all training pixels.

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,7 +89,7 @@ def count_pairs(map_path: str, labels: Labels) -> Counter[tuple[int, int]]:
     pairs = Pairs(Counter())
     with open_raster(map_path) as src, contextlib.closing(labels.strips()) as strips:
         for pixels in strips:
-            pairs.add(pixels.class_ids, _read_pixels(src, pixels))
+            pairs.add(pixels.class_ids, read_pixels(src, pixels))
     return pairs.counts
 
 
@@ -122,7 +123,7 @@ def _compared(
         yield window, values
 
 
-def _read_pixels(src: DatasetReader, labels: LabelledPixels) -> NDArray[np.int64]:
+def read_pixels(src: DatasetReader, labels: LabelledPixels) -> NDArray[np.int64]:
     """An open map's values at labelled pixels, `NO_VALUE` where it has none."""
     values = np.empty(len(labels), dtype=np.int64)
     for positions, window in iter_squares(labels.rows, labels.cols):
@@ -152,15 +153,28 @@ class Compared:
     pairs: Counter[tuple[int, int]]
     tally: Tally | None
 
+    @property
+    def _mapped(self) -> set[int]:
+        """Values of the map where the labels are."""
+        return {value for _, value in self.pairs if value != NO_VALUE}
+
+    @cached_property
+    def own_ids(self) -> dict[int, int]:
+        """The map's class id by the reference's: all by name, else all by number.
+
+        Raises:
+            LabelError: the reference holds classes that the map does not know.
+        """
+        return self._match(self._mapped)
+
     def accuracy(self) -> Accuracy:
         """The accuracy over all classes of the map that occur in it where the labels are, or in the reference.
 
         Raises:
             LabelError: the reference holds classes that the map does not know.
         """
-        mapped = {value for _, value in self.pairs if value != NO_VALUE}
+        mapped, own_ids = self._mapped, self.own_ids
         self._warn_of_unnamed(mapped)
-        own_ids = self._match(mapped)
         self._check_matched(mapped, own_ids.values())
         known = sorted(set(own_ids.values()) | mapped)
         all_names = {c.id: c.name for c in self.labels.classes} | self.names
@@ -204,7 +218,6 @@ class Compared:
             )  # fmt: skip
 
     def _match(self, mapped: set[int]) -> dict[int, int]:
-        """The map's class id by the reference's: all by name, else all by number."""
         labels, names = self.labels, self.names
         by_name = {c.id: find_name(c.name, names) for c in labels.classes}
         unknown = [c.name for c in labels.classes if by_name[c.id] is None]

@@ -13,7 +13,7 @@ from s2fin_cli.core.errors import LabelError
 from s2fin_cli.core.figures import known
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -127,6 +127,19 @@ class Accuracy:
         """From two integer arrays of one shape; arguments and errors as for `confusion_matrix` and `from_matrix`."""
         matrix = confusion_matrix(reference, predicted, class_ids=class_ids)
         return cls.from_matrix(matrix, class_ids=class_ids, class_names=class_names)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: something is missing or impossible.
+        """
+        classes = values["classes"]
+        counts = np.array(values["confusion_matrix"]["counts"], dtype=np.int64)
+        unmapped = np.array([int(c["unmapped"]) for c in classes], dtype=np.int64)
+        ids, names = ([c[key] for c in classes] for key in ("id", "name"))
+        return cls.from_matrix(np.column_stack([counts, unmapped]), class_ids=ids, class_names=names)
 
     @property
     def n(self) -> int:

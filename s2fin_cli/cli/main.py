@@ -22,6 +22,7 @@ from s2fin_cli.cli.commands.convert import convert
 from s2fin_cli.cli.commands.demo import demo
 from s2fin_cli.cli.commands.evaluate import evaluate
 from s2fin_cli.cli.commands.inspect import inspect
+from s2fin_cli.cli.commands.report import report
 from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.train import train
@@ -175,7 +176,9 @@ def cli(config: str | None) -> None:
     """  # noqa: D301  \b is click's
 
 
-for _command in (convert, align, split, train, classify, classify_all, assemble, sample, evaluate, inspect, demo):
+for _command in (
+    convert, align, split, train, classify, classify_all, assemble, sample, evaluate, report, inspect, demo,
+):  # fmt: skip
     cli.add_command(_command)
 
 

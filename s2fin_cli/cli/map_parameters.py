@@ -51,6 +51,9 @@ _OF_ONE_MAP = {
     "probabilities": click.option(
         "--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes."
     ),
+    "report": click.option(
+        "--report", type=FilePath("REPORT"), help="Also write a report on the map: .html, .json, .csv or .md."
+    ),
 }
 
 
@@ -58,7 +61,8 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
     """What is written of maps, and how.
 
     Args:
-        files: the options that say which files are written: output, polygons, confidence and probabilities.
+        files: the options that say which files are written: output, polygons, confidence and probabilities; and report,
+            where there is one.
     """
     return [
         files["output"],
@@ -85,6 +89,7 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
         ),
         files["confidence"],
         files["probabilities"],
+        *([files["report"]] if "report" in files else []),
         *_raster_options(),
         overwrite_option,
     ]

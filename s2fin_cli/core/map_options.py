@@ -25,12 +25,14 @@ class FileOptions(Options):
             beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
     """
 
     output: StrPath
     polygons: StrPath | None = None
     confidence: StrPath | None = None
     probabilities: StrPath | None = None
+    report: StrPath | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,8 @@ class ModelInfo:
         res: pixel width and height of the training grid in CRS units.
         footprint: outline of the training grid, GeoJSON in longitude and latitude, or None where it has no CRS.
         versions: versions of s2fin and torch.
+        findings: what a report shows of the training besides that, plain JSON values as `training/description.py` makes
+            them; None in a model that was written without.
     """
 
     architecture: dict[str, Any]
@@ -80,6 +82,7 @@ class ModelInfo:
     res: tuple[float, float]
     footprint: dict[str, Any] | None
     versions: dict[str, str]
+    findings: dict[str, Any] | None = None
 
     @property
     def patch_size(self) -> int:
@@ -119,4 +122,5 @@ class ModelInfo:
             res=(values["res"][0], values["res"][1]),
             footprint=values["footprint"],
             versions=dict(values["versions"]),
+            findings=None if values.get("findings") is None else dict(values["findings"]),
         )

@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from s2fin_cli.core.classes import LandCoverClass, map_encoding
 from s2fin_cli.core.errors import OutputError
 from s2fin_cli.core.sidecars import pam_of
-from s2fin_cli.raster.class_names import CLASSES_TAG
+from s2fin_cli.raster.class_names import CLASSES_TAG, RUN_DOMAIN, RUN_TAG
 from s2fin_cli.raster.creation import DEFAULT_FORMAT, RasterFormat
 from s2fin_cli.raster.styles import xml_text
 from s2fin_cli.raster.tally import ClassTally, tally_classes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rasterio.windows import Window
 
+    from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.geo.grid import Grid
 
 
@@ -61,6 +62,7 @@ def create_class_map(
     *,
     tags: Mapping[str, str] | None = None,
     fmt: RasterFormat = DEFAULT_FORMAT,
+    run: RunRecord | None = None,
 ) -> Iterator[ClassMapWriter]:
     """Create a class map: one band of class ids with colour table, overviews by mode, names and attributes of classes.
 
@@ -70,6 +72,7 @@ def create_class_map(
         classes: its classes.
         tags: tags of the dataset, besides the software's name.
         fmt: how it is written.
+        run: the record of the run that makes it, to keep in it.
     """
     dtype, nodata = map_encoding([c.id for c in classes])
     with create_raster(
@@ -80,6 +83,8 @@ def create_class_map(
             dst.update_tags(
                 **(tags or {}), **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)}
             )
+            if run is not None:
+                dst.update_tags(ns=RUN_DOMAIN, **{RUN_TAG: json.dumps(run.to_dict())})
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer

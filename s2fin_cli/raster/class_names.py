@@ -1,4 +1,4 @@
-"""Names of the classes that a map holds."""
+"""Names of the classes that a map holds, and the record of the run that made it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from s2fin_cli.core.errors import MALFORMED, RasterError, quoted, reason
+from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.vrt import as_vrt
 
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
+#: Domain and name of the tag with the record of the run.
+RUN_DOMAIN, RUN_TAG = "S2FIN", "RUN"
 
 
 def read_class_names(map_path: str | Path) -> dict[int, str]:
@@ -44,6 +47,16 @@ def _names_of_band(band: ET.Element) -> dict[int, str]:
     found = {class_id: name for class_id, name in names.items() if name}
     table = band.find("GDALRasterAttributeTable")
     return found if found or table is None else _names_of_table(table)
+
+
+def read_run(map_path: str | Path) -> RunRecord | None:
+    """The record of the run that made a map; None where it holds none that can be read."""
+    with open_raster(map_path) as src:
+        text = src.tags(ns=RUN_DOMAIN).get(RUN_TAG)
+    try:
+        return None if text is None else RunRecord.from_dict(json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _names_of_table(table: ET.Element) -> dict[int, str]:

@@ -19,11 +19,13 @@ from s2fin_cli.teaching.calibration import consensus
 from s2fin_cli.teaching.members import choose_members
 from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.recipe import EnsembleRecipe
-from s2fin_cli.teaching.teacher import Answers
+from s2fin_cli.teaching.teacher import Answers, MemberShare
 from s2fin_cli.teaching.threads import in_threads
 from s2fin_cli.teaching.validation import Trust, cross_validate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from s2fin_cli.teaching.features import Features
@@ -97,4 +99,20 @@ def ask_members(
     distances = nearest_label(lesson.features["position"], asked["position"])
     uses = [(use, weight) for (_, use), weight in zip(answered, weights, strict=True) if use is not None]
     use = float(np.average([use for use, _ in uses], weights=[weight for _, weight in uses])) if uses else None
-    return Answers(trust.calibration.apply(probs, distances).astype(np.float32), use)
+    own_uses = {member.name: part[1] for (member, _), part in zip(needed, answered, strict=True)}
+    shares = _shares(members, trust.weights, own_uses)
+    return Answers(trust.calibration.apply(probs, distances).astype(np.float32), use, members=shares)
+
+
+def _shares(
+    members: tuple[Member, ...], weights: NDArray[np.float64], uses: Mapping[str, float | None]
+) -> tuple[MemberShare, ...]:
+    """How much each member counted.
+
+    Args:
+        members: the members.
+        weights: their weights.
+        uses: how much those that were asked used the second image, by name.
+    """
+    pairs = zip(members, weights.tolist(), strict=True)
+    return tuple(MemberShare(member.name, weight, uses.get(member.name)) for member, weight in pairs)

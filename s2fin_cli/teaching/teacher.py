@@ -56,6 +56,21 @@ class Questions:
 
 
 @dataclass(frozen=True)
+class MemberShare:
+    """How much one member of a teacher counted.
+
+    Attributes:
+        name: what it is called.
+        weight: its share of the answer, 0 to 1.
+        use_of_second: the second image's share of what it used, 0 to 1; None if that is not known.
+    """
+
+    name: str
+    weight: float
+    use_of_second: float | None = None
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a teacher answers.
 
@@ -64,11 +79,13 @@ class Answers:
             no label.
         use_of_second: how much the second image counted, 0 to 1; None if that is not known.
         nearly_right: whether the network may copy the answers closely, as between dense labels.
+        members: how much each member of the teacher counted, if it has any.
     """
 
     probs: NDArray[np.float32]
     use_of_second: float | None = None
     nearly_right: bool = False
+    members: tuple[MemberShare, ...] = ()
 
 
 class Examination(Protocol):

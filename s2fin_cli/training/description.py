@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Any
 from s2fin_cli.labels.sketch import LabelSketch
 from s2fin_cli.model.file import current_versions, training_grid
 from s2fin_cli.model.info import LABEL_SKETCH, BandSet, ModelInfo
+from s2fin_cli.training.class_values import class_values
 
 if TYPE_CHECKING:
+    from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.stack.statistics import BandStatistics
     from s2fin_cli.training.job import Job
     from s2fin_cli.training.learning import Learnt
 
 
-def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
+def describe_model(job: Job, first: Learnt, second: Learnt | None, *, run: RunRecord | None = None) -> ModelInfo:
     """The description that the model file holds beside the weights.
 
     Args:
         job: the training job.
         first: the result of the run on the labels that were not held out.
         second: the result of the run on all labels, if there was one.
+        run: the record of the command; None for none.
     """
     scene, kept = job.scene, second or first
     bands = [_band_set(layer, scene.statistics.select(chosen)) for layer, chosen in scene.stack.slices()]
@@ -35,12 +38,32 @@ def describe_model(job: Job, first: Learnt, second: Learnt | None) -> ModelInfo:
         "validation_pixels": first.pixels[1],
         "validation": None if first.accuracy is None else first.accuracy.to_dict(),
         "cross_validation": None if first.taught.accuracy is None else first.taught.accuracy.to_dict(),
-        "use_of_second_image": None if use is None else round(use, 3),
+        "use_of_second_image": _rounded(use),
         LABEL_SKETCH: LabelSketch.of(labels, scene.stack.grid).to_dict(),
     }
     placed = training_grid(scene.stack.grid)
     config = kept.network.cfg.to_dict()
-    return ModelInfo(config, tuple(bands), job.labels.classes, training, *placed, current_versions())
+    findings = _findings(job, first, second)
+    findings["run"] = None if run is None else run.to_dict()
+    return ModelInfo(config, tuple(bands), job.labels.classes, training, *placed, current_versions(), findings)
+
+
+def _findings(job: Job, first: Learnt, second: Learnt | None) -> dict[str, Any]:
+    """What a report shows of the training besides its figures."""
+    kept = second or first
+    return {
+        "losses": [[float(f"{loss:.4g}") for loss in part.outcome.losses] for part in (first, second) if part],
+        "members": [
+            {"name": m.name, "weight": round(m.weight, 4), "use_of_second_image": _rounded(m.use_of_second)}
+            for m in kept.taught.members
+        ],
+        "reliability": None if first.reliability is None else first.reliability.to_dict(),
+        "values": class_values(job.scene.stack, job.labels),
+    }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)
 
 
 def _course(job: Job, first: Learnt, second: Learnt | None) -> dict[str, Any]:

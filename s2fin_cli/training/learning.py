@@ -16,11 +16,12 @@ from s2fin_cli.teaching.features import positions
 from s2fin_cli.training.architecture import make_network
 from s2fin_cli.training.loop import Hyperparameters, Outcome, fit
 from s2fin_cli.training.targets import Taught, ask_teacher
-from s2fin_cli.training.validation import validate
+from s2fin_cli.training.validation import Validated, validate
 
 if TYPE_CHECKING:
     from s2fin import S2Fin, S2FinConfig
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.assess.reliability import Reliability
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.labels.splits import Split
     from s2fin_cli.training.job import Job
@@ -40,6 +41,7 @@ class Learnt:
         accuracy: accuracy of the network on the pixels held out, or None where there are none.
         taught: the teacher's results.
         pixels: how many labelled pixels were trained on, and how many validated on.
+        reliability: reliability of the network's confidence on the pixels held out, or None where there are none.
     """
 
     network: S2Fin
@@ -47,6 +49,7 @@ class Learnt:
     accuracy: Accuracy | None
     taught: Taught
     pixels: tuple[int, int]
+    reliability: Reliability | None
 
 
 def learn_scene(job: Job) -> tuple[Learnt, Learnt | None]:
@@ -93,8 +96,9 @@ def learn(job: Job, split: Split, *, before: Learnt | None = None, stage: str) -
         network.load_state_dict(before.network.state_dict())
     taught = ask_teacher(job, network, train, dense=dense, before=None if before is None else before.taught)
     outcome = _fit(job, network, taught.train_set, resumes=resumes, stage=stage)
-    accuracy, outcome = _validated(job, network, validation, outcome)
-    return Learnt(network, outcome, accuracy, taught, (len(train), len(validation)))
+    found, outcome = _validated(job, network, validation, outcome)
+    accuracy, reliability = (None, None) if found is None else (found.accuracy, found.reliability)
+    return Learnt(network, outcome, accuracy, taught, (len(train), len(validation)), reliability)
 
 
 def labels_of(job: Job, split: Split) -> tuple[LabelledPixels, LabelledPixels]:
@@ -131,14 +135,14 @@ def _fit(job: Job, network: S2Fin, train_set: TrainingSet, *, resumes: bool, sta
 
 def _validated(
     job: Job, network: S2Fin, validation: LabelledPixels, outcome: Outcome
-) -> tuple[Accuracy | None, Outcome]:
-    """The network's accuracy, and the outcome: interrupted if the user stopped before the accuracy was known."""
+) -> tuple[Validated | None, Outcome]:
+    """The network's validation, and the outcome: interrupted if the user stopped before that was done."""
     if not len(validation):
         return None, outcome
     try:
         job.progress("validating", 0, 1)
-        accuracy = validate(network, job.scene.stack, validation, stop=job.stop)
+        found = validate(network, job.scene.stack, validation, stop=job.stop)
         job.progress("validating", 1, 1)
     except Stopped:
         return None, replace(outcome, interrupted=True)
-    return accuracy, outcome
+    return found, outcome

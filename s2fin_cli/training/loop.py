@@ -55,11 +55,13 @@ class Outcome:
         epochs: rounds that were run.
         loss: mean loss of the last one.
         interrupted: whether it was stopped early.
+        losses: mean loss of each round.
     """
 
     epochs: int
     loss: float
     interrupted: bool
+    losses: tuple[float, ...] = ()
 
 
 def fit(
@@ -109,7 +111,8 @@ def _run_rounds(run: Run, progress: Progress, stop: Stop, stage: str) -> Outcome
     try:
         for number in range(1, run.rounds + 1):
             loss = run.train_round(stop)
-            outcome, weights = Outcome(number, loss, interrupted=False), copy.deepcopy(run.averaged.state_dict())
+            outcome = Outcome(number, loss, interrupted=False, losses=(*outcome.losses, loss))
+            weights = copy.deepcopy(run.averaged.state_dict())
             stop.has_result = True
             progress(stage, number, run.rounds, loss=loss)
             stop.check()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from s2fin import S2Fin
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.labels.pixels import LabelledPixels
+    from s2fin_cli.teaching.teacher import MemberShare
     from s2fin_cli.training.job import Job
     from s2fin_cli.training.scene import Scene
 
@@ -39,6 +40,7 @@ class Taught:
         examination: the teacher's cross-validation.
         accuracy: accuracy of the teacher, if it was cross-validated in this run.
         use_of_second: how much it used the second image, 0 to 1; None if that is unknown.
+        members: how much each of its members counted.
     """
 
     train_set: TrainingSet
@@ -46,6 +48,7 @@ class Taught:
     examination: Any
     accuracy: Accuracy | None
     use_of_second: float | None
+    members: tuple[MemberShare, ...] = ()
 
 
 def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool, before: Taught | None) -> Taught:
@@ -75,7 +78,7 @@ def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool
     job.progress("ensemble", 3, 3)
     targets = _with_labels(answers.probs, questions.labels, job.recipe.label_smoothing)
     train_set = _without_unknown(TrainingSet(cells, targets, questions.labels, answers.nearly_right))
-    return Taught(train_set, dense, examination, accuracy, answers.use_of_second)
+    return Taught(train_set, dense, examination, accuracy, answers.use_of_second, answers.members)
 
 
 def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, dense: bool) -> Lesson:

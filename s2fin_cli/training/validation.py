@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.assess.reliability import Reliability
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.inference.pixels import predict_pixels
+from s2fin_cli.training.labelled import targets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +25,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def validate(network: S2Fin, stack: Stack, labels: LabelledPixels, *, stop: Stop | None = None) -> Accuracy:
-    """Accuracy of a network on held-out pixels, classified exactly as in a map of the scene.
+@dataclass(frozen=True)
+class Validated:
+    """What held-out pixels say about a network.
+
+    Attributes:
+        accuracy: the accuracy of its classes.
+        reliability: the reliability of its confidence.
+    """
+
+    accuracy: Accuracy
+    reliability: Reliability
+
+
+def validate(network: S2Fin, stack: Stack, labels: LabelledPixels, *, stop: Stop | None = None) -> Validated:
+    """Validate a network on held-out pixels, classified exactly as in a map of the scene.
 
     Raises:
         Stopped: it was asked to end.
     """
     _warn_of_unvalidated(labels)
     engine = Engine(network, network.standardizer.device)
-    return accuracy_of(labels, predict_pixels(engine, stack, labels.rows, labels.cols, stop=stop))
+    probs = predict_pixels(engine, stack, labels.rows, labels.cols, stop=stop)
+    is_right = probs.argmax(axis=1) == targets_of(labels)
+    return Validated(accuracy_of(labels, probs), Reliability.of(probs.max(axis=1), is_right))
 
 
 def cross_validated_accuracy(labels: LabelledPixels, probs: NDArray[np.float64]) -> Accuracy | None:

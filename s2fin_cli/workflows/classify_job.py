@@ -19,6 +19,7 @@ from s2fin_cli.core.errors import UnreadableError, UsageError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Progress, Stop, silent
+from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.inference.engine import Engine, Predictor
 from s2fin_cli.inference.prior import apply_prior, read_prior
 from s2fin_cli.inference.sinks import Cropped, Sink
@@ -36,12 +37,14 @@ from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.write import check_vector_crs
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
 from s2fin_cli.workflows.input_files import input_files
+from s2fin_cli.workflows.run_record import record_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rasterio.windows import Window
 
+    from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -65,6 +68,8 @@ class ClassifyJob:
         predictor: the model's network, ready to compute.
         stride: pixels from one of the network's windows to the next.
         guide: makes the guide by which smoothing compares the pixels of a tile, see `smoothing.guide_of`.
+        device: what computes.
+        warnings: what was warned of so far.
     """
 
     options: ClassifyOptions
@@ -75,6 +80,8 @@ class ClassifyJob:
     predictor: Predictor
     stride: int
     guide: Callable[[Images[Tensor]], Tensor]
+    device: torch.device
+    warnings: tuple[str, ...] = ()
 
     @property
     def class_ids(self) -> list[int]:
@@ -102,6 +109,11 @@ class ClassifyJob:
         with _skipping_suggested():
             classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
 
+    def record(self) -> RunRecord:
+        """The record of the run, for the map."""
+        named, warnings = {"model": self.model_path}, self.warnings
+        return record_run("classify", self.options, named=named, device=self.device, warnings=warnings)
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -111,11 +123,13 @@ class LoadedModel:
         path: its file.
         info: what the file says about it.
         engine: computes with its network.
+        device: where it computes.
     """
 
     path: Path
     info: ModelInfo
     engine: Engine
+    device: torch.device
 
 
 def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
@@ -130,7 +144,7 @@ def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
     device = pick_device("cpu" if options.scheduler is not None else options.device)  # a cluster has other devices
-    return LoadedModel(path, info, Engine(network, device, stride=options.stride, precision=precision))
+    return LoadedModel(path, info, Engine(network, device, stride=options.stride, precision=precision), device)
 
 
 def prepare(
@@ -148,7 +162,12 @@ def prepare(
         S2finError: something is wrong with the inputs, the model or options, or an output cannot be written.
         Stopped: it was asked to end.
     """
-    stop = stop or Stop()
+    with recorded_warnings() as warnings:
+        job = _prepare(options, model, writes=writes, stop=stop or Stop())
+    return replace(job, warnings=tuple(warnings))
+
+
+def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: bool, stop: Stop) -> ClassifyJob:
     stop.check()
     outputs = Outputs.of(options)
     model_path = find_model(options.model) if model is None else model.path
@@ -172,7 +191,7 @@ def prepare(
         stack = replace(stack, skipped=UnreadableBlocks())  # so far the images may have been read on another grid
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, engine.network.standardizer)
-    return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide)
+    return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide, model.device)
 
 
 @contextlib.contextmanager

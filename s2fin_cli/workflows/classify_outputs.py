@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from s2fin_cli.raster.creation import check_raster_path
 from s2fin_cli.raster.write import Encoding
+from s2fin_cli.reporting.files import check_suffix
 from s2fin_cli.vector.write import check_vector_path
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ class Outputs:
     confidence: Path | None
     probabilities: Path | None
     stac: Path | None
+    report: Path | None = None
 
     @classmethod
     def of(cls, options: OutputOptions) -> Outputs:
         """The files that a map's options ask for.
 
         Raises:
-            UsageError: the name of a raster is not that of a GeoTIFF, or the polygons' format is unknown.
+            UsageError: the name of a raster is not that of a GeoTIFF, or the format of the polygons or the report is
+                unknown.
         """
         class_map = Path(options.output)
         check_raster_path(class_map)
@@ -48,13 +51,21 @@ class Outputs:
         for path in others:
             if path is not None:
                 check_raster_path(path)
-        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None)
+        report = _path(options.report)
+        if report is not None:
+            check_suffix(report)
+        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None, report)
         return replace(found, stac=found.stac_beside) if options.stac else found
 
     @property
     def stac_beside(self) -> Path:
         """Where the map's STAC item is, if there is one."""
         return self.map.with_suffix(".json")
+
+    @property
+    def of_map(self) -> Outputs:
+        """The files that appear together with the map: all but the report, which is made from them."""
+        return replace(self, report=None)
 
     @property
     def wanted(self) -> list[Path]:

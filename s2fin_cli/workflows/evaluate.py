@@ -13,7 +13,6 @@ import numpy as np
 
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.comparison import compare, read_map_info
-from s2fin_cli.assess.report import MapReport
 from s2fin_cli.core.errors import MALFORMED, LabelError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
@@ -21,14 +20,15 @@ from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.labels.sketch import LABELS_TAG, LabelSketch
 from s2fin_cli.raster.opening import open_raster
-from s2fin_cli.report.files import check_suffix, write_report
+from s2fin_cli.reporting.files import check_suffix, write_report
+from s2fin_cli.reporting.map_report import MapReport
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
     from s2fin_cli.assess.comparison import Compared, Tally
     from s2fin_cli.assess.metrics import Accuracy
-    from s2fin_cli.assess.report import Color
     from s2fin_cli.labels.read import Labels
+    from s2fin_cli.reporting.classes import Color
     from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class EvaluateResult:
     @property
     def accuracy(self) -> Accuracy:
         """The accuracy, over all classes of the map that occur in it where the labels are, or in the reference."""
+        assert self.report.accuracy is not None  # noqa: S101  there was a reference
         return self.report.accuracy
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,27 +84,45 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
         check_suffix(dst_path)
         inputs = input_files([options.map, options.reference])
         check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
-    report = _assess(options, limits)
+    found = assess(options, limits=limits)
+    accuracy, tally = found.accuracy, found.compared.tally
+    report = MapReport.of(
+        accuracy,
+        found.estimates,
+        colors=read_colors(str(options.map)),
+        pixels=None if tally is None else tally.pixels,
+        areas=tally.areas if tally is not None and tally.has_areas else None,
+    )
     if dst_path is not None:
         write_report(report, dst_path)
     return EvaluateResult(report, dst_path)
 
 
-def _assess(options: EvaluateOptions, limits: Limits) -> MapReport:
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """A map compared with a reference.
+
+    Attributes:
+        compared: map and reference.
+        accuracy: the accuracy, of the sample where the reference is a stratified one.
+        estimates: estimates for the whole map, where the reference is a stratified sample.
+    """
+
+    compared: Compared
+    accuracy: Accuracy
+    estimates: AreaAdjusted | None
+
+
+def assess(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Assessment:
+    """Compare a map with a reference, see `run`."""
     map_path, reference = str(options.map), str(options.reference)
     info = read_map_info(map_path)
     labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field, takes_table=False), limits=limits)
     _warn_of_training_labels(map_path, reference, labels)
     compared = compare(map_path, reference, labels, info, whole=options.stratified)
-    accuracy, colors = compared.accuracy(), _colors(map_path)
-    if compared.tally is None:
-        return MapReport.of(accuracy, colors=colors)
-    return MapReport.of(
-        accuracy,
-        _estimate(compared, accuracy, compared.tally),
-        colors=colors,
-        pixels=compared.tally.pixels,
-        areas=compared.tally.areas if compared.tally.has_areas else None,
+    accuracy = compared.accuracy()
+    return Assessment(
+        compared, accuracy, None if compared.tally is None else _estimate(compared, accuracy, compared.tally)
     )
 
 
@@ -151,7 +170,7 @@ def _estimate(compared: Compared, sample: Accuracy, tally: Tally) -> AreaAdjuste
     return AreaAdjusted(sample, np.array(map_areas), "m2" if tally.has_areas else "pixels")
 
 
-def _colors(map_path: str) -> dict[int, Color]:
+def read_colors(map_path: str) -> dict[int, Color]:
     """Colours by class id from a map's colour table, none where it has none."""
     with open_raster(map_path) as src:
         try:

@@ -25,6 +25,7 @@ from s2fin_cli.workflows.options.convert import ConvertOptions
 from s2fin_cli.workflows.options.demo import DemoOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.inspect import InspectOptions
+from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.sample import SampleOptions
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.options.train import TrainOptions
@@ -145,6 +146,12 @@ COMMANDS = {
             InspectOptions,
             "Describe a raster, a vector file or a model file.",
             "what the file holds.",
+        ),
+        Command(
+            "report",
+            ReportOptions,
+            "Report on a map in one file: what it shows, how accurate it is, how it was made.",
+            "the report, and where it is.",
         ),
         Command(
             "sample",

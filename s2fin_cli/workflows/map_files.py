@@ -23,16 +23,20 @@ from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
 from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
+from s2fin_cli.stack.preview import view_grid, view_values
 from s2fin_cli.stack.sampling import SMALL, sample_pixels
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
+from s2fin_cli.workflows.report import report_of_map
 from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.workflows.classify_job import ClassifyJob
@@ -89,33 +93,48 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
     outputs, folder = job.outputs, job.outputs.map.absolute().parent
     sweep(folder)
     with (
-        staged(outputs.wanted, overwrite=job.options.overwrite) as tmp_paths,
+        staged(outputs.of_map.wanted, overwrite=job.options.overwrite) as tmp_paths,
         work_in_progress(folder) as scratch,
     ):
-        written = outputs.at(tmp_paths)
+        written = outputs.of_map.at(tmp_paths)
         written.style.write_bytes(raster_style(job.info.classes))
-        # polygons need the confidence, even if it is not an output
-        confidence = written.confidence or (None if written.polygons is None else scratch / "confidence.tif")
+        # polygons and the report need the confidence, even if it is not an output
+        is_needed = written.polygons is not None or outputs.report is not None
+        confidence = written.confidence or (scratch / "confidence.tif" if is_needed else None)
         with open_rasters(job, replace(written, confidence=confidence)) as rasters:
             pixels = fill(rasters)
         if not any(pixels.values()):
             raise RasterError(_why_empty(job.stack))
-        # NOTE: the last digits of sums depend on the order in which the map was filled.
-        areas = {class_id: float(f"{rasters.map.tally.areas[class_id]:.10g}") for class_id in job.class_ids}
-        counts = MapCounts(
-            pixels,
-            None if any(map(math.isnan, areas.values())) else areas,
-            job.stack.pixels_of_interest - sum(pixels.values()),
-            unreadable_of(job.stack, job.stack.extent),
-        )
+        counts = _counts(job, pixels, rasters)
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
             write_item(job, written)
+        view = None if outputs.report is None or confidence is None else _view(job, confidence)
     counts.unreadable.warn()
+    if outputs.report is not None:
+        report_of_map(job.outputs.map, job.model_path, outputs.report, confidence=view)
     if job.options.overwrite:
         _warn_of_old(outputs)
     return counts
+
+
+def _counts(job: ClassifyJob, pixels: dict[int, int], rasters: Rasters) -> MapCounts:
+    # NOTE: the last digits of sums depend on the order in which the map was filled.
+    areas = {class_id: float(f"{rasters.map.tally.areas[class_id]:.10g}") for class_id in job.class_ids}
+    return MapCounts(
+        pixels,
+        None if any(map(math.isnan, areas.values())) else areas,
+        job.stack.pixels_of_interest - sum(pixels.values()),
+        unreadable_of(job.stack, job.stack.extent),
+    )
+
+
+def _view(job: ClassifyJob, confidence: Path) -> NDArray[np.float32]:
+    """A view of the confidence for the report."""
+    view = view_grid(job.stack.grid.crop(job.stack.extent))
+    values: NDArray[np.float32] = view_values(confidence, view, [1])[0]
+    return values
 
 
 @contextlib.contextmanager
@@ -139,7 +158,9 @@ def open_rasters(job: ClassifyJob, written: Outputs) -> Iterator[Rasters]:
         def create(path: Path | None, names: list[str], **how: Any) -> RasterWriter | None:
             return None if path is None else opened.enter_context(create_image(path, grid, names, **how))
 
-        class_map = opened.enter_context(create_class_map(written.map, grid, job.info.classes, tags=tags, fmt=fmt))
+        class_map = opened.enter_context(
+            create_class_map(written.map, grid, job.info.classes, tags=tags, fmt=fmt, run=job.record())
+        )
         confidence = create(written.confidence, ["confidence"], **({} if job.outputs.confidence is None else stored))
         yield Rasters(
             class_map, confidence, create(written.probabilities, [c.name for c in job.info.classes], **stored)

@@ -12,9 +12,11 @@ import torch
 from s2fin_cli.core.device import keep_freed_memory, pick_device
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
+from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import rules_of
 from s2fin_cli.model.file import write_model
+from s2fin_cli.reporting.files import check_suffix, write_report
 from s2fin_cli.stack.assembly import stack_of
 from s2fin_cli.teaching.ensemble import EnsembleTeacher
 from s2fin_cli.training.architecture import network_config
@@ -25,6 +27,8 @@ from s2fin_cli.training.learning import learn_scene
 from s2fin_cli.training.recipe import Recipe
 from s2fin_cli.training.scene import explore, usable_bands
 from s2fin_cli.workflows.input_files import input_files
+from s2fin_cli.workflows.run_record import record_run
+from s2fin_cli.workflows.training_report import describe_training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +52,7 @@ class TrainResult:
         outcome: how the training went.
         accuracy: accuracy of the network on the pixels held out, or None where there were none.
         teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
+        report: path of the report, if one was requested.
     """
 
     model: Path
@@ -55,11 +60,13 @@ class TrainResult:
     outcome: Outcome
     accuracy: Accuracy | None
     teacher: Accuracy | None
+    report: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""
         classes = [{"id": c.id, "name": c.name} for c in self.info.classes]
-        return {"model": str(self.model), "classes": classes, "training": self.info.training}
+        report = {} if self.report is None else {"report": str(self.report)}
+        return {"model": str(self.model), **report, "classes": classes, "training": self.info.training}
 
 
 def run(
@@ -88,23 +95,39 @@ def run(
         S2finError: something is wrong with the inputs, options or outputs; nothing is written.
         Stopped: it was stopped before there was a result worth keeping.
     """
-    dst_path = Path(options.output)
+    dst_path, report_path = Path(options.output), None if options.report is None else Path(options.report)
+    _check_outputs(options, dst_path, report_path)
+    with recorded_warnings() as warnings:
+        job = prepare(options, teacher=teacher, network=network, recipe=recipe, progress=progress, stop=stop)
+        with torch.random.fork_rng():  # the caller's random state stays unchanged
+            first, second = learn_scene(job)
+    named, device = {"labels": options.labels, "classes": options.classes}, job.scene.standardizer.device
+    record = record_run("train", options, named=named, device=device, warnings=warnings)
+    info, kept = describe_model(job, first, second, run=record), second or first
+    _log_use(kept.taught.use_of_second)
+    with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
+        write_model(tmp_path, kept.network, info=info)
+    if report_path is not None:
+        write_report(describe_training(job, info, dst_path), report_path)
+    return TrainResult(dst_path, info, first.outcome, first.accuracy, first.taught.accuracy, report_path)
+
+
+def _check_outputs(options: TrainOptions, dst_path: Path, report_path: Path | None) -> None:
+    if report_path is not None:
+        check_suffix(report_path)
     inputs = input_files([*options.inputs, *options.label_inputs])
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
-    job = prepare(options, teacher=teacher, network=network, recipe=recipe, progress=progress, stop=stop)
-    with torch.random.fork_rng():  # the caller's random state stays unchanged
-        first, second = learn_scene(job)
-    info, kept = describe_model(job, first, second), second or first
-    use = kept.taught.use_of_second
+    outputs = [path for path in (dst_path, report_path) if path is not None]
+    check_outputs(outputs, overwrite=options.overwrite, inputs=inputs)
+
+
+def _log_use(use: float | None) -> None:
+    """Log how much the ensemble used each image, if that is known."""
     if use is not None:
         logger.info(
             "how much the ensemble used each image: passive image %.0f %%, second image %.0f %%",
             100 - 100 * use,
             100 * use,
         )
-    with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
-        write_model(tmp_path, kept.network, info=info)
-    return TrainResult(dst_path, info, first.outcome, first.accuracy, first.taught.accuracy)
 
 
 def prepare(

@@ -319,7 +319,7 @@ def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     arguments = ("evaluate", "--map", map_path, "--reference", reference)
     misnamed = run("evaluate", "--map", "none.tif", "--reference", "none.gpkg", "-o", "report.txt")
     assert misnamed.exit_code == 2, "refused before the map is read"
-    assert "ends in .json, .csv or .md" in misnamed.stderr
+    assert "ends in .html, .json, .csv or .md" in misnamed.stderr
     before = reference.read_bytes()
     refused = run(*arguments, "-o", reference, "--overwrite")
     assert refused.exit_code == 2

@@ -210,10 +210,11 @@ def test_a_stratified_sample_is_compared_in_one_pass_over_the_map(tmp_path: Path
         points = gpd.GeoDataFrame({"class": truth[rows, cols]}, geometry=gpd.points_from_xy(x, y), crs=CRS_CODE)
         points.to_file(reference)
     options = EvaluateOptions(map=tmp_path / "map.tif", reference=reference)
-    plain, whole = evaluate(options).report, evaluate(replace(options, stratified=True)).report
-    assert np.array_equal(whole.accuracy.matrix, plain.accuracy.matrix)
-    assert np.array_equal(whole.accuracy.unmapped, plain.accuracy.unmapped)
+    plain, found = evaluate(options), evaluate(replace(options, stratified=True))
+    whole = found.report
+    assert np.array_equal(found.accuracy.matrix, plain.accuracy.matrix)
+    assert np.array_equal(found.accuracy.unmapped, plain.accuracy.unmapped)
     assert {c.name: c.pixels for c in whole.classes} == {name: int((values == i).sum()) for i, name in NAMES.items()}
     assert [c.area for c in whole.classes] == pytest.approx([100 * int((values == i).sum()) for i in NAMES], rel=1e-3)
     assert whole.classes[0].color == make_classes(NAMES)[0].color
-    assert {c.pixels for c in plain.classes} == {None}
+    assert {c.pixels for c in plain.report.classes} == {None}

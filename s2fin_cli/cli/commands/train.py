@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "-o", "--output", type=FilePath("MODEL"), default=TrainOptions.output, show_default=True, help="Model to write."
 )
+@click.option("--report", type=FilePath("REPORT"), help="Also write what training found: .html, .json, .csv or .md.")
 @overwrite_option
 @click.option(
     "--patch-size", default=TrainOptions.patch_size, show_default=True, help="Side in pixels of a window, odd, 5 to 21."
@@ -118,3 +119,5 @@ def _report(result: TrainResult) -> None:
         logger.info("accuracy of the ensemble that taught the network, by cross-validation on the labels:")
         print_accuracy(result.teacher, console())
     logger.info("model: %s", result.model)
+    if result.report is not None:
+        logger.info("report: %s", result.report)

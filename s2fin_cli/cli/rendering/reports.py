@@ -9,11 +9,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from s2fin_cli.report.cells import (
+from s2fin_cli.reporting.cells import (
     CLASSES_LEGEND,
     ESTIMATES_LEGEND,
     MATRIX_LEGEND,
     class_cells,
+    cover_cells,
     decimal,
     estimate_cells,
     estimates_summary,
@@ -27,19 +28,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from s2fin_cli.assess.metrics import Accuracy
-    from s2fin_cli.assess.report import MapReport
+    from s2fin_cli.reporting.map_report import MapReport
 
 #: Widths of the class names beside the confusion matrix, in terminal columns; a shorter name would not be understood.
 _NAME_WIDTH = range(8, 25)
 
 
 def print_report(report: MapReport, console: Console) -> None:
-    """Print the estimates for the whole map, if there are any, and the accuracy.
+    """Print the findings of a map that was looked at as a whole, the estimates if there are any, and the accuracy.
 
     Args:
         report: what to print.
         console: where to; its width decides the layout.
     """
+    if report.facts is not None:
+        _print_findings(report, console)
     if report.estimates is not None:
         console.print(Text(estimates_summary(report.estimates)))
         console.print()
@@ -47,7 +50,20 @@ def print_report(report: MapReport, console: Console) -> None:
         console.print(Text(ESTIMATES_LEGEND, style="dim"))
         console.print()
         console.print(Text("Of the sample itself:"))
-    print_accuracy(report.accuracy, console)
+    if report.accuracy is not None:
+        print_accuracy(report.accuracy, console)
+
+
+def _print_findings(report: MapReport, console: Console) -> None:
+    found = report.findings
+    console.print(Text(found.summary, style="bold"))
+    if found.worst is not None:
+        console.print(Text(found.worst))
+    for text in found.label_next:
+        console.print(Text(f"- {text}"))
+    console.print()
+    console.print(_text_table(*cover_cells(report)))
+    console.print()
 
 
 def print_accuracy(accuracy: Accuracy, console: Console) -> None:

@@ -14,6 +14,7 @@ class TrainOptions(LabelOptions, InputOptions):
 
     Attributes:
         output: model file to write.
+        report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.
         patch_size: side in pixels of the window around each pixel, odd, 5 to 21.
         epochs: rounds of training; one is 16 to 80 steps, not a pass over all training pixels.
@@ -28,6 +29,7 @@ class TrainOptions(LabelOptions, InputOptions):
     """
 
     output: StrPath = DEFAULT_MODEL
+    report: StrPath | None = None
     overwrite: bool = False
     patch_size: int = 7
     epochs: int = 10

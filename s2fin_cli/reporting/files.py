@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.files import staged
 from s2fin_cli.core.formats import listed
-from s2fin_cli.report.csv_form import to_csv
-from s2fin_cli.report.markdown_form import to_markdown
+from s2fin_cli.reporting.csv_form import to_csv
+from s2fin_cli.reporting.markdown_form import to_markdown
+from s2fin_cli.reporting.page import to_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s2fin_cli.assess.report import MapReport
     from s2fin_cli.core.options import StrPath
+    from s2fin_cli.reporting.map_report import MapReport
 
 
 def write_report(report: MapReport, dst_path: StrPath) -> None:
@@ -55,4 +56,9 @@ def _to_json(report: MapReport) -> str:
 
 
 #: The forms of a report by suffix.
-FORMS: dict[str, Callable[[MapReport], str]] = {".json": _to_json, ".csv": to_csv, ".md": to_markdown}
+FORMS: dict[str, Callable[[MapReport], str]] = {
+    ".html": to_html,
+    ".json": _to_json,
+    ".csv": to_csv,
+    ".md": to_markdown,
+}

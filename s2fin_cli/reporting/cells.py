@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.assess.area_adjusted import AreaAdjusted, Estimate
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.reporting.map_report import MapReport
 
 #: Legend of the columns of `class_cells`.
 CLASSES_LEGEND = "PA: producer's accuracy. UA: user's accuracy. -: undefined."
@@ -17,6 +18,22 @@ CLASSES_LEGEND = "PA: producer's accuracy. UA: user's accuracy. -: undefined."
 MATRIX_LEGEND = "Pixels. Rows: reference. Columns: map, by class id."
 #: Legend of the columns of `estimate_cells`.
 ESTIMATES_LEGEND = "± margins of 95 % confidence (Olofsson et al. 2014); - undefined: a class with a single point"
+
+
+def cover_cells(report: MapReport) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of what the classes of a map cover; a column is there if it is known."""
+    total = sum(c.pixels or 0 for c in report.classes)
+    columns = {
+        "id": [str(c.id) for c in report.classes],
+        "class": [one_line(c.name) for c in report.classes],
+        "pixels": ["-" if c.pixels is None else str(c.pixels) for c in report.classes],
+        "share %": [percent((c.pixels or 0) / total) if total else "-" for c in report.classes],
+    }
+    if any(c.area is not None for c in report.classes):
+        columns["area ha"] = ["-" if c.area is None else _area(c.area * 1e-4) for c in report.classes]
+    if any(c.confidence is not None for c in report.classes):
+        columns["confidence %"] = ["-" if c.confidence is None else percent(c.confidence) for c in report.classes]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
 def class_cells(accuracy: Accuracy) -> tuple[list[str], list[list[str]]]:

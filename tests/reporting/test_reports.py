@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.assess.report import MapReport
 from s2fin_cli.cli.rendering.reports import print_accuracy
 from s2fin_cli.core.errors import OutputError, UsageError
-from s2fin_cli.report.files import write_report
+from s2fin_cli.reporting.files import write_report
+from s2fin_cli.reporting.map_report import MapReport
 
 AWKWARD_NAMES = ("low|rise", 'say "trees", then', "[red]açaí_palm_ & *co*")
 
@@ -136,8 +136,18 @@ def test_undefined_figures_are_a_dash() -> None:
 
 
 def test_json_reopened(small: Accuracy, tmp_path: Path) -> None:
-    write_report(MapReport.of(small), tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text("utf-8")) == small.to_dict()
+    report = MapReport.of(small)
+    write_report(report, tmp_path / "report.json")
+    found = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert found == report.to_dict()
+    for key, value in small.to_dict().items():
+        if key not in ("classes", "confusion_matrix"):
+            assert found[key] == value
+    for entry, own in zip(found["classes"], small.to_dict()["classes"], strict=True):
+        assert entry.items() >= own.items()
+    assert found["confusion_matrix"].items() >= small.to_dict()["confusion_matrix"].items()
+    assert found["confusion_matrix"]["row_shares"][0] == [35 / 40, 5 / 40, 0]
+    assert found["confusion_matrix"]["column_shares"][2] == [2 / 47, 0, None]
 
 
 def test_csv_reopened(small: Accuracy, tmp_path: Path) -> None:
@@ -205,7 +215,9 @@ def test_upper_case_suffix_and_text_path(small: Accuracy, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("name", "found"), [("report.xlsx", "the suffix '.xlsx'"), ("report", "no suffix")])
 def test_unknown_suffix_names_those_that_work(name: str, found: str, small: Accuracy, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"{name} has {found}; the name of a report ends in \.json, \.csv or \.md$"):
+    with pytest.raises(
+        UsageError, match=rf"{name} has {found}; the name of a report ends in \.html, \.json, \.csv or \.md$"
+    ):
         write_report(MapReport.of(small), tmp_path / name)
     assert not list(tmp_path.iterdir())
 

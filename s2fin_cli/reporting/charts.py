@@ -1,0 +1,141 @@
+"""The geometry of a report's charts, in the units of their drawings; the page's template draws them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Width of a chart, and its margins: left (for numbers or for names), top, right and bottom; labels stand in them.
+WIDTH = 400
+LEFT, LEFT_OF_NAMES, TOP, RIGHT, BOTTOM = 48, 120, 10, 14, 36
+#: Lines of a grid along an axis, about.
+TICKS = 5
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: values from the least to the most, on places from a start to an end."""
+
+    least: float
+    most: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """The place of a value."""
+        span = self.most - self.least
+        share = (value - self.least) / span if span else 0.5
+        return round(self.start + share * (self.end - self.start), 2)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and texts of round values."""
+        values = round_values(self.least, self.most)
+        digits = max(0, -math.floor(math.log10(values[1] - values[0]))) if len(values) > 1 else 0
+        return [(self(value), f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")) for value in values]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with two axes.
+
+    Attributes:
+        width, height: of the drawing.
+        x, y: the axes.
+        x_label, y_label: what they show.
+    """
+
+    x: Axis
+    y: Axis
+    x_label: str
+    y_label: str
+    height: int
+    width: int = WIDTH
+
+    @property
+    def plot(self) -> tuple[float, float, float, float]:
+        """Left, top, width and height of the area between the axes."""
+        return self.x.start, TOP, self.x.end - self.x.start, self.height - TOP - BOTTOM
+
+    def line(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+        """The points of a line."""
+        return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in zip(xs, ys, strict=True))
+
+
+def round_values(least: float, most: float) -> list[float]:
+    """Round numbers between two, about `TICKS` of them."""
+    span = most - least
+    if not span or not math.isfinite(span):
+        return [least]
+    power = 10 ** math.floor(math.log10(span / TICKS))
+    step = next(s * power for s in (1, 2, 2.5, 5, 10) if span / (s * power) <= TICKS)
+    first = math.ceil(least / step - 1e-9)
+    return [i * step for i in range(first, math.floor(most / step + 1e-9) + 1)]
+
+
+def chart(
+    x: tuple[float, float], y: tuple[float, float], labels: tuple[str, str], *, height: int = 260, left: int = LEFT
+) -> Chart:
+    """A chart with axes from a least to a most value each."""
+    return Chart(Axis(*x, left, WIDTH - RIGHT), Axis(*y, height - BOTTOM, TOP), *labels, height)
+
+
+def learning_curve(losses: Sequence[Sequence[float]]) -> Chart | None:
+    """Loss by round, None without any."""
+    values = [value for part in losses for value in part]
+    if not values:
+        return None
+    rounds = max(len(part) for part in losses)
+    low, high = min(values), max(values)
+    room = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
+    return chart((1, max(rounds, 2)), (low - room, high + room), ("round", "loss"))
+
+
+def reliability() -> Chart:
+    """Accuracy by confidence, both from 0 to 1."""
+    return chart((0, 1), (0, 1), ("confidence", "share that is right"), height=300)
+
+
+def spectrum(image: dict[str, Any]) -> Chart:
+    """Values by band or wavelength, of one image of a training's report."""
+    xs = image["wavelengths_nm"] or image["bands"]
+    pairs = [pair for c in image["classes"] for pair in zip(c["mean"], c["std"], strict=True)]
+    low, high = min(mean - std for mean, std in pairs), max(mean + std for mean, std in pairs)
+    label = "wavelength in nanometres" if image["wavelengths_nm"] else "band"
+    return chart((min(xs), max(xs)), (low, high), (label, "value"))
+
+
+def band_rows(image: dict[str, Any], band: int) -> Chart:
+    """Values of one band, a row for each class."""
+    pairs = [(c["mean"][band], c["std"][band]) for c in image["classes"]]
+    low, high = min(mean - std for mean, std in pairs), max(mean + std for mean, std in pairs)
+    rows = len(pairs)
+    return chart((low, high), (rows - 0.5, -0.5), ("value", ""), height=TOP + BOTTOM + 24 * rows, left=LEFT_OF_NAMES)
+
+
+def upper(land_cover: dict[str, Any]) -> list[float]:
+    """Means plus deviations of a class."""
+    return [mean + std for mean, std in zip(land_cover["mean"], land_cover["std"], strict=True)]
+
+
+def lower(land_cover: dict[str, Any]) -> list[float]:
+    """Means minus deviations of a class."""
+    return [mean - std for mean, std in zip(land_cover["mean"], land_cover["std"], strict=True)]
+
+
+def scale_bar(metres: float | None, *, share: float = 0.4) -> tuple[float, str] | None:
+    """The length of a scale bar in percent of the room for it, and its text.
+
+    Args:
+        metres: metres on the ground across the drawing.
+        share: the room for the bar, of the drawing's width.
+    """
+    if not metres:
+        return None
+    room = metres * share
+    power = 10 ** math.floor(math.log10(room))
+    length = next(step * power for step in (5, 2, 1) if step * power <= room)
+    return round(100 * length / room, 2), f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"

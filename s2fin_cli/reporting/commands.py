@@ -1,0 +1,45 @@
+"""The command that makes a file again, from the record of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.core.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from s2fin_cli.core.run_record import RunRecord
+
+#: Options that take several values at once; others that have several are repeated.
+_AT_ONCE = ("bounds",)
+
+
+def command_of(run: RunRecord, output: str) -> str:
+    """The command as it is typed in the folder in which the run was started.
+
+    Args:
+        run: the record.
+        output: path of the file to write.
+    """
+    parts = ["s2fin", run.command]
+    for file in run.files:
+        parts += [_flag(file.option), quoted(file.path)]
+    for name, value in (run.options or {}).items():
+        parts += _typed(name, value)
+    return " ".join([*parts, "--output", quoted(output)])
+
+
+def _typed(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, bool):
+        yield _flag(name if value else f"no-{name}")
+    elif isinstance(value, list) and name not in _AT_ONCE:
+        for one in value:
+            yield from (_flag(name), quoted(str(one)))
+    elif value is not None:
+        yield _flag(name)
+        yield from (quoted(str(one)) for one in (value if isinstance(value, list) else [value]))
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,288 @@
+"""The findings of a report in plain words: which class is worst, what it is confused with, what to label next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s2fin_cli.assess.area_adjusted import AreaAdjusted
+    from s2fin_cli.assess.metrics import Accuracy
+
+#: Pairs of confused classes that are spelled out at most.
+MOST_PAIRS = 5
+#: A class with fewer labelled pixels than this, or than this share of the median class, is one to label.
+FEW_LABELS, FEW_SHARE = 20, 0.1
+#: A class whose mean confidence is below this is one to look at.
+LOW_CONFIDENCE = 0.7
+#: Overall accuracies from which on a map is called very good, good and fair.
+_WORDS = ((0.95, "very good"), (0.85, "good"), (0.7, "fair"), (0.0, "poor"))
+
+
+# NOTE: eq=False because arrays do not compare to one truth value.
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """An accuracy, and what it is based on.
+
+    Attributes:
+        accuracy: the accuracy.
+        kind: "reference", "validation" or "cross_validation".
+        estimates: estimates for the whole map, where the reference is a stratified random sample.
+    """
+
+    accuracy: Accuracy
+    kind: str
+    estimates: AreaAdjusted | None = None
+
+    @property
+    def overall_accuracy(self) -> float:
+        """The overall accuracy: of the whole map where it is estimated."""
+        if self.estimates is None:
+            return self.accuracy.overall_accuracy
+        return float(self.estimates.overall_accuracy.value)
+
+    @property
+    def noun(self) -> str:
+        """What kind of pixels it is based on."""
+        return "reference" if self.kind == "reference" else "labelled"
+
+    @property
+    def f1(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """F1 of each class: of the whole map where it is estimated."""
+        if self.estimates is None:
+            return self.accuracy.f1
+        users, producers = self.estimates.users_accuracy.value, self.estimates.producers_accuracy.value
+        total = users + producers
+        return np.divide(2 * users * producers, total, out=np.where(total == 0, 0.0, math.nan), where=total > 0)
+
+
+@dataclass(frozen=True)
+class Confused:
+    """Reference pixels of one class that the map has as another.
+
+    Attributes:
+        reference, mapped: names of the classes.
+        pixels: how many they are.
+        of_reference: reference pixels of the class.
+        of_mapped: reference pixels that the map has as the other class.
+    """
+
+    reference: str
+    mapped: str
+    pixels: int
+    of_reference: int
+    of_mapped: int
+
+    def describe(self, noun: str = "reference") -> str:
+        """One sentence; the noun says what kind of pixels they are."""
+        return (
+            f"{self.pixels} of the {self.of_reference} {noun} pixels of {in_words(self.reference)} "
+            f"({percent(self.pixels / self.of_reference)}) are mapped as {in_words(self.mapped)}."
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The findings of a report.
+
+    Attributes:
+        summary: how good the map is.
+        worst: which class is worst, and why; None where nothing is confused or known.
+        worst_class: name of that class.
+        confused: the most confused pairs, the most pixels first.
+        label_next: what to do next, a sentence each.
+        noun: what kind of pixels they are based on, "reference" or "labelled".
+    """
+
+    summary: str
+    worst: str | None
+    worst_class: str | None
+    confused: tuple[Confused, ...]
+    label_next: tuple[str, ...]
+    noun: str = "reference"
+
+    @property
+    def pairs_in_words(self) -> list[str]:
+        """A sentence for each of the most confused pairs."""
+        return [pair.describe(self.noun) for pair in self.confused]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        texts = zip(self.confused, self.pairs_in_words, strict=True)
+        pairs = [{**asdict(pair), "text": text} for pair, text in texts]
+        kept = {"summary": self.summary, "worst": self.worst, "worst_class": self.worst_class}
+        return {**kept, "confused": pairs, "label_next": list(self.label_next)}
+
+
+def in_words(name: str) -> str:
+    """A class's name in a sentence; a number alone would not be understood."""
+    return f"class {name}" if name.isdecimal() else name
+
+
+def percent(ratio: float) -> str:
+    """A share in percent, for sentences."""
+    return f"{100 * ratio:.1f} %"
+
+
+def find(
+    basis: Basis | None,
+    *,
+    labelled: Mapping[str, int],
+    confidence: Mapping[str, float],
+    covered: Mapping[str, int],
+) -> Findings:
+    """The findings.
+
+    Args:
+        basis: the best accuracy that is known.
+        labelled: labelled pixels that training had, by name of their class.
+        confidence: mean confidence by name of the class.
+        covered: pixels of the map by name of the class, of those that it has.
+    """
+    if basis is None or not basis.accuracy.n:
+        advice = [*_few_labels(labelled), *_unsure(confidence), _NO_REFERENCE]
+        return Findings("The accuracy of this map is not known: no reference was given.", None, None, (), tuple(advice))
+    pairs = confused_pairs(basis.accuracy)
+    worst = _worst(basis) if pairs else None
+    advice = [*_about_worst(basis.accuracy, worst, pairs), *_few_labels(labelled), *_unsure(confidence)]
+    if basis.kind == "reference":
+        advice += _not_in_reference(basis.accuracy, covered)
+    if not pairs:
+        advice.insert(0, _NOTHING_CONFUSED)
+    if basis.kind != "reference":
+        advice.append(_NO_REFERENCE)
+    name = None if worst is None else basis.accuracy.class_names[worst]
+    text = None if worst is None else _describe_worst(basis, worst, pairs)
+    return Findings(_summary(basis), text, name, tuple(pairs[:MOST_PAIRS]), tuple(advice), basis.noun)
+
+
+_NO_REFERENCE = (
+    "Check the map against labels that were not used for training: draw points with s2fin sample, fill in their class, "
+    "and make this report with them as a stratified reference."
+)
+_NOTHING_CONFUSED = (
+    "No class is confused with another here, so these labels cannot say what to label next: look where the confidence "
+    "is low, and label places there."
+)
+
+
+def confused_pairs(accuracy: Accuracy) -> list[Confused]:
+    """All pairs of classes that are confused, the most pixels first."""
+    support, mapped = accuracy.matrix.sum(axis=1), accuracy.matrix.sum(axis=0)
+    wrong = accuracy.matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    rows, columns = np.nonzero(wrong)
+    order = np.lexsort((columns, rows, -wrong[rows, columns]))
+    names = accuracy.class_names
+    return [
+        Confused(names[i], names[j], int(wrong[i, j]), int(support[i]), int(mapped[j]))
+        for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+    ]
+
+
+def _summary(basis: Basis) -> str:
+    overall = basis.overall_accuracy
+    word = next(word for least, word in _WORDS if overall >= least)
+    share = percent(overall)
+    if basis.estimates is not None:
+        margin = float(basis.estimates.overall_accuracy.margin)
+        more = "" if math.isnan(margin) else f" ± {percent(margin)}"
+        return f"The map is {word}: {share}{more} of its area is classified correctly, with 95 % confidence."
+    pixels = f"{basis.accuracy.n} "
+    return {
+        "reference": f"The map is {word}: it agrees with {share} of {pixels}reference pixels.",
+        "validation": f"The model is {word}: of {pixels}labelled pixels held out of training, {share} are classified "
+        "correctly.",
+        "cross_validation": f"The model is {word}: of {pixels}labelled pixels, the ensemble that taught it classified "
+        f"{share} correctly in cross-validation.",
+    }[basis.kind]
+
+
+def _worst(basis: Basis) -> int | None:
+    """The class with the lowest F1."""
+    f1 = basis.f1
+    return int(np.nanargmin(f1)) if np.isfinite(f1).any() else None
+
+
+def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
+    accuracy = basis.accuracy
+    name, support = accuracy.class_names[worst], int(accuracy.support[worst])
+    missed = [pair for pair in pairs if pair.reference == name]
+    taken = [pair for pair in pairs if pair.mapped == name]
+    parts = [f"The worst class is {name} (F1 {percent(float(basis.f1[worst]))})."]
+    if not support:
+        parts.append(f"The reference has no pixel of {in_words(name)}, but the map has.")
+    sentences = []
+    if missed:
+        pair = missed[0]
+        sentences.append(
+            (
+                pair.pixels,
+                f"Of its {pair.of_reference} {basis.noun} pixels, {pair.pixels} "
+                f"({percent(pair.pixels / pair.of_reference)}) are mapped as {pair.mapped}.",
+            )
+        )
+    if taken:
+        pair = taken[0]
+        sentences.append(
+            (
+                pair.pixels,
+                f"Of the {pair.of_mapped} pixels mapped as {in_words(name)}, {pair.pixels} "
+                f"({percent(pair.pixels / pair.of_mapped)}) are really {pair.reference}.",
+            )
+        )
+    return " ".join([*parts, *(text for _, text in sorted(sentences, key=lambda pair: -pair[0]))])
+
+
+def _about_worst(accuracy: Accuracy, worst: int | None, pairs: list[Confused]) -> list[str]:
+    if worst is None:
+        return []
+    name = accuracy.class_names[worst]
+    partners: dict[str, int] = {}
+    for pair in pairs:
+        if name in (pair.reference, pair.mapped):
+            other = pair.mapped if pair.reference == name else pair.reference
+            partners[other] = partners.get(other, 0) + pair.pixels
+    if not partners:
+        return [f"Label more of {in_words(name)}."]
+    other = max(partners, key=lambda key: partners[key])
+    return [
+        f"Label more of {in_words(name)} and {in_words(other)}, in places where the two look alike and where the "
+        "confidence is low."
+    ]
+
+
+def _few_labels(labelled: Mapping[str, int]) -> list[str]:
+    counts = [count for count in labelled.values() if count]
+    least = max(FEW_LABELS, FEW_SHARE * float(np.median(counts))) if counts else 0
+    few = {name: count for name, count in labelled.items() if count < least}
+    if not few:
+        return []
+    listed = ", ".join(f"{in_words(name)} ({count})" for name, count in sorted(few.items(), key=lambda pair: pair[1]))
+    return [f"Label more of the classes with few labelled pixels: {listed}."]
+
+
+def _unsure(confidence: Mapping[str, float]) -> list[str]:
+    if not confidence:
+        return []
+    name = min(confidence, key=lambda key: confidence[key])
+    if confidence[name] >= LOW_CONFIDENCE:
+        return []
+    return [
+        f"Look at the places mapped as {in_words(name)}: their mean confidence is the lowest "
+        f"({percent(confidence[name])})."
+    ]
+
+
+def _not_in_reference(accuracy: Accuracy, covered: Mapping[str, int]) -> list[str]:
+    support = dict(zip(accuracy.class_names, accuracy.support.tolist(), strict=True))
+    missing = [name for name in covered if not support.get(name)]
+    if not missing:
+        return []
+    listed = ", ".join(map(in_words, missing))
+    return [f"Add reference pixels of classes that the map has and the reference lacks: {listed}."]

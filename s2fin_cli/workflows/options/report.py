@@ -1,0 +1,40 @@
+"""Options of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.options import Options, StrPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(Options):
+    """Options of `s2fin report`.
+
+    Attributes:
+        map: class map to report on; one that `s2fin classify` wrote also tells how it was made.
+        model: model that made the map; None takes the one that the map names, if it is still there.
+        image: image to show with the map; None takes the one that the map names, if it is still there.
+        confidence: confidence that was written with the map; None for none.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
+        label_field: class field of a vector reference; None takes the only possible field.
+        stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
+            then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
+        output: report to write, a `.html`, `.json`, `.csv` or `.md` file.
+        overwrite: whether an existing `output` may be replaced.
+    """
+
+    map: StrPath
+    model: StrPath | None = None
+    image: StrPath | None = None
+    confidence: StrPath | None = None
+    reference: StrPath | None = None
+    label_field: str | None = None
+    stratified: bool = False
+    output: StrPath = "report.html"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reference is None and (self.label_field is not None or self.stratified):
+            raise UsageError("`label_field` and `stratified` apply to a reference; give one with `reference`")

@@ -1,0 +1,170 @@
+"""The report: a map and what is known of it in, one file out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.assess.comparison import read_map_info
+from s2fin_cli.assess.map_reliability import map_reliability
+from s2fin_cli.core.errors import RasterError
+from s2fin_cli.core.files import check_outputs
+from s2fin_cli.core.run_record import recorded_warnings
+from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.raster.class_names import read_class_names
+from s2fin_cli.raster.tally import tally_classes
+from s2fin_cli.reporting.classes import make_classes
+from s2fin_cli.reporting.files import check_suffix, write_report
+from s2fin_cli.reporting.map_report import MapFacts, MapReport
+from s2fin_cli.workflows.evaluate import Assessment, assess, read_colors
+from s2fin_cli.workflows.input_files import input_files
+from s2fin_cli.workflows.options.evaluate import EvaluateOptions
+from s2fin_cli.workflows.options.report import ReportOptions
+from s2fin_cli.workflows.report_parts import Origin, Views, images_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.grid import Grid
+
+logger = logging.getLogger(__name__)
+
+
+# NOTE: eq=False because a report's arrays do not compare to one truth value.
+@dataclass(frozen=True, eq=False)
+class ReportResult:
+    """The result of reporting.
+
+    Attributes:
+        report: the report.
+        output: path of the file.
+    """
+
+    report: MapReport
+    output: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        return {"output": str(self.output), **self.report.to_dict()}
+
+
+def run(options: ReportOptions) -> ReportResult:
+    """Report on a map in one file.
+
+    Args:
+        options: the options.
+
+    Returns:
+        the report, and where it is.
+
+    Raises:
+        S2finError: something is wrong with the map, a file given or the output; nothing is written.
+    """
+    dst_path = Path(options.output)
+    check_suffix(dst_path)
+    given = [options.map, options.model, options.image, options.confidence, options.reference]
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(given))
+    with recorded_warnings() as warnings:
+        report = describe(options)
+    report = replace(report, warnings=tuple(warnings))
+    write_report(report, dst_path)
+    return ReportResult(report, dst_path)
+
+
+def report_of_map(map_path: Path, model_path: Path, dst_path: Path, *, confidence: NDArray[np.float32] | None) -> None:
+    """Write the report on a map that was made just now, over an existing one.
+
+    Args:
+        map_path: the map.
+        model_path: the model that made it.
+        dst_path: the report.
+        confidence: a view of the map's confidence, as `view_values` gives it.
+    """
+    with recorded_warnings() as warnings:
+        options = ReportOptions(map=map_path, model=model_path)
+        report = describe(options, confidence=confidence)
+    write_report(replace(report, warnings=tuple(warnings)), dst_path)
+
+
+def describe(options: ReportOptions, *, confidence: NDArray[np.float32] | None = None) -> MapReport:
+    """Gather a report.
+
+    Args:
+        options: the options, whose `output` does not matter.
+        confidence: a view of the map's confidence, where it is no file.
+    """
+    map_path = Path(options.map)
+    grid, origin = read_map_info(str(map_path)).grid, Origin.of(map_path, options.model)
+    assessment = None if options.reference is None else _assess(options)
+    tally = None if assessment is None else assessment.compared.tally
+    pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
+    if not pixels:
+        raise RasterError(f"{map_path} holds no class, so there is nothing to report; classify a scene first")
+    views = Views.of(map_path, grid, options.confidence if confidence is None else confidence)
+    names = _names(map_path, pixels, assessment)
+    classes = make_classes(
+        names,
+        colors=read_colors(str(map_path)),
+        pixels=pixels,
+        areas=None if grid.crs is None else areas,
+        confidence=views.mean_confidence(),
+    )
+    images, notes = images_of(origin, options.image)
+    pictures = views.draw(classes, images)
+    training = origin.training()
+    if origin.is_other_model():
+        logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
+    report = MapReport(
+        classes,
+        facts=_facts(map_path, grid, sum(pixels.values())),
+        training=training,
+        runs=origin.runs(training),
+        pictures=replace(pictures, notes=(*notes, *pictures.notes)),
+    )
+    return report if assessment is None else _with_reference(report, assessment, options)
+
+
+def _assess(options: ReportOptions) -> Assessment:
+    assert options.reference is not None  # noqa: S101  the caller saw to it
+    return assess(
+        EvaluateOptions(
+            map=options.map,
+            reference=options.reference,
+            label_field=options.label_field,
+            stratified=options.stratified,
+        )
+    )
+
+
+def _with_reference(report: MapReport, found: Assessment, options: ReportOptions) -> MapReport:
+    """A report with what a reference says."""
+    confidence = options.confidence
+    return replace(
+        report,
+        accuracy=found.accuracy,
+        estimates=found.estimates,
+        reference=str(options.reference),
+        reliability=None if confidence is None else map_reliability(found.compared, Path(confidence)),
+    )
+
+
+def _names(map_path: Path, pixels: dict[int, int], assessment: Assessment | None) -> dict[int, str]:
+    """Names of all classes of a map and its reference by class id, in the order of their numbers."""
+    names = read_class_names(str(map_path))
+    if assessment is not None:
+        names = dict(zip(assessment.accuracy.class_ids, assessment.accuracy.class_names, strict=True)) | names
+    return {i: names.get(i, str(i)) for i in sorted(names.keys() | pixels.keys())}
+
+
+def _facts(map_path: Path, grid: Grid, mapped: int) -> MapFacts:
+    return MapFacts(
+        path=str(map_path),
+        shape=grid.shape,
+        crs=None if grid.crs is None else crs_name(grid.crs),
+        res=grid.res,
+        bounds=tuple(grid.bounds),
+        nodata_pixels=grid.width * grid.height - mapped,
+    )

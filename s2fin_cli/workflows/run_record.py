@@ -1,0 +1,81 @@
+"""The record of a run, from its options: for the model file, the map, and the report of either."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.core.run_record import RunRecord, UsedFile
+from s2fin_cli.shards.maker import Maker
+from s2fin_cli.shards.receipt import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+    from s2fin_cli.core.options import InputOptions, StrPath
+
+#: Options that change where a run computes and what it writes, but not the result; and those that name files.
+_NOT_KEPT = (
+    "device", "tile_size", "work", "workers", "shard", "shard_size", "mixed", "overwrite", "output", "vector",
+    "polygons", "mmu", "simplify", "confidence", "probabilities", "scaled", "stac", "format", "co", "report",
+)  # fmt: skip
+#: Bytes of all files of a run that are hashed at most, so that no run waits for it: of larger files only the size is
+#: recorded.
+HASHED_BYTES = 1 << 30
+
+
+def record_run(
+    command: str,
+    options: InputOptions,
+    *,
+    named: Mapping[str, StrPath | None],
+    device: torch.device,
+    warnings: Sequence[str] = (),
+) -> RunRecord:
+    """The record of a run.
+
+    Args:
+        command: name of the command.
+        options: its options.
+        named: files besides the images by option, such as the labels or the model; None stands for one not given.
+        device: what computes.
+        warnings: what it warned of.
+    """
+    given: dict[str, tuple[StrPath, ...]] = {name: paths for name, paths in options.src_paths.items() if paths}
+    given |= {name: (path,) for name, path in {"aoi": options.aoi, **named}.items() if path is not None}
+    maker = Maker.here(device, None)
+    made_with = {
+        **maker.versions, "Python": platform.python_version(), "system": platform.system(),
+        "processor": maker.processor, "device": maker.device,
+    }  # fmt: skip
+    files = _used_files([(name, str(path)) for name, paths in given.items() for path in paths])
+    return RunRecord(command, files, _kept(options, given), made_with, tuple(warnings))
+
+
+def _kept(options: InputOptions, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from their defaults and change the result, in JSON values."""
+    kept = {}
+    for field in fields(options):
+        value, default = getattr(options, field.name), None if field.default is MISSING else field.default
+        if field.name not in _NOT_KEPT and field.name not in given and not _is_same(value, default):
+            kept[field.name] = list(value) if isinstance(value, tuple | list) else value
+    return kept
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    return value == default or (value in (None, ()) and default in (None, ()))
+
+
+def _used_files(given: Sequence[tuple[str, str]]) -> tuple[UsedFile, ...]:
+    left, found = HASHED_BYTES, []
+    for option, path in given:
+        size = os.path.getsize(path) if os.path.isfile(path) else None
+        is_hashed = size is not None and size <= left
+        left -= (size or 0) if is_hashed else 0
+        found.append(UsedFile(option, path, size, checksum(Path(path)) if is_hashed else None))
+    return tuple(found)
