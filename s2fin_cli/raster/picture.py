@@ -10,7 +10,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 from s2fin_cli.core.names import plain_name
-from s2fin_cli.raster.captions import caption
+from s2fin_cli.raster.lettering import caption
 from s2fin_cli.raster.opening import open_raster, without_georeferencing_warning
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The demonstration: the example scene from labels to an assessed map and a picture of it."""
+"""The demonstration: the example scene from labels to an assessed map, a picture of it and a report on it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 from s2fin_cli.core.errors import InputError, OutputError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, Stop, silent
+from s2fin_cli.raster.lettering import legend
 from s2fin_cli.raster.picture import image_panel, map_panel, write_picture
 from s2fin_cli.workflows.classify import run as classify
-from s2fin_cli.workflows.evaluate import run as evaluate
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.options.evaluate import EvaluateOptions
+from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.report import run as report
 from s2fin_cli.workflows.train import run as train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.reporting.map_report import MapReport
     from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.workflows.options.demo import DemoOptions
 
+#: Names of the files of the demonstration by kind.
+FILES = {
+    "model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "confidence": "confidence.tif",
+    "picture": "map.png", "report": "report.html",
+}  # fmt: skip
 #: Bands of the example's image that make a natural-colour picture.
 RGB_INDEXES = (3, 2, 1)
 
@@ -33,7 +40,7 @@ class DemoResult:
     """The result of the demonstration.
 
     Attributes:
-        paths: its files by kind: "model", "map", "polygons" and "picture".
+        paths: its files by kind: "model", "map", "polygons", "confidence", "picture" and "report".
         accuracy: accuracy of the map, on the validation polygons.
     """
 
@@ -85,19 +92,41 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be created: {error.strerror or error}") from error
-    names = {"model": "model.s2fin", "map": "map.tif", "polygons": "map.gpkg", "picture": "map.png"}
-    paths = {kind: folder / name for kind, name in names.items()}
+    paths = {kind: folder / name for kind, name in FILES.items()}
     overwrite = options.overwrite
     check_outputs([*paths.values(), paths["map"].with_suffix(".qml")], overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
     wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
     train(TrainOptions(msi=msi, dsm=dsm, **wanted), recipe=recipe, progress=progress, stop=stop)
     classify(
-        ClassifyOptions(msi=msi, dsm=dsm, model=paths["model"], output=paths["map"], overwrite=overwrite),
+        ClassifyOptions(
+            msi=msi,
+            dsm=dsm,
+            model=paths["model"],
+            output=paths["map"],
+            confidence=paths["confidence"],
+            overwrite=overwrite,
+        ),
         progress=progress,
         stop=stop,
     )
+    reported = report(
+        ReportOptions(
+            map=paths["map"],
+            confidence=paths["confidence"],
+            reference=example / "validation.shp",
+            output=paths["report"],
+            overwrite=overwrite,
+        )
+    ).report
+    _draw(paths, msi, reported, overwrite=overwrite)
+    assert reported.accuracy is not None  # noqa: S101  there was a reference
+    return DemoResult(paths, reported.accuracy)
+
+
+def _draw(paths: Mapping[str, Path], msi: Path, reported: MapReport, *, overwrite: bool) -> None:
+    """Draw image and map side by side, with a legend."""
+    panel = map_panel(paths["map"])
+    entries = [(c.name, c.color) for c in reported.classes if c.color is not None]
     with staged([paths["picture"]], overwrite=overwrite) as (tmp_path,):
-        write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), map_panel(paths["map"])])
-    assessed = evaluate(EvaluateOptions(map=paths["map"], reference=example / "validation.shp"))
-    return DemoResult(paths, assessed.accuracy)
+        write_picture(tmp_path, [image_panel(msi, RGB_INDEXES), panel, legend(entries, panel.shape[1])])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from s2fin_cli.core.errors import OutputError
-from s2fin_cli.workflows.demo import example_folder
+from s2fin_cli.workflows.demo import FILES, example_folder
 from s2fin_cli.workflows.demo import run as run_demo
 from s2fin_cli.workflows.options.demo import DemoOptions
 from tests.scenes import Run, Scene, write_labels
@@ -29,8 +29,8 @@ def small_example(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_the_demo_runs_from_labels_to_a_picture(small_example: Path, tmp_path: Path) -> None:
     options = DemoOptions(output=tmp_path / "demo")
     answer = run_demo(options, example=small_example, training=LEAST_TRAINING).to_dict()
-    assert set(answer) == {"model", "map", "polygons", "picture", "accuracy"}
-    for name in ("model", "map", "polygons", "picture"):
+    assert set(answer) == {*FILES, "accuracy"}
+    for name in FILES:
         assert Path(answer[name]).parent == tmp_path / "demo"
         assert Path(answer[name]).stat().st_size > 0
     assert answer["accuracy"]["n"] == 5 * 16
@@ -42,7 +42,7 @@ def test_the_demo_on_the_command_line(run: Run, tmp_path: Path) -> None:
     result = run("demo", "--json", "-q")
     assert (result.exit_code, result.stderr) == (0, "")
     answer = json.loads(result.stdout)
-    files = {name: Path(answer[name]) for name in ("model", "map", "polygons", "picture")}
+    files = {name: Path(answer[name]) for name in FILES}
     assert all((tmp_path / path).stat().st_size > 0 for path in files.values())
     assert answer["accuracy"]["n"] > 0
 

@@ -15,9 +15,9 @@ from scipy.ndimage import maximum_filter
 from s2fin import S2FinConfig
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import read_labels
-from s2fin_cli.raster.captions import caption
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.lettering import caption
 from s2fin_cli.workflows.options.split import SplitOptions
 from s2fin_cli.workflows.split import run as split
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
