@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.area_adjusted import AreaAdjusted
 
 
+#: A larger confusion matrix would not be read, so its shares are left out, and a page does not show it.
+MOST_IN_MATRIX = 60
+
+
 def with_derived(accuracy: dict[str, Any], estimates: AreaAdjusted | None = None) -> dict[str, Any]:
     """What `Accuracy.to_dict` gave, with shares of the matrix, and 95 % intervals as for independent pixels.
 
@@ -18,10 +22,14 @@ def with_derived(accuracy: dict[str, Any], estimates: AreaAdjusted | None = None
     matrix = accuracy["confusion_matrix"]
     counts = matrix["counts"]
     columns = [sum(column) for column in zip(*counts, strict=True)]
-    shares = {
-        "row_shares": [[_share(count, sum(row)) for count in row] for row in counts],
-        "column_shares": [[_share(count, columns[j]) for j, count in enumerate(row)] for row in counts],
-    }
+    shares = (
+        {}
+        if len(counts) > MOST_IN_MATRIX
+        else {
+            "row_shares": [[_share(count, sum(row)) for count in row] for row in counts],
+            "column_shares": [[_share(count, columns[j]) for j, count in enumerate(row)] for row in counts],
+        }
+    )
     accuracy = {**accuracy, "confusion_matrix": {**matrix, **shares}}
     if estimates is not None:
         return accuracy

@@ -33,11 +33,13 @@ class Basis:
         accuracy: the accuracy.
         kind: "reference", "validation" or "cross_validation".
         estimates: estimates for the whole map, where the reference is a stratified random sample.
+        trained_share: share of the reference's pixels that the model was trained on, where it is large.
     """
 
     accuracy: Accuracy
     kind: str
     estimates: AreaAdjusted | None = None
+    trained_share: float = 0.0
 
     @property
     def overall_accuracy(self) -> float:
@@ -154,7 +156,7 @@ def find(
         advice += _not_in_reference(basis.accuracy, covered)
     if not pairs:
         advice.insert(0, _NOTHING_CONFUSED)
-    if basis.kind != "reference":
+    if basis.kind != "reference" or basis.trained_share:
         advice.append(_NO_REFERENCE)
     name = None if worst is None else basis.accuracy.class_names[worst]
     text = None if worst is None else _describe_worst(basis, worst, pairs)
@@ -189,6 +191,11 @@ def _summary(basis: Basis) -> str:
     overall = basis.overall_accuracy
     word = next(word for least, word in _WORDS if overall >= least)
     share = percent(overall)
+    if basis.trained_share:
+        return (
+            f"The map agrees with {share} of {basis.accuracy.n} reference pixels, but its model was trained on about "
+            f"{percent(basis.trained_share)} of them, so this says little about the rest of the map."
+        )
     if basis.estimates is not None:
         margin = float(basis.estimates.overall_accuracy.margin)
         more = "" if math.isnan(margin) else f" ± {percent(margin)}"

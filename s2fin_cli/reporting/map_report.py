@@ -79,6 +79,8 @@ class MapReport:
         estimates: accuracies and areas of the whole map with their margins, where the reference is a stratified random
             sample; then `accuracy` is that of the sample.
         reference: path of the reference.
+        trained_share: share of the reference's pixels that the map's model was trained on, as far as that is known and
+            large enough to matter; else 0.
         reliability: reliability of the map's confidence at the reference.
         facts: what the map is; None for a report on a model.
         training: what training found.
@@ -91,6 +93,7 @@ class MapReport:
     accuracy: Accuracy | None = None
     estimates: AreaAdjusted | None = None
     reference: str | None = None
+    trained_share: float = 0.0
     reliability: Reliability | None = None
     facts: MapFacts | None = None
     training: TrainingReport | None = None
@@ -127,7 +130,7 @@ class MapReport:
     def basis(self) -> Basis | None:
         """The best accuracy that is known: by a reference, else on labels held out, else by cross-validation."""
         if self.accuracy is not None:
-            return Basis(self.accuracy, "reference", self.estimates)
+            return Basis(self.accuracy, "reference", self.estimates, self.trained_share)
         if self.training is None:
             return None
         for accuracy, kind in (

@@ -96,29 +96,14 @@ def run(
     overwrite = options.overwrite
     check_outputs([*paths.values(), paths["map"].with_suffix(".qml")], overwrite=overwrite)
     msi, dsm, labels = (example / name for name in ("L7_ETMs.tif", "olinda_dem_utm25s.tif", "training.shp"))
-    wanted = {"labels": labels, "output": paths["model"], "overwrite": overwrite, **(training or {})}
+    overwritten = {"overwrite": overwrite}
+    wanted = {"labels": labels, "output": paths["model"], **overwritten, **(training or {})}
     train(TrainOptions(msi=msi, dsm=dsm, **wanted), recipe=recipe, progress=progress, stop=stop)
-    classify(
-        ClassifyOptions(
-            msi=msi,
-            dsm=dsm,
-            model=paths["model"],
-            output=paths["map"],
-            confidence=paths["confidence"],
-            overwrite=overwrite,
-        ),
-        progress=progress,
-        stop=stop,
-    )
-    reported = report(
-        ReportOptions(
-            map=paths["map"],
-            confidence=paths["confidence"],
-            reference=example / "validation.shp",
-            output=paths["report"],
-            overwrite=overwrite,
-        )
-    ).report
+    made: dict[str, Any] = {"confidence": paths["confidence"], **overwritten}
+    images: dict[str, Any] = {"msi": msi, "dsm": dsm, "model": paths["model"], "output": paths["map"]}
+    classify(ClassifyOptions(**images, **made), progress=progress, stop=stop)
+    reference = example / "validation.shp"
+    reported = report(ReportOptions(map=paths["map"], reference=reference, output=paths["report"], **made)).report
     _draw(paths, msi, reported, overwrite=overwrite)
     assert reported.accuracy is not None  # noqa: S101  there was a reference
     return DemoResult(paths, reported.accuracy)

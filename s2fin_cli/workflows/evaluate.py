@@ -92,6 +92,8 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
         colors=read_colors(str(options.map)),
         pixels=None if tally is None else tally.pixels,
         areas=tally.areas if tally is not None and tally.has_areas else None,
+        reference=str(options.reference),
+        trained_share=found.trained_share,
     )
     if dst_path is not None:
         write_report(report, dst_path)
@@ -106,11 +108,14 @@ class Assessment:
         compared: map and reference.
         accuracy: the accuracy, of the sample where the reference is a stratified one.
         estimates: estimates for the whole map, where the reference is a stratified sample.
+        trained_share: share of the reference's pixels that the map's model was trained on, as far as the map tells,
+            where it is large enough for a warning; else 0.
     """
 
     compared: Compared
     accuracy: Accuracy
     estimates: AreaAdjusted | None
+    trained_share: float
 
 
 def assess(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Assessment:
@@ -118,34 +123,38 @@ def assess(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Asse
     map_path, reference = str(options.map), str(options.reference)
     info = read_map_info(map_path)
     labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field, takes_table=False), limits=limits)
-    _warn_of_training_labels(map_path, reference, labels)
+    trained_share = _warn_of_training_labels(map_path, reference, labels)
     compared = compare(map_path, reference, labels, info, whole=options.stratified)
     accuracy = compared.accuracy()
-    return Assessment(
-        compared, accuracy, None if compared.tally is None else _estimate(compared, accuracy, compared.tally)
-    )
+    estimates = None if compared.tally is None else _estimate(compared, accuracy, compared.tally)
+    return Assessment(compared, accuracy, estimates, trained_share)
 
 
-def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> None:
-    """Warn of a reference that holds labels that the map's model was trained on, as far as the map tells."""
+def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> float:
+    """Warn of a reference that holds labels that the map's model was trained on, as far as the map tells.
+
+    Returns:
+        their share of the reference's pixels, or 0 where it is no reason for a warning.
+    """
     with open_raster(map_path) as src:
         text = src.tags().get(LABELS_TAG)
     if text is None:
-        return
+        return 0.0
     try:
         sketch = LabelSketch.from_dict(json.loads(text))
     except MALFORMED:
         logger.info("%s: its tag %s cannot be read and is ignored", map_path, LABELS_TAG)
-        return
+        return 0.0
     with contextlib.closing(labels.strips()) as strips:
         share = sketch.share_in(strips, labels.grid)
-    if share >= min(2 * sketch.density + WARNED_EXCESS, WARNED_SHARE):
-        logger.warning(
-            "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is probably less "
-            "accurate elsewhere; assess it with other labels: those that s2fin split holds out, or a sample that "
-            "s2fin sample draws",
-            map_path, 100 * share, reference,
-        )  # fmt: skip
+    if share < min(2 * sketch.density + WARNED_EXCESS, WARNED_SHARE):
+        return 0.0
+    logger.warning(
+        "the model of %s was trained on about %.0f %% of the pixels of %s, so the map is probably less accurate "
+        "elsewhere; assess it with other labels: those that s2fin split holds out, or a sample that s2fin sample draws",
+        map_path, 100 * share, reference,
+    )  # fmt: skip
+    return share
 
 
 def _estimate(compared: Compared, sample: Accuracy, tally: Tally) -> AreaAdjusted:

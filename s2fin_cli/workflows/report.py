@@ -147,6 +147,7 @@ def _with_reference(report: MapReport, found: Assessment, options: ReportOptions
         accuracy=found.accuracy,
         estimates=found.estimates,
         reference=str(options.reference),
+        trained_share=found.trained_share,
         reliability=None if confidence is None else map_reliability(found.compared, Path(confidence)),
     )
 
