@@ -1,0 +1,70 @@
+"""Records of runs, and the commands that make their files again."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from s2fin_cli.core.run_record import RunRecord, UsedFile, recorded_warnings
+from s2fin_cli.reporting.commands import command_of
+
+RECORD = RunRecord(
+    "train",
+    (UsedFile("msi", "a b.tif", 5, "00"), UsedFile("msi", "c.tif"), UsedFile("labels", "l.gpkg", 7)),
+    {
+        "bidx": ["1..3", "dsm:1"],
+        "bounds": [0.0, 1.0, 2.5, 3.0],
+        "refit": False,
+        "smooth": True,
+        "label_field": "my class",
+    },
+    {"torch": "2.0"},
+    ("take care",),
+)
+
+
+def test_a_round_trip_through_json_loses_nothing() -> None:
+    assert RunRecord.from_dict(json.loads(json.dumps(RECORD.to_dict()))) == RECORD
+    assert RECORD.paths_of("msi") == ["a b.tif", "c.tif"]
+    with pytest.raises(KeyError):
+        RunRecord.from_dict({"command": "train"})
+
+
+def test_the_command_is_what_was_typed() -> None:
+    assert command_of(RECORD, "my model.s2fin") == (
+        "s2fin train --msi 'a b.tif' --msi c.tif --labels l.gpkg --bidx 1..3 --bidx dsm:1 --bounds 0.0 1.0 2.5 3.0 "
+        "--no-refit --smooth --label-field 'my class' --output 'my model.s2fin'"
+    )
+
+
+def test_warnings_are_collected_once_each_and_still_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("s2fin_cli.some.module")
+    with recorded_warnings() as found:
+        for text in ("first", "second", "first"):
+            logger.warning("%s", text)
+        logger.info("not this")
+        assert found == []
+    assert found == ["first", "second"]
+    logger.warning("later")
+    assert found == ["first", "second"]
+    assert not logging.getLogger("s2fin_cli").handlers
+
+
+def test_warnings_are_collected_when_the_work_fails() -> None:
+    found: list[str] = []
+
+    def work() -> None:
+        with recorded_warnings() as own:
+            logging.getLogger("s2fin_cli").warning("before")
+            try:
+                raise ValueError("broken")
+            finally:
+                found.append("reached")
+        found.extend(own)
+
+    with pytest.raises(ValueError, match="broken"):
+        work()
+    assert found == ["reached"]
+    assert not logging.getLogger("s2fin_cli").handlers

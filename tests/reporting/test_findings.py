@@ -1,0 +1,107 @@
+"""The findings of a report in plain words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from s2fin_cli.assess.area_adjusted import AreaAdjusted
+from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.reporting.findings import Basis, Findings, find
+
+NAMES = ("forest", "meadow", "water", "9")
+NOTHING: dict[str, Any] = {"labelled": {}, "confidence": {}, "covered": {}}
+
+
+def accuracy(*rows: tuple[int, ...]) -> Accuracy:
+    return Accuracy.from_matrix(rows, class_ids=range(1, len(rows) + 1), class_names=NAMES[: len(rows)])
+
+
+CONFUSED = accuracy((70, 30, 0, 0), (5, 95, 0, 0), (0, 0, 50, 0), (0, 0, 4, 36))
+
+
+def found(kind: str = "reference", of: Accuracy = CONFUSED, **more: Any) -> Findings:
+    return find(Basis(of, kind), **{**NOTHING, **more})
+
+
+def test_the_worst_class_and_what_it_is_confused_with() -> None:
+    findings = found()
+    assert findings.summary == "The map is good: it agrees with 86.6 % of 290 reference pixels."
+    assert findings.worst_class == "forest"
+    assert findings.worst == (
+        "The worst class is forest (F1 80.0 %). Of its 100 reference pixels, 30 (30.0 %) are mapped as meadow. "
+        "Of the 75 pixels mapped as forest, 5 (6.7 %) are really meadow."
+    )
+    assert findings.pairs_in_words == [
+        "30 of the 100 reference pixels of forest (30.0 %) are mapped as meadow.",
+        "5 of the 100 reference pixels of meadow (5.0 %) are mapped as forest.",
+        "4 of the 40 reference pixels of class 9 (10.0 %) are mapped as water.",
+    ]
+    assert findings.label_next == (
+        "Label more of forest and meadow, in places where the two look alike and where the confidence is low.",
+    )
+
+
+def test_what_training_knew_is_called_so() -> None:
+    findings = found("validation")
+    assert findings.summary.startswith("The model is good: of 290 labelled pixels held out of training, 86.6 %")
+    assert "Of its 100 labelled pixels" in str(findings.worst)
+    assert "labelled pixels of forest" in findings.pairs_in_words[0]
+    assert "draw points with s2fin sample" in findings.label_next[-1]
+    assert "in cross-validation" in found("cross_validation").summary
+
+
+def test_few_labels_low_confidence_and_classes_without_reference_are_next() -> None:
+    findings = found(
+        labelled={"forest": 400, "meadow": 300, "water": 12, "9": 25},
+        confidence={"forest": 0.9, "water": 0.55, "meadow": 0.6},
+        covered={"forest": 10, "meadow": 10, "reef": 4},
+    )
+    assert findings.label_next[1:] == (
+        "Label more of the classes with few labelled pixels: water (12).",
+        "Look at the places mapped as water: their mean confidence is the lowest (55.0 %).",
+        "Add reference pixels of classes that the map has and the reference lacks: reef.",
+    )
+    sure = found(labelled={"forest": 40, "meadow": 30}, confidence={"forest": 0.9})
+    assert len(sure.label_next) == 1
+
+
+def test_nothing_confused_says_nothing_about_what_to_label() -> None:
+    findings = found(of=accuracy((4, 0), (0, 5)))
+    assert (findings.worst, findings.worst_class, findings.confused) == (None, None, ())
+    assert "cannot say what to label next" in findings.label_next[0]
+
+
+def test_labels_of_training_say_little() -> None:
+    findings = find(Basis(CONFUSED, "reference", trained_share=0.8), **NOTHING)
+    assert findings.summary == (
+        "The map agrees with 86.6 % of 290 reference pixels, but its model was trained on about 80.0 % of them, so "
+        "this says little about the rest of the map."
+    )
+    assert "not used for training" in findings.label_next[-1]
+
+
+def test_without_an_accuracy() -> None:
+    nothing = find(None, **{**NOTHING, "labelled": {"forest": 3}})
+    assert "not known" in nothing.summary
+    assert nothing.label_next[0] == "Label more of the classes with few labelled pixels: forest (3)."
+    assert "not known" in found(of=accuracy((0, 0), (0, 0))).summary
+
+
+def test_estimates_for_the_whole_map_decide_the_worst_class() -> None:
+    """Water is rarely right in the sample's terms, but it is the wide forest whose area is missed."""
+    sample = accuracy((20, 0, 0), (10, 20, 0), (0, 5, 15))
+    estimates = AreaAdjusted(sample, np.array([100.0, 900.0, 50.0]), "pixels")
+    findings = find(Basis(sample, "reference", estimates), **NOTHING)
+    overall = float(estimates.overall_accuracy.value)
+    assert findings.summary.startswith(f"The map is fair: {100 * overall:.1f} % ± ")
+    users, producers = estimates.users_accuracy.value, estimates.producers_accuracy.value
+    worst = int(np.argmin(2 * users * producers / (users + producers)))
+    assert findings.worst_class == NAMES[worst] == "water"
+
+
+def test_a_class_that_is_mapped_and_not_in_the_reference_is_the_worst() -> None:
+    findings = found(of=accuracy((8, 0, 2), (0, 9, 0), (0, 0, 0)))
+    assert findings.worst_class == "water"
+    assert "The reference has no pixel of water, but the map has." in str(findings.worst)

@@ -1,0 +1,254 @@
+"""`s2fin report`, and the reports of `train` and `classify`: what they gather, and what they do without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import rowcol
+
+from s2fin_cli.core.errors import OutputError, RasterError, UsageError
+from s2fin_cli.model.file import read_info, read_model, write_model
+from s2fin_cli.raster.class_names import read_run
+from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.options.report import ReportOptions
+from s2fin_cli.workflows.report import run as run_report
+from s2fin_cli.workflows.train import run as run_train
+from tests.files import write_raster
+from tests.maps import run_classify
+from tests.recipes import QUICK
+from tests.reporting.pages import Page
+from tests.scenes import NAMES, Run, Scene, tiny_options
+
+
+def read_page(path: Path) -> Page:
+    return Page.of(path.read_text(encoding="utf-8"))
+
+
+def layers_of(page: Page) -> list[str]:
+    return [layer["key"] for layer in page.data["pictures"]["layers"]]
+
+
+def copied(result: ClassifyResult, folder: Path) -> Path:
+    """A map alone in another folder."""
+    for path in result.outputs.map.parent.glob("map.tif*"):
+        shutil.copy(path, folder)
+    return folder / "map.tif"
+
+
+def test_a_map_tells_what_its_report_shows(result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path) -> None:
+    outputs = result.outputs
+    path = tmp_path / "report.html"
+    options = ReportOptions(map=outputs.map, confidence=outputs.confidence, reference=scene.labels, output=path)
+    found = run_report(options)
+    page = read_page(path)
+    assert page.data == found.report.to_dict()
+    assert layers_of(page) == ["image", "second", "map", "confidence"]
+    assert {c["name"]: c["pixels"] for c in page.data["classes"]} == {
+        name: result.pixels[class_id] for class_id, name in NAMES.items()
+    }
+    with rasterio.open(outputs.map) as src:
+        ids = src.read(1)
+    with rasterio.open(str(outputs.confidence)) as src:
+        confidence = src.read(1)
+    for entry in page.data["classes"]:
+        assert entry["area_m2"] == pytest.approx(100 * entry["pixels"], rel=1e-3)
+        assert entry["mean_confidence"] == pytest.approx(float(confidence[ids == entry["id"]].mean()), abs=1e-4)
+    info = read_info(model)
+    training = page.data["training"]
+    assert training["validation"]["overall_accuracy"] == info.training["validation"]["overall_accuracy"]
+    labelled = info.training["labelled_pixels"].items()
+    assert training["labelled_pixels"] == [{"name": name, "pixels": count} for name, count in labelled]
+    assert [run["command"] for run in page.data["runs"]] == ["train", "classify"]
+    assert page.data["runs"][1]["again"] == (
+        f"s2fin classify --hsi {scene.hsi} --lidar {scene.lidar} --model {model} --output {outputs.map}"
+    )
+    assert page.data["reliability"]["n"] == page.data["n"] == found.report.accuracy.n  # type: ignore[union-attr]
+    assert "was trained on about 80.0 % of them" in page.data["findings"]["summary"]
+    assert any("the model of" in text for text in page.data["warnings"])
+
+
+def test_the_values_of_the_classes_are_those_of_the_images(scene: Scene, model: Path) -> None:
+    findings = read_info(model).findings
+    assert findings is not None
+    with rasterio.open(scene.hsi) as src:
+        image = src.read().astype(float)
+    hsi, lidar = findings["values"]
+    assert (hsi["modality"], hsi["indexes"], lidar["modality"], lidar["indexes"]) == (
+        "hsi",
+        [1, 2, 3, 4, 5],
+        "lidar",
+        [1],
+    )
+    for class_id, entry in zip(NAMES, hsi["classes"], strict=True):
+        inside = image[:, scene.truth == class_id]
+        assert 0 < entry["pixels"] <= 200
+        assert entry["mean"] == pytest.approx(inside.mean(axis=1), abs=2.5)
+        assert entry["std"] == pytest.approx(inside.std(axis=1), abs=2.5)
+    assert [round(entry["mean"][0]) for entry in lidar["classes"]] == [18, 1, -2]
+    weights = [member["weight"] for member in findings["members"]]
+    assert sum(weights) == pytest.approx(1, abs=1e-3)
+    assert [len(part) for part in findings["losses"]] == [4]
+    assert findings["reliability"]["n"] == read_info(model).training["validation_pixels"]
+    assert len(json.dumps(findings)) < 8_000
+
+
+def test_the_command_line_writes_prints_and_keeps(run: Run, result: ClassifyResult, tmp_path: Path) -> None:
+    done = run("report", "--map", result.outputs.map)
+    assert done.exit_code == 0
+    assert "report: report.html" in done.stderr
+    for text in ("labelled pixels", *NAMES.values(), "share %"):
+        assert text in done.stdout
+    again = run("report", "--map", result.outputs.map)
+    assert again.exit_code == 1
+    assert "report.html already exists; give --overwrite" in again.stderr
+    printed = run("report", "--map", result.outputs.map, "-o", "report.json", "--json", "-q")
+    assert printed.exit_code == 0
+    values = json.loads(printed.stdout)
+    assert values.pop("output") == "report.json"
+    assert values == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    for name in ("report.csv", "report.md"):
+        assert run("report", "--map", result.outputs.map, "-o", name, "-q").exit_code == 0
+    rows = (tmp_path / "report.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "class_id,class_name,pixels,share,area_m2"
+    assert len(rows) == 1 + len(NAMES)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "## Areas" in text
+    assert "    s2fin train --hsi" in text
+
+
+def test_a_stratified_reference_gives_margins(run: Run, result: ClassifyResult, scene: Scene, tmp_path: Path) -> None:
+    drawn = run("sample", "--map", result.outputs.map, "-o", "points.gpkg", "--size", 90, "--least", 20)
+    assert drawn.exit_code == 0, drawn.stderr
+    points = gpd.read_file("points.gpkg")
+    with rasterio.open(result.outputs.map) as src:
+        rows, cols = rowcol(src.transform, points.geometry.x.tolist(), points.geometry.y.tolist())
+    points["class"] = [NAMES[int(scene.truth[int(r), int(c)])] for r, c in zip(rows, cols, strict=True)]
+    points.to_file("points.gpkg", layer="sample")
+    done = run("report", "--map", result.outputs.map, "--reference", "points.gpkg", "--stratified")
+    assert done.exit_code == 0, done.stderr
+    page = read_page(tmp_path / "report.html")
+    adjusted = page.data["area_adjusted"]
+    assert adjusted["overall_accuracy"]["margin_95"] is not None
+    shown = [e.attributes.get("data-at") for e in page.elements]
+    assert "/area_adjusted/classes/0/area/margin_95" in shown
+    assert "of its area" in page.data["findings"]["summary"]
+    evaluated = json.loads(
+        run("evaluate", "--map", result.outputs.map, "--reference", "points.gpkg", "--stratified", "--json").stdout
+    )
+    assert adjusted == evaluated["area_adjusted"]
+
+
+def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_path: Path) -> None:
+    options = tiny_options(scene, tmp_path / "m.s2fin", epochs=1, report=tmp_path / "training.html", refit=True)
+    trained = run_train(options, recipe=QUICK)
+    assert trained.report == tmp_path / "training.html"
+    page = read_page(tmp_path / "training.html")
+    assert layers_of(page) == ["image", "second", "labels"]
+    assert [len(part) for part in page.data["training"]["losses"]] == [1, 1]
+    assert "labelled pixels held out of training" in page.data["findings"]["summary"]
+    found = run_classify(scene, trained.model, tmp_path / "map.tif", report=tmp_path / "map.html", vector=False)
+    assert found.outputs.report == tmp_path / "map.html"
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "m.s2fin", "training.html", "map.tif", "map.tif.aux.xml", "map.qml", "map.html",
+    }  # fmt: skip
+    page = read_page(tmp_path / "map.html")
+    assert layers_of(page) == ["image", "second", "map", "confidence"]
+    assert all(0 < entry["mean_confidence"] <= 1 for entry in page.data["classes"])
+    with pytest.raises(OutputError, match=r"map.html already exists"):
+        run_classify(scene, trained.model, tmp_path / "other.tif", report=tmp_path / "map.html")
+    with pytest.raises(UsageError, match=r"the name of a report ends in"):
+        run_classify(scene, trained.model, tmp_path / "other.tif", report=tmp_path / "map.txt")
+    with pytest.raises(UsageError, match=r"the name of a report ends in"):
+        run_train(replace(options, output=tmp_path / "n.s2fin", report=tmp_path / "training.pdf"), recipe=QUICK)
+
+
+def test_a_map_in_shards_records_the_same_run(
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    found = run_classify(scene, model, tmp_path / "map.tif", work=tmp_path / "work", vector=False)
+    own = read_run(found.outputs.map)
+    assert own is not None
+    assert own == read_run(result.outputs.map)
+    assert {file.option for file in own.files} == {"hsi", "lidar", "model"}
+    assert all(file.size and file.sha256 for file in own.files)
+
+
+def test_files_that_are_gone_are_done_without(result: ClassifyResult, tmp_path: Path) -> None:
+    map_path = copied(result, tmp_path)
+    with rasterio.open(map_path, "r+") as dst:
+        run = json.loads(dst.tags(ns="S2FIN")["RUN"])
+        for file in run["files"]:
+            file["path"] = f"gone/{file['path'].rpartition('/')[2]}"
+        dst.update_tags(ns="S2FIN", RUN=json.dumps(run))
+    run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
+    page = read_page(tmp_path / "report.html")
+    assert layers_of(page) == ["map"]
+    assert "training" not in page.data
+    assert sum("is not shown" in element.text for element in page.all("p")) == 2
+
+
+def test_files_in_the_folder_of_the_map_are_found(result: ClassifyResult, scene: Scene, tmp_path: Path) -> None:
+    map_path = copied(result, tmp_path)
+    shutil.copy(scene.hsi, tmp_path / "hsi.tif")
+    shutil.copy(result.model, tmp_path / "moved.s2fin")
+    (tmp_path / "lidar.tif").write_bytes(b"other")
+    with rasterio.open(map_path, "r+") as dst:
+        run = json.loads(dst.tags(ns="S2FIN")["RUN"])
+        for file, name in zip(run["files"], ("hsi.tif", "lidar.tif", "moved.s2fin"), strict=True):
+            file["path"] = f"gone/{name}"
+        dst.update_tags(ns="S2FIN", RUN=json.dumps(run))
+    run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
+    page = read_page(tmp_path / "report.html")
+    assert layers_of(page) == ["image", "map"]
+    assert page.data["training"]["epochs"] == 4
+
+
+def test_maps_and_models_of_other_software_or_earlier_versions(scene: Scene, model: Path, tmp_path: Path) -> None:
+    plain = write_raster(tmp_path / "plain.tif", scene.truth.astype(np.uint8), nodata=0)
+    run_report(ReportOptions(map=plain, image=scene.hsi, output=tmp_path / "report.html"))
+    page = read_page(tmp_path / "report.html")
+    assert layers_of(page) == ["image", "map"]
+    assert [c["name"] for c in page.data["classes"]] == ["1", "2", "3"]
+    network, info = read_model(model)
+    earlier = tmp_path / "earlier.s2fin"
+    write_model(earlier, network, info=replace(info, findings=None))
+    assert read_info(earlier).findings is None
+    result = run_classify(scene, earlier, tmp_path / "map.tif", vector=False)
+    run_report(ReportOptions(map=result.outputs.map, output=tmp_path / "earlier.html"))
+    page = read_page(tmp_path / "earlier.html")
+    assert page.data["training"]["validation"]["n"] == info.training["validation_pixels"]
+    assert page.data["training"]["losses"] == []
+    assert [run["command"] for run in page.data["runs"]] == ["classify"]
+
+
+def test_another_model_is_told_from_the_one_that_made_the_map(
+    result: ClassifyResult, wide_model: Path, tmp_path: Path
+) -> None:
+    report = run_report(ReportOptions(map=result.outputs.map, model=wide_model, output=tmp_path / "r.html")).report
+    (text,) = [text for text in report.all_warnings if "its checksum differs" in text]
+    assert text.startswith(f"{wide_model} is not the model that made {result.outputs.map}")
+
+
+def test_what_cannot_be_reported(result: ClassifyResult, scene: Scene, tmp_path: Path) -> None:
+    map_path, output = result.outputs.map, tmp_path / "report.html"
+    small = write_raster(tmp_path / "small.tif", np.ones((3, 4), np.float32))
+    with pytest.raises(RasterError, match=r"has 4 x 3 pixels, and the map has 70 x 60; give the confidence"):
+        run_report(ReportOptions(map=map_path, confidence=small, reference=scene.labels, output=output))
+    empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 4), np.uint8), nodata=0)
+    with pytest.raises(RasterError, match=r"holds no class, so there is nothing to report"):
+        run_report(ReportOptions(map=empty, output=output))
+    with pytest.raises(RasterError, match=r"none.tif does not exist"):
+        run_report(ReportOptions(map=map_path, image=tmp_path / "none.tif", output=output))
+    with pytest.raises(UsageError, match=r"give one with `reference`"):
+        ReportOptions(map=map_path, stratified=True)
+    table = shutil.copy(scene.labels, tmp_path / "labels.json")
+    with pytest.raises(UsageError, match=r"is an input, which would be lost"):
+        run_report(ReportOptions(map=map_path, reference=table, output=table, overwrite=True))
+    assert not output.exists()
