@@ -55,7 +55,7 @@ def read_run(map_path: str | Path) -> RunRecord | None:
         text = src.tags(ns=RUN_DOMAIN).get(RUN_TAG)
     try:
         return None if text is None else RunRecord.from_dict(json.loads(text))
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         return None
 
 

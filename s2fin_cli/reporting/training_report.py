@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.assess.reliability import Reliability
-from s2fin_cli.core.errors import ModelFileError
+from s2fin_cli.core.errors import MALFORMED, ModelFileError
 from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.reporting.derived import with_derived
 
@@ -96,7 +96,7 @@ class TrainingReport:
                 values=tuple(_values(image, info) for image in findings.get("values", ())),
                 run=None if run is None else RunRecord.from_dict(run),
             )
-        except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
+        except (*MALFORMED, StopIteration) as error:
             raise ModelFileError(
                 f"the model's description of its training is damaged ({error!r}); train again"
             ) from error

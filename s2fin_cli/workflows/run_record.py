@@ -24,6 +24,8 @@ _NOT_KEPT = (
     "device", "tile_size", "work", "workers", "shard", "shard_size", "mixed", "overwrite", "output", "vector",
     "polygons", "mmu", "simplify", "confidence", "probabilities", "scaled", "stac", "format", "co", "report",
 )  # fmt: skip
+#: Values of options that were not given.
+_EMPTY: tuple[Any, ...] = (None, (), [])
 #: Bytes of all files of a run that are hashed at most, so that no run waits for it: of larger files only the size is
 #: recorded.
 HASHED_BYTES = 1 << 30
@@ -68,7 +70,7 @@ def _kept(options: InputOptions, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_same(value: Any, default: Any) -> bool:
-    return value == default or (value in (None, ()) and default in (None, ()))
+    return value == default or (value in _EMPTY and default in _EMPTY)
 
 
 def _used_files(given: Sequence[tuple[str, str]]) -> tuple[UsedFile, ...]:

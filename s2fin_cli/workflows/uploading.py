@@ -45,7 +45,7 @@ def check_space(job: ClassifyJob, uploads: Uploads | None) -> None:
     """Warn if the outputs of a job, which are uploaded later, may not fit on the disk meanwhile."""
     if uploads is not None:
         outputs, extent = job.outputs, job.stack.extent
-        floats = (outputs.confidence or outputs.polygons) is not None
+        floats = (outputs.confidence or outputs.polygons or outputs.report) is not None
         bands = floats + len(job.class_ids) * (outputs.probabilities is not None)
         uploads.check_space(extent.height * extent.width * (CLASS_BYTES + FLOAT_BYTES * bands))
 
