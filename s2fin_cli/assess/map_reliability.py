@@ -14,8 +14,6 @@ from s2fin_cli.geo.windows import iter_squares
 from s2fin_cli.raster.opening import open_raster
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from rasterio import DatasetReader
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from s2fin_cli.labels.pixels import LabelledPixels
 
 
-def map_reliability(compared: Compared, confidence_path: Path) -> Reliability:
+def map_reliability(compared: Compared, confidence_path: str) -> Reliability:
     """Reliability of a map's confidence, of which only the storage blocks with labels are read.
 
     Args:

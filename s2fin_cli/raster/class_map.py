@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from s2fin_cli.core.classes import LandCoverClass, map_encoding
 from s2fin_cli.core.errors import OutputError
 from s2fin_cli.core.sidecars import pam_of
-from s2fin_cli.raster.class_names import CLASSES_TAG, RUN_DOMAIN, RUN_TAG
+from s2fin_cli.raster.class_names import CLASSES_TAG, RUN_TAG
 from s2fin_cli.raster.creation import DEFAULT_FORMAT, RasterFormat
 from s2fin_cli.raster.styles import xml_text
 from s2fin_cli.raster.tally import ClassTally, tally_classes
@@ -84,7 +84,7 @@ def create_class_map(
                 **(tags or {}), **{CLASSES_TAG: json.dumps({c.id: c.name for c in classes}, ensure_ascii=False)}
             )
             if run is not None:
-                dst.update_tags(ns=RUN_DOMAIN, **{RUN_TAG: json.dumps(run.to_dict())})
+                dst.update_tags(**{RUN_TAG: json.dumps(run.to_dict())})
             dst.set_band_description(1, "class")
         writer = ClassMapWriter(dst, grid, size=max(nodata, *(c.id for c in classes)) + 1)
         yield writer

@@ -13,8 +13,8 @@ from s2fin_cli.raster.vrt import as_vrt
 
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
-#: Domain and name of the tag with the record of the run.
-RUN_DOMAIN, RUN_TAG = "S2FIN", "RUN"
+#: Tag with the record of the run.
+RUN_TAG = "S2FIN_RUN"
 
 
 def read_class_names(map_path: str | Path) -> dict[int, str]:
@@ -52,7 +52,7 @@ def _names_of_band(band: ET.Element) -> dict[int, str]:
 def read_run(map_path: str | Path) -> RunRecord | None:
     """The record of the run that made a map; None where it holds none that can be read."""
     with open_raster(map_path) as src:
-        text = src.tags(ns=RUN_DOMAIN).get(RUN_TAG)
+        text = src.tags().get(RUN_TAG)
     try:
         return None if text is None else RunRecord.from_dict(json.loads(text))
     except MALFORMED:

@@ -12,18 +12,27 @@ if TYPE_CHECKING:
 #: Width of a chart, and its margins: left (for numbers or for names), top, right and bottom; labels stand in them.
 WIDTH = 400
 LEFT, LEFT_OF_NAMES, TOP, RIGHT, BOTTOM = 48, 120, 10, 14, 36
+#: Labels of axes on which only whole numbers make sense.
+WHOLE = ("epoch", "band")
 #: Lines of a grid along an axis, about.
 TICKS = 5
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: values from the least to the most, on places from a start to an end."""
+    """One axis: values from the least to the most, on places from a start to an end.
+
+    Attributes:
+        least, most: the values at its ends.
+        start, end: their places.
+        is_whole: whether only whole numbers are marked.
+    """
 
     least: float
     most: float
     start: float
     end: float
+    is_whole: bool = False
 
     def __call__(self, value: float) -> float:
         """The place of a value."""
@@ -33,7 +42,7 @@ class Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and texts of round values."""
-        values = round_values(self.least, self.most)
+        values = [value for value in round_values(self.least, self.most) if not self.is_whole or value == round(value)]
         digits = max(0, -math.floor(math.log10(values[1] - values[0]))) if len(values) > 1 else 0
         return [(self(value), f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")) for value in values]
 
@@ -80,18 +89,19 @@ def chart(
     x: tuple[float, float], y: tuple[float, float], labels: tuple[str, str], *, height: int = 260, left: int = LEFT
 ) -> Chart:
     """A chart with axes from a least to a most value each."""
-    return Chart(Axis(*x, left, WIDTH - RIGHT), Axis(*y, height - BOTTOM, TOP), *labels, height)
+    is_whole = labels[0] in WHOLE
+    return Chart(Axis(*x, left, WIDTH - RIGHT, is_whole), Axis(*y, height - BOTTOM, TOP), *labels, height)
 
 
 def learning_curve(losses: Sequence[Sequence[float]]) -> Chart | None:
-    """Loss by round, None without any."""
+    """Loss by epoch, None without any."""
     values = [value for part in losses for value in part]
     if not values:
         return None
-    rounds = max(len(part) for part in losses)
+    epochs = max(len(part) for part in losses)
     low, high = min(values), max(values)
     room = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
-    return chart((1, max(rounds, 2)), (low - room, high + room), ("round", "loss"))
+    return chart((1, max(epochs, 2)), (low - room, high + room), ("epoch", "loss"))
 
 
 def reliability() -> Chart:

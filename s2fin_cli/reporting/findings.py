@@ -137,6 +137,7 @@ def find(
     labelled: Mapping[str, int],
     confidence: Mapping[str, float],
     covered: Mapping[str, int],
+    has_map: bool = True,
 ) -> Findings:
     """The findings.
 
@@ -145,9 +146,10 @@ def find(
         labelled: labelled pixels that training had, by name of their class.
         confidence: mean confidence by name of the class.
         covered: pixels of the map by name of the class, of those that it has.
+        has_map: whether there is a map already.
     """
     if basis is None or not basis.accuracy.n:
-        advice = [*_few_labels(labelled), *_unsure(confidence), _NO_REFERENCE]
+        advice = [*_few_labels(labelled), *_unsure(confidence), _NO_REFERENCE if has_map else _NO_MAP]
         return Findings("The accuracy of this map is not known: no reference was given.", None, None, (), tuple(advice))
     pairs = confused_pairs(basis.accuracy)
     worst = _worst(basis) if pairs else None
@@ -157,7 +159,7 @@ def find(
     if not pairs:
         advice.insert(0, _NOTHING_CONFUSED)
     if basis.kind != "reference" or basis.trained_share:
-        advice.append(_NO_REFERENCE)
+        advice.append(_NO_REFERENCE if has_map else _NO_MAP)
     name = None if worst is None else basis.accuracy.class_names[worst]
     text = None if worst is None else _describe_worst(basis, worst, pairs)
     return Findings(_summary(basis), text, name, tuple(pairs[:MOST_PAIRS]), tuple(advice), basis.noun)
@@ -167,6 +169,7 @@ _NO_REFERENCE = (
     "Check the map against labels that were not used for training: draw points with s2fin sample, fill in their class, "
     "and make this report with them as a stratified reference."
 )
+_NO_MAP = "Classify the scene, and look at the map where the model is least confident."
 _NOTHING_CONFUSED = (
     "No class is confused with another here, so these labels cannot say what to label next: look where the confidence "
     "is low, and label places there."
@@ -231,7 +234,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
             (
                 pair.pixels,
                 f"Of its {pair.of_reference} {basis.noun} pixels, {pair.pixels} "
-                f"({percent(pair.pixels / pair.of_reference)}) are mapped as {pair.mapped}.",
+                f"({percent(pair.pixels / pair.of_reference)}) are mapped as {in_words(pair.mapped)}.",
             )
         )
     if taken:
@@ -240,7 +243,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
             (
                 pair.pixels,
                 f"Of the {pair.of_mapped} pixels mapped as {in_words(name)}, {pair.pixels} "
-                f"({percent(pair.pixels / pair.of_mapped)}) are really {pair.reference}.",
+                f"({percent(pair.pixels / pair.of_mapped)}) are really {in_words(pair.reference)}.",
             )
         )
     return " ".join([*parts, *(text for _, text in sorted(sentences, key=lambda pair: -pair[0]))])

@@ -149,6 +149,7 @@ class MapReport:
             labelled=labelled,
             confidence={c.name: c.confidence for c in self.classes if c.confidence is not None},
             covered={c.name: c.pixels for c in self.classes if c.pixels},
+            has_map=self.facts is not None or self.accuracy is not None,
         )
 
     @property

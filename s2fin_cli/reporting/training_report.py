@@ -61,7 +61,7 @@ class TrainingReport:
         validation: accuracy of the network on the labels held out, or None.
         cross_validation: accuracy of the ensemble that taught it, or None.
         reliability: reliability of the network's confidence on the labels held out, or None.
-        losses: mean loss of each round, of the run on a part of the labels and, if there was one, of that on all.
+        losses: mean loss of each epoch, of the run on a part of the labels and, if there was one, of that on all.
         members: name, weight and use of the second image of the members of the ensemble.
         values: values of the images at the labels.
         run: the record of the run, or None in an older model.

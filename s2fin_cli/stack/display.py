@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Nanometres of red, green and blue, and of near infrared, red and green; and how far a band may be from them.
 TRUE_COLOR, FALSE_COLOR, FARTHEST_NM = (660.0, 560.0, 480.0), (850.0, 660.0, 560.0), 45.0
+#: An image of at least so many bands without wavelengths is taken for one of the solar spectrum, in which red, green
+#: and blue are about at these shares of the bands.
+MANY_BANDS, SHARES = 30, (0.15, 0.1, 0.05)
 #: Names of the bands of Sentinel-2 that show red, green and blue, and a name that no other sensor has.
 _SENTINEL_2, _ONLY_SENTINEL_2 = ("B4", "B3", "B2"), "B8A"
 #: Percentiles of a band that become black and white.
@@ -52,6 +55,8 @@ def display_bands(layer: Layer) -> DisplayBands:
         return _three([names[name] for name in _SENTINEL_2], "true colour", layer)
     if len(layer.numbers) < 3:
         return DisplayBands(layer.numbers[:1], f"band {_described(layer, layer.numbers[:1])}")
+    if len(layer.numbers) >= MANY_BANDS:
+        return _three([layer.numbers[int(share * len(layer.numbers))] for share in SHARES], "", layer)
     return _three(list(layer.numbers[2::-1]), "", layer)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.assess.map_reliability import map_reliability
+from s2fin_cli.core.classes import make_classes as default_classes
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.run_record import recorded_warnings
@@ -96,8 +97,9 @@ def describe(options: ReportOptions, *, confidence: NDArray[np.float32] | None =
         options: the options, whose `output` does not matter.
         confidence: a view of the map's confidence, where it is no file.
     """
-    map_path = Path(options.map)
-    grid, origin = read_map_info(str(map_path)).grid, Origin.of(map_path, options.model)
+    # NOTE: a path would fold the slashes of a name like /vsicurl/https://...
+    map_path = str(options.map)
+    grid, origin = read_map_info(map_path).grid, Origin.of(map_path, options.model)
     assessment = None if options.reference is None else _assess(options)
     tally = None if assessment is None else assessment.compared.tally
     pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
@@ -107,7 +109,7 @@ def describe(options: ReportOptions, *, confidence: NDArray[np.float32] | None =
     names = _names(map_path, pixels, assessment)
     classes = make_classes(
         names,
-        colors=read_colors(str(map_path)),
+        colors={c.id: c.color for c in default_classes(names)} | read_colors(map_path),
         pixels=pixels,
         areas=None if grid.crs is None else areas,
         confidence=views.mean_confidence(),
@@ -148,21 +150,21 @@ def _with_reference(report: MapReport, found: Assessment, options: ReportOptions
         estimates=found.estimates,
         reference=str(options.reference),
         trained_share=found.trained_share,
-        reliability=None if confidence is None else map_reliability(found.compared, Path(confidence)),
+        reliability=None if confidence is None else map_reliability(found.compared, str(confidence)),
     )
 
 
-def _names(map_path: Path, pixels: dict[int, int], assessment: Assessment | None) -> dict[int, str]:
+def _names(map_path: str, pixels: dict[int, int], assessment: Assessment | None) -> dict[int, str]:
     """Names of all classes of a map and its reference by class id, in the order of their numbers."""
-    names = read_class_names(str(map_path))
+    names = read_class_names(map_path)
     if assessment is not None:
         names = dict(zip(assessment.accuracy.class_ids, assessment.accuracy.class_names, strict=True)) | names
     return {i: names.get(i, str(i)) for i in sorted(names.keys() | pixels.keys())}
 
 
-def _facts(map_path: Path, grid: Grid, mapped: int) -> MapFacts:
+def _facts(map_path: str, grid: Grid, mapped: int) -> MapFacts:
     return MapFacts(
-        path=str(map_path),
+        path=map_path,
         shape=grid.shape,
         crs=None if grid.crs is None else crs_name(grid.crs),
         res=grid.res,

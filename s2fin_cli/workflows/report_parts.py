@@ -11,7 +11,7 @@ import numpy as np
 
 from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.core.errors import S2finError
-from s2fin_cli.core.modality import MODALITIES, PASSIVE_NAMES, passive_of
+from s2fin_cli.core.modality import MODALITIES, passive_of
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.raster.class_names import read_run
@@ -47,12 +47,12 @@ class Origin:
         model_path: the model, or None.
     """
 
-    map_path: Path
+    map_path: str
     run: RunRecord | None
     model_path: Path | None
 
     @classmethod
-    def of(cls, map_path: Path, model: StrPath | None = None) -> Origin:
+    def of(cls, map_path: str, model: StrPath | None = None) -> Origin:
         """From what a map records.
 
         Args:
@@ -73,7 +73,7 @@ class Origin:
         """Where a file is now: at its path, or in the map's folder; its path as it was where it is in neither."""
         if is_dataset_name(file.path):
             return file.path
-        folder = self.map_path.absolute().parent
+        folder = Path(self.map_path).absolute().parent
         for place in (Path(file.path), folder / file.path, folder / Path(file.path).name):
             if place.exists() and (file.size is None or place.stat().st_size == file.size):
                 return str(place)
@@ -93,7 +93,7 @@ class Origin:
         if training is not None and training.run is not None and self.model_path is not None:
             known.append((training.run, str(self.model_path)))
         if self.run is not None:
-            known.append((self.run, str(self.map_path)))
+            known.append((self.run, self.map_path))
         return tuple(ReportedRun(run, name, command_of(run, name)) for run, name in known)
 
     def is_other_model(self) -> bool:
@@ -119,7 +119,7 @@ class Views:
     confidence: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, map_path: Path, grid: Grid, confidence: StrPath | NDArray[np.float32] | None) -> Views:
+    def of(cls, map_path: str, grid: Grid, confidence: StrPath | NDArray[np.float32] | None) -> Views:
         """From a map on a grid, and its confidence: a raster, or a view of one."""
         view = view_grid(grid)
         values = confidence if confidence is None or isinstance(confidence, np.ndarray) else _first(confidence, view)
@@ -171,7 +171,7 @@ def images_of(origin: Origin, image: StrPath | None) -> tuple[list[tuple[str, La
         image: the image to show instead of the passive one that it records.
     """
     given = {name: found for name in MODALITIES if (found := origin.paths_of(name))}
-    passive = passive_of(given) or PASSIVE_NAMES[0]
+    passive = passive_of(given) or "image"
     second = next((name for name in given if name != passive), None)
     wanted = {"image": (passive, given.get(passive, []) if image is None else [str(image)])}
     if second is not None:

@@ -49,6 +49,7 @@ def test_what_training_knew_is_called_so() -> None:
     assert "Of its 100 labelled pixels" in str(findings.worst)
     assert "labelled pixels of forest" in findings.pairs_in_words[0]
     assert "draw points with s2fin sample" in findings.label_next[-1]
+    assert "Classify the scene" in found("validation", has_map=False).label_next[-1]
     assert "in cross-validation" in found("cross_validation").summary
 
 

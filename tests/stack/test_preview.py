@@ -116,6 +116,7 @@ def test_colours_wavelengths_and_names_decide_the_picture(tmp_path: Path) -> Non
     unknown = display_bands(make_layer(tmp_path, 6))
     assert (unknown.numbers, unknown.caption) == ((3, 2, 1), "bands 3, 2, 1 as red, green and blue")
     assert display_bands(make_layer(tmp_path, 2)).numbers == (1,)
+    assert display_bands(make_layer(tmp_path, 200)).numbers == (31, 21, 11)
 
 
 def test_a_stretch_goes_from_percentile_to_percentile_of_what_is_mapped() -> None:

@@ -178,15 +178,17 @@ def test_a_map_in_shards_records_the_same_run(
     assert own == read_run(result.outputs.map)
     assert {file.option for file in own.files} == {"hsi", "lidar", "model"}
     assert all(file.size and file.sha256 for file in own.files)
+    optimised = run_classify(scene, model, tmp_path / "cog.tif", format="COG", vector=False)
+    assert read_run(optimised.outputs.map) == own
 
 
 def test_files_that_are_gone_are_done_without(result: ClassifyResult, tmp_path: Path) -> None:
     map_path = copied(result, tmp_path)
     with rasterio.open(map_path, "r+") as dst:
-        run = json.loads(dst.tags(ns="S2FIN")["RUN"])
+        run = json.loads(dst.tags()["S2FIN_RUN"])
         for file in run["files"]:
             file["path"] = f"gone/{file['path'].rpartition('/')[2]}"
-        dst.update_tags(ns="S2FIN", RUN=json.dumps(run))
+        dst.update_tags(S2FIN_RUN=json.dumps(run))
     run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
     page = read_page(tmp_path / "report.html")
     assert layers_of(page) == ["map"]
@@ -200,10 +202,10 @@ def test_files_in_the_folder_of_the_map_are_found(result: ClassifyResult, scene:
     shutil.copy(result.model, tmp_path / "moved.s2fin")
     (tmp_path / "lidar.tif").write_bytes(b"other")
     with rasterio.open(map_path, "r+") as dst:
-        run = json.loads(dst.tags(ns="S2FIN")["RUN"])
+        run = json.loads(dst.tags()["S2FIN_RUN"])
         for file, name in zip(run["files"], ("hsi.tif", "lidar.tif", "moved.s2fin"), strict=True):
             file["path"] = f"gone/{name}"
-        dst.update_tags(ns="S2FIN", RUN=json.dumps(run))
+        dst.update_tags(S2FIN_RUN=json.dumps(run))
     run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
     page = read_page(tmp_path / "report.html")
     assert layers_of(page) == ["image", "map"]
@@ -216,6 +218,8 @@ def test_maps_and_models_of_other_software_or_earlier_versions(scene: Scene, mod
     page = read_page(tmp_path / "report.html")
     assert layers_of(page) == ["image", "map"]
     assert [c["name"] for c in page.data["classes"]] == ["1", "2", "3"]
+    assert len({c["color"] for c in page.data["classes"]}) == 3, "a map without a colour table gets colours"
+    assert page.data["pictures"]["layers"][0]["title"] == "Image"
     network, info = read_model(model)
     earlier = tmp_path / "earlier.s2fin"
     write_model(earlier, network, info=replace(info, findings=None))

@@ -1,0 +1,62 @@
+"""The geometry of charts."""
+
+from __future__ import annotations
+
+import pytest
+
+from s2fin_cli.reporting.charts import Axis, chart, learning_curve, reliability, round_values, scale_bar
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (-3, 7, [-2, 0, 2, 4, 6]),
+        (450, 2500, [500, 1000, 1500, 2000, 2500]),
+        (5, 5, [5]),
+    ],
+)
+def test_marks_are_round_values(least: float, most: float, expected: list[float]) -> None:
+    assert round_values(least, most) == pytest.approx(expected)
+
+
+def test_places_follow_values_and_marks_have_the_digits_that_they_need() -> None:
+    axis = Axis(0, 0.05, 40, 90)
+    assert [axis(0), axis(0.025), axis(0.05)] == [40, 65, 90]
+    assert axis.ticks() == [(40, "0.00"), (50, "0.01"), (60, "0.02"), (70, "0.03"), (80, "0.04"), (90, "0.05")]
+    assert [text for _, text in Axis(0, 20_000, 0, 1).ticks()][-1] == "20\u202f000"
+    assert [text for _, text in Axis(1, 3, 0, 1, is_whole=True).ticks()] == ["1", "2", "3"]
+    assert Axis(3, 3, 0, 10)(3) == 5, "a single value is in the middle"
+
+
+def test_the_loss_is_within_the_chart() -> None:
+    found = learning_curve([[0.9, 0.5, 0.4], [0.41]])
+    assert found is not None
+    left, top, width, height = found.plot
+    places = [tuple(map(float, pair.split(","))) for pair in found.line(range(1, 4), (0.9, 0.5, 0.4)).split()]
+    assert [x for x, _ in places] == [left, left + width / 2, left + width]
+    assert all(top < y < top + height for _, y in places)
+    assert learning_curve([]) is learning_curve([[]]) is None
+    assert learning_curve([[0.3]]) is not None
+
+
+def test_upwards_is_more() -> None:
+    found = reliability()
+    assert found.y(1) < found.y(0)
+    assert found.x(1) > found.x(0)
+    assert chart((0, 1), (0, 1), ("band", "")).x.is_whole
+
+
+@pytest.mark.parametrize(
+    ("metres", "text", "share"), [(10_000, "2 km", 50), (1300, "500 m", 96.15), (12, "2 m", 41.67), (2.6, "1 m", 96.15)]
+)
+def test_scale_bars_are_round_and_fit(metres: float, text: str, share: float) -> None:
+    found = scale_bar(metres)
+    assert found is not None
+    assert found[0] == pytest.approx(share, abs=0.01)
+    assert found[1] == text
+
+
+def test_no_scale_bar_without_a_place() -> None:
+    assert scale_bar(None) is None
