@@ -27,6 +27,17 @@ class UsedFile:
     size: int | None = None
     sha256: str | None = None
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `dataclasses.asdict` gave; the errors are those of `RunRecord.from_dict`."""
+        size, sha256 = values["size"], values["sha256"]
+        return cls(
+            str(values["option"]),
+            str(values["path"]),
+            None if size is None else int(size),
+            None if sha256 is None else str(sha256),
+        )
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -58,13 +69,13 @@ class RunRecord:
         """Build from what `to_dict` gave.
 
         Raises:
-            KeyError, TypeError: something is missing or unknown.
+            KeyError, TypeError, ValueError, AttributeError: something is missing or of another kind.
         """
         return cls(
             command=str(values["command"]),
-            files=tuple(UsedFile(**file) for file in values["files"]),
-            options=dict(values["options"] or {}),
-            made_with=dict(values["made_with"] or {}),
+            files=tuple(UsedFile.from_dict(file) for file in values["files"]),
+            options={str(name): value for name, value in (values["options"] or {}).items()},
+            made_with={str(name): str(value) for name, value in (values["made_with"] or {}).items()},
             warnings=tuple(map(str, values["warnings"])),
         )
 

@@ -71,7 +71,7 @@ class Origin:
 
     def _found(self, file: UsedFile) -> str:
         """Where a file is now: at its path, or in the map's folder; its path as it was where it is in neither."""
-        if is_dataset_name(file.path):
+        if is_dataset_name(file.path):  # it is not followed, see `images_of`
             return file.path
         folder = Path(self.map_path).absolute().parent
         for place in (Path(file.path), folder / file.path, folder / Path(file.path).name):
@@ -178,11 +178,16 @@ def images_of(origin: Origin, image: StrPath | None) -> tuple[list[tuple[str, La
         wanted["second"] = (second, given[second])
     images, notes = [], []
     for key, (modality, paths) in wanted.items():
+        is_given = image is not None and key == "image"
+        if not is_given and any(map(is_dataset_name, paths)):
+            # NOTE: the record of a map from elsewhere must not make this machine ask another one
+            notes.append(f"The `{modality}` is not shown, because it is no plain file; give it as `image`.")
+            continue
         try:
             if paths:
                 images.append((key, Layer.of(modality, [read_info(path) for path in paths])))
         except S2finError as error:
-            if image is not None and key == "image":
+            if is_given:
                 raise
             notes.append(f"The `{modality}` is not shown, because {error}.")
     if not wanted["image"][1]:

@@ -256,3 +256,24 @@ def test_what_cannot_be_reported(result: ClassifyResult, scene: Scene, tmp_path:
     with pytest.raises(UsageError, match=r"is an input, which would be lost"):
         run_report(ReportOptions(map=map_path, reference=table, output=table, overwrite=True))
     assert not output.exists()
+
+
+def test_a_maps_record_makes_no_machine_ask_another_one(result: ClassifyResult, tmp_path: Path) -> None:
+    map_path = copied(result, tmp_path)
+    with rasterio.open(map_path, "r+") as dst:
+        run = json.loads(dst.tags()["S2FIN_RUN"])
+        run["files"][0]["path"] = "/vsicurl/http://192.0.2.1/image.tif"
+        dst.update_tags(S2FIN_RUN=json.dumps(run))
+    run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
+    page = read_page(tmp_path / "report.html")
+    assert layers_of(page) == ["second", "map"]
+    assert any("is no plain file" in element.text for element in page.all("p"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"command": 1}', '{"command": "x", "files": [1], "options": 2}'])
+def test_a_record_that_cannot_be_read_is_none(result: ClassifyResult, tmp_path: Path, text: str) -> None:
+    map_path = copied(result, tmp_path)
+    with rasterio.open(map_path, "r+") as dst:
+        dst.update_tags(S2FIN_RUN=text)
+    assert read_run(map_path) is None
+    run_report(ReportOptions(map=map_path, output=tmp_path / "report.json"))
