@@ -47,6 +47,11 @@ def is_dataset_name(src_path: StrPath) -> bool:
     return looks_like_dataset_name(str(src_path)) and not os.path.lexists(src_path)
 
 
+def absolute(path: StrPath) -> str:
+    """A path that a process in any folder understands; names of GDAL's own stay as they are."""
+    return str(path) if is_dataset_name(path) else os.path.abspath(path)
+
+
 def looks_like_dataset_name(text: str) -> bool:
     """Whether a text has the form of one of GDAL's own names, whatever files there are."""
     # NOTE: a single letter before the colon is a drive of Windows.

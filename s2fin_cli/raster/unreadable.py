@@ -14,6 +14,7 @@ import numpy as np
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from s2fin_cli.core.names import absolute
 from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.geo.windows import clip
 from s2fin_cli.raster.opening import cannot_read, environment
@@ -35,7 +36,7 @@ class UnreadablePart:
     """A part of a raster that cannot be read.
 
     Attributes:
-        src_path: the raster.
+        src_path: the raster; `UnreadableBlocks` keeps absolute paths, because processes in other folders report parts too.
         bands: 1-based numbers of the bands that cannot be read there.
         rectangle: where it is in the grid that the raster is read on.
     """
@@ -55,7 +56,7 @@ class UnreadableBlocks:
     def add(self, part: UnreadablePart) -> None:
         """Add a storage block."""
         with self._lock:
-            self._bands.setdefault(part.src_path, {}).setdefault(part.rectangle, set()).update(part.bands)
+            self._bands.setdefault(absolute(part.src_path), {}).setdefault(part.rectangle, set()).update(part.bands)
 
     def update(self, parts: Iterable[UnreadablePart]) -> None:
         """Add storage blocks."""
@@ -64,7 +65,7 @@ class UnreadableBlocks:
 
     def bands(self, src_path: str, rectangle: Rectangle) -> set[int]:
         """Numbers of the bands of a raster that cannot be read in a storage block."""
-        return self._bands.get(src_path, {}).get(rectangle, set())
+        return self._bands.get(absolute(src_path), {}).get(rectangle, set())
 
     def parts(self) -> list[UnreadablePart]:
         """All of them, sorted."""

@@ -189,9 +189,9 @@ def _check_apart(scenes: Sequence[Scene], report: Path, others: Sequence[StrPath
 
 
 def _place(path: StrPath) -> str:
-    """Where a file is, on any file system; its folder's links are followed."""
+    """Where a file is; links of its folder are followed, and names that differ only in case count as the same."""
     folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name).casefold()
+    return os.path.join(os.path.realpath(folder), name.casefold())
 
 
 def _begin(folder: Path, report: Path, common: Common, scenes: Sequence[Scene]) -> None:

@@ -177,7 +177,7 @@ class ClusterWorkers:
             self._judge(address, error, None if error is not None else future.result())
             return None
         if isinstance(error, KilledWorker):  # again and again, each time replaced under the same address
-            return backlog.after_death(task, address)
+            return backlog.after_death(task, address, deaths=error.allowed_failures + 1)
         if error is not None:
             why = f"shard {task.number} in {task.folder} failed on {address}: {type(error).__name__}: {error}"
             return Outcome(task, error=S2finError(why))

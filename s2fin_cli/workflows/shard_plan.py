@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.core.names import absolute
 from s2fin_cli.core.options import InputOptions
 from s2fin_cli.shards.layout import shard_size_for, shard_windows, whole_batches
 from s2fin_cli.shards.maker import software
@@ -18,7 +18,6 @@ from s2fin_cli.shards.receipt import checksum
 from s2fin_cli.workflows.input_identity import facts_of_inputs
 
 if TYPE_CHECKING:
-    from s2fin_cli.core.options import StrPath
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.workflows.classify_job import ClassifyJob
     from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -70,9 +69,9 @@ def _facts_of_layer(layer: Layer) -> str:
 def options_anywhere(job: ClassifyJob) -> ClassifyOptions:
     """The options of a job for a process in any folder that makes shards: with absolute paths of its inputs."""
     options = job.options
-    paths = {modality: [_absolute(path) for path in paths] for modality, paths in options.src_paths.items() if paths}
-    aoi = None if options.aoi is None else _absolute(options.aoi)
-    return dataclasses.replace(options, **paths, aoi=aoi, model=_absolute(job.model_path), scheduler=None)  # type: ignore[arg-type]
+    paths = {modality: [absolute(path) for path in paths] for modality, paths in options.src_paths.items() if paths}
+    aoi = None if options.aoi is None else absolute(options.aoi)
+    return dataclasses.replace(options, **paths, aoi=aoi, model=absolute(job.model_path), scheduler=None)  # type: ignore[arg-type]
 
 
 def _options(job: ClassifyJob) -> dict[str, Any]:
@@ -82,8 +81,3 @@ def _options(job: ClassifyJob) -> dict[str, Any]:
     kept |= {"model": options.model}
     kept |= {name: getattr(options, name) for name in ("stride", "smooth", "prior", "precision")}
     return kept
-
-
-def _absolute(path: StrPath) -> str:
-    """A path that any process understands; names of GDAL's own stay as they are."""
-    return str(path) if is_dataset_name(path) else os.path.abspath(path)

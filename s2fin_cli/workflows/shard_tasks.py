@@ -118,20 +118,21 @@ class Backlog:
         """A task to do now; None if there is none, though one may have to be tried again later."""
         return self._again.popleft() if self._again else next(self._new, None)
 
-    def after_death(self, task: Task, how: str) -> Outcome | None:
+    def after_death(self, task: Task, how: str, *, deaths: int = 1) -> Outcome | None:
         """Keep a task whose worker died for another try.
 
         Args:
             task: the task.
             how: how the worker ended, for messages.
+            deaths: how often it died, if it was replaced and tried the same task again.
 
         Returns:
             its outcome if it was tried often enough.
         """
-        self._deaths[task] += 1
+        self._deaths[task] += deaths
         if self._deaths[task] >= TRIES:
             return Outcome(task, error=S2finError(
-                f"shard {task.number} in {task.folder} was tried {TRIES} times, and each time its worker process ended "
+                f"shard {task.number} in {task.folder} was tried {self._deaths[task]} times, and each time its worker process ended "
                 f"abruptly ({how}), as it does where memory runs out; use fewer workers on each machine or a smaller "
                 "`tile_size`"
             ))  # fmt: skip
