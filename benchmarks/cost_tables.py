@@ -137,7 +137,7 @@ def _one_map(costs: Costs) -> str:
     text = (
         f"One process assembles a map and makes its polygons about as fast as {both} make its shards, and without "
         f"polygons as fast as {alone}. If each worker is lost once in {1 / LOSSES:.0f} hours, {AMONG} cores lose "
-        f"{stormy.lost} workers on the way and take {more:.1f} % longer."
+        f"{stormy.lost} worker{'s' * (stormy.lost != 1)} on the way and take {more:.1f} % longer."
     )
     return _by_workers(costs, costs.of_map, mpx) + "\n" + _wrapped(text)
 

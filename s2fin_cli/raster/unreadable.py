@@ -36,7 +36,8 @@ class UnreadablePart:
     """A part of a raster that cannot be read.
 
     Attributes:
-        src_path: the raster; `UnreadableBlocks` keeps absolute paths, because processes in other folders report parts too.
+        src_path: the raster; absolute paths are those of `UnreadableBlocks`, which takes parts from processes in other
+            folders.
         bands: 1-based numbers of the bands that cannot be read there.
         rectangle: where it is in the grid that the raster is read on.
     """

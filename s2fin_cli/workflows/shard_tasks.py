@@ -132,9 +132,9 @@ class Backlog:
         self._deaths[task] += deaths
         if self._deaths[task] >= TRIES:
             return Outcome(task, error=S2finError(
-                f"shard {task.number} in {task.folder} was tried {self._deaths[task]} times, and each time its worker process ended "
-                f"abruptly ({how}), as it does where memory runs out; use fewer workers on each machine or a smaller "
-                "`tile_size`"
+                f"shard {task.number} in {task.folder} was tried {self._deaths[task]} times, and each time its worker "
+                f"process ended abruptly ({how}), as it does where memory runs out; use fewer workers on each machine "
+                "or a smaller `tile_size`"
             ))  # fmt: skip
         logger.warning(
             "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",
