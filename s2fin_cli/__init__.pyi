@@ -109,10 +109,10 @@ def assemble(
     vector: bool = True,
     mmu: int = 1,
     simplify: float | None = None,
-    scaled: bool = False,
-    stac: bool = False,
     format: str = "GTiff",
     co: Sequence[str] = (),
+    scaled: bool = False,
+    stac: bool = False,
     overwrite: bool = False,
     work: StrPath,
     mixed: bool = False,
@@ -133,10 +133,10 @@ def assemble(
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
-        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of GTiff or COG.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         overwrite: whether existing outputs may be replaced.
         work: folder of the shards, which `s2fin classify` was given as `work`.
         mixed: whether shards of different processors, devices or versions of software may be combined, in which case
@@ -174,10 +174,10 @@ def classify(
     vector: bool = True,
     mmu: int = 1,
     simplify: float | None = None,
-    scaled: bool = False,
-    stac: bool = False,
     format: str = "GTiff",
     co: Sequence[str] = (),
+    scaled: bool = False,
+    stac: bool = False,
     overwrite: bool = False,
     smooth: bool = False,
     prior: Sequence[str] = (),
@@ -231,10 +231,10 @@ def classify(
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
-        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of GTiff or COG.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         overwrite: whether existing outputs may be replaced.
         smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
         prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
@@ -288,10 +288,10 @@ def classify_all(
     vector: bool = True,
     mmu: int = 1,
     simplify: float | None = None,
-    scaled: bool = False,
-    stac: bool = False,
     format: str = "GTiff",
     co: Sequence[str] = (),
+    scaled: bool = False,
+    stac: bool = False,
     overwrite: bool = False,
     smooth: bool = False,
     prior: Sequence[str] = (),
@@ -340,10 +340,10 @@ def classify_all(
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
-        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         format: how the rasters are written, one of GTiff or COG.
         co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
         overwrite: whether existing outputs may be replaced.
         smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
         prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
@@ -432,7 +432,7 @@ def demo(
 def evaluate(
     *,
     map: StrPath,
-    reference: StrPath,
+    reference: StrPath | Sequence[StrPath],
     label_field: str | None = None,
     stratified: bool = False,
     output: StrPath | None = None,
@@ -442,8 +442,10 @@ def evaluate(
 
     Args:
         map: class map to assess: a raster of whole numbers, in floating point too.
-        reference: reference labels: a vector file of polygons or points, or a raster of class numbers.
-        label_field: class field of a vector reference; None takes the only possible field.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
+            such files, of which the last one decides about pixels that several label.
+        label_field: class field of a vector reference; None takes the only possible field. Of several files, those
+            without such a field go by their own.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
         output: report to write, a `.json`, `.csv` or `.md` file; None for none.
@@ -537,7 +539,7 @@ def sample(
 
 def split(
     *,
-    labels: StrPath,
+    labels: StrPath | Sequence[StrPath],
     label_field: str | None = None,
     label_buffer: float | None = None,
     classes: StrPath | None = None,
@@ -555,12 +557,15 @@ def split(
     """Split labels into spatially separate training and test labels.
 
     Args:
-        labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only possible field.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
+            which the last one decides about pixels that several label. Features without a class are skipped.
+        label_field: class field of the vector file; None takes the only possible field. Of several files, those without
+            such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
+            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
         like: image whose grid the label rasters get.
         train: training labels to write, a GeoTIFF.
         test: test labels to write, a GeoTIFF.
@@ -595,7 +600,7 @@ def train(
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
-    labels: StrPath,
+    labels: StrPath | Sequence[StrPath],
     label_field: str | None = None,
     label_buffer: float | None = None,
     classes: StrPath | None = None,
@@ -640,12 +645,15 @@ def train(
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
-        labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only possible field.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
+            which the last one decides about pixels that several label. Features without a class are skipped.
+        label_field: class field of the vector file; None takes the only possible field. Of several files, those without
+            such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
+            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
         output: model file to write.
         report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.

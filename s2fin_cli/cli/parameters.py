@@ -165,9 +165,18 @@ def label_options(command: Command) -> Command:
     for option in reversed(
         [
             click.option(
-                "--labels", type=FilePath("LABELS"), required=True, help="Polygons, lines, points, or a raster."
+                "--labels",
+                type=FilePath("LABELS"),
+                multiple=True,
+                required=True,
+                help="Polygons, lines, points, or a raster; repeat it for several files. Features without a class are "
+                "skipped, and of a pixel that several files label, the last one decides.",
             ),
-            click.option("--label-field", help="Class field of the labels.  [default: the only possible field]"),
+            click.option(
+                "--label-field",
+                help="Class field of the labels; of several files, those without it go by their own.  "
+                "[default: the only possible field]",
+            ),
             click.option(
                 "--label-buffer",
                 type=float,
@@ -182,7 +191,8 @@ def label_options(command: Command) -> Command:
                 default=LabelOptions.on_conflict,
                 show_default=True,
                 help="What happens to pixels that features of different classes cover: they are dropped, refused, or "
-                "assigned to the first or last feature.",
+                "assigned to the first or last feature. Of several files the last one decides, but with first the "
+                "first one, and error refuses them.",
             ),
         ]
     ):

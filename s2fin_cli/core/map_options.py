@@ -36,28 +36,74 @@ class FileOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WritingOptions(Options):
-    """How maps are written, whatever their files are called.
+class PolygonOptions(Options):
+    """How the polygons of a map are made.
 
     Attributes:
         vector: whether to write polygons.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
         simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
             keeps the pixels' borders.
-        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
-        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
-        format: how the rasters are written, one of `RASTER_DRIVERS`.
-        co: GDAL's creation options of the rasters, each "NAME=VALUE".
-        overwrite: whether existing outputs may be replaced.
     """
 
     vector: bool = True
     mmu: int = 1
     simplify: float | None = None
-    scaled: bool = False
-    stac: bool = False
+
+    def check_polygons(self, polygons: StrPath | None) -> None:
+        """Refuse impossible values.
+
+        Args:
+            polygons: where the polygons are to be written, if they are not beside the map.
+
+        Raises:
+            UsageError: there is one.
+        """
+        check_whole("mmu", self.mmu, least=1)
+        make_plain(self, int, "mmu")
+        if self.simplify is not None:
+            check("simplify", self.simplify, is_real(self.simplify) and self.simplify > 0, "above 0")
+            make_plain(self, float, "simplify")
+        if not self.vector and (polygons is not None or self.mmu > 1 or self.simplify is not None):
+            raise UsageError("`polygons`, `mmu` and `simplify` apply to polygons, which `vector=False` turns off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterOptions(Options):
+    """How rasters are written.
+
+    Attributes:
+        format: how the rasters are written, one of `RASTER_DRIVERS`.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
+    """
+
     format: str = "GTiff"
     co: Sequence[str] = ()
+
+    def check_rasters(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UsageError: there is one.
+        """
+        check_choice("format", self.format, RASTER_DRIVERS)
+        make_tuples(self, "co")
+        for option in self.co:
+            check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingOptions(RasterOptions, PolygonOptions):
+    """How maps are written, whatever their files are called.
+
+    Attributes:
+        scaled: whether confidence and probabilities are stored as bytes, 250 for 1.
+        stac: whether to write a STAC item of the map, beside it with the suffix `.json`.
+        overwrite: whether existing outputs may be replaced.
+    """
+
+    scaled: bool = False
+    stac: bool = False
     overwrite: bool = False
 
 
@@ -71,19 +117,10 @@ class OutputOptions(WritingOptions, FileOptions):
         Raises:
             UsageError: there is one.
         """
-        check_choice("format", self.format, RASTER_DRIVERS)
-        make_tuples(self, "co")
-        for option in self.co:
-            check("co", option, isinstance(option, str) and option.find("=") > 0, "NAME=VALUE")
-        check_whole("mmu", self.mmu, least=1)
-        make_plain(self, int, "mmu")
-        if self.simplify is not None:
-            check("simplify", self.simplify, is_real(self.simplify) and self.simplify > 0, "above 0")
-            make_plain(self, float, "simplify")
+        self.check_rasters()
+        self.check_polygons(self.polygons)
         if self.scaled and self.confidence is None and self.probabilities is None:
             raise UsageError("`scaled` applies to `confidence` and `probabilities`, and neither is to be written")
-        if not self.vector and (self.polygons is not None or self.mmu > 1 or self.simplify is not None):
-            raise UsageError("`polygons`, `mmu` and `simplify` apply to polygons, which `vector=False` turns off")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -211,15 +211,18 @@ class LabelOptions(Options):
     """Labels, and how they become pixels.
 
     Attributes:
-        labels: vector file of polygons, lines or points, or a raster of whole numbers.
-        label_field: class field of the vector file; None takes the only possible field.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
+            which the last one decides about pixels that several label. Features without a class are skipped.
+        label_field: class field of the vector file; None takes the only possible field. Of several files, those
+            without such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
-        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`.
+        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`. Between
+            several files the last one decides, but with "first" the first one, and "error" refuses them.
     """
 
-    labels: StrPath
+    labels: StrPath | Sequence[StrPath]
     label_field: str | None = None
     label_buffer: float | None = None
     classes: StrPath | None = None
@@ -231,6 +234,7 @@ class LabelOptions(Options):
         Raises:
             UsageError: there is one.
         """
+        check("labels", self.labels, bool(self.label_paths), "a file, or a sequence of files")
         check_choice("on_conflict", self.on_conflict, CONFLICTS)
         if self.label_buffer is not None:
             check("label_buffer", self.label_buffer, is_real(self.label_buffer) and self.label_buffer > 0, "above 0")
@@ -239,7 +243,12 @@ class LabelOptions(Options):
     @property
     def label_inputs(self) -> list[str]:
         """Every file that is read."""
-        return [str(path) for path in (self.labels, self.classes) if path is not None]
+        return [*self.label_paths, *([] if self.classes is None else [str(self.classes)])]
+
+    @property
+    def label_paths(self) -> tuple[str, ...]:
+        """The label files; the last one decides."""
+        return path_tuple(self.labels)
 
 
 def path_tuple(given: StrPath | Sequence[StrPath] | None) -> tuple[str, ...]:

@@ -77,6 +77,15 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(map(repr, words))} {'is' if len(words) == 1 else 'are'}"
 
 
-def empty_field(field: str, src_path: str | Path) -> LabelError:
-    """The error that a class field is empty."""
-    return LabelError(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+class EmptyFieldError(LabelError):
+    """A class field is empty in every feature.
+
+    Args:
+        field: its name.
+        src_path: the file.
+        count: how many features there are.
+    """
+
+    def __init__(self, field: str, src_path: str | Path, count: int) -> None:
+        super().__init__(f"{src_path}: field {field!r} is empty in every feature; fill it in, or name another field")
+        self.field, self.src_path, self.count = field, src_path, count

@@ -17,6 +17,7 @@ from s2fin_cli.labels.burning import Burnt, PolygonBurner, burn_points
 from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.limits import Limits
 from s2fin_cli.labels.numbering import number_classes
+from s2fin_cli.labels.overlaps import Claims
 from s2fin_cli.labels.rules import LabelRules, check_no_buffer
 from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, warn_of_lost
@@ -49,15 +50,15 @@ def read_feature_labels(src_path: str | Path, grid: Grid, *, rules: LabelRules, 
     """
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="a vector file or a raster")
     kind = _kind(frame, src_path)
-    field = class_field(frame, src_path, label_field=rules.field)
+    field = class_field(frame, src_path, label_field=rules.field, is_alone=rules.is_alone)
     warn_of_lost(frame, field, src_path=src_path)
     frame, class_ids, names = number_classes(
         frame, field, src_path=src_path, table=rules.classes, takes_table=rules.takes_table
     )
     geometries = features_on_grid(frame, grid, src_path=src_path)
-    geometries = _buffered(geometries, grid, kind=kind, buffer=rules.buffer)
+    geometries = _buffered(geometries, grid, kind=kind, rules=rules)
     ids_are_given = rules.classes is not None or not is_text(frame[field])
-    return FeatureLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given, limits)
+    return FeatureLabels(src_path, grid, rules, kind, geometries, class_ids, names, ids_are_given, limits, field)
 
 
 def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
@@ -74,10 +75,11 @@ def _kind(frame: gpd.GeoDataFrame, src_path: str | Path) -> str:
     )
 
 
-def _buffered(geometries: NDArray[np.object_], grid: Grid, *, kind: str, buffer: float | None) -> NDArray[np.object_]:
+def _buffered(geometries: NDArray[np.object_], grid: Grid, *, kind: str, rules: LabelRules) -> NDArray[np.object_]:
     """Points and lines with their buffers."""
+    buffer = rules.buffer
     if kind == "polygons":
-        check_no_buffer(buffer, "polygons")
+        check_no_buffer(rules, "polygons")
         return geometries
     if kind == "points" and buffer is None:
         return geometries
@@ -94,6 +96,7 @@ class FeatureLabels:
         geometries: geometries of all features, on the grid's CRS, buffers included.
         class_numbers: int64 (n,) of all features.
         names: by class number.
+        field: the class field.
     """
 
     src_path: str | Path
@@ -105,6 +108,7 @@ class FeatureLabels:
     names: dict[int, str]
     ids_are_given: bool
     limits: Limits
+    field: str
 
     def __post_init__(self) -> None:
         self.group_count = len(self.geometries)
@@ -147,22 +151,10 @@ class FeatureLabels:
         """One entry per pixel; the rule decides about pixels that different classes claim."""
         if self.rules.on_conflict == "last":
             rows, cols, groups = rows[::-1], cols[::-1], groups[::-1]
-        keys = rows * self.grid.width + cols
-        if (np.diff(keys) <= 0).any():
-            order = np.argsort(keys, kind="stable")  # a stable sort leaves the features of a pixel in their order
-            rows, cols, groups, keys = rows[order], cols[order], groups[order], keys[order]
-        class_ids = self.class_numbers[groups]
-        same_pixel = np.diff(keys) == 0
-        if not same_pixel.any():
-            return rows, cols, class_ids, groups
-        first = np.concatenate([[True], ~same_pixel])
-        pixel = np.cumsum(first) - 1
-        clash = np.zeros(pixel[-1] + 1, dtype=bool)
-        clash[pixel[1:][same_pixel & (np.diff(class_ids) != 0)]] = True
-        self._clashes += int(clash.sum())
-        self._claimed.update(np.unique(class_ids[clash[pixel]]).tolist())
-        keep = first & ~clash[pixel] if self.rules.on_conflict in ("drop", "error") else first
-        return rows[keep], cols[keep], class_ids[keep], groups[keep]
+        claims = Claims.of((rows, cols, self.class_numbers[groups], groups), self.grid.width)
+        self._clashes += claims.disputed_pixels
+        self._claimed.update(claims.disputing_classes)
+        return claims.resolved(keeps_disputed=self.rules.on_conflict in ("first", "last"))
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
         """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""

@@ -14,6 +14,8 @@ USUAL_FIELDS = (
     "class", "classname", "class_name", "label", "landcover", "land_cover", "lulc", "category",
     "clase", "classe", "klasse", "klas", "klassenname", "klass", "klasa", "trida", "luokka", "razred",
 )  # fmt: skip
+#: Those of them that fields of other texts have too.
+VAGUE_FIELDS = ("label", "category")
 #: Field names of texts that name the classes' numbers.
 NAME_FIELDS = (
     *USUAL_FIELDS, "class_label", "label_name", "landcover_name", "name", "type", "kind", "text", "legend",

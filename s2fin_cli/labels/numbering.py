@@ -11,7 +11,7 @@ import numpy as np
 from s2fin_cli.core.classes import check_class_ids, find_name
 from s2fin_cli.core.errors import LabelError, shortened
 from s2fin_cli.core.figures import number_of
-from s2fin_cli.labels.class_values import empty_field, is_known, is_number_in_text, listed, to_numbers, words_in
+from s2fin_cli.labels.class_values import EmptyFieldError, is_known, is_number_in_text, listed, to_numbers, words_in
 from s2fin_cli.labels.field_names import paired_fields
 from s2fin_cli.labels.name_field import names_field, text_fields
 from s2fin_cli.labels.rules import warn_of_other_classes
@@ -128,7 +128,7 @@ def _with_class(
         hint = "; to skip it, give a class table without it (`classes`)" if takes_table else ""
         logger.warning("%s: in field %r, %s kept as a class%s", src_path, field, listed(words), hint)
     if not known.any():
-        raise empty_field(field, src_path)
+        raise EmptyFieldError(field, src_path, len(frame))
     return frame[known].copy()
 
 

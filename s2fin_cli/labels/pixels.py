@@ -29,7 +29,7 @@ class LabelledPixels:
         class_ids: int64 (n,), their classes.
         groups: int64 (n,), the number of the polygon or point that each came from; 0 throughout for a raster.
         classes: every class that occurs, in the order of the ids.
-        kind: "polygons", "lines", "points" or "raster".
+        kind: "polygons", "lines", "points", "raster" (several files of which one is a raster, too) or "mixed".
         ids_are_given: whether the numbers are the labels' own, and not ours for names in alphabetical order.
     """
 

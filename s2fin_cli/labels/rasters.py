@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,7 @@ class RasterLabels:
             not the nearest one.
     """
 
-    kind, ids_are_given, group_count = "raster", True, 1
+    kind, ids_are_given, group_count, field = "raster", True, 1, None
 
     def __init__(
         self, info: RasterInfo, grid: Grid, classes: tuple[LandCoverClass, ...] | None, limits: Limits
@@ -63,6 +64,16 @@ class RasterLabels:
         if self.is_finer and self._unlabelled != 0:
             self._unlabelled = UNLABELLED
         self._strange: Counter[int] = Counter()
+
+    @property
+    def src_path(self) -> str:
+        """The raster."""
+        return self._info.src_path
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Names by class number, as the raster declares them."""
+        return read_class_names(self._info.src_path)
 
     @property
     def strips(self) -> list[tuple[int, int]]:
@@ -156,8 +167,7 @@ class RasterLabels:
             raise LabelError(f"{src_path}: none of its classes is in the class table; correct the table")
         if self._table is not None:
             return tuple(c for c in self._table if c.id in present)
-        names = read_class_names(src_path)
-        return make_classes({class_id: names.get(class_id, str(class_id)) for class_id in present})
+        return make_classes({class_id: self.names.get(class_id, str(class_id)) for class_id in present})
 
 
 def _unlabelled(info: RasterInfo) -> float:
@@ -223,7 +233,7 @@ def _cache_for(info: RasterInfo) -> int:
 def open_raster_labels(info: RasterInfo, grid: Grid, *, rules: LabelRules, limits: Limits) -> RasterLabels:
     """Labels from a raster of whole numbers."""
     _check_label_raster(info, grid)
-    if rules.field is not None:
+    if rules.field is not None and rules.is_alone:
         logger.warning("%s is a raster and has no fields; `label_field` (%r) is ignored", info.src_path, rules.field)
     labels = RasterLabels(info, grid, rules.classes, limits)
     is_float = np.issubdtype(np.dtype(info.dtype), np.floating)

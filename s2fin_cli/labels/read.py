@@ -9,50 +9,25 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2fin_cli.labels.features import read_feature_labels
+from s2fin_cli.core.options import path_tuple
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
-from s2fin_cli.labels.pixels import Found, LabelledPixels, counted
-from s2fin_cli.labels.rasters import open_raster_labels
-from s2fin_cli.labels.rules import LabelRules, check_no_buffer
-from s2fin_cli.raster.info import read_info
-from s2fin_cli.vector.layers import is_vector
+from s2fin_cli.labels.pixels import LabelledPixels, counted
+from s2fin_cli.labels.rules import LabelRules
+from s2fin_cli.labels.several import open_files
+from s2fin_cli.labels.sources import LabelSource, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from s2fin_cli.core.classes import LandCoverClass
+    from s2fin_cli.core.options import StrPath
     from s2fin_cli.geo.grid import Grid
-
-
-class _Source(Protocol):
-    """Labels on a grid as a file holds them; warnings about them come after all rows were read.
-
-    Attributes:
-        kind, ids_are_given: as of `LabelledPixels`.
-        group_count: how many numbers groups have.
-        strips: first and last row (exclusive) of rows that hold few enough pixels to be read at a time.
-    """
-
-    kind: str
-    ids_are_given: bool
-    group_count: int
-
-    @property
-    def strips(self) -> list[tuple[int, int]]: ...
-
-    def open(self) -> AbstractContextManager[Callable[[int, int], Found]]:
-        """Reads the labelled pixels of rows from a first to a last one (exclusive)."""
-
-    def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
-        """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +51,7 @@ class Labels:
     group_count: int
     limits: Limits
     whole: LabelledPixels | None
-    _source: _Source
+    _source: LabelSource
 
     def __len__(self) -> int:
         return sum(self.totals.values())
@@ -99,30 +74,38 @@ class Labels:
                     yield pixels
 
 
-def read_labels(src_path: str | Path, grid: Grid, *, rules: LabelRules | None = None) -> LabelledPixels:
+def read_labels(
+    src_paths: StrPath | Sequence[StrPath], grid: Grid, *, rules: LabelRules | None = None
+) -> LabelledPixels:
     """Read labels as pixels of a grid, all at once.
 
     A pixel belongs to a polygon, or to the buffer of a point or line, if its centre is inside, and to a point without
     buffer if the point is in it.
 
     Args:
-        src_path: a vector file (polygons, lines or points), a table of points, or a raster of class numbers. A file
-            with features is a vector file, even if a raster driver accepts it too.
+        src_paths: a vector file (polygons, lines or points), a table of points, or a raster of class numbers; or
+            several of them, of which the last one decides about a pixel that several label. A file with features is a
+            vector file, even if a raster driver accepts it too.
         grid: the grid to put them on; labels in another CRS are reprojected.
         rules: how; None for the defaults.
 
     Raises:
-        LabelError: no usable label, or the class field is not clear.
+        LabelError: no usable label, or the class field is not clear, or the classes of several files cannot be
+            numbered together.
         RasterError: a raster of values that are no class numbers.
         GeoreferencingError: labels and grid do not go together.
     """
-    labels = open_labels(src_path, grid, rules=rules, limits=Limits(held_pixels=grid.height * grid.width))
+    labels = open_labels(src_paths, grid, rules=rules, limits=Limits(held_pixels=grid.height * grid.width))
     assert labels.whole is not None  # noqa: S101  (a grid has no more pixels)
     return labels.whole
 
 
 def open_labels(
-    src_path: str | Path, grid: Grid, *, rules: LabelRules | None = None, limits: Limits = DEFAULT_LIMITS
+    src_paths: StrPath | Sequence[StrPath],
+    grid: Grid,
+    *,
+    rules: LabelRules | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Labels:
     """Read labels once to check and count them, and hold them if they are few enough.
 
@@ -130,7 +113,7 @@ def open_labels(
     `read_labels`.
     """
     most = limits.held_pixels
-    source = _source_of(src_path, grid, rules=rules or LabelRules(), limits=limits)
+    source = _source_of(path_tuple(src_paths), grid, rules=rules or LabelRules(), limits=limits)
     totals: Counter[int] = Counter()
     held: list[list[NDArray[np.int32]]] = []
     with source.open() as read:
@@ -150,8 +133,7 @@ def open_labels(
     return Labels(grid, classes, source.kind, source.ids_are_given, counts, source.group_count, limits, whole, source)
 
 
-def _source_of(src_path: str | Path, grid: Grid, *, rules: LabelRules, limits: Limits) -> _Source:
-    if is_vector(src_path):
-        return read_feature_labels(src_path, grid, rules=rules, limits=limits)
-    check_no_buffer(rules.buffer, "a raster")
-    return open_raster_labels(read_info(src_path), grid, rules=rules, limits=limits)
+def _source_of(src_paths: tuple[str, ...], grid: Grid, *, rules: LabelRules, limits: Limits) -> LabelSource:
+    if len(src_paths) == 1:
+        return open_file(src_paths[0], grid, rules=rules, limits=limits)
+    return open_files(src_paths, grid, rules=rules, limits=limits)

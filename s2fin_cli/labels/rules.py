@@ -31,6 +31,8 @@ class LabelRules:
         on_conflict: what to do with pixels that different classes claim: "drop" leaves them out, "error" refuses them,
             "first" and "last" give them to the feature that comes first or last in the file.
         takes_table: whether the user can give a class table, so that messages may recommend one.
+        is_alone: whether there is one file only. One of several may have a class field of another name, may hold what
+            takes no buffer, and may hold a single class.
     """
 
     field: str | None = None
@@ -38,6 +40,7 @@ class LabelRules:
     buffer: float | None = None
     on_conflict: str = "drop"
     takes_table: bool = True
+    is_alone: bool = True
 
 
 def rules_of(options: LabelOptions) -> LabelRules:
@@ -50,13 +53,13 @@ def rules_of(options: LabelOptions) -> LabelRules:
     return LabelRules(options.label_field, classes, options.label_buffer, options.on_conflict)
 
 
-def check_no_buffer(buffer: float | None, kind: str) -> None:
-    """Refuse a buffer around labels that are neither points nor lines.
+def check_no_buffer(rules: LabelRules, kind: str) -> None:
+    """Refuse a buffer around the labels of a single file that are neither points nor lines.
 
     Raises:
         LabelError: there is one.
     """
-    if buffer is not None:
+    if rules.buffer is not None and rules.is_alone:
         raise LabelError(f"`label_buffer` applies to points and lines, and the labels are {kind}; leave it out")
 
 

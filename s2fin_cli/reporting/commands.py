@@ -27,7 +27,7 @@ def command_of(run: RunRecord, output: str) -> str:
         parts += [_flag(file.option), quoted(file.path)]
     for name, value in (run.options or {}).items():
         parts += _typed(name, value)
-    return " ".join([*parts, "--output", quoted(output)])
+    return " ".join([*parts, _flag("output"), quoted(output)])
 
 
 def _typed(name: str, value: Any) -> Iterator[str]:

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.comparison import compare, read_map_info
-from s2fin_cli.core.errors import MALFORMED, LabelError
+from s2fin_cli.assess.strata import estimate_whole
+from s2fin_cli.core.errors import MALFORMED
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import open_labels
@@ -25,6 +23,7 @@ from s2fin_cli.reporting.map_report import MapReport
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
+    from s2fin_cli.assess.area_adjusted import AreaAdjusted
     from s2fin_cli.assess.comparison import Compared, Tally
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.labels.read import Labels
@@ -82,7 +81,7 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
     dst_path = None if options.output is None else Path(options.output)
     if dst_path is not None:
         check_suffix(dst_path)
-        inputs = input_files([options.map, options.reference])
+        inputs = input_files([options.map, *options.reference_paths])
         check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
     found = assess(options, limits=limits)
     accuracy, tally = found.accuracy, found.compared.tally
@@ -92,7 +91,7 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
         colors=read_colors(str(options.map)),
         pixels=None if tally is None else tally.pixels,
         areas=tally.areas if tally is not None and tally.has_areas else None,
-        reference=str(options.reference),
+        reference=", ".join(options.reference_paths),
         trained_share=found.trained_share,
     )
     if dst_path is not None:
@@ -120,9 +119,9 @@ class Assessment:
 
 def assess(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Assessment:
     """Compare a map with a reference, see `run`."""
-    map_path, reference = str(options.map), str(options.reference)
-    info = read_map_info(map_path)
-    labels = open_labels(reference, info.grid, rules=LabelRules(options.label_field, takes_table=False), limits=limits)
+    map_path, reference = str(options.map), ", ".join(options.reference_paths)
+    info, rules = read_map_info(map_path), LabelRules(options.label_field, takes_table=False)
+    labels = open_labels(options.reference_paths, info.grid, rules=rules, limits=limits)
     trained_share = _warn_of_training_labels(map_path, reference, labels)
     compared = compare(map_path, reference, labels, info, whole=options.stratified)
     accuracy = compared.accuracy()
@@ -160,23 +159,13 @@ def _warn_of_training_labels(map_path: str, reference: str, labels: Labels) -> f
 def _estimate(compared: Compared, sample: Accuracy, tally: Tally) -> AreaAdjusted:
     """Estimates from a sample that was drawn at random within each class of the map."""
     kind, reference = compared.labels.kind, compared.reference
-    if kind in ("polygons", "lines"):
+    if kind in ("polygons", "lines", "mixed"):
         logger.warning(
             "%s holds %s, whose pixels are not a random sample of each class; the margins apply to points that s2fin "
-            "sample draws", reference, kind,
+            "sample draws", reference, "polygons or lines" if kind == "mixed" else kind,
         )  # fmt: skip
-    drawn = dict(zip(sample.class_ids, sample.matrix.sum(axis=0).tolist(), strict=True))
-    missing = [compared.names.get(i, str(i)) for i in tally.pixels if not drawn.get(i)]
-    if missing:
-        raise LabelError(
-            f"{reference} has no pixel where the map has {', '.join(missing)}; a stratified sample has some of each "
-            "class of the map, as s2fin sample draws it"
-        )
-    if sample.unmapped.any():
-        logger.warning("%d sampled pixels are where the map has no class, and are skipped", sample.unmapped.sum())
-    covered = tally.areas if tally.has_areas else tally.pixels
-    map_areas = [float(covered.get(i, 0)) for i in sample.class_ids]
-    return AreaAdjusted(sample, np.array(map_areas), "m2" if tally.has_areas else "pixels")
+    covered, unit = (tally.areas, "m2") if tally.has_areas else (tally.pixels, "pixels")
+    return estimate_whole(sample, covered, names=compared.names, unit=unit, reference=reference)
 
 
 def read_colors(map_path: str) -> dict[int, Color]:

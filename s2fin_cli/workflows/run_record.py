@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.receipt import checksum
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from s2fin_cli.core.options import InputOptions, StrPath
+    from s2fin_cli.core.options import InputOptions, Options, StrPath
 
 #: Options that change where a run computes and what it writes, but not the result; and those that name files.
 _NOT_KEPT = (
@@ -35,7 +36,7 @@ def record_run(
     command: str,
     options: InputOptions,
     *,
-    named: Mapping[str, StrPath | None],
+    named: Mapping[str, StrPath | Sequence[StrPath] | None],
     device: torch.device,
     warnings: Sequence[str] = (),
 ) -> RunRecord:
@@ -44,22 +45,34 @@ def record_run(
     Args:
         command: name of the command.
         options: its options.
-        named: files besides the images by option, such as the labels or the model; None stands for one not given.
+        named: files besides the images by option, one or several, such as the labels or the model; None stands for
+            one not given.
         device: what computes.
         warnings: what it warned of.
     """
-    given: dict[str, tuple[StrPath, ...]] = {name: paths for name, paths in options.src_paths.items() if paths}
-    given |= {name: (path,) for name, path in {"aoi": options.aoi, **named}.items() if path is not None}
     maker = Maker.here(device, None)
     made_with = {
         **maker.versions, "Python": platform.python_version(), "system": platform.system(),
         "processor": maker.processor, "device": maker.device,
     }  # fmt: skip
-    files = _used_files([(name, str(path)) for name, paths in given.items() for path in paths])
-    return RunRecord(command, files, _kept(options, given), made_with, tuple(warnings))
+    record = record_files(command, options, named={**options.src_paths, "aoi": options.aoi, **named}, warnings=warnings)
+    return replace(record, made_with=made_with)
 
 
-def _kept(options: InputOptions, given: Mapping[str, Any]) -> dict[str, Any]:
+def record_files(
+    command: str,
+    options: Options,
+    *,
+    named: Mapping[str, StrPath | Sequence[StrPath] | None],
+    warnings: Sequence[str] = (),
+) -> RunRecord:
+    """The record of a run whose result depends on its files and options alone; arguments as of `record_run`."""
+    given = {name: found for name, paths in named.items() if (found := path_tuple(paths))}
+    files = _used_files([(name, path) for name, paths in given.items() for path in paths])
+    return RunRecord(command, files, _kept(options, given), None, tuple(warnings))
+
+
+def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that differ from their defaults and change the result, in JSON values."""
     kept = {}
     for field in fields(options):

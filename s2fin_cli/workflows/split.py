@@ -89,10 +89,10 @@ def run(options: SplitOptions, *, limits: Limits = DEFAULT_LIMITS) -> SplitResul
     check_placed(image, f"`like` {options.like}")
     check_size(image.grid.window, f"`like` {options.like}", remedy="give an image of the labels' surroundings only")
     grid = image.grid
-    labels = open_labels(str(options.labels), grid, rules=rules_of(options), limits=limits)
+    labels = open_labels(options.label_paths, grid, rules=rules_of(options), limits=limits)
     parts = partition(
         labels,
-        src_path=str(options.labels),
+        src_path=", ".join(options.label_paths),
         method=options.method,
         share=options.share,
         distance=options.distance,

@@ -53,6 +53,7 @@ class TrainResult:
         accuracy: accuracy of the network on the pixels held out, or None where there were none.
         teacher: accuracy of the teacher by cross-validation, or None where no class could be held out.
         report: path of the report, if one was requested.
+        warnings: what was warned of, such as labels without a class.
     """
 
     model: Path
@@ -61,12 +62,14 @@ class TrainResult:
     accuracy: Accuracy | None
     teacher: Accuracy | None
     report: Path | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""
         classes = [{"id": c.id, "name": c.name} for c in self.info.classes]
         report = {} if self.report is None else {"report": str(self.report)}
-        return {"model": str(self.model), **report, "classes": classes, "training": self.info.training}
+        found = {"classes": classes, "training": self.info.training, "warnings": list(self.warnings)}
+        return {"model": str(self.model), **report, **found}
 
 
 def run(
@@ -109,7 +112,8 @@ def run(
         write_model(tmp_path, kept.network, info=info)
     if report_path is not None:
         write_report(describe_training(job, info, dst_path), report_path)
-    return TrainResult(dst_path, info, first.outcome, first.accuracy, first.taught.accuracy, report_path)
+    accuracies = first.accuracy, first.taught.accuracy
+    return TrainResult(dst_path, info, first.outcome, *accuracies, report_path, record.warnings)
 
 
 def _check_outputs(options: TrainOptions, dst_path: Path, report_path: Path | None) -> None:
@@ -150,7 +154,7 @@ def prepare(
     stop.check()
     stack = stack_of(options)
     stop.check()
-    given = open_labels(str(options.labels), stack.grid, rules=rules_of(options))
+    given = open_labels(options.label_paths, stack.grid, rules=rules_of(options))
     stop.check()
     stack, statistics = usable_bands(stack)
     stop.check()

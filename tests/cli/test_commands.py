@@ -456,8 +456,9 @@ def test_mistakes_in_the_project_file(run: Run, scene: Scene) -> None:
 
 @pytest.mark.parametrize(("name", "options"), [("train", TrainOptions), ("classify", ClassifyOptions)])
 def test_defaults_are_the_same(name: str, options: Any) -> None:
-    required = {"train": {"labels": "x"}, "classify": {"output": "x"}}[name]
-    arguments = ["--hsi", "x", *(part for key, value in required.items() for part in (f"--{key}", value))]
+    needed: dict[str, dict[str, Any]] = {"train": {"labels": ("x",)}, "classify": {"output": "x"}}
+    required = needed[name]
+    arguments = ["--hsi", "x", *(part for key in required for part in (f"--{key}", "x"))]
     given = cli.commands[name].make_context(name, arguments).params
     nothing = dict.fromkeys(list(MODALITIES)[1:], ())  # an option that may come several times and did not
     own = {key: value for key, value in given.items() if key not in ("as_json", "quiet", "verbose")}

@@ -99,7 +99,7 @@ def test_names_that_stand_for_themselves(tmp_path: Path, name: str) -> None:
 def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     values = defaults(tmp_path, 'labels = "labels/gt.shp"\nmsi = "../a, b.tif"\nlabel_field = "a"\ndevice = "cpu"')
     assert values["train"] == {
-        "labels": str(tmp_path / "labels" / "gt.shp"),
+        "labels": [str(tmp_path / "labels" / "gt.shp")],
         "msi": [str(tmp_path / ".." / "a, b.tif")],
         "label_field": "a",
         "device": "cpu",
@@ -179,7 +179,7 @@ def test_a_value_of_the_wrong_type_is_wrong_usage(scene: Path) -> None:
         ("refit = 1", "refit is 1; it must be true or false"),
         ("overwrite = 'yes'", "overwrite is 'yes'; it must be true or false"),
         ('msi = ["a", 2]', 'msi is 2; it must be a text in quotes, "...", or a list'),
-        ('labels = ["a"]', "labels is ['a']; it must be a text in quotes"),
+        ('label_field = ["a"]', "label_field is ['a']; it must be a text in quotes"),
         ("label_field = 3", "label_field is 3; it must be a text"),
         ("split = 2026-01-01", "split is datetime.date(2026, 1, 1); it must be a text"),
     ],
@@ -221,8 +221,10 @@ def test_split_is_a_command_and_an_option(tmp_path: Path) -> None:
     assert values["train"] == {"split": "blocks"}
     assert values["split"] == {}
     values = defaults(tmp_path, 'labels = "gt.shp"\n[split]\nshare = 0.3\n[train]\nsplit = "random"\n')
-    assert values["split"] == {"labels": str(tmp_path / "gt.shp"), "share": 0.3}
-    assert values["train"] == {"labels": str(tmp_path / "gt.shp"), "split": "random"}
+    assert values["split"] == {"labels": [str(tmp_path / "gt.shp")], "share": 0.3}
+    assert values["train"] == {"labels": [str(tmp_path / "gt.shp")], "split": "random"}
+    values = defaults(tmp_path, '[train]\nlabels = ["gt.shp", "next.gpkg"]\n')
+    assert values["train"]["labels"] == [str(tmp_path / "gt.shp"), str(tmp_path / "next.gpkg")]
 
 
 def test_bounds_are_a_list_of_four_numbers(tmp_path: Path) -> None:

@@ -17,7 +17,11 @@ logger = logging.getLogger(__name__)
 @click.command()
 @click.option("--map", type=FilePath("MAP"), required=True, help="Class map to assess.")
 @click.option(
-    "--reference", type=FilePath("LABELS"), required=True, help="Polygons, points, or a raster of class numbers."
+    "--reference",
+    type=FilePath("LABELS"),
+    multiple=True,
+    required=True,
+    help="Polygons, points, or a raster of class numbers; repeat it for several files.",
 )
 @click.option("--label-field", help="Class field of the reference.  [default: the only possible field]")
 @click.option(

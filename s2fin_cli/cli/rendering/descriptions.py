@@ -10,6 +10,7 @@ from rich.text import Text
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
 from s2fin_cli.core.errors import describe_bounds
+from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.raster.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         "images": ", ".join(images),
         "patch": f"{architecture['patch_size']} x {architecture['patch_size']} px of "
         + " x ".join(f"{value:.8g}" for value in model["res"]),
+        **_label_files(model),
         "training": f"{_course(training)}, seed {training['seed']}",
         "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
@@ -168,6 +170,13 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         labelled = training["labelled_pixels"].get(land_cover["name"], "")
         table.add_row(str(land_cover["id"]), Text(land_cover["name"]), swatch, str(labelled))
     console.print(table)
+
+
+def _label_files(model: dict[str, Any]) -> dict[str, str]:
+    """The label files, if the model holds the record of its run."""
+    run = (model.get("findings") or {}).get("run")
+    paths = [] if run is None else RunRecord.from_dict(run).paths_of("labels")
+    return {"labels": ", ".join(paths)} if paths else {}
 
 
 def _figures(accuracy: dict[str, Any]) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from s2fin_cli.core.options import Options, StrPath
+from s2fin_cli.core.checks import check
+from s2fin_cli.core.options import Options, StrPath, path_tuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +18,10 @@ class EvaluateOptions(Options):
 
     Attributes:
         map: class map to assess: a raster of whole numbers, in floating point too.
-        reference: reference labels: a vector file of polygons or points, or a raster of class numbers.
-        label_field: class field of a vector reference; None takes the only possible field.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
+            such files, of which the last one decides about pixels that several label.
+        label_field: class field of a vector reference; None takes the only possible field. Of several files, those
+            without such a field go by their own.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
         output: report to write, a `.json`, `.csv` or `.md` file; None for none.
@@ -22,8 +29,16 @@ class EvaluateOptions(Options):
     """
 
     map: StrPath
-    reference: StrPath
+    reference: StrPath | Sequence[StrPath]
     label_field: str | None = None
     stratified: bool = False
     output: StrPath | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        check("reference", self.reference, bool(self.reference_paths), "a file, or a sequence of files")
+
+    @property
+    def reference_paths(self) -> tuple[str, ...]:
+        """The files of the reference; the last one decides."""
+        return path_tuple(self.reference)
