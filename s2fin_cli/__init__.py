@@ -16,6 +16,7 @@ __all__ = [
     "assemble",
     "classify",
     "classify_all",
+    "compare",
     "convert",
     "demo",
     "evaluate",
@@ -50,6 +51,7 @@ align = function_of(COMMANDS["align"])
 assemble = function_of(COMMANDS["assemble"])
 classify = function_of(COMMANDS["classify"])
 classify_all = function_of(COMMANDS["classify_all"])
+compare = function_of(COMMANDS["compare"])
 convert = function_of(COMMANDS["convert"])
 demo = function_of(COMMANDS["demo"])
 evaluate = function_of(COMMANDS["evaluate"])

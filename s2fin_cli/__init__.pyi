@@ -13,6 +13,7 @@ from s2fin_cli.workflows.align import AlignResult
 from s2fin_cli.workflows.assemble import AssembleResult
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_all import ClassifyAllResult
+from s2fin_cli.workflows.compare import CompareResult
 from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
 from s2fin_cli.workflows.evaluate import EvaluateResult
@@ -28,6 +29,7 @@ __all__ = [
     "assemble",
     "classify",
     "classify_all",
+    "compare",
     "convert",
     "demo",
     "evaluate",
@@ -372,6 +374,55 @@ def classify_all(
 
     Returns:
         what became of each scene.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def compare(
+    *,
+    vector: bool = True,
+    mmu: int = 1,
+    simplify: float | None = None,
+    format: str = "GTiff",
+    co: Sequence[str] = (),
+    before: StrPath,
+    after: StrPath,
+    output: StrPath | None = None,
+    polygons: StrPath | None = None,
+    reference: StrPath | None = None,
+    label_field: str | None = None,
+    report: StrPath | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> CompareResult:
+    """Compare two class maps and write what changed.
+
+    Args:
+        vector: whether to write polygons.
+        mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
+        simplify: how far the polygons' borders may move, approximately, in CRS units; neighbours stay joined. None
+            keeps the pixels' borders.
+        format: how the rasters are written, one of GTiff or COG.
+        co: GDAL's creation options of the rasters, each "NAME=VALUE".
+        before: class map of the earlier date.
+        after: class map of the later date, on the same grid.
+        output: change map to write, a GeoTIFF; its QGIS style is written beside it with the suffix `.qml`. None writes
+            none, and no polygons.
+        polygons: where to write the polygons of the changes, in the format of the suffix, .gpkg, .shp, .fgb, .geojson,
+            .parquet, .tab or .sqlite; None is beside the change map, with the suffix `.gpkg`.
+        reference: points with interpreted transitions, a random sample within each transition of the change map as
+            `s2fin sample` draws it; then the areas that really changed are estimated, with margins of 95 % confidence.
+        label_field: field of the reference that holds transitions; None takes its fields `before` and `after`, else the
+            only possible field.
+        report: report to write, a `.json`, `.csv` or `.md` file; None for none.
+        overwrite: whether existing outputs may be replaced.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        what changed, and where the files are.
 
     Raises:
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.

@@ -18,6 +18,7 @@ from s2fin_cli.cli.commands.align import align
 from s2fin_cli.cli.commands.assemble import assemble
 from s2fin_cli.cli.commands.classify import classify
 from s2fin_cli.cli.commands.classify_all import classify_all
+from s2fin_cli.cli.commands.compare import compare
 from s2fin_cli.cli.commands.convert import convert
 from s2fin_cli.cli.commands.demo import demo
 from s2fin_cli.cli.commands.evaluate import evaluate
@@ -177,7 +178,8 @@ def cli(config: str | None) -> None:
 
 
 for _command in (
-    convert, align, split, train, classify, classify_all, assemble, sample, evaluate, report, inspect, demo,
+    convert, align, split, train, classify, classify_all, assemble, sample, evaluate, compare, report, inspect,
+    demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

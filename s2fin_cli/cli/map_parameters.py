@@ -9,7 +9,7 @@ import click
 
 from s2fin_cli.cli.parameters import FilePath, overwrite_option
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
-from s2fin_cli.core.map_options import MethodOptions, WritingOptions
+from s2fin_cli.core.map_options import MethodOptions, PolygonOptions, RasterOptions
 from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE, PRECISIONS, READ_ERRORS
 from s2fin_cli.workflows.options.classify import ComputingOptions
 
@@ -66,16 +66,37 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
     """
     return [
         files["output"],
+        *polygon_options(files["polygons"], of="map"),
+        files["confidence"],
+        files["probabilities"],
+        *([files["report"]] if "report" in files else []),
+        click.option(
+            "--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1."
+        ),
+        click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json."),
+        *raster_options(),
+        overwrite_option,
+    ]
+
+
+def polygon_options(file: Callable[[Command], Command], *, of: str) -> list[Callable[[Command], Command]]:
+    """Whether and how polygons are written.
+
+    Args:
+        file: the option that says where to.
+        of: what they are the polygons of.
+    """
+    return [
         click.option(
             "--vector/--no-vector",
-            default=WritingOptions.vector,
+            default=PolygonOptions.vector,
             show_default=True,
-            help="Write the map's polygons.",
+            help=f"Write the {of}'{'' if of.endswith('s') else 's'} polygons.",
         ),
-        files["polygons"],
+        file,
         click.option(
             "--mmu",
-            default=WritingOptions.mmu,
+            default=PolygonOptions.mmu,
             show_default=True,
             metavar="PIXELS",
             help="Minimum mapping unit of the polygons: smaller areas are merged into their largest neighbours. The "
@@ -87,26 +108,17 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
             metavar="DISTANCE",
             help="Smooth the polygons' borders by approximately this much, in CRS units. Neighbours stay joined.",
         ),
-        files["confidence"],
-        files["probabilities"],
-        *([files["report"]] if "report" in files else []),
-        *_raster_options(),
-        overwrite_option,
     ]
 
 
-def _raster_options() -> list[Callable[[Command], Command]]:
-    """How rasters are written, and the STAC item."""
+def raster_options() -> list[Callable[[Command], Command]]:
+    """How rasters are written."""
     return [
-        click.option(
-            "--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1."
-        ),
-        click.option("--stac", is_flag=True, help="Also write a STAC item, beside the map, .json."),
         click.option(
             "-f",
             "--format",
             type=click.Choice(RASTER_DRIVERS),
-            default=WritingOptions.format,
+            default=RasterOptions.format,
             show_default=True,
             help="How rasters are written: GeoTIFF, or cloud-optimised GeoTIFF.",
         ),

@@ -101,6 +101,14 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
+def warp_like(path: str | Path, like: str | Path) -> str:
+    """For messages: the command that brings a class map to the grid of another raster; it comes with rasterio."""
+    options = {"like": quoted(like), "resampling": "nearest"}
+    return " ".join(
+        ["rio warp", quoted(path), "ALIGNED.tif", *(f"--{name} {value}" for name, value in options.items())]
+    )
+
+
 def edit_info(path: str | Path, option: str, value: object = None) -> str:
     """For messages: the command that changes what a raster's header says; it comes with rasterio.
 

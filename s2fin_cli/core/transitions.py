@@ -83,17 +83,17 @@ class Transitions:
         return f"{self.names[before]}{UNCHANGED}" if before == after else f"{self.names[before]} -> {self.names[after]}"
 
     def find(self, text: str) -> Pair | None:
-        """The transition that a text names as `name_of` does, or as "forest -> forest"; None for none.
+        """The transition that a text names as `name_of` does, or as "forest -> forest".
 
-        Case counts only where names of classes differ in nothing else.
+        Case counts only where names of classes differ in nothing else. None where the text names no transition, or
+        several, because the name of a class looks like one.
         """
-        if text.endswith(UNCHANGED) and (same := find_name(text.removesuffix(UNCHANGED), self.names)) is not None:
-            return same, same
-        for arrow in _ARROWS.finditer(text):
-            before, after = (find_name(part, self.names) for part in (text[: arrow.start()], text[arrow.end() :]))
-            if before is not None and after is not None:
-                return before, after
-        return None
+        readings = [(text[: arrow.start()], text[arrow.end() :]) for arrow in _ARROWS.finditer(text)]
+        if text.endswith(UNCHANGED):
+            readings.append((text.removesuffix(UNCHANGED),) * 2)
+        numbers = [(find_name(before, self.names), find_name(after, self.names)) for before, after in readings]
+        found = {(before, after) for before, after in numbers if before is not None and after is not None}
+        return found.pop() if len(found) == 1 else None
 
     def classes(self, colors: Mapping[int, Color]) -> tuple[LandCoverClass, ...]:
         """The transitions as the classes of a change map.

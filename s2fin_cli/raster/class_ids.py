@@ -71,10 +71,15 @@ def iter_class_strips(
         RasterError: it cannot be read, or holds fractions.
     """
     with open_raster(map_path) as src:
-        # NOTE: rows of blocks, and less of a wide map, so that memory does not grow with its width
-        rows = min(max(strip_pixels // src.width, 1), BLOCK_SIZE)
-        for window in iter_tiles(src.shape, (rows, src.width)):
+        for window in strip_windows(src, strip_pixels):
             yield window, read_class_ids(src, window, nothing)
+
+
+def strip_windows(src: rasterio.DatasetReader, strip_pixels: int = STRIP_PIXELS) -> Iterator[Window]:
+    """Full-width windows of an open class map, from top to bottom; arguments as of `iter_class_strips`."""
+    # NOTE: rows of blocks, and less of a wide map, so that memory does not grow with its width
+    rows = min(max(strip_pixels // src.width, 1), BLOCK_SIZE)
+    return iter_tiles(src.shape, (rows, src.width))
 
 
 def read_class_ids(src: rasterio.DatasetReader, window: Window, nothing: int) -> NDArray[np.int64]:

@@ -30,7 +30,7 @@ def cover_cells(report: MapReport) -> tuple[list[str], list[list[str]]]:
         "share %": [percent((c.pixels or 0) / total) if total else "-" for c in report.classes],
     }
     if any(c.area is not None for c in report.classes):
-        columns["area ha"] = ["-" if c.area is None else _area(c.area * 1e-4) for c in report.classes]
+        columns["area ha"] = ["-" if c.area is None else area_text(c.area * 1e-4) for c in report.classes]
     if any(c.confidence is not None for c in report.classes):
         columns["confidence %"] = ["-" if c.confidence is None else percent(c.confidence) for c in report.classes]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
@@ -53,7 +53,7 @@ def class_cells(accuracy: Accuracy) -> tuple[list[str], list[list[str]]]:
 
 def estimates_summary(adjusted: AreaAdjusted) -> str:
     """One sentence with the overall accuracy of the whole map."""
-    return f"Estimated for the whole map: OA {_with_margin(adjusted.overall_accuracy, 100)[0]} %"
+    return f"Estimated for the whole map: OA {with_margin(adjusted.overall_accuracy, 100)[0]} %"
 
 
 def estimate_cells(adjusted: AreaAdjusted) -> tuple[list[str], list[list[str]]]:
@@ -63,17 +63,18 @@ def estimate_cells(adjusted: AreaAdjusted) -> tuple[list[str], list[list[str]]]:
     columns = (
         map(str, adjusted.sample.class_ids),
         map(one_line, adjusted.sample.class_names),
-        (_area(area * factor) for area in adjusted.map_areas.tolist()),
-        _with_margin(adjusted.areas, factor, _area),
-        _with_margin(adjusted.producers_accuracy, 100),
-        _with_margin(adjusted.users_accuracy, 100),
+        (area_text(area * factor) for area in adjusted.map_areas.tolist()),
+        with_margin(adjusted.areas, factor, area_text),
+        with_margin(adjusted.producers_accuracy, 100),
+        with_margin(adjusted.users_accuracy, 100),
     )
     return header, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _with_margin(
+def with_margin(
     estimate: Estimate, factor: float, form: Callable[[float], str] = lambda value: f"{value:.1f}"
 ) -> list[str]:
+    """Estimates times a factor, each with half the width of its 95 % confidence interval; a dash for what is NaN."""
     pairs = zip((estimate.value * factor).ravel().tolist(), (estimate.margin * factor).ravel().tolist(), strict=True)
     return [
         "-" if math.isnan(value) else f"{form(value)} ± {'-' if math.isnan(margin) else form(margin)}"
@@ -81,7 +82,8 @@ def _with_margin(
     ]
 
 
-def _area(value: float) -> str:
+def area_text(value: float) -> str:
+    """An area: whole numbers from 1000 on, else three digits."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 

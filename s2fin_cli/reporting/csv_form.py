@@ -46,7 +46,7 @@ def _assessed(report: MapReport, found: dict[str, Any]) -> dict[int, dict[str, A
     class_ids = report.accuracy.class_ids
     overall = {key: found[key] for key in ("overall_accuracy", "average_accuracy", "kappa")}
     entries = {entry["id"]: entry for entry in found["classes"]}
-    estimates = [{}] * len(class_ids) if report.estimates is None else _flat(found["area_adjusted"])
+    estimates = [{}] * len(class_ids) if report.estimates is None else flat_estimates(found["area_adjusted"])
     rows = {}
     for class_id, counts, more in zip(class_ids, found["confusion_matrix"]["counts"], estimates, strict=True):
         row = {key: entries[class_id][key] for key in _ACCURACY} | overall
@@ -55,7 +55,7 @@ def _assessed(report: MapReport, found: dict[str, Any]) -> dict[int, dict[str, A
     return rows
 
 
-def _flat(adjusted: dict[str, Any]) -> list[dict[str, Any]]:
+def flat_estimates(adjusted: dict[str, Any]) -> list[dict[str, Any]]:
     """Estimates for the whole map as cells of a table, a row for each class."""
     rows = []
     for entry in adjusted["classes"]:

@@ -41,12 +41,12 @@ def to_markdown(report: MapReport) -> str:
     basis = report.basis
     parts = ["# Map report", *_findings(report)] if _is_whole(report) else ["# Accuracy report"]
     if _is_whole(report) and any(c.pixels is not None for c in report.classes):
-        parts += ["## Areas", _table(*cover_cells(report), text_column=1)]
+        parts += ["## Areas", table(*cover_cells(report), text_column=1)]
     if basis is not None:
         parts += [] if report.estimates is None else _estimates(report.estimates)
         if _is_whole(report):
             parts += ["## Accuracy", *([] if basis.kind == "reference" else [_OF_TRAINING[basis.kind]])]
-        parts += _accuracy(basis.accuracy)
+        parts += accuracy_tables(basis.accuracy)
     return "\n\n".join([*parts, *_making(report)]) + "\n"
 
 
@@ -64,7 +64,7 @@ def _findings(report: MapReport) -> list[str]:
         ("Do next", found.label_next),
     ):
         if texts:
-            parts += [f"## {title}", _list(texts)]
+            parts += [f"## {title}", bullet_list(texts)]
     return parts
 
 
@@ -72,13 +72,14 @@ def _making(report: MapReport) -> list[str]:
     """Warnings, and the commands that make everything again."""
     parts = []
     if report.all_warnings:
-        parts += ["## Warnings", _list(report.all_warnings)]
+        parts += ["## Warnings", bullet_list(report.all_warnings)]
     for run in report.runs:
         parts += [f"## {_escaped(one_line(run.output))}, made again", f"    {one_line(run.command)}"]
     return parts
 
 
-def _accuracy(accuracy: Accuracy) -> list[str]:
+def accuracy_tables(accuracy: Accuracy) -> list[str]:
+    """The summary of an accuracy, its classes and its confusion matrix."""
     overall = [
         ["Overall accuracy (OA) %", percent(accuracy.overall_accuracy)],
         ["Average accuracy (AA) %", percent(accuracy.average_accuracy)],
@@ -91,13 +92,13 @@ def _accuracy(accuracy: Accuracy) -> list[str]:
     labels = [[i, one_line(name)] for i, name in zip(ids, accuracy.class_names, strict=True)]
     counts = [[*label, *map(str, row)] for label, row in zip(labels, accuracy.matrix.tolist(), strict=True)]
     return [
-        _table(["figure", "value"], overall, text_column=0),
+        table(["figure", "value"], overall, text_column=0),
         "## Classes",
         CLASSES_LEGEND,
-        _table(header, rows, text_column=1),
+        table(header, rows, text_column=1),
         "## Confusion matrix",
         MATRIX_LEGEND,
-        _table(["id", "class", *ids], counts, text_column=1),
+        table(["id", "class", *ids], counts, text_column=1),
     ]
 
 
@@ -105,16 +106,17 @@ def _estimates(estimates: AreaAdjusted) -> list[str]:
     return [
         "## Estimates for the whole map",
         f"{estimates_summary(estimates)}. {ESTIMATES_LEGEND}.",
-        _table(*estimate_cells(estimates), text_column=1),
+        table(*estimate_cells(estimates), text_column=1),
         "## Sample",
     ]
 
 
-def _list(texts: Iterable[str]) -> str:
+def bullet_list(texts: Iterable[str]) -> str:
+    """Texts as a list, each on one line."""
     return "\n".join(f"- {_escaped(one_line(text))}" for text in texts)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_column: int) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_column: int) -> str:
     """A table with one left-aligned column; the others hold numbers and are right-aligned."""
     rule = [":---" if i == text_column else "---:" for i in range(len(header))]
     body = [[_escaped(cell) if i == text_column else cell for i, cell in enumerate(row)] for row in rows]

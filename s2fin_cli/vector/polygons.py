@@ -14,7 +14,7 @@ from s2fin_cli.vector.coverage import BLOCK_PX, Regions, polygonize
 from s2fin_cli.vector.write import LayerFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -74,6 +74,8 @@ def write_polygons(
     grid: Grid,
     classes: Sequence[LandCoverClass],
     simplify: float | None = None,
+    layer: str = LAYER,
+    texts: Mapping[str, Mapping[int, str]] | None = None,
 ) -> int:
     """Write the polygons of a class map's regions to a new vector file, while the map is being read.
 
@@ -91,6 +93,8 @@ def write_polygons(
         grid: grid of the map. Without a CRS a GeoPackage's reference system is "undefined Cartesian".
         classes: at least those that occur.
         simplify: how far, approximately, borders may move, in CRS units; None keeps the pixels' borders.
+        layer: name of the layer, in formats that have names.
+        texts: further fields of texts: by name, and by class id.
 
     Returns:
         The number of polygons.
@@ -99,18 +103,24 @@ def write_polygons(
         InputError: a class of the map has no name.
         OutputError: the file cannot be written.
     """
-    names = {c.id: c.name for c in classes}
-    batches: Iterator[Features] = (_features(batch, grid, class_names=names) for batch in regions)
-    file = LayerFile(dst_path, LAYER, crs=grid.crs, bounds=grid.bounds)
+    fields_of = {"class_name": {c.id: c.name for c in classes}, **(texts or {})}
+    batches: Iterator[Features] = (_features(batch, grid, texts=fields_of) for batch in regions)
+    file = LayerFile(dst_path, layer, crs=grid.crs, bounds=grid.bounds)
     if simplify is not None or not file.can_append:
         batches = iter([_all_together(batches, grid, simplify=simplify)])
+    count = _write_batches(file, batches)
+    if file.holds_styles:
+        file.add_style(polygon_style(classes, "class_id"))
+    return count
+
+
+def _write_batches(file: LayerFile, batches: Iterable[Features]) -> int:
+    """Write batches to a file, and count the polygons; an empty first batch makes an empty layer."""
     count = 0
     for polygons, fields in batches:
         if len(polygons) or file.is_new:
             file.write(polygons, fields)
         count += len(polygons)
-    if file.holds_styles:
-        file.add_style(polygon_style(classes, "class_id"))
     return count
 
 
@@ -125,9 +135,9 @@ def _all_together(batches: Iterable[Features], grid: Grid, *, simplify: float | 
     return polygons, fields
 
 
-def _features(regions: Regions, grid: Grid, *, class_names: dict[int, str]) -> Features:
-    """Features of n regions."""
-    ids = np.unique(regions.class_id).tolist()
+def _features(regions: Regions, grid: Grid, *, texts: Mapping[str, Mapping[int, str]]) -> Features:
+    """Features of n regions, with fields of texts by name and class id; the first of these has the classes' names."""
+    ids, class_names = np.unique(regions.class_id).tolist(), next(iter(texts.values()))
     unnamed = [class_id for class_id in ids if class_id not in class_names]
     if unnamed:
         raise InputError(
@@ -138,7 +148,10 @@ def _features(regions: Regions, grid: Grid, *, class_names: dict[int, str]) -> F
     areas, perimeters = grid.measure(polygons)
     fields: dict[str, NDArray[Any]] = {
         "class_id": regions.class_id.astype(np.int32),
-        "class_name": np.array([class_names[class_id] for class_id in regions.class_id.tolist()], dtype=object),
+        **{
+            name: np.array([by_class[class_id] for class_id in regions.class_id.tolist()], dtype=object)
+            for name, by_class in texts.items()
+        },
         "area_m2": areas,
         "perim_m": perimeters,
     }

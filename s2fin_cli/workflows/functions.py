@@ -21,6 +21,7 @@ from s2fin_cli.workflows.options.align import AlignOptions
 from s2fin_cli.workflows.options.assemble import AssembleOptions
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.classify_all import VECTOR_FORMATS, ClassifyAllOptions
+from s2fin_cli.workflows.options.compare import CompareOptions
 from s2fin_cli.workflows.options.convert import ConvertOptions
 from s2fin_cli.workflows.options.demo import DemoOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
@@ -120,6 +121,13 @@ COMMANDS = {
             ClassifyAllOptions,
             "Classify many scenes with a trained model and write their maps.",
             "what became of each scene.",
+            HOOKS,
+        ),
+        Command(
+            "compare",
+            CompareOptions,
+            "Compare two class maps and write what changed.",
+            "what changed, and where the files are.",
             HOOKS,
         ),
         Command(

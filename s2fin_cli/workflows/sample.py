@@ -17,6 +17,8 @@ from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.geo.windows import check_size
+from s2fin_cli.labels.transitions import AFTER, BEFORE
+from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The field that interpreters fill in.
+#: The field that interpreters fill in; for a change map there are two, see `s2fin_cli.labels.transitions`.
 FIELD = "class"
 
 
@@ -51,7 +53,8 @@ class SampleResult:
 def run(options: SampleOptions) -> SampleResult:
     """Draw a stratified random sample of a map and write it as points with an empty class field.
 
-    The file does not hold the map's class, so that it does not bias the interpreter, and the points are shuffled.
+    The file does not hold the map's class, so that it does not bias the interpreter, and the points are shuffled. The
+    strata of a change map are its transitions, and the points have empty fields for the classes before and after.
 
     Args:
         options: the options.
@@ -76,8 +79,9 @@ def run(options: SampleOptions) -> SampleResult:
     numbers = allocate(pixels, size=options.size, least=options.least)
     rows, cols = draw_pixels(map_path, numbers, pixels=pixels, generator=generator)
     order = generator.permutation(len(rows))
+    fields, names = _to_fill_in(map_path, list(pixels))
     points = gpd.GeoDataFrame(
-        {"id": np.arange(1, len(order) + 1), FIELD: np.full(len(order), None, dtype=object)},
+        {"id": np.arange(1, len(order) + 1)} | {field: np.full(len(order), None, dtype=object) for field in fields},
         geometry=shapely.points(*transformed(grid.transform, cols[order] + 0.5, rows[order] + 0.5)),
         crs=None if grid.crs is None else grid.crs.to_wkt(),
     )
@@ -88,6 +92,15 @@ def run(options: SampleOptions) -> SampleResult:
             "%d points instead of %d, because each class gets at least %d, or all of its pixels",
             len(order), options.size, options.least,
         )  # fmt: skip
-    names = read_class_names(map_path)
-    logger.info("fill in the field %r with: %s", FIELD, ", ".join(names.get(i, str(i)) for i in pixels))
+    which = f"field {fields[0]!r}" if len(fields) == 1 else f"fields {' and '.join(map(repr, fields))}"
+    logger.info("fill in the %s with: %s", which, ", ".join(names))
     return SampleResult(dst_path, numbers)
+
+
+def _to_fill_in(map_path: str, class_ids: list[int]) -> tuple[list[str], list[str]]:
+    """The fields that interpreters fill in, and what with."""
+    transitions = read_transitions(map_path)
+    if transitions is not None:
+        return [BEFORE, AFTER], list(transitions.names.values())
+    names = read_class_names(map_path)
+    return [FIELD], [names.get(i, str(i)) for i in class_ids]

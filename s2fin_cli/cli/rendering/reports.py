@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from s2fin_cli.assess.area_adjusted import AreaAdjusted
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.reporting.map_report import MapReport
 
@@ -44,14 +45,19 @@ def print_report(report: MapReport, console: Console) -> None:
     if report.facts is not None:
         _print_findings(report, console)
     if report.estimates is not None:
-        console.print(Text(estimates_summary(report.estimates)))
-        console.print()
-        console.print(_text_table(*estimate_cells(report.estimates)))
-        console.print(Text(ESTIMATES_LEGEND, style="dim"))
-        console.print()
-        console.print(Text("Of the sample itself:"))
+        print_estimates(report.estimates, console)
     if report.accuracy is not None:
         print_accuracy(report.accuracy, console)
+
+
+def print_estimates(estimates: AreaAdjusted, console: Console) -> None:
+    """Print estimates for a whole map, and that the sample's own figures follow."""
+    console.print(Text(estimates_summary(estimates)))
+    console.print()
+    console.print(text_table(*estimate_cells(estimates)))
+    console.print(Text(ESTIMATES_LEGEND, style="dim"))
+    console.print()
+    console.print(Text("Of the sample itself:"))
 
 
 def _print_findings(report: MapReport, console: Console) -> None:
@@ -62,7 +68,7 @@ def _print_findings(report: MapReport, console: Console) -> None:
     for text in found.label_next:
         console.print(Text(f"- {text}"))
     console.print()
-    console.print(_text_table(*cover_cells(report)))
+    console.print(text_table(*cover_cells(report)))
     console.print()
 
 
@@ -80,7 +86,7 @@ def print_accuracy(accuracy: Accuracy, console: Console) -> None:
     for line in _summary(accuracy):
         console.print(Text(line))
     console.print()
-    console.print(_text_table(*class_cells(accuracy)))
+    console.print(text_table(*class_cells(accuracy)))
     console.print(Text(CLASSES_LEGEND, style="dim"))
     console.print()
     console.print(Text("Confusion matrix"))
@@ -99,10 +105,11 @@ def _summary(accuracy: Accuracy) -> Iterator[str]:
     yield f"{accuracy.n} reference pixels assessed" + (f", {unmapped} unmapped and excluded" if unmapped else "")
 
 
-def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of texts: a number, a name that may be folded, and figures."""
     table = _table()
-    table.add_column("id", justify="right", no_wrap=True)
-    table.add_column("class", overflow="fold")
+    table.add_column(header[0], justify="right", no_wrap=True)
+    table.add_column(header[1], overflow="fold")
     for name in header[2:]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
