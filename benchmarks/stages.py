@@ -120,10 +120,12 @@ class TimedSink:
     sink: Sink
     watch: Stopwatch
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Write a window."""
         with self.watch.running():
-            self.sink.write(window, probs, valid)
+            self.sink.write(window, probs, valid, measures)
 
 
 def stage_seconds(scene: SyntheticScene, model: Path, folder: Path, *, computing: bool = True) -> dict[str, float]:

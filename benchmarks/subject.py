@@ -130,7 +130,9 @@ class _Kept:
     def __init__(self, num_classes: int, shape: tuple[int, int]) -> None:
         self.probs = np.full((num_classes, *shape), np.nan, np.float32)
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Keep a window, see `Sink`."""
         self.probs[:, *window.toslices()] = np.where(valid, probs, np.nan)
 

@@ -107,6 +107,7 @@ def assemble(
     polygons: StrPath | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    uncertainty: StrPath | None = None,
     report: StrPath | None = None,
     vector: bool = True,
     mmu: int = 1,
@@ -130,6 +131,8 @@ def assemble(
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        uncertainty: where to write how uncertain the class of each pixel is, if anywhere: entropy, margin, disagreement
+            of the teacher's members, and dissimilarity to the training data.
         report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         vector: whether to write polygons.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
@@ -172,6 +175,7 @@ def classify(
     polygons: StrPath | None = None,
     confidence: StrPath | None = None,
     probabilities: StrPath | None = None,
+    uncertainty: StrPath | None = None,
     report: StrPath | None = None,
     vector: bool = True,
     mmu: int = 1,
@@ -228,6 +232,8 @@ def classify(
             or .sqlite; None is beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        uncertainty: where to write how uncertain the class of each pixel is, if anywhere: entropy, margin, disagreement
+            of the teacher's members, and dissimilarity to the training data.
         report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         vector: whether to write polygons.
         mmu: minimum mapping unit of the polygons in pixels; smaller areas are merged into their largest neighbours.
@@ -279,6 +285,7 @@ def classify_all(
     images: Sequence[str] = (),
     with_confidence: bool = False,
     with_probabilities: bool = False,
+    with_uncertainty: bool = False,
     vector_format: str = "gpkg",
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
@@ -322,6 +329,7 @@ def classify_all(
             "msi=B02,B03". Without any, files are `NAME/MODALITY.tif`, and assets have the names of the images.
         with_confidence: whether to write the probability of each pixel's class, `NAME_confidence.tif`.
         with_probabilities: whether to write the probabilities of all classes, `NAME_probabilities.tif`.
+        with_uncertainty: whether to write how uncertain the class of each pixel is, `NAME_uncertainty.tif`.
         vector_format: format of the polygons, one of gpkg, shp, fgb, geojson, parquet, tab or sqlite.
         bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
             image. Bands are numbered from 1 through all files of a modality.

@@ -28,7 +28,9 @@ class ArraySink:
         self.threads: set[int] = set()
         self.before, self._written = before, 0
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         self.before(self._written)
         self._written += 1
         self.threads.add(threading.get_ident())

@@ -51,6 +51,12 @@ _OF_ONE_MAP = {
     "probabilities": click.option(
         "--probabilities", type=FilePath("RASTER"), help="Also write the probabilities of all classes."
     ),
+    "uncertainty": click.option(
+        "--uncertainty",
+        type=FilePath("RASTER"),
+        help="Also write how uncertain each pixel's class is: entropy, margin, disagreement of the teacher's members, "
+        "and dissimilarity to the training data (above 1 the map leaves what was learnt).",
+    ),
     "report": click.option(
         "--report", type=FilePath("REPORT"), help="Also write a report on the map: .html, .json, .csv or .md."
     ),
@@ -61,14 +67,15 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
     """What is written of maps, and how.
 
     Args:
-        files: the options that say which files are written: output, polygons, confidence and probabilities; and report,
-            where there is one.
+        files: the options that say which files are written: output, polygons, confidence, probabilities and
+            uncertainty; and report, where there is one.
     """
     return [
         files["output"],
         *polygon_options(files["polygons"], of="map"),
         files["confidence"],
         files["probabilities"],
+        files["uncertainty"],
         *([files["report"]] if "report" in files else []),
         click.option(
             "--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1."

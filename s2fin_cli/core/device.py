@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from s2fin_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from s2fin_cli.core.images import Images
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 #: glibc's names of limits of its allocator, from malloc.h, and the values that they are set to: bytes, and arenas.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -67,6 +71,24 @@ def one_thread_an_operation() -> Iterator[int]:
         yield count
     finally:
         torch.set_num_threads(count)
+
+
+def in_threads_of_their_own(function: Callable[[T], R], items: Sequence[T]) -> Generator[R]:
+    """Yield `function(item)` for each item in order, each computed by one thread, as many at once as torch may use.
+
+    So rounding, which depends on how many threads share an operation, does not depend on the number of threads. Close
+    the generator if you leave it early.
+    """
+    with one_thread_an_operation() as count:
+        if count == 1 or len(items) <= 1:
+            yield from map(function, items)
+            return
+        # a new thread would compute its first item with all cores, which changes the last bits
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                yield from pool.map(function, items)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

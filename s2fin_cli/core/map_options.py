@@ -25,6 +25,8 @@ class FileOptions(Options):
             beside the map, with the suffix `.gpkg`.
         confidence: where to write the probability of each pixel's class, if anywhere.
         probabilities: where to write the probabilities of all classes, if anywhere.
+        uncertainty: where to write how uncertain the class of each pixel is, if anywhere: entropy, margin, disagreement
+            of the teacher's members, and dissimilarity to the training data.
         report: where to write a report on the map, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
     """
 
@@ -32,6 +34,7 @@ class FileOptions(Options):
     polygons: StrPath | None = None
     confidence: StrPath | None = None
     probabilities: StrPath | None = None
+    uncertainty: StrPath | None = None
     report: StrPath | None = None
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2fin_cli.core.device import one_thread_an_operation
+from s2fin_cli.core.device import in_threads_of_their_own
 from s2fin_cli.core.errors import S2finError
 
 if TYPE_CHECKING:
@@ -170,16 +169,7 @@ class Engine:
             with self._computing():
                 return batch, self._predict_batches(images, [batch], wanted[batch[0], batch[1]][None])[0]
 
-        with one_thread_an_operation() as threads:
-            if threads == 1 or len(batches) == 1:
-                yield from map(compute, batches)
-                return
-            # a new thread would compute its first batch with all cores, which changes the last bits
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                try:
-                    yield from pool.map(compute, batches)
-                finally:
-                    pool.shutdown(cancel_futures=True)
+        yield from in_threads_of_their_own(compute, batches)
 
     def _in_groups(self, images: Images[Tensor], batches: list[list[int]]) -> Generator[tuple[list[int], Tensor]]:
         """Batches and their probabilities, as many at once as the device has memory for.

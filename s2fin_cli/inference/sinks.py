@@ -9,6 +9,7 @@ import rasterio.windows
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.geo.windows import clip
+from s2fin_cli.inference.uncertainty import uncertainty_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +27,16 @@ NAN = np.float32(np.nan)
 class Sink(Protocol):
     """Takes class probabilities."""
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Take the probabilities in a window that nothing was written to before.
 
         Args:
             window: where they are, in what the sink covers.
             probs: (num_classes, height, width), meaningless where `valid` is False; not to be changed.
             valid: (height, width), the pixels that were classified.
+            measures: (n, height, width), what else was measured of the pixels, if anything; not to be changed.
         """
 
 
@@ -44,7 +48,9 @@ class ClassMap:
         self._writer, self._ids = writer, np.array(class_ids)
         self._dtype, self._nodata = map_encoding(list(class_ids))
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Write a window, see `Sink`."""
         values = np.where(valid, self._ids[probs.argmax(axis=0)], self._nodata).astype(self._dtype)
         self._writer.write(values[None], window)
@@ -57,7 +63,9 @@ class Confidence:
         """Take an open raster of one band."""
         self._writer = writer
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Write a window, see `Sink`."""
         self._writer.write(np.where(valid, probs.max(axis=0), NAN)[None], window)
 
@@ -69,9 +77,25 @@ class Probabilities:
         """Take an open raster with a band for each class."""
         self._writer = writer
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Write a window, see `Sink`."""
         self._writer.write(np.where(valid, probs, NAN), window)
+
+
+class Uncertainty:
+    """Writes how uncertain each pixel's class is, NaN where there is none; a `Sink`."""
+
+    def __init__(self, writer: RasterWriter) -> None:
+        """Take an open raster with a band for each of `BANDS`."""
+        self._writer = writer
+
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
+        """Write a window, see `Sink`."""
+        self._writer.write(np.where(valid, uncertainty_of(probs, measures), NAN), window)
 
 
 class Counts:
@@ -86,7 +110,9 @@ class Counts:
         """Number of pixels by class id."""
         return dict(zip(self._ids, self._counts.tolist(), strict=True))
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Count a window, see `Sink`."""
         self._counts += np.bincount(probs.argmax(axis=0)[valid], minlength=len(self._ids))
 
@@ -101,11 +127,13 @@ class Cropped:
         """Take the window, the area of interest or None where all is, and the other sinks."""
         self._extent, self._area, self._sinks = extent, area, sinks
 
-    def write(self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(
+        self, window: Window, probs: NDArray[np.float32], valid: NDArray[np.bool_], measures: NDArray[np.float32]
+    ) -> None:
         """Pass on a window, see `Sink`."""
         if not rasterio.windows.intersect(window, self._extent):
             return
         inside = valid if self._area is None else valid & self._area.mask(window)
         placed, (rows, cols) = clip(window, self._extent)
         for sink in self._sinks:
-            sink.write(placed, probs[:, rows, cols], inside[rows, cols])
+            sink.write(placed, probs[:, rows, cols], inside[rows, cols], measures[:, rows, cols])

@@ -35,11 +35,13 @@ class Prediction(NamedTuple):
         window: where they are in the stack's grid.
         probs: float32 (num_classes, height, width) on the CPU, meaningless where `valid` is False.
         valid: (height, width), the pixels that were classified.
+        measures: float32 (n, height, width), what else is known of the pixels; smoothing leaves it as it is.
     """
 
     window: Window
     probs: Tensor
     valid: Tensor
+    measures: Tensor
 
 
 @torch.inference_mode()
@@ -124,7 +126,8 @@ class Smoother:
         """
         self.guide = guide
         self._extent, self._shape = extent, (extent.height, extent.width)
-        self._classes = 0
+        #: Channels of probabilities, of the guide and of measures.
+        self._channels = [0, 0, 0]
         self._above: Tensor | None = None
         self._below: Tensor | None = None
         self._left: Tensor | None = None
@@ -139,9 +142,10 @@ class Smoother:
         Returns:
             the smoothed probabilities of the part that is complete now, if any of it is valid.
         """
-        window, probs, valid = predicted
-        self._classes = len(probs)
-        yield from self._add(window, torch.cat([probs, guide, valid[None].float()]))
+        window, probs, valid, measures = predicted
+        parts = [probs, guide, measures]
+        self._channels = [len(part) for part in parts]
+        yield from self._add(window, torch.cat([*parts, valid[None].float()]))
 
     def skip(self, window: Window) -> Iterator[Prediction]:
         """Add a tile in which nothing is valid, see `add`."""
@@ -160,9 +164,9 @@ class Smoother:
         here = patch[-1] > 0
         inner = here[RADIUS:-RADIUS, RADIUS:-RADIUS]
         if inner.numel() and inner.any():
-            smoothed = smooth(patch[: self._classes], patch[self._classes : -1], here)
+            probs, guide, measures = torch.split(patch[:-1], self._channels)
             placed = Window(self._extent.col_off + left, self._extent.row_off + top, inner.shape[1], inner.shape[0])
-            yield Prediction(placed, smoothed, inner)
+            yield Prediction(placed, smooth(probs, guide, here), inner, measures[:, RADIUS:-RADIUS, RADIUS:-RADIUS])
 
     def _with_those_before(self, row: int, col: int, tile: Tensor) -> Tensor:
         """The tile with 2 RADIUS rows above and columns before it; zeros, which are not valid, where there are none."""

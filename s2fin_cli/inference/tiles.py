@@ -10,8 +10,11 @@ from s2fin_cli.inference.background import behind
 from s2fin_cli.inference.smoothing import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from torch import Tensor
+
+    from s2fin_cli.core.images import Images
     from s2fin_cli.inference.engine import Predictor
     from s2fin_cli.inference.sinks import Sink
     from s2fin_cli.inference.smoothing import Smoother
@@ -19,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def classify_tiles(
-    source: Source, predictor: Predictor, sink: Sink, *, smoother: Smoother | None = None, progress: Progress = silent
+    source: Source,
+    predictor: Predictor,
+    sink: Sink,
+    *,
+    smoother: Smoother | None = None,
+    measure: Callable[[Images[Tensor], Tensor], Tensor] | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Classify all tiles that are wanted.
 
@@ -30,6 +39,8 @@ def classify_tiles(
         predictor: gives their probabilities.
         sink: takes them; it is called in one thread, which is not the caller's, window by window.
         smoother: smoother of the source's extent, or None for probabilities as the predictor gives them.
+        measure: gives the measures of a tile by its values and the pixels to classify, such as `Likeness`; None for
+            none.
         progress: called after each tile.
     """
     total = sum(tile.is_wanted for tile in source.tiles)
@@ -39,16 +50,23 @@ def classify_tiles(
         for window, is_wanted in source.tiles:
             if is_wanted:
                 done += 1
-                predictions = _predict(predictor, next(loaded), smoother)
+                predictions = _predict(predictor, next(loaded), smoother, measure)
             else:
                 predictions = iter(()) if smoother is None else smoother.skip(window)
             writing.call(functools.partial(_write, sink, predictions))
             progress("classifying", done, total)
 
 
-def _predict(predictor: Predictor, tile: LoadedTile, smoother: Smoother | None) -> Iterable[Prediction]:
+def _predict(
+    predictor: Predictor,
+    tile: LoadedTile,
+    smoother: Smoother | None,
+    measure: Callable[[Images[Tensor], Tensor], Tensor] | None,
+) -> Iterable[Prediction]:
     """Predict a tile; its smoothing is computed during iteration."""
-    predicted = Prediction(tile.window, predictor.predict(tile.images, tile.valid), tile.valid)
+    probs = predictor.predict(tile.images, tile.valid)
+    measures = probs[:0] if measure is None else measure(tile.images, tile.valid)
+    predicted = Prediction(tile.window, probs, tile.valid, measures)
     if smoother is None:
         return [predicted]
     inner = slice(predictor.margin, -predictor.margin)
@@ -56,5 +74,5 @@ def _predict(predictor: Predictor, tile: LoadedTile, smoother: Smoother | None) 
 
 
 def _write(sink: Sink, predictions: Iterable[Prediction]) -> None:
-    for window, probs, valid in predictions:
-        sink.write(window, probs.numpy(), valid.numpy())
+    for window, probs, valid, measures in predictions:
+        sink.write(window, probs.numpy(), valid.numpy(), measures.numpy())

@@ -11,7 +11,7 @@ import logging
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,13 +24,17 @@ from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.model.model_item import model_item
+from s2fin_cli.model.reference import MOST_KEPT, ReferencePixels
 from s2fin_cli.model.valid import check_info, network_config
+from s2fin_cli.stack.guide import compared_count
 from s2fin_cli.vector.sources import raster_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s2fin_cli.geo.grid import Grid
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +44,27 @@ METADATA_KEY = "s2fin"
 CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
-FORMAT_VERSION = 4
+#: How the names of the tensors of the reference pixels begin; those of the network are its own.
+REFERENCE_PREFIX = "reference."
+FORMAT_VERSION = 5
 #: Numbers that a network may consist of; it has about a million.
 MOST_WEIGHTS = 1 << 26
 #: The oldest format whose networks this version has.
 OLDEST_FORMAT = 4
+
+
+class ModelParts(NamedTuple):
+    """What a model file holds.
+
+    Attributes:
+        network: the network, in evaluation mode on the CPU.
+        info: its description.
+        reference: reference pixels of its training data; None in a model that was written without.
+    """
+
+    network: S2Fin
+    info: ModelInfo
+    reference: ReferencePixels | None
 
 
 def current_versions() -> dict[str, str]:
@@ -57,13 +77,15 @@ def training_grid(grid: Grid) -> tuple[str | None, tuple[float, float], dict[str
     return (None if grid.crs is None else grid.crs.to_wkt()), grid.res, grid.footprint()
 
 
-def write_model(dst_path: Path, network: S2Fin, *, info: ModelInfo) -> None:
+def write_model(dst_path: Path, network: S2Fin, *, info: ModelInfo, reference: ReferencePixels | None = None) -> None:
     """Write a model file. The caller must make it appear complete or not at all.
 
     Raises:
         OSError: it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if reference is not None:
+        weights |= {f"{REFERENCE_PREFIX}{name}": tensor for name, tensor in reference.to_tensors().items()}
     values = {"format": FORMAT_VERSION, **info.to_dict()}
     parameters = sum(parameter.numel() for parameter in network.parameters())
     values[ITEM_KEY] = model_item(info, parameters=parameters, digest=_checksum(values, weights))
@@ -178,6 +200,16 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
     """Read a model: its network, in evaluation mode on the CPU, and its description.
 
     Raises:
+        ModelFileError: as `read_parts`.
+    """
+    network, info, _ = read_parts(src_path)
+    return network, info
+
+
+def read_parts(src_path: str | os.PathLike[str]) -> ModelParts:
+    """Read all that a model file holds.
+
+    Raises:
         ModelFileError: it is missing, damaged, foreign or of a later format.
     """
     info, values = _read_description(src_path)
@@ -188,8 +220,12 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
         if values.pop(CHECKSUM_KEY, None) != _checksum(values, weights):
             raise ModelFileError(f"{src_path} is damaged: its checksum is wrong; copy it again, or train again")
+        of_reference, own = _divided(weights)
         network = S2Fin(cfg)
-        network.load_state_dict(weights)
+        network.load_state_dict(own)
+        second = None if cfg.aux_from_image else cfg.aux_channels
+        count = compared_count(cfg.in_channels, cfg.components, second)
+        reference = ReferencePixels.from_tensors(of_reference, features=count) if of_reference else None
     except ModelFileError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
@@ -200,19 +236,29 @@ def read_model(src_path: str | os.PathLike[str]) -> tuple[S2Fin, ModelInfo]:
         raise ModelFileError(f"{src_path} is damaged: it holds weights that are not finite; train again")
     if any((tensor <= 0).any() for name, tensor in weights.items() if name.endswith("std")):
         raise ModelFileError(f"{src_path} is damaged: it holds deviations that are not above 0; train again")
-    return network.eval(), info
+    return ModelParts(network.eval(), info, reference)
+
+
+def _divided(tensors: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
+    """What a file has of the reference pixels, by their own names, and what it has of the network."""
+    prefix = REFERENCE_PREFIX
+    of_reference = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+    return of_reference, {name: each for name, each in tensors.items() if not name.startswith(prefix)}
 
 
 def _check_shapes(given: Mapping[str, tuple[int, ...]], cfg: S2FinConfig) -> None:
-    """Compare shapes of weights with those of the network, of which nothing is made yet.
+    """Compare shapes of weights with those of the network, of which nothing is made yet, and bound the others.
 
     Raises:
         ValueError: it names the first difference only, whereas torch lists them all.
     """
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in S2Fin(cfg).state_dict().items()}
-    for name in sorted(given.keys() | wanted.keys()):
-        found, own = (part.get(name, "nothing") for part in (given, wanted))
+    of_reference, of_network = _divided(given)
+    if (count := sum(map(math.prod, of_reference.values()))) > MOST_KEPT:
+        raise ValueError(f"its reference pixels are {count} numbers, and at most {MOST_KEPT} are read")
+    for name in sorted(of_network.keys() | wanted.keys()):
+        found, own = (part.get(name, "nothing") for part in (of_network, wanted))
         if found != own:
             raise ValueError(f"{name} is {found} in the file and {own} in the network")
     if (count := sum(map(math.prod, wanted.values()))) > MOST_WEIGHTS:

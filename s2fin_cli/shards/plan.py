@@ -32,6 +32,7 @@ class Plan:
         size: pixels a side of a shard.
         windows: of the shards in the grid: column and row offset, width and height.
         has_probabilities: whether the shards hold the probabilities of all classes.
+        has_uncertainty: whether they hold the bands of the raster of uncertainty.
         threads: that a process computes with.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     windows: tuple[tuple[int, int, int, int], ...]
     has_probabilities: bool
     threads: int
+    has_uncertainty: bool = False
 
     def __len__(self) -> int:
         """How many shards there are."""
@@ -67,7 +69,7 @@ class Plan:
     @functools.cached_property
     def identity(self) -> str:
         """A checksum of all that decides what is in the shards, and which of them there are."""
-        return digest([self.facts, self.windows, self.has_probabilities])
+        return digest([self.facts, self.windows, self.has_probabilities, self.has_uncertainty])
 
 
 def plan_of(values: dict[str, Any]) -> Plan:
@@ -81,7 +83,7 @@ def plan_of(values: dict[str, Any]) -> Plan:
     windows = tuple((int(col), int(row), int(width), int(height)) for col, row, width, height in values["windows"])
     facts, versions, options = (dict(values[name]) for name in ("facts", "versions", "options"))
     sizes = int(values["size"]), windows, bool(values["has_probabilities"]), int(values["threads"])
-    return Plan(facts, versions, options, *sizes)
+    return Plan(facts, versions, options, *sizes, bool(values["has_uncertainty"]))
 
 
 def read_plan(path: Path) -> Plan:
@@ -136,8 +138,12 @@ def check_same(kept: Plan, own: Plan, folder: Path, *, mixed: bool) -> None:
             f"{folder} was begun for another map: {name} was {old} and is {new} now; restore it or use another "
             f"folder for `work`{hint}"
         )
-    if own.has_probabilities and not kept.has_probabilities:
-        raise InputError(
-            f"the shards in {folder} hold no probabilities, because it was begun without `probabilities`; leave them "
-            "out or use another folder for `work`"
-        )
+    for wanted, held, what, option in (
+        (own.has_probabilities, kept.has_probabilities, "probabilities", "probabilities"),
+        (own.has_uncertainty, kept.has_uncertainty, "bands of uncertainty", "uncertainty"),
+    ):
+        if wanted and not held:
+            raise InputError(
+                f"the shards in {folder} hold no {what}, because it was begun without `{option}`; leave that out or "
+                "use another folder for `work`"
+            )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import entr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Calibration:
         return _tempered(probs, np.exp(logs)[:, None])
 
 
-def consensus(probs: NDArray[np.float64], weights: NDArray[np.float64], *, vote: float) -> NDArray[np.float64]:
+def consensus(probs: NDArray[np.floating], weights: NDArray[np.float64], *, vote: float) -> NDArray[np.float64]:
     """Combine the probabilities of members (members, n, classes), each by its vote and by its probabilities.
 
     Args:
@@ -47,8 +48,33 @@ def consensus(probs: NDArray[np.float64], weights: NDArray[np.float64], *, vote:
     Returns:
         (n, classes).
     """
-    votes = np.eye(probs.shape[2])[probs.argmax(axis=2)]
-    return np.asarray(np.einsum("m,mnc->nc", weights, vote * votes + (1 - vote) * probs))
+    return np.asarray(np.einsum("m,mnc->nc", weights, _with_votes(probs, vote)))
+
+
+def disagreement(probs: NDArray[np.float32], weights: NDArray[np.float64], *, vote: float) -> NDArray[np.float32]:
+    """How much members disagree: the mutual information between the class and the member that is asked, 0 to 1.
+
+    It is the entropy of the members' consensus minus their mean own entropy, over that of equally likely classes, so 0
+    where all give the same answer, however unsure it is. Formula: Houlsby et al. (2011), "Bayesian active learning for
+    classification and preference learning", arXiv 1112.5745 (BALD); of an ensemble: Depeweg et al. (2018), ICML.
+
+    Args:
+        probs: probabilities of the members (members, n, classes).
+        weights: (members,), of sum 1.
+        vote: as in `consensus`.
+
+    Returns:
+        (n,).
+    """
+    mean = entr(consensus(probs, weights, vote=vote)).sum(axis=1)
+    own = sum(w * entr(_with_votes(each, vote)).sum(axis=1) for w, each in zip(weights, probs, strict=True))
+    return np.asarray(((mean - own) / np.log(probs.shape[2])).clip(0, 1), np.float32)
+
+
+def _with_votes(probs: NDArray[np.floating], vote: float) -> NDArray[np.float64]:
+    """Answers (..., classes) of members, of which a share is the vote for the most likely class."""
+    votes = np.eye(probs.shape[-1])[probs.argmax(axis=-1)]
+    return np.asarray(vote * votes + (1 - vote) * probs)
 
 
 def fit_temperature(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from s2fin_cli.core.progress import Stop
 from s2fin_cli.labels.distances import nearest_label
-from s2fin_cli.teaching.calibration import consensus
+from s2fin_cli.teaching.calibration import consensus, disagreement
 from s2fin_cli.teaching.members import choose_members
 from s2fin_cli.teaching.propagation import average_similar, guide_of, propagate
 from s2fin_cli.teaching.recipe import EnsembleRecipe
@@ -95,13 +95,15 @@ def ask_members(
 
     answered = in_threads(ask, [(member,) for member, _ in needed], stop=stop)
     weights = np.array([weight for _, weight in needed])
-    probs = consensus(np.stack([part for part, _ in answered]), weights, vote=recipe.vote)
+    own = np.stack([part for part, _ in answered])
+    probs = consensus(own, weights, vote=recipe.vote)
     distances = nearest_label(lesson.features["position"], asked["position"])
     uses = [(use, weight) for (_, use), weight in zip(answered, weights, strict=True) if use is not None]
     use = float(np.average([use for use, _ in uses], weights=[weight for _, weight in uses])) if uses else None
     own_uses = {member.name: part[1] for (member, _), part in zip(needed, answered, strict=True)}
     shares = _shares(members, trust.weights, own_uses)
-    return Answers(trust.calibration.apply(probs, distances).astype(np.float32), use, members=shares)
+    calibrated = trust.calibration.apply(probs, distances).astype(np.float32)
+    return Answers(calibrated, use, members=shares, disagreement=disagreement(own, weights, vote=recipe.vote))
 
 
 def _shares(

@@ -14,6 +14,7 @@ import torch
 from s2fin.afcm import local_statistics
 from s2fin_cli.core.device import tensors_on
 from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, by_cells, iter_cells, own_order
+from s2fin_cli.stack.guide import FEW_BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 #: Sides of the squares around a pixel that are summarised, in pixels, and how far they reach.
 SCALES = (3, 7, 15, 31)
 MARGIN = max(SCALES) // 2
-#: The surroundings of an image with at most this many bands are summarised band by band; of more, by its components.
-FEW_BANDS = 16
 #: Scales of the shape of spectra; with many bands the first one alone.
 SHAPE_SCALES = (3, 15)
 #: Cells whose features are computed at a time: bounds memory.

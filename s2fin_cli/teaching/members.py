@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
+from s2fin_cli.stack.guide import FEW_BANDS
 from s2fin_cli.teaching.classifiers import (
     Classifier,
     Task,
@@ -17,7 +18,7 @@ from s2fin_cli.teaching.classifiers import (
     by_position_and_values,
     extra_trees,
 )
-from s2fin_cli.teaching.features import FEW_BANDS, Features
+from s2fin_cli.teaching.features import Features
 from s2fin_cli.teaching.views import (
     see_components,
     see_components_and_position,

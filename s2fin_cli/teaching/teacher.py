@@ -80,12 +80,14 @@ class Answers:
         use_of_second: how much the second image counted, 0 to 1; None if that is not known.
         nearly_right: whether the network may copy the answers closely, as between dense labels.
         members: how much each member of the teacher counted, if it has any.
+        disagreement: float32 (n,), how much the members disagree about each pixel, 0 to 1; None without members.
     """
 
     probs: NDArray[np.float32]
     use_of_second: float | None = None
     nearly_right: bool = False
     members: tuple[MemberShare, ...] = ()
+    disagreement: NDArray[np.float32] | None = None
 
 
 class Examination(Protocol):

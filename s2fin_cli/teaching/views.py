@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s2fin_cli.teaching.features import FEW_BANDS, SCALES, SHAPE_SCALES, Features
+from s2fin_cli.stack.guide import FEW_BANDS
+from s2fin_cli.teaching.features import SCALES, SHAPE_SCALES, Features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

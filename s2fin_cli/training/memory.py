@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2fin_cli.stack.cells import CELL_SIZE
-from s2fin_cli.teaching.features import FEW_BANDS, MARGIN
+from s2fin_cli.stack.guide import FEW_BANDS
+from s2fin_cli.teaching.features import MARGIN
 
 if TYPE_CHECKING:
     from s2fin import S2FinConfig

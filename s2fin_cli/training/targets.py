@@ -14,6 +14,7 @@ from s2fin_cli.teaching.features import MARGIN, features_at, merged, pixel_featu
 from s2fin_cli.teaching.teacher import Lesson, Questions
 from s2fin_cli.training.labelled import common_radius, targets_of
 from s2fin_cli.training.memory import cell_bytes, cell_margin
+from s2fin_cli.training.reference import reference_pixels
 from s2fin_cli.training.samples import StandardizedCells, TrainingSet
 from s2fin_cli.training.validation import cross_validated_accuracy
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from s2fin import S2Fin
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.labels.pixels import LabelledPixels
+    from s2fin_cli.model.reference import ReferencePixels
     from s2fin_cli.teaching.teacher import MemberShare
     from s2fin_cli.training.job import Job
     from s2fin_cli.training.scene import Scene
@@ -41,6 +43,7 @@ class Taught:
         accuracy: accuracy of the teacher, if it was cross-validated in this run.
         use_of_second: how much it used the second image, 0 to 1; None if that is unknown.
         members: how much each of its members counted.
+        reference: reference pixels of what it learnt from.
     """
 
     train_set: TrainingSet
@@ -48,7 +51,8 @@ class Taught:
     examination: Any
     accuracy: Accuracy | None
     use_of_second: float | None
-    members: tuple[MemberShare, ...] = ()
+    members: tuple[MemberShare, ...]
+    reference: ReferencePixels
 
 
 def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool, before: Taught | None) -> Taught:
@@ -78,7 +82,8 @@ def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool
     job.progress("ensemble", 3, 3)
     targets = _with_labels(answers.probs, questions.labels, job.recipe.label_smoothing)
     train_set = _without_unknown(TrainingSet(cells, targets, questions.labels, answers.nearly_right))
-    return Taught(train_set, dense, examination, accuracy, answers.use_of_second, answers.members)
+    reference = reference_pixels(lesson, questions, answers, folds=job.recipe.ensemble.folds)
+    return Taught(train_set, dense, examination, accuracy, answers.use_of_second, answers.members, reference)
 
 
 def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, dense: bool) -> Lesson:

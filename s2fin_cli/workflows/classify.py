@@ -48,6 +48,7 @@ class ClassifyResult:
         unreadable: what of the images could not be read and was skipped.
         classes: the model's classes.
         urls: URLs of outputs in an object store, by their names in `outputs`, whose paths are where they were made.
+        outside_pixels: mapped pixels outside of the area of applicability; None without a raster of uncertainty.
         shards: numbers of the shards that were made instead of a map, from 1, where `shard` asked for a part of them:
             then no output is written, and `pixels` are those of the part. None for a map.
     """
@@ -60,6 +61,7 @@ class ClassifyResult:
     unreadable: Unreadable
     classes: tuple[LandCoverClass, ...]
     urls: Mapping[str, str] = field(default_factory=dict)
+    outside_pixels: int | None = None
     shards: tuple[int, ...] | None = None
 
     @property
@@ -84,6 +86,7 @@ class ClassifyResult:
             ],
             "nodata_pixels": self.nodata_pixels,
             **self.unreadable.to_dict(),
+            **({} if self.outside_pixels is None else {"outside_pixels": self.outside_pixels}),
             **({} if self.shards is None else {"shards": list(self.shards)}),
         }
 
@@ -120,11 +123,12 @@ def carry_out(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResul
 
     def fill(rasters: Rasters) -> dict[int, int]:
         counts = Counts(job.class_ids)
-        job.classify([*rasters.sinks(job.class_ids), counts], progress=progress)
+        sinks, uncertainty = [*rasters.sinks(job.class_ids), counts], rasters.uncertainty is not None
+        job.classify(sinks, uncertainty=uncertainty, progress=progress)
         return counts.pixels
 
     counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, **counts._asdict(), classes=job.info.classes)
 
 
 def carry_out_in_shards(job: ClassifyJob, *, progress: Progress = silent) -> ClassifyResult:
@@ -167,7 +171,7 @@ def map_of_shards(job: ClassifyJob, folder: WorkFolder, plan: Plan, *, progress:
         return assemble(job, folder, plan, rasters, mixed=job.options.mixed, progress=progress)
 
     counts = write_map(job, fill, progress=progress)
-    return ClassifyResult(job.outputs, job.model_path, *counts, classes=job.info.classes)
+    return ClassifyResult(job.outputs, job.model_path, **counts._asdict(), classes=job.info.classes)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.formats import by_driver
 from s2fin_cli.core.sidecars import written_beside
 from s2fin_cli.core.version import __version__
+from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.map_item import Provenance, Written, map_item
 from s2fin_cli.model.stac import class_objects, write_item_file
@@ -59,7 +60,8 @@ def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:
     outputs, options, classes = job.outputs, job.options, job.info.classes
     named = {"classification:classes": class_objects(classes)}
     raster = {"type": by_driver(options.format).media_type}
-    stored: dict[str, Any] = {**raster, "data_type": "float32", "nodata": "nan"}
+    floats: dict[str, Any] = {**raster, "data_type": "float32", "nodata": "nan"}
+    stored = dict(floats)
     if options.scaled:
         stored |= {"data_type": SCALED.dtype, "nodata": SCALED.nodata, "raster:scale": SCALED.scale}
     nodata = map_encoding(job.class_ids)[1]
@@ -69,6 +71,7 @@ def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:
         "polygons": ("Polygons of the classes", ("data",), named),
         "confidence": ("Probability of each pixel's class", ("data",), stored),
         "probabilities": ("Probabilities of all classes", ("data",), stored),
+        "uncertainty": (f"Uncertainty of each pixel's class: {', '.join(UNCERTAINTY)}", ("data",), floats),
     }
     found = {}
     for name, (title, roles, fields) in kinds.items():

@@ -15,18 +15,20 @@ from torch import Tensor
 
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.device import keep_freed_memory, pick_device
-from s2fin_cli.core.errors import UnreadableError, UsageError
+from s2fin_cli.core.errors import ModelFileError, UnreadableError, UsageError
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Progress, Stop, silent
 from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.inference.engine import Engine, Predictor
+from s2fin_cli.inference.likeness import Likeness
 from s2fin_cli.inference.prior import apply_prior, read_prior
 from s2fin_cli.inference.sinks import Cropped, Sink
 from s2fin_cli.inference.smoothing import RADIUS, Smoother, guide_of
 from s2fin_cli.inference.source import StackSource
 from s2fin_cli.inference.tiles import classify_tiles
-from s2fin_cli.model.file import find_model, read_model
+from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
+from s2fin_cli.model.file import find_model, read_parts
 from s2fin_cli.model.fit import check_values, fit_stack
 from s2fin_cli.raster.creation import RasterFormat, check_format
 from s2fin_cli.raster.unreadable import UnreadableBlocks
@@ -69,6 +71,7 @@ class ClassifyJob:
         stride: pixels from one of the network's windows to the next.
         guide: makes the guide by which smoothing compares the pixels of a tile, see `smoothing.guide_of`.
         device: what computes.
+        likeness: measures what the raster of uncertainty needs besides probabilities; None without reference pixels.
         warnings: what was warned of so far.
     """
 
@@ -81,6 +84,7 @@ class ClassifyJob:
     stride: int
     guide: Callable[[Images[Tensor]], Tensor]
     device: torch.device
+    likeness: Likeness | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -88,12 +92,20 @@ class ClassifyJob:
         """Ids of the model's classes, in the order of the probabilities."""
         return [c.id for c in self.info.classes]
 
-    def classify(self, sinks: Sequence[Sink], *, window: Window | None = None, progress: Progress = silent) -> None:
+    def classify(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        window: Window | None = None,
+        uncertainty: bool = False,
+        progress: Progress = silent,
+    ) -> None:
         """Classify a part of the stack into sinks.
 
         Args:
             sinks: they cover the window; pixels outside the area of interest reach them as not valid.
             window: the part of the stack's grid; None is all that is of interest.
+            uncertainty: whether sinks need the measures of uncertainty.
             progress: called after each tile.
         """
         smooth = self.options.smooth
@@ -107,7 +119,8 @@ class ClassifyJob:
         sink = Cropped(window or self.stack.extent, self.stack.area, sinks)
         smoother = Smoother(source.extent, self.guide) if smooth else None
         with _skipping_suggested():
-            classify_tiles(source, self.predictor, sink, smoother=smoother, progress=progress)
+            measure = self.likeness if uncertainty else None
+            classify_tiles(source, self.predictor, sink, smoother=smoother, measure=measure, progress=progress)
 
     def record(self) -> RunRecord:
         """The record of the run, for the map."""
@@ -124,12 +137,14 @@ class LoadedModel:
         info: what the file says about it.
         engine: computes with its network.
         device: where it computes.
+        likeness: compares pixels with the model's reference pixels; None where it has none.
     """
 
     path: Path
     info: ModelInfo
     engine: Engine
     device: torch.device
+    likeness: Likeness | None = None
 
 
 def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
@@ -138,13 +153,15 @@ def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
     Raises:
         S2finError: it cannot be read, or options do not fit it.
     """
-    network, info = read_model(path)
+    network, info, reference = read_parts(path)
     _check_stride(options.stride, network.cfg.block_size)
     if options.prior:
         apply_prior(network, read_prior(options.prior, info.classes))
     precision = getattr(torch, options.precision)
     device = pick_device("cpu" if options.scheduler is not None else options.device)  # a cluster has other devices
-    return LoadedModel(path, info, Engine(network, device, stride=options.stride, precision=precision), device)
+    engine = Engine(network, device, stride=options.stride, precision=precision)
+    likeness = None if reference is None else Likeness(reference, engine.network.standardizer, engine)
+    return LoadedModel(path, info, engine, device, likeness)
 
 
 def prepare(
@@ -175,6 +192,11 @@ def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: boo
         check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=input_files([*options.inputs, model_path]))
     model = model or load_model(model_path, options)
     info, engine = model.info, model.engine
+    if outputs.uncertainty is not None and model.likeness is None:
+        raise ModelFileError(
+            f"{model_path} holds no reference pixels of its training data, which `uncertainty` needs; train again with "
+            "this version of s2fin, or leave it out"
+        )
     _check_formats(outputs, info, options)
     stop.check()
     skips = options.on_read_error == "skip"
@@ -191,7 +213,9 @@ def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: boo
         stack = replace(stack, skipped=UnreadableBlocks())  # so far the images may have been read on another grid
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, engine.network.standardizer)
-    return ClassifyJob(options, outputs, model_path, info, stack, engine, engine.stride, guide, model.device)
+    return ClassifyJob(
+        options, outputs, model_path, info, stack, engine, engine.stride, guide, model.device, model.likeness
+    )
 
 
 @contextlib.contextmanager
@@ -208,10 +232,14 @@ def _check_formats(outputs: Outputs, info: ModelInfo, options: ClassifyOptions) 
     fmt, class_ids = RasterFormat.of(options.format, options.co), [c.id for c in info.classes]
     dtype, nodata = map_encoding(class_ids)
     check_format(fmt, count=1, dtype=dtype, values=[nodata, *class_ids])
-    stored = SCALED if options.scaled else AS_FLOATS
-    for path, count in ((outputs.confidence, 1), (outputs.probabilities, len(class_ids))):
+    stored = (SCALED if options.scaled else AS_FLOATS).dtype
+    for path, count, kind in (
+        (outputs.confidence, 1, stored),
+        (outputs.probabilities, len(class_ids), stored),
+        (outputs.uncertainty, len(UNCERTAINTY), AS_FLOATS.dtype),
+    ):
         if path is not None:
-            check_format(fmt, count=count, dtype=stored.dtype)
+            check_format(fmt, count=count, dtype=kind)
 
 
 def _check_stride(stride: int | None, largest: int) -> None:

@@ -32,6 +32,7 @@ class Outputs:
     confidence: Path | None
     probabilities: Path | None
     stac: Path | None
+    uncertainty: Path | None = None
     report: Path | None = None
 
     @classmethod
@@ -48,13 +49,14 @@ class Outputs:
         if polygons is not None:
             check_vector_path(polygons)
         others = (_path(options.confidence), _path(options.probabilities))
-        for path in others:
+        uncertainty = _path(options.uncertainty)
+        for path in (*others, uncertainty):
             if path is not None:
                 check_raster_path(path)
         report = _path(options.report)
         if report is not None:
             check_suffix(report)
-        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None, report)
+        found = cls(class_map, class_map.with_suffix(".qml"), polygons, *others, None, uncertainty, report)
         return replace(found, stac=found.stac_beside) if options.stac else found
 
     @property

@@ -16,7 +16,9 @@ from s2fin_cli.core.errors import OutputError, RasterError
 from s2fin_cli.core.files import staged
 from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, silent
-from s2fin_cli.inference.sinks import ClassMap, Confidence, Probabilities, Sink
+from s2fin_cli.inference.sinks import ClassMap, Confidence, Probabilities, Sink, Uncertainty
+from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
+from s2fin_cli.inference.uncertainty import UncertaintyWriter
 from s2fin_cli.labels.sketch import LABELS_TAG
 from s2fin_cli.raster.class_map import ClassMapWriter, create_class_map
 from s2fin_cli.raster.creation import RasterFormat
@@ -51,6 +53,7 @@ class Rasters:
     map: ClassMapWriter
     confidence: RasterWriter | None
     probabilities: RasterWriter | None
+    uncertainty: UncertaintyWriter | None = None
 
     def sinks(self, class_ids: list[int]) -> list[Sink]:
         """Sinks that fill them, of classes whose ids are in the order of the probabilities."""
@@ -59,6 +62,8 @@ class Rasters:
             sinks.append(Confidence(self.confidence))
         if self.probabilities is not None:
             sinks.append(Probabilities(self.probabilities))
+        if self.uncertainty is not None:
+            sinks.append(Uncertainty(self.uncertainty))
         return sinks
 
 
@@ -70,12 +75,14 @@ class MapCounts(NamedTuple):
         areas: square metres by class id; None without a CRS.
         nodata_pixels: pixels of the area of interest where an image that the model needs has no data.
         unreadable: what of the images could not be read and was skipped.
+        outside_pixels: mapped pixels outside of the area of applicability; None without a raster of uncertainty.
     """
 
     pixels: dict[int, int]
     areas: dict[int, float] | None
     nodata_pixels: int
     unreadable: Unreadable
+    outside_pixels: int | None = None
 
 
 def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, progress: Progress = silent) -> MapCounts:
@@ -112,6 +119,7 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             write_item(job, written)
         view = None if outputs.report is None or confidence is None else _view(job, confidence)
     counts.unreadable.warn()
+    _warn_of_outside(counts, outputs.uncertainty)
     if outputs.report is not None:
         report_of_map(job.outputs.map, job.model_path, outputs.report, confidence=view)
     if job.options.overwrite:
@@ -127,7 +135,19 @@ def _counts(job: ClassifyJob, pixels: dict[int, int], rasters: Rasters) -> MapCo
         None if any(map(math.isnan, areas.values())) else areas,
         job.stack.pixels_of_interest - sum(pixels.values()),
         unreadable_of(job.stack, job.stack.extent),
+        None if rasters.uncertainty is None else rasters.uncertainty.outside,
     )
+
+
+def _warn_of_outside(counts: MapCounts, uncertainty: Path | None) -> None:
+    """Warn of the pixels that look like nothing in the training data."""
+    if counts.outside_pixels:
+        mapped = sum(counts.pixels.values())
+        logger.warning(
+            "%d of %d mapped pixels (%.1f %%) look unlike all training data (dissimilarity above 1 in %s): their "
+            "classes are guesses; label some of them and train again",
+            counts.outside_pixels, mapped, 100 * counts.outside_pixels / mapped, uncertainty,
+        )  # fmt: skip
 
 
 def _view(job: ClassifyJob, confidence: Path) -> NDArray[np.float32]:
@@ -139,7 +159,7 @@ def _view(job: ClassifyJob, confidence: Path) -> NDArray[np.float32]:
 
 @contextlib.contextmanager
 def open_rasters(job: ClassifyJob, written: Outputs) -> Iterator[Rasters]:
-    """Create a job's rasters: its map and, if wanted, confidence and probabilities.
+    """Create a job's rasters: its map and, if wanted, confidence, probabilities and uncertainty.
 
     Args:
         job: the job.
@@ -162,9 +182,10 @@ def open_rasters(job: ClassifyJob, written: Outputs) -> Iterator[Rasters]:
             create_class_map(written.map, grid, job.info.classes, tags=tags, fmt=fmt, run=job.record())
         )
         confidence = create(written.confidence, ["confidence"], **({} if job.outputs.confidence is None else stored))
-        yield Rasters(
-            class_map, confidence, create(written.probabilities, [c.name for c in job.info.classes], **stored)
-        )
+        probabilities = create(written.probabilities, [c.name for c in job.info.classes], **stored)
+        uncertainty = create(written.uncertainty, list(UNCERTAINTY), **{**stored, "encoding": AS_FLOATS})
+        counted = None if uncertainty is None else UncertaintyWriter(uncertainty.dst)
+        yield Rasters(class_map, confidence, probabilities, counted)
 
 
 def _why_empty(stack: Stack) -> str:

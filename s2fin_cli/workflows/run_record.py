@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 #: Options that change where a run computes and what it writes, but not the result; and those that name files.
 _NOT_KEPT = (
     "device", "tile_size", "work", "workers", "shard", "shard_size", "mixed", "overwrite", "output", "vector",
-    "polygons", "mmu", "simplify", "confidence", "probabilities", "scaled", "stac", "format", "co", "report",
+    "polygons", "mmu", "simplify", "confidence", "probabilities", "uncertainty", "scaled", "stac", "format", "co",
+    "report",
 )  # fmt: skip
 #: Values of options that were not given.
 _EMPTY: tuple[Any, ...] = (None, (), [])

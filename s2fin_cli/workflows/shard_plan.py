@@ -57,6 +57,7 @@ def make_plan(job: ClassifyJob, *, size: int | None, workers: int | None) -> Pla
         size=size,
         windows=tuple((int(w.col_off), int(w.row_off), int(w.width), int(w.height)) for w in windows),
         has_probabilities=job.outputs.probabilities is not None,
+        has_uncertainty=job.outputs.uncertainty is not None,
         threads=max(torch.get_num_threads() // (workers or 1), 1),
     )
 

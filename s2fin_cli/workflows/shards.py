@@ -16,11 +16,13 @@ from s2fin_cli.inference.sinks import Counts
 from s2fin_cli.shards.agreement import agree, agreed_maker, check_agreed
 from s2fin_cli.shards.folder import check_makers
 from s2fin_cli.shards.maker import Maker
-from s2fin_cli.shards.raster import create_shard, read_shard
+from s2fin_cli.shards.raster import ShardBands, create_shard, read_shard
 from s2fin_cli.workflows.unreadable import take_unreadable, unreadable_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from s2fin_cli.shards.folder import WorkFolder
     from s2fin_cli.shards.plan import Plan
@@ -86,13 +88,18 @@ def _attempt(
     window, counts, maker = plan.window(number), Counts(job.class_ids), maker_of(job)
     with folder.new_shard() as path:
         grid = job.stack.grid.crop(window)
-        with create_shard(path, grid, job.class_ids, probabilities=plan.has_probabilities) as sink:
-            job.classify([sink, counts], window=window, progress=progress)
+        with create_shard(path, grid, _bands(job, plan)) as sink:
+            job.classify([sink, counts], window=window, uncertainty=plan.has_uncertainty, progress=progress)
         fits = job.options.mixed or (maker_of(job) == maker and agree(folder, maker) == maker)
         if not fits:
             return None
         unreadable = unreadable_blocks(job.stack, window)
         return folder.keep(path, number, plan, pixels=counts.pixels, maker=maker_of(job), unreadable=unreadable)
+
+
+def _bands(job: ClassifyJob, plan: Plan) -> ShardBands:
+    """The bands of a job's shards."""
+    return ShardBands(tuple(job.class_ids), plan.has_probabilities, plan.has_uncertainty)
 
 
 def check_own_maker(job: ClassifyJob, folder: WorkFolder, plan: Plan) -> None:
@@ -137,20 +144,27 @@ def assemble(
     stamps = folder.stamps(plan)
     receipts, extent = folder.receipts(plan, mixed=mixed), job.stack.extent
     take_unreadable(job.stack, receipts, folder.path)
-    dtype, nodata = map_encoding(job.class_ids)
     pixels: Counter[int] = Counter(dict.fromkeys(job.class_ids, 0))
     for receipt in receipts:
         placed = plan.window(receipt.number)
         row_off, col_off = placed.row_off - extent.row_off, placed.col_off - extent.col_off
         for part, values in read_shard(folder.shard_path(receipt.number)):
             window = Window(col_off + part.col_off, row_off + part.row_off, part.width, part.height)
-            classes = np.where(np.isnan(values[0]), nodata, values[0]).astype(dtype)
-            rasters.map.write(classes[None], window)
-            if rasters.confidence is not None:
-                rasters.confidence.write(values[1:2], window)
-            if rasters.probabilities is not None:
-                rasters.probabilities.write(values[2:], window)
+            _fill(rasters, window, values, _bands(job, plan))
         pixels.update(receipt.pixels)
         progress("assembling", receipt.number, len(plan))
     folder.check_unchanged(plan, stamps)
     return dict(pixels)
+
+
+def _fill(rasters: Rasters, window: Window, values: NDArray[np.float32], bands: ShardBands) -> None:
+    """Fill a window of a map's rasters with values (bands, height, width) of a shard."""
+    dtype, nodata = map_encoding(list(bands.class_ids))
+    classes = np.where(np.isnan(values[0]), nodata, values[0]).astype(dtype)
+    rasters.map.write(classes[None], window)
+    if rasters.confidence is not None:
+        rasters.confidence.write(values[1:2], window)
+    if rasters.probabilities is not None:
+        rasters.probabilities.write(values[bands.of_probabilities], window)
+    if rasters.uncertainty is not None:
+        rasters.uncertainty.write(values[bands.of_uncertainty], window)

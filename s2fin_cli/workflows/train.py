@@ -109,7 +109,7 @@ def run(
     info, kept = describe_model(job, first, second, run=record), second or first
     _log_use(kept.taught.use_of_second)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
-        write_model(tmp_path, kept.network, info=info)
+        write_model(tmp_path, kept.network, info=info, reference=kept.taught.reference)
     if report_path is not None:
         write_report(describe_training(job, info, dst_path), report_path)
     accuracies = first.accuracy, first.taught.accuracy

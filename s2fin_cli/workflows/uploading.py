@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from s2fin_cli.core.map_options import FileOptions, OutputOptions
 from s2fin_cli.core.uploads import Uploads, uploads_of
+from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
 from s2fin_cli.model.stac import write_item_file
 from s2fin_cli.workflows.classify_outputs import Outputs
 
@@ -47,6 +48,7 @@ def check_space(job: ClassifyJob, uploads: Uploads | None) -> None:
         outputs, extent = job.outputs, job.stack.extent
         floats = (outputs.confidence or outputs.polygons or outputs.report) is not None
         bands = floats + len(job.class_ids) * (outputs.probabilities is not None)
+        bands += len(UNCERTAINTY) * (outputs.uncertainty is not None)
         uploads.check_space(extent.height * extent.width * (CLASS_BYTES + FLOAT_BYTES * bands))
 
 

@@ -9,7 +9,7 @@ import pytest
 from rasterio.windows import Window
 
 from s2fin_cli.geo.grid import Grid
-from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Cropped, Probabilities
+from s2fin_cli.inference.sinks import ClassMap, Confidence, Counts, Cropped, Probabilities, Uncertainty
 from s2fin_cli.vector.read_area import read_area
 from tests.files import TRANSFORM
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PROBS = np.array([[[0.2, 0.5], [0.1, 0.3]], [[0.7, 0.4], [0.2, 0.3]], [[0.1, 0.1], [0.7, 0.4]]], np.float32)
 VALID = np.array([[True, True], [False, True]])
+MEASURES = np.array([[[0.0, 0.1], [0.2, 0.3]], [[1.0, 2.0], [3.0, 4.0]]], np.float32)
 WINDOW = Window(4, 2, 2, 2)
 
 
@@ -46,14 +47,14 @@ def recorder() -> Any:
 )
 def test_the_class_map_has_the_most_probable_class(ids: tuple[int, ...], dtype: str, nodata: int) -> None:
     writer = recorder()
-    ClassMap(writer, ids).write(WINDOW, PROBS, VALID)
+    ClassMap(writer, ids).write(WINDOW, PROBS, VALID, MEASURES)
     assert writer.only.dtype == dtype
     assert writer.only.tolist() == [[[ids[1], ids[0]], [nodata, ids[2]]]]
 
 
 def test_the_confidence_is_its_probability() -> None:
     writer = recorder()
-    Confidence(writer).write(WINDOW, PROBS, VALID)
+    Confidence(writer).write(WINDOW, PROBS, VALID, MEASURES)
     assert writer.only.dtype == np.float32
     expected = np.array([[[0.7, 0.5], [np.nan, 0.4]]], np.float32)
     assert np.array_equal(writer.only, expected, equal_nan=True)
@@ -62,18 +63,30 @@ def test_the_confidence_is_its_probability() -> None:
 def test_the_probabilities_are_as_they_come() -> None:
     writer = recorder()
     before = PROBS.copy()
-    Probabilities(writer).write(WINDOW, PROBS, VALID)
+    Probabilities(writer).write(WINDOW, PROBS, VALID, MEASURES)
     assert writer.only.dtype == np.float32
     assert np.isnan(writer.only[:, 1, 0]).all()
     assert np.array_equal(writer.only[:, VALID], PROBS[:, VALID])
     assert np.array_equal(PROBS, before), "other sinks take the same ones"
 
 
+def test_uncertainty_has_the_probabilities_figures_and_the_measures() -> None:
+    writer = recorder()
+    Uncertainty(writer).write(WINDOW, PROBS, VALID, MEASURES)
+    assert writer.only.shape == (4, 2, 2)
+    assert writer.only.dtype == np.float32
+    assert np.isnan(writer.only[:, 1, 0]).all()
+    entropy, margin, *measures = writer.only
+    assert entropy[0, 0] == pytest.approx(0.7298, abs=1e-4)  # -(0.2 ln 0.2 + 0.7 ln 0.7 + 0.1 ln 0.1) / ln 3
+    assert margin[0] == pytest.approx([0.5, 0.1])
+    assert np.array_equal(np.array(measures)[:, VALID], MEASURES[:, VALID])
+
+
 def test_counts_add_up() -> None:
     counts = Counts([1, 2, 7])
     assert counts.pixels == {1: 0, 2: 0, 7: 0}
-    counts.write(WINDOW, PROBS, VALID)
-    counts.write(Window(0, 0, 2, 2), PROBS, ~VALID)
+    counts.write(WINDOW, PROBS, VALID, MEASURES)
+    counts.write(Window(0, 0, 2, 2), PROBS, ~VALID, MEASURES)
     assert counts.pixels == {1: 1, 2: 1, 7: 2}
 
 
@@ -92,18 +105,19 @@ def cropped(extent: Window, *, bounds: Window | None = None) -> tuple[Cropped, l
 
 def test_only_what_lies_in_the_window_is_passed_on() -> None:
     sink, written = cropped(Window(5, 0, 3, 3))
-    sink.write(WINDOW, PROBS, VALID)
-    sink.write(Window(8, 0, 2, 2), PROBS, VALID)  # beside it
-    ((window, probs, valid),) = written
+    sink.write(WINDOW, PROBS, VALID, MEASURES)
+    sink.write(Window(8, 0, 2, 2), PROBS, VALID, MEASURES)  # beside it
+    ((window, probs, valid, measures),) = written
     assert window == Window(0, 2, 1, 1)
     assert np.array_equal(probs, PROBS[:, :1, 1:])
+    assert np.array_equal(measures, MEASURES[:, :1, 1:])
     assert np.array_equal(valid, VALID[:1, 1:])
 
 
 def test_only_what_lies_in_the_area_is_valid() -> None:
     sink, written = cropped(Window(3, 1, 5, 5), bounds=Window(5, 2, 1, 4))
-    sink.write(WINDOW, PROBS, VALID)
-    ((window, probs, valid),) = written
+    sink.write(WINDOW, PROBS, VALID, MEASURES)
+    ((window, probs, valid, _),) = written
     assert window == Window(1, 1, 2, 2)
     assert np.array_equal(probs, PROBS)
     assert valid.tolist() == [[False, True], [False, True]]

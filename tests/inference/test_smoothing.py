@@ -55,17 +55,19 @@ def in_tiles(parts: tuple[torch.Tensor, ...], tile_shape: tuple[int, int]) -> to
     extent = Window(3, 5, width, height)
     smoother = Smoother(extent, guide=lambda images: images.image)
     result, times = torch.zeros_like(probs), torch.zeros(height, width)
+    measures = torch.arange(2.0 * height * width).view(2, height, width)
     for row in range(0, height, tile_shape[0]):
         for col in range(0, width, tile_shape[1]):
             here = (slice(row, row + tile_shape[0]), slice(col, col + tile_shape[1]))
             window = Window(3 + col, 5 + row, valid[here].shape[1], valid[here].shape[0])
-            added = Prediction(window, probs[:, *here], valid[here])
+            added = Prediction(window, probs[:, *here], valid[here], measures[:, *here])
             smoothed = smoother.add(added, guide[:, *here]) if valid[here].any() else smoother.skip(window)
-            for placed, done, inside in smoothed:
+            for placed, done, inside, passed_on in smoothed:
                 there = clip(placed, extent)[0].toslices()
                 result[:, *there] = done
                 times[there] += 1
                 assert torch.equal(inside, valid[there])
+                assert torch.equal(passed_on[:, inside], measures[:, *there][:, inside])
     assert (times[valid] == 1).all()
     assert (times <= 1).all()
     return result

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2fin_cli.stack.guide import FEW_BANDS
 from s2fin_cli.teaching.classifiers import Task
 from s2fin_cli.teaching.ensemble import ask_members
-from s2fin_cli.teaching.features import FEW_BANDS, MARGIN, SCALES, SHAPE_SCALES, Features
+from s2fin_cli.teaching.features import MARGIN, SCALES, SHAPE_SCALES, Features
 from s2fin_cli.teaching.members import BOOSTING, FORESTS, POSITION, Member
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.teacher import Answers, Lesson

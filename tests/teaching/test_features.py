@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from s2fin import Standardizer
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import Cells, count_cells, read_cells
+from s2fin_cli.stack.guide import FEW_BANDS
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.teaching.features import (
     CELLS_AT_ONCE,
-    FEW_BANDS,
     FLATTEST,
     MARGIN,
     SCALES,

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier
 
+from s2fin_cli.stack.guide import FEW_BANDS
 from s2fin_cli.teaching.calibration import Calibration
 from s2fin_cli.teaching.classifiers import boosting, extra_trees
 from s2fin_cli.teaching.ensemble import ask_members
-from s2fin_cli.teaching.features import FEW_BANDS, SCALES, SHAPE_SCALES, Features
+from s2fin_cli.teaching.features import SCALES, SHAPE_SCALES, Features
 from s2fin_cli.teaching.members import BOOSTING, FORESTS, POSITION, Member, choose_members
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.teacher import Answers

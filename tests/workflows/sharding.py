@@ -77,6 +77,7 @@ CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "map": check_same_rasters,
     "confidence": check_same_rasters,
     "probabilities": check_same_rasters,
+    "uncertainty": check_same_rasters,
     "polygons": check_same_polygons,
     "style": check_same_bytes,
     "stac": check_same_items,

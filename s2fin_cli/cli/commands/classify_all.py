@@ -32,6 +32,11 @@ _OF_EACH_SCENE = {
     "probabilities": click.option(
         "--with-probabilities", is_flag=True, help="Also write the probabilities of all classes."
     ),
+    "uncertainty": click.option(
+        "--with-uncertainty",
+        is_flag=True,
+        help="Also write how uncertain each pixel's class is, and how unlike the training data it looks.",
+    ),
 }
 
 

@@ -34,6 +34,7 @@ class ListOptions(Options):
             "msi=B02,B03". Without any, files are `NAME/MODALITY.tif`, and assets have the names of the images.
         with_confidence: whether to write the probability of each pixel's class, `NAME_confidence.tif`.
         with_probabilities: whether to write the probabilities of all classes, `NAME_probabilities.tif`.
+        with_uncertainty: whether to write how uncertain the class of each pixel is, `NAME_uncertainty.tif`.
         vector_format: format of the polygons, one of `VECTOR_FORMATS`.
     """
 
@@ -42,6 +43,7 @@ class ListOptions(Options):
     images: Sequence[str] = ()
     with_confidence: bool = False
     with_probabilities: bool = False
+    with_uncertainty: bool = False
     vector_format: str = "gpkg"
 
 
@@ -74,6 +76,7 @@ class ClassifyAllOptions(ComputingOptions, MethodOptions, WritingOptions, Stacki
             "polygons": folder / f"{name}.{self.vector_format}" if self.vector else None,
             "confidence": folder / f"{name}_confidence.tif" if self.with_confidence else None,
             "probabilities": folder / f"{name}_probabilities.tif" if self.with_probabilities else None,
+            "uncertainty": folder / f"{name}_uncertainty.tif" if self.with_uncertainty else None,
             "work": None if self.work is None else Path(self.work) / name,
             "mixed": self.mixed and self.in_shards,
         }
