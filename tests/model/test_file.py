@@ -18,7 +18,7 @@ import s2fin
 import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.model import file as modelfile
-from s2fin_cli.model.file import find_model, read_info, read_model, write_model
+from s2fin_cli.model.file import find_model, read_info, read_model, read_parts, write_model
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -67,11 +67,12 @@ def message(path: Path, *, of: Callable[[Path], object] = read_model) -> str:
 
 
 def test_round_trip(trained: TrainResult, tmp_path: Path) -> None:
-    network, info = read_model(trained.model)
+    network, info, reference = read_parts(trained.model)
     assert info == trained.info
     assert info == read_info(trained.model)
     assert not network.training
-    write_model(tmp_path / "again.s2fin", network, info=info)
+    assert reference is not None
+    write_model(tmp_path / "again.s2fin", network, info=info, reference=reference)
     assert (tmp_path / "again.s2fin").read_bytes() == trained.model.read_bytes()
 
 
