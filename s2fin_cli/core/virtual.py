@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import graphlib
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -14,7 +15,7 @@ from s2fin_cli.core.files import DATASET_FOLDERS
 from s2fin_cli.core.names import is_dataset_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from s2fin_cli.core.options import StrPath
 
@@ -108,7 +109,7 @@ def check_sources(
     error: type[InputError],
     most_opened: int | None = MOST_OPENED,
 ) -> None:
-    """Refuse a virtual dataset with a source that is missing or cannot be read.
+    """Refuse a virtual dataset with a source that is missing or cannot be read, or that is made of itself.
 
     Args:
         src_path: the dataset; one that is not virtual passes.
@@ -116,7 +117,13 @@ def check_sources(
         error: the kind of error to raise.
         most_opened: sources that are opened at most, None for all of them; the others are looked for only.
     """
-    distinct = list({source.path: source for source in sources_of(src_path)}.values())
+    sources = sources_of(src_path)
+    if circle := _circle(sources):
+        raise error(
+            f"{src_path} is made of itself, or of a file that is ({' -> '.join(circle)}); make it again from the "
+            "files that hold the data"
+        )
+    distinct = list({source.path: source for source in sources}.values())
     missing = [source for source in distinct if not is_dataset_name(source.path) and not os.path.exists(source.path)]
     opened = [] if missing else [source for source in distinct if not is_remote(source.path)][:most_opened]
     damaged = [(source, why) for source in opened if (why := why_not(source.path)) is not None]
@@ -131,6 +138,20 @@ def check_sources(
         f"{src_path} is made of other files{within}, and {shortened([source.path for source in lost])} {what}; "
         f"{how}, or make the virtual file again from the files that exist"
     )
+
+
+def _circle(sources: Iterable[Source]) -> list[str]:
+    """Files of which each names the next, the last one being the first; none if there is no such circle."""
+    # NOTE: once GDAL 3.10 has read such a raster, it reads sources that are missing as zeros, without an error.
+    named: dict[str, set[str]] = {}
+    for source in sources:
+        named.setdefault(os.path.realpath(source.parent), set()).add(os.path.realpath(source.path))
+    try:
+        graphlib.TopologicalSorter(named).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle[::-1]  # it lists what is named before what names it
+    return []
 
 
 def is_remote(name: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 from rasterio.enums import Interleaving
 from rasterio.env import getenv, hasenv
-from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
 from s2fin_cli.core.errors import (
     GeoreferencingError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 #: What rasterio raises where a file is not what it should be; texts are decoded when they are asked for.
-UNREADABLE = (*GDAL_ERRORS, UnicodeDecodeError)
+UNREADABLE = (*GDAL_ERRORS, CRSError, UnicodeDecodeError)
 #: Bytes of a storage block once it is decoded, of all bands that are stored together, at most.
 LARGEST_BLOCK = 384 << 20
 #: Bytes of a sidecar and of a virtual raster, at most.
@@ -217,6 +217,11 @@ def _why_not_open(src_path: str | Path, error: Exception) -> str:
         return describe_missing(src_path)
     if is_plain and os.path.isdir(src_path):
         return f"{src_path} is a folder; give the raster file inside it"
+    if isinstance(error, CRSError):
+        return (
+            f"{src_path} has a CRS that PROJ cannot read ({reason(error)}); assign the right one: "
+            f"gdal_edit.py -a_srs EPSG:CODE {quoted(src_path)}"
+        )
     what = (
         "give a GeoTIFF or another raster format" if is_plain else "check the name, the credentials and the connection"
     )

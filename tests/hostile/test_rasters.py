@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import RasterioError
 
 from s2fin_cli.core.errors import AreaError, RasterError
 from s2fin_cli.raster.class_names import CLASSES_TAG, read_class_names
 from s2fin_cli.raster.info import read_info
-from s2fin_cli.raster.opening import MOST_PAM
+from s2fin_cli.raster.opening import MOST_PAM, open_raster
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.inspect import describe
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -120,6 +122,15 @@ def test_a_virtual_raster_whose_crs_is_no_text(tmp_path: Path) -> None:
         describe(path)
 
 
+def test_a_crs_of_impossible_numbers(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.img", IMAGE, driver="ENVI")
+    header = path.with_suffix(".hdr")
+    text = header.read_text()
+    header.write_text(re.sub(r'"Degree",[\d.]+', '"Degree",1e308', text))
+    with pytest.raises(RasterError, match=r"a\.img has a CRS that PROJ cannot read \(.*gdal_edit\.py -a_srs EPSG:"):
+        describe(path)
+
+
 def test_a_directory_that_is_read_only_when_a_band_is_asked_for(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", IMAGE, mask=IMAGE[0] > 5)
     content = bytearray(path.read_bytes())
@@ -146,8 +157,14 @@ def test_directories_in_a_circle(tmp_path: Path) -> None:
 def test_virtual_rasters_that_refer_to_themselves(tmp_path: Path) -> None:
     write_virtual(tmp_path / "a.vrt", "b.vrt")
     write_virtual(tmp_path / "b.vrt", "a.vrt")
-    with pytest.raises(RasterError, match=r"a\.vrt is made of other files, and .*b\.vrt.* cannot be read"):
-        describe(tmp_path / "a.vrt")
+    write_virtual(tmp_path / "c.vrt", "a.vrt")
+    for name in ("a", "b", "c"):
+        with pytest.raises(RasterError, match=rf"{name}\.vrt is made of itself, or of a file that is \(.*a\.vrt"):
+            describe(tmp_path / f"{name}.vrt")
+    missing = [write_virtual(tmp_path / name, "/vsimem/none.tif") for name in ("d.vrt", "e.vrt")]
+    for path in missing:  # which GDAL would read as zeros from the second one on, if it had read a circle
+        with open_raster(path) as src, pytest.raises(RasterioError):
+            src.read()
 
 
 def test_a_virtual_raster_cannot_run_code(tmp_path: Path) -> None:
