@@ -24,6 +24,7 @@ __all__ = [
     "report",
     "sample",
     "split",
+    "suggest",
     "train",
 ]
 
@@ -59,4 +60,5 @@ inspect = function_of(COMMANDS["inspect"])
 report = function_of(COMMANDS["report"])
 sample = function_of(COMMANDS["sample"])
 split = function_of(COMMANDS["split"])
+suggest = function_of(COMMANDS["suggest"])
 train = function_of(COMMANDS["train"])

@@ -21,6 +21,7 @@ from s2fin_cli.workflows.inspect import InspectResult
 from s2fin_cli.workflows.report import ReportResult
 from s2fin_cli.workflows.sample import SampleResult
 from s2fin_cli.workflows.split import SplitResult
+from s2fin_cli.workflows.suggest import SuggestResult
 from s2fin_cli.workflows.train import TrainResult
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "report",
     "sample",
     "split",
+    "suggest",
     "train",
 ]
 
@@ -639,6 +641,91 @@ def split(
 
     Returns:
         where both label rasters are, and how many pixels each class has in them.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def suggest(
+    *,
+    hsi: StrPath | Sequence[StrPath] | None = None,
+    msi: StrPath | Sequence[StrPath] | None = None,
+    lidar: StrPath | Sequence[StrPath] | None = None,
+    dsm: StrPath | Sequence[StrPath] | None = None,
+    sar: StrPath | Sequence[StrPath] | None = None,
+    thermal: StrPath | Sequence[StrPath] | None = None,
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: StrPath | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    labels: StrPath | Sequence[StrPath] = (),
+    label_field: str | None = None,
+    label_buffer: float | None = None,
+    classes: StrPath | None = None,
+    on_conflict: str = "drop",
+    model: StrPath | None = None,
+    probabilities: StrPath | None = None,
+    output: StrPath,
+    number: int = 50,
+    distance: float = 8.0,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> SuggestResult:
+    """Suggest the places of a scene where a label is worth most.
+
+    Args:
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
+        labels: labels that there are already, as of training: a file, or a sequence of files, of which the last one
+            decides about pixels that several label. Classifiers that learn from them show where they disagree and what
+            is unlike them, and no place near them is suggested. Empty for none: then the model alone decides.
+        label_field: class field of the vector file; None takes the only possible field. Of several files, those without
+            such a field go by their own.
+        label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
+            and half a pixel around a line.
+        classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
+        on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
+            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
+        model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
+        probabilities: probabilities that `classify` wrote of these images with this model; None computes them where
+            they are needed.
+        output: points to write, in the format of the suffix, .gpkg, .shp, .fgb, .geojson, .parquet, .tab or .sqlite;
+            their QGIS style is written beside them with the suffix `.qml`.
+        number: how many places to suggest.
+        distance: fewest pixels of the passive image's grid from one place to the next and to the labels, in rows or in
+            columns.
+        seed: seed of every random choice.
+        overwrite: whether an existing `output` may be replaced.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        where the points are, and why each place was chosen.
 
     Raises:
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.

@@ -26,6 +26,7 @@ from s2fin_cli.cli.commands.inspect import inspect
 from s2fin_cli.cli.commands.report import report
 from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
+from s2fin_cli.cli.commands.suggest import suggest
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import displayed, with_flags
 from s2fin_cli.cli.parameters import PROJECT_FOUND
@@ -178,8 +179,8 @@ def cli(config: str | None) -> None:
 
 
 for _command in (
-    convert, align, split, train, classify, classify_all, assemble, sample, evaluate, compare, report, inspect,
-    demo,
+    convert, align, split, train, classify, classify_all, assemble, sample, suggest, evaluate, compare, report,
+    inspect, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -160,17 +160,17 @@ def _area_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:
     }
 
 
-def label_options(command: Command) -> Command:
-    """Labels and how they become pixels."""
+def label_options(command: Command, *, required: bool = True, more: str = "") -> Command:
+    """Labels and how they become pixels; whether there must be some, and what else the help says of them."""
     for option in reversed(
         [
             click.option(
                 "--labels",
                 type=FilePath("LABELS"),
                 multiple=True,
-                required=True,
+                required=required,
                 help="Polygons, lines, points, or a raster; repeat it for several files. Features without a class are "
-                "skipped, and of a pixel that several files label, the last one decides.",
+                f"skipped, and of a pixel that several files label, the last one decides.{more}",
             ),
             click.option(
                 "--label-field",

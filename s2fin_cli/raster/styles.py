@@ -1,4 +1,4 @@
-"""QGIS's styles of a class map and of its polygons: each class with its name and colour."""
+"""QGIS's styles: of a class map and its polygons, each class with its name and colour; of points to label."""
 
 from __future__ import annotations
 
@@ -51,6 +51,44 @@ def polygon_style(classes: Sequence[LandCoverClass], field: str) -> bytes:
         for key, value in {"color": f"{red},{green},{blue},255", "style": "solid", "outline_style": "no"}.items():
             ET.SubElement(layer, "prop", k=key, v=value)
     return _document(root)
+
+
+def points_to_label_style(names: Sequence[str], field: str, label: str) -> bytes:
+    """A style of points whose class is to be filled in: QGIS offers the names of the classes as a list.
+
+    Args:
+        names: names of the classes.
+        field: the field that takes one of them.
+        label: the field that is written beside each point.
+    """
+    root = ET.Element("qgis", styleCategories="Symbology|Labeling|Fields|Forms", labelsEnabled="1")
+    _add_circles(root)
+    settings = ET.SubElement(ET.SubElement(root, "labeling", type="simple"), "settings", calloutType="simple")
+    text = ET.SubElement(settings, "text-style", fieldName=label, isExpression="0", fontSize="9", textColor="0,0,0,255")
+    ET.SubElement(
+        text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255"
+    )
+    ET.SubElement(settings, "placement", placement="0", dist="1.5", distUnits="MM")
+    editing = ET.SubElement(ET.SubElement(root, "fieldConfiguration"), "field", name=field)
+    config = ET.SubElement(ET.SubElement(editing, "editWidget", type="ValueMap"), "config")
+    values = ET.SubElement(ET.SubElement(config, "Option", type="Map"), "Option", name="map", type="List")
+    for name in names:
+        entry = ET.SubElement(values, "Option", type="Map")
+        ET.SubElement(entry, "Option", name=xml_text(name), value=xml_text(name), type="QString")
+    return _document(root)
+
+
+def _add_circles(root: ET.Element) -> None:
+    """Draw points as circles that are seen on any image."""
+    renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0", enableorderby="0")
+    symbol = ET.SubElement(ET.SubElement(renderer, "symbols"), "symbol", name="0", type="marker", alpha="1")
+    layer = ET.SubElement(symbol, "layer", {"class": "SimpleMarker"}, enabled="1", locked="0")
+    drawn = {
+        "name": "circle", "color": "255,255,255,0", "outline_color": "255,30,140,255", "outline_width": "0.6",
+        "outline_width_unit": "MM", "size": "4", "size_unit": "MM",
+    }  # fmt: skip
+    for key, value in drawn.items():
+        ET.SubElement(layer, "prop", k=key, v=value)
 
 
 def _hex(land_cover: LandCoverClass) -> str:

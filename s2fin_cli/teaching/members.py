@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,10 +71,21 @@ class Member:
 
     def ask(self, classifier: Classifier, features: Features, *, at_once: int) -> NDArray[np.float32]:
         """Ask its classifier for probabilities (n, classes it knows) of pixels, in parts to save memory."""
+        return np.concatenate(
+            [classifier.predict_proba(part).astype(np.float32) for part in self._parts(features, at_once)]
+        )
+
+    def leaves(self, classifier: Classifier, features: Features, *, at_once: int) -> NDArray[np.int32] | None:
+        """The leaf (n, trees) of each tree of a forest that pixels end in; None for a classifier that is no forest."""
+        if not isinstance(classifier, ExtraTreesClassifier):
+            return None
+        return np.concatenate([classifier.apply(part).astype(np.int32) for part in self._parts(features, at_once)])
+
+    def _parts(self, features: Features, at_once: int) -> Iterator[NDArray[np.float32]]:
+        """The values (pixels, features) that it uses, some pixels at a time."""
         count = len(features["position"])
-        parts = np.array_split(np.arange(count), -(-count // at_once))
-        values = (np.concatenate(self.see({n: v[part] for n, v in features.items()}), axis=1) for part in parts)
-        return np.concatenate([classifier.predict_proba(part).astype(np.float32) for part in values])
+        for part in np.array_split(np.arange(count), -(-count // at_once)):
+            yield np.concatenate(self.see({name: values[part] for name, values in features.items()}), axis=1)
 
     def use_of_second(self, classifier: Classifier, features: Features) -> float | None:
         """The second image's share of a forest's importance (Breiman 2001, mean decrease in impurity).

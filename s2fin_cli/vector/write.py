@@ -201,19 +201,33 @@ class LayerFile:
         Raises:
             OutputError: the file cannot be written.
         """
-        row = {
-            "f_table_catalog": "", "f_table_schema": "", "f_table_name": self._layer, "f_geometry_column": "geom",
-            "styleName": self._layer, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
-            "owner": "",
-        }  # fmt: skip
-        with _writing(self._dst_path), contextlib.closing(sqlite3.connect(self._dst_path)) as database, database:
-            database.execute(_STYLE_TABLE)
-            database.execute(
-                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
-                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
-            )
-            names, places = ", ".join(row), ", ".join("?" * len(row))
-            database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
+        add_style(self._dst_path, self._layer, qml)
+
+
+def add_style(dst_path: Path, layer: str, qml: bytes) -> None:
+    """Add QGIS's style of a layer to a GeoPackage that has no styles yet, where QGIS itself keeps them.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    row = {
+        "f_table_catalog": "", "f_table_schema": "", "f_table_name": layer, "f_geometry_column": "geom",
+        "styleName": layer, "styleQML": qml.decode(), "styleSLD": "", "useAsDefault": 1, "description": "",
+        "owner": "",
+    }  # fmt: skip
+    with _writing(dst_path), contextlib.closing(sqlite3.connect(dst_path)) as database, database:
+        database.execute(_STYLE_TABLE)
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+        )
+        names, places = ", ".join(row), ", ".join("?" * len(row))
+        database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
+
+
+def holds_styles(dst_path: Path) -> bool:
+    """Whether QGIS keeps styles in a file, see `add_style`."""
+    return _format_of(dst_path)[1].holds_styles
 
 
 def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> None:

@@ -29,6 +29,7 @@ from s2fin_cli.workflows.options.inspect import InspectOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.sample import SampleOptions
 from s2fin_cli.workflows.options.split import SplitOptions
+from s2fin_cli.workflows.options.suggest import SuggestOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 
 #: Constants that the texts of options name.
@@ -172,6 +173,13 @@ COMMANDS = {
             SplitOptions,
             "Split labels into spatially separate training and test labels.",
             "where both label rasters are, and how many pixels each class has in them.",
+        ),
+        Command(
+            "suggest",
+            SuggestOptions,
+            "Suggest the places of a scene where a label is worth most.",
+            "where the points are, and why each place was chosen.",
+            HOOKS,
         ),
         Command(
             "train",

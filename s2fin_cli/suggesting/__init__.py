@@ -1,0 +1,1 @@
+"""Suggestion: the places of a scene where a label is worth most."""

@@ -1,0 +1,185 @@
+"""Suggested places: on a scene whose answer is known, from files to files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+
+from s2fin_cli.geo.pixels import transformed
+from tests.files import TRANSFORM, write_raster
+from tests.scenes import SHAPE, Run, Scene, write_labels
+
+#: Where a class is that has no label, in rows and columns: a patch of the scene's layout.
+STRANGE = (slice(0, 20), slice(56, 70))
+
+
+def pixels_of(points: gpd.GeoDataFrame) -> np.ndarray:
+    cols, rows = ~TRANSFORM * (points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
+    return np.stack([rows, cols], axis=1).astype(int)
+
+
+def distances(places: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(places[:, None] - others).max(axis=2))
+
+
+def read(path: Path) -> gpd.GeoDataFrame:
+    return gpd.read_file(path, layer="suggestions")
+
+
+def labelled_pixels(path: Path) -> np.ndarray:
+    boxes = gpd.read_file(path).geometry
+    rows, cols = np.indices(SHAPE)
+    x, y = transformed(TRANSFORM, cols + 0.5, rows + 0.5)
+    inside = shapely.contains_xy(shapely.union_all(boxes), x, y)
+    return np.stack(np.nonzero(inside), axis=1)
+
+
+def test_places_are_apart_from_labels_and_each_other(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "labels.gpkg", rows=range(2))
+    arguments = [*scene.arguments, "-m", model, "--labels", labels, "-n", 12]
+    result = run("suggest", *arguments, "-o", "next.gpkg", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "fill in the field 'class' with: forest, meadow, water" in result.stderr
+    answer, points = json.loads(result.stdout), read(tmp_path / "next.gpkg")
+    assert points["class"].isna().all()
+    assert points["rank"].tolist() == list(range(1, 13))
+    places = pixels_of(points)
+    assert [[place["row"], place["col"]] for place in answer["places"]] == places.tolist()
+    assert distances(places, places)[np.triu_indices(12, 1)].min() >= 8
+    assert distances(places, labelled_pixels(labels)).min() >= 8
+    assert set(points["likeliest"]) | set(points["second"]) <= {"forest", "meadow", "water"}
+    assert (points["likeliest"] != points["second"]).all()
+    assert (points["prob"] >= points["prob_2nd"]).all()
+    again = run("suggest", *arguments, "-o", "again.gpkg")
+    assert again.exit_code == 0, again.stderr
+    assert read(tmp_path / "again.gpkg").equals(points)
+    assert not read_places(run, arguments, tmp_path, "--seed", 5).equals(points.geometry)
+
+
+def read_places(run: Run, arguments: list[Any], folder: Path, *more: Any) -> gpd.GeoSeries:
+    result = run("suggest", *arguments, "-o", "more.gpkg", "--overwrite", *more)
+    assert result.exit_code == 0, result.stderr
+    return read(folder / "more.gpkg").geometry
+
+
+def test_qgis_offers_the_classes(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    result = run("suggest", *scene.arguments, "-m", model, "-n", 3, "-o", "next.gpkg")
+    assert result.exit_code == 0, result.stderr
+    assert "without labels the model alone decides" in result.stderr
+    with sqlite3.connect(tmp_path / "next.gpkg") as database:
+        rows = database.execute("SELECT f_table_name, useAsDefault, styleQML FROM layer_styles").fetchall()
+    assert [row[:2] for row in rows] == [("suggestions", 1)]
+    for text in (rows[0][2], (tmp_path / "next.qml").read_text()):
+        field = ET.fromstring(text).find("fieldConfiguration/field")  # noqa: S314  our own
+        assert field is not None
+        assert field.attrib["name"] == "class"
+        values = field.findall("editWidget[@type='ValueMap']/config/Option/Option[@name='map']/Option/Option")
+        assert [value.attrib["value"] for value in values] == ["forest", "meadow", "water"]
+
+
+def with_strange_patch(scene: Scene, folder: Path) -> list[str]:
+    """Arguments of the scene with a patch that looks like no class."""
+    with rasterio.open(scene.hsi) as src:
+        values = src.read()
+    noise = np.random.default_rng(3).normal(0, 6, (5, 20, 14))
+    values[:, *STRANGE] = np.array([400, 100, 500, 100, 400])[:, None, None] + noise
+    return ["--hsi", str(write_raster(folder / "strange.tif", values)), "--lidar", str(scene.lidar)]
+
+
+def test_a_class_without_labels_is_found(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "labels.gpkg", rows=range(1, 3))
+    images = with_strange_patch(scene, tmp_path)
+    result = run("suggest", *images, "-m", model, "--labels", labels, "-n", 6, "-o", "next.gpkg")
+    assert result.exit_code == 0, result.stderr
+    points = read(tmp_path / "next.gpkg")
+    rows, cols = pixels_of(points).T
+    inside = (rows < 20) & (cols >= 56)
+    assert inside[:3].any()
+    assert "unlike anything labelled" in set(points["why"][inside])
+    assert inside.sum() < 6  # it is not all that is suggested
+
+
+def test_places_are_inside_the_area_of_interest(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    corners = [TRANSFORM * corner for corner in ((5, 30), (40, 30), (40, 55))]
+    gpd.GeoDataFrame(geometry=[shapely.Polygon(corners)], crs=32632).to_file(tmp_path / "aoi.gpkg")
+    result = run("suggest", *scene.arguments, "-m", model, "--aoi", "aoi.gpkg", "-n", 5, "-o", "next.geojson")
+    assert result.exit_code == 0, result.stderr
+    points = gpd.read_file(tmp_path / "next.geojson").to_crs(32632)
+    assert len(points) == 5
+    assert shapely.covers(shapely.Polygon(corners), points.geometry).all()
+    assert (tmp_path / "next.qml").exists()
+
+
+@pytest.mark.slow
+def test_probabilities_of_a_map_serve_as_well_as_computing_them(
+    run: Run, scene: Scene, model: Path, tmp_path: Path
+) -> None:
+    written = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--probabilities", "p.tif", "--no-vector")
+    assert written.exit_code == 0, written.stderr
+    arguments = [*scene.arguments, "-m", model, "-n", 5]
+    assert read_places(run, arguments, tmp_path).equals(
+        read_places(run, arguments, tmp_path, "--probabilities", "p.tif")
+    )
+    write_raster(tmp_path / "two.tif", np.zeros((2, *SHAPE), "float32"))
+    result = run("suggest", *arguments, "--probabilities", "two.tif", "-o", "x.gpkg")
+    assert result.exit_code == 1
+    assert "two.tif holds 2 bands without names, and the model has forest, meadow, water" in result.stderr
+    assert not list(tmp_path.glob("x.*"))
+
+
+@pytest.mark.slow
+def test_the_loop_is_two_commands_long(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "labels.gpkg", rows=range(1, 3))
+    result = run("suggest", *scene.arguments, "-m", model, "--labels", labels, "-n", 6, "-o", "next.gpkg")
+    assert result.exit_code == 0, result.stderr
+    points = read(tmp_path / "next.gpkg")
+    names = {1: "forest", 2: "meadow", 3: "water"}
+    rows, cols = pixels_of(points)[:4].T
+    points.loc[:3, "class"] = [names[number] for number in scene.truth[rows, cols].tolist()]
+    points.to_file(tmp_path / "next.gpkg", layer="suggestions")
+    small = ["--patch-size", 5, "--epochs", 1, "--batch-size", 16, "--validation", 0]
+    result = run("train", *scene.arguments, "--labels", labels, "--labels", "next.gpkg", "-o", "new.s2fin", *small)
+    assert result.exit_code == 0, result.stderr
+    assert "2 features" in result.stderr
+    result = run(
+        "suggest", *scene.arguments, "-m", "new.s2fin", "--labels", labels, "--labels", "next.gpkg", "-n", 6,
+        "-o", "third.gpkg",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert distances(pixels_of(read(tmp_path / "third.gpkg")), np.stack([rows, cols], axis=1)).min() >= 8
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--distance", 0], 2, "--distance is 0.0; it must be 1 to 1000000 pixels"),
+        (["-n", 0], 2, "--number is 0; it must be a whole number, at least 1"),
+        (["--label-field", "class"], 2, "--label-field applies to --labels, and none are given"),
+        (["-o", "x.tif"], 2, "give features a name that ends in"),
+        (["--labels", "everywhere.tif"], 1, "within 8 pixels of a label; lower --distance"),
+        (["--probabilities", "missing.tif"], 1, "missing.tif does not exist"),
+        (["--labels", "missing.gpkg"], 1, "missing.gpkg does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    run: Run, scene: Scene, model: Path, tmp_path: Path, more: list[Any], code: int, message: str
+) -> None:
+    write_raster(tmp_path / "everywhere.tif", scene.truth.astype("uint8"))
+    result = run("suggest", *scene.arguments, "-m", model, "-o", "x.gpkg", *more)
+    assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_fewer_places_than_asked_for_are_warned_of(run: Run, scene: Scene, model: Path) -> None:
+    result = run("suggest", *scene.arguments, "-m", model, "-n", 20, "--distance", 30, "-o", "next.gpkg")
+    assert result.exit_code == 0, result.stderr
+    assert "places instead of 20: there are no more that are 30 pixels apart" in result.stderr
