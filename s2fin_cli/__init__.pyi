@@ -288,6 +288,7 @@ def classify_all(
     with_confidence: bool = False,
     with_probabilities: bool = False,
     with_uncertainty: bool = False,
+    with_report: bool = False,
     vector_format: str = "gpkg",
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
@@ -332,6 +333,7 @@ def classify_all(
         with_confidence: whether to write the probability of each pixel's class, `NAME_confidence.tif`.
         with_probabilities: whether to write the probabilities of all classes, `NAME_probabilities.tif`.
         with_uncertainty: whether to write how uncertain the class of each pixel is, `NAME_uncertainty.tif`.
+        with_report: whether to write a report on the map, `NAME.html`.
         vector_format: format of the polygons, one of gpkg, shp, fgb, geojson, parquet, tab or sqlite.
         bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
             image. Bands are numbered from 1 through all files of a modality.
@@ -541,9 +543,14 @@ def inspect(
 
 def report(
     *,
+    hsi: StrPath | Sequence[StrPath] | None = None,
+    msi: StrPath | Sequence[StrPath] | None = None,
+    lidar: StrPath | Sequence[StrPath] | None = None,
+    dsm: StrPath | Sequence[StrPath] | None = None,
+    sar: StrPath | Sequence[StrPath] | None = None,
+    thermal: StrPath | Sequence[StrPath] | None = None,
     map: StrPath,
     model: StrPath | None = None,
-    image: StrPath | None = None,
     confidence: StrPath | None = None,
     reference: StrPath | None = None,
     label_field: str | None = None,
@@ -554,9 +561,15 @@ def report(
     """Report on a map in one file: what it shows, how accurate it is, how it was made.
 
     Args:
-        map: class map to report on; one that `s2fin classify` wrote also tells how it was made.
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        map: class map to report on.
         model: model that made the map; None takes the one that the map names, if it is still there.
-        image: image to show with the map; None takes the one that the map names, if it is still there.
         confidence: confidence that was written with the map; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
         label_field: class field of a vector reference; None takes the only possible field.

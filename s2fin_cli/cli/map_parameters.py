@@ -67,8 +67,8 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
     """What is written of maps, and how.
 
     Args:
-        files: the options that say which files are written: output, polygons, confidence, probabilities and
-            uncertainty; and report, where there is one.
+        files: the options that say which files are written: output, polygons, confidence, probabilities, uncertainty
+            and report.
     """
     return [
         files["output"],
@@ -76,7 +76,7 @@ def writing_options(files: Mapping[str, Callable[[Command], Command]]) -> list[C
         files["confidence"],
         files["probabilities"],
         files["uncertainty"],
-        *([files["report"]] if "report" in files else []),
+        files["report"],
         click.option(
             "--scaled", is_flag=True, help="Store confidence and probabilities as bytes to save space: 250 is 1."
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,13 @@ def input_options(*, without: Sequence[str] = (), wording: Wording = OF_SCENE) -
         return command
 
     return add
+
+
+def image_options(command: Command) -> Command:
+    """The images of a scene, of which nothing but pictures is made."""
+    for option in reversed(_image_options(replace(OF_SCENE, has_roles=False)).values()):
+        command = option(command)
+    return command
 
 
 def _image_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:

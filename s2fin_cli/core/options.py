@@ -88,6 +88,11 @@ class ImageOptions(Options):
     sar: StrPath | Sequence[StrPath] | None = None
     thermal: StrPath | Sequence[StrPath] | None = None
 
+    @property
+    def src_paths(self) -> dict[str, tuple[str, ...]]:
+        """Paths by modality, empty for one that was not given."""
+        return {modality: path_tuple(getattr(self, modality)) for modality in MODALITIES}
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackingOptions(Options):
@@ -143,11 +148,6 @@ class InputOptions(StackingOptions, ImageOptions):
                 "left, bottom, right and top, left below right and bottom below top",
             )
             object.__setattr__(self, "bounds", tuple(float(value) for value in self.bounds))
-
-    @property
-    def src_paths(self) -> dict[str, tuple[str, ...]]:
-        """Paths by modality, empty for one that was not given."""
-        return {modality: path_tuple(getattr(self, modality)) for modality in MODALITIES}
 
     @property
     def _given(self) -> list[str]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+#: Files, options, versions and warnings that a record holds at most, and letters of each of their texts. The rest is
+#: left out of a record that is written, and a longer one that is read is none of ours.
+MOST_ENTRIES, MOST_LETTERS = 10_000, 20_000
+#: No file has more bytes.
+LARGEST_FILE = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class UsedFile:
 
     Attributes:
         option: name of the option that it was given with.
-        path: its path as it was given, or a name of GDAL's own.
+        path: its absolute path, or a name of GDAL's own.
         size: bytes, None where it is not a file of this machine.
         sha256: checksum of its contents in hexadecimal, None where it was not computed.
     """
@@ -31,11 +39,13 @@ class UsedFile:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from what `dataclasses.asdict` gave; the errors are those of `RunRecord.from_dict`."""
         size, sha256 = values["size"], values["sha256"]
+        if size is not None and not 0 <= int(size) <= LARGEST_FILE:
+            raise ValueError(f"the size of a file is {size!r:.100}")
         return cls(
-            str(values["option"]),
-            str(values["path"]),
+            _text(values["option"]),
+            _text(values["path"]),
             None if size is None else int(size),
-            None if sha256 is None else str(sha256),
+            None if sha256 is None else _text(sha256),
         )
 
 
@@ -60,28 +70,63 @@ class RunRecord:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values, of which `from_dict` makes a record."""
         values = {name: getattr(self, name) for name in ("command", "options", "made_with")}
-        return {**values, "files": [asdict(file) for file in self.files], "warnings": list(self.warnings)}
+        files = [asdict(file) for file in self.files]
+        return {name: _clipped(part) for name, part in {**values, "files": files, "warnings": self.warnings}.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from what `to_dict` gave.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: something is missing or of another kind.
+            KeyError, TypeError, ValueError, AttributeError, OverflowError: something is missing, of another kind, or
+                larger than any run makes it.
         """
+        files, options, made_with, warnings = (values[name] for name in ("files", "options", "made_with", "warnings"))
+        if any(len(part or ()) > MOST_ENTRIES for part in (files, options, made_with, warnings)):
+            raise ValueError("there are too many entries")
         return cls(
-            command=str(values["command"]),
-            files=tuple(UsedFile.from_dict(file) for file in values["files"]),
-            options={str(name): value for name, value in (values["options"] or {}).items()},
-            made_with={str(name): str(value) for name, value in (values["made_with"] or {}).items()},
-            warnings=tuple(map(str, values["warnings"])),
+            command=_text(values["command"]),
+            files=tuple(UsedFile.from_dict(file) for file in files),
+            options={_text(name): _option(value) for name, value in (options or {}).items()},
+            made_with={_text(name): _text(value) for name, value in (made_with or {}).items()},
+            warnings=tuple(map(_text, warnings)),
         )
 
     def paths_of(self, option: str) -> list[str]:
-        """Paths that were given with an option, as they were given."""
+        """Paths that were given with an option."""
         return [file.path for file in self.files if file.option == option]
+
+
+def _clipped(value: Any) -> Any:
+    """JSON values without what is too long to keep."""
+    if isinstance(value, str):
+        return value[:MOST_LETTERS]
+    if isinstance(value, dict):
+        return {_clipped(name): _clipped(part) for name, part in itertools.islice(value.items(), MOST_ENTRIES)}
+    return [_clipped(part) for part in value[:MOST_ENTRIES]] if isinstance(value, list | tuple) else value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MOST_LETTERS:
+        raise ValueError(f"a text is {value!r:.100}")
+    return value
+
+
+def _option(value: Any) -> Any:
+    """The value of an option: a text, a number, a truth value, nothing, or a list of these."""
+    if isinstance(value, list):
+        if len(value) > MOST_ENTRIES or any(isinstance(part, list) for part in value):
+            raise ValueError(f"an option is {value!r:.100}")
+        return [_option(part) for part in value]
+    if isinstance(value, str):
+        return _text(value)
+    if value is not None and not isinstance(value, bool | int | float):
+        raise ValueError(f"an option is {value!r:.100}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"an option is {value!r}")
+    return value
 
 
 class _Collector(logging.Handler):

@@ -11,6 +11,7 @@ from s2fin import S2FinConfig
 from s2fin_cli.core.classes import MAX_CLASS_ID
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.labels.sketch import LabelSketch
+from s2fin_cli.model.findings import check_findings
 from s2fin_cli.model.info import LABEL_SKETCH
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def check_info(info: ModelInfo) -> None:
     _require(info.footprint is None or isinstance(info.footprint, dict), "footprint", info.footprint)
     _require(all(isinstance(text, str) for text in info.versions.values()), "versions", info.versions)
     _check_training(info.training)
+    if info.findings is not None:
+        check_findings(info.findings, info.bands, num_classes=len(info.classes))
 
 
 def _check_bands(bands: BandSet) -> None:
@@ -97,7 +100,8 @@ def _check_training(training: dict[str, Any]) -> None:
     if (sketch := training.get(LABEL_SKETCH)) is not None:
         LabelSketch.from_dict(sketch)
     pixels = training["labelled_pixels"]
-    _require(isinstance(pixels, dict) and all(map(_is_whole, pixels.values())), "labelled_pixels", pixels)
+    is_right = isinstance(pixels, dict) and all(_is_whole(count) and count >= 0 for count in pixels.values())
+    _require(is_right, "labelled_pixels", pixels)
     for name in ("validation", "cross_validation"):
         if (accuracy := training.get(name)) is not None:
             _require(isinstance(accuracy, dict), name, accuracy)

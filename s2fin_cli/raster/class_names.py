@@ -13,8 +13,8 @@ from s2fin_cli.raster.vrt import as_vrt
 
 #: Tag that keeps the classes' names inside the map, where they cannot get lost as a sidecar can.
 CLASSES_TAG = "S2FIN_CLASSES"
-#: Tag with the record of the run.
-RUN_TAG = "S2FIN_RUN"
+#: Tag with the record of the run, and how many letters of it are read at most.
+RUN_TAG, MOST_RUN_LETTERS = "S2FIN_RUN", 4 << 20
 
 
 def read_class_names(map_path: str | Path) -> dict[int, str]:
@@ -53,8 +53,10 @@ def read_run(map_path: str | Path) -> RunRecord | None:
     """The record of the run that made a map; None where it holds none that can be read."""
     with open_raster(map_path) as src:
         text = src.tags().get(RUN_TAG)
+    if text is None or len(text) > MOST_RUN_LETTERS:
+        return None
     try:
-        return None if text is None else RunRecord.from_dict(json.loads(text))
+        return RunRecord.from_dict(json.loads(text))
     except MALFORMED:
         return None
 

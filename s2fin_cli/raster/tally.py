@@ -69,7 +69,8 @@ def tally_strips(
     """
     tally = ClassTally(grid, size=NO_CLASS + 1)
     for window, values in strips:
-        check_class_ids(np.unique(values[values != NO_CLASS]))
+        if values.size and not 0 <= values.min() <= values.max() <= NO_CLASS:
+            check_class_ids(np.unique(values[values != NO_CLASS]))
         tally.add(values, window)
     present = [int(i) for i in np.flatnonzero(tally.pixels[:NO_CLASS])]
     return {i: int(tally.pixels[i]) for i in present}, {i: float(tally.areas[i]) for i in present}

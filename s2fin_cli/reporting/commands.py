@@ -16,7 +16,7 @@ _AT_ONCE = ("bounds",)
 
 
 def command_of(run: RunRecord, output: str) -> str:
-    """The command as it is typed in the folder in which the run was started.
+    """The command as it is typed.
 
     Args:
         run: the record.

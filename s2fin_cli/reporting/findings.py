@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,12 +69,15 @@ class Confused:
     """Reference pixels of one class that the map has as another.
 
     Attributes:
-        reference, mapped: names of the classes.
+        reference_id, mapped_id: the classes.
+        reference, mapped: their names.
         pixels: how many they are.
         of_reference: reference pixels of the class.
         of_mapped: reference pixels that the map has as the other class.
     """
 
+    reference_id: int
+    mapped_id: int
     reference: str
     mapped: str
     pixels: int
@@ -96,6 +100,7 @@ class Findings:
         summary: how good the map is.
         worst: which class is worst, and why; None where nothing is confused or known.
         worst_class: name of that class.
+        worst_id: its number.
         confused: the most confused pairs, the most pixels first.
         label_next: what to do next, a sentence each.
         noun: what kind of pixels they are based on, "reference" or "labelled".
@@ -104,6 +109,7 @@ class Findings:
     summary: str
     worst: str | None
     worst_class: str | None
+    worst_id: int | None
     confused: tuple[Confused, ...]
     label_next: tuple[str, ...]
     noun: str = "reference"
@@ -117,7 +123,7 @@ class Findings:
         """Plain JSON values."""
         texts = zip(self.confused, self.pairs_in_words, strict=True)
         pairs = [{**asdict(pair), "text": text} for pair, text in texts]
-        kept = {"summary": self.summary, "worst": self.worst, "worst_class": self.worst_class}
+        kept = {name: getattr(self, name) for name in ("summary", "worst", "worst_class", "worst_id")}
         return {**kept, "confused": pairs, "label_next": list(self.label_next)}
 
 
@@ -131,40 +137,57 @@ def percent(ratio: float) -> str:
     return f"{100 * ratio:.1f} %"
 
 
-def find(
-    basis: Basis | None,
-    *,
-    labelled: Mapping[str, int],
-    confidence: Mapping[str, float],
-    covered: Mapping[str, int],
-    has_map: bool = True,
-) -> Findings:
+@dataclass(frozen=True)
+class Known:
+    """What is known besides an accuracy.
+
+    Attributes:
+        labelled: labelled pixels that training had, by name of their class.
+        names: names of the classes by class id.
+        confidence: mean confidence by class id.
+        covered: pixels of the map by class id, of the classes that it has.
+        has_map: whether there is a map already.
+    """
+
+    labelled: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    confidence: Mapping[int, float] = field(default_factory=dict)
+    covered: Mapping[int, int] = field(default_factory=dict)
+    has_map: bool = True
+
+
+def find(basis: Basis | None, known: Known) -> Findings:
     """The findings.
 
     Args:
         basis: the best accuracy that is known.
-        labelled: labelled pixels that training had, by name of their class.
-        confidence: mean confidence by name of the class.
-        covered: pixels of the map by name of the class, of those that it has.
-        has_map: whether there is a map already.
+        known: what else is known.
     """
+    last = _NO_REFERENCE if known.has_map else _NO_MAP
     if basis is None or not basis.accuracy.n:
-        advice = [*_few_labels(labelled), *_unsure(confidence), _NO_REFERENCE if has_map else _NO_MAP]
-        return Findings("The accuracy of this map is not known: no reference was given.", None, None, (), tuple(advice))
-    pairs = confused_pairs(basis.accuracy)
+        advice = [*_few_labels(known.labelled), *_unsure(known), last]
+        return Findings(_UNKNOWN, None, None, None, (), tuple(advice))
+    accuracy, pairs = basis.accuracy, confused_pairs(basis.accuracy)
     worst = _worst(basis) if pairs else None
-    advice = [*_about_worst(basis.accuracy, worst, pairs), *_few_labels(labelled), *_unsure(confidence)]
+    advice = [*_about_worst(accuracy, worst, pairs), *_few_labels(known.labelled), *_unsure(known)]
     if basis.kind == "reference":
-        advice += _not_in_reference(basis.accuracy, covered)
+        advice += _not_in_reference(accuracy, known)
     if not pairs:
         advice.insert(0, _NOTHING_CONFUSED)
     if basis.kind != "reference" or basis.trained_share:
-        advice.append(_NO_REFERENCE if has_map else _NO_MAP)
-    name = None if worst is None else basis.accuracy.class_names[worst]
-    text = None if worst is None else _describe_worst(basis, worst, pairs)
-    return Findings(_summary(basis), text, name, tuple(pairs[:MOST_PAIRS]), tuple(advice), basis.noun)
+        advice.append(last)
+    return Findings(
+        _summary(basis),
+        worst=None if worst is None else _describe_worst(basis, worst, pairs),
+        worst_class=None if worst is None else accuracy.class_names[worst],
+        worst_id=None if worst is None else accuracy.class_ids[worst],
+        confused=tuple(pairs[:MOST_PAIRS]),
+        label_next=tuple(advice),
+        noun=basis.noun,
+    )
 
 
+_UNKNOWN = "The accuracy of this map is not known: no reference was given."
 _NO_REFERENCE = (
     "Check the map against labels that were not used for training: draw points with s2fin sample, fill in their class, "
     "and make this report with them as a stratified reference."
@@ -183,9 +206,9 @@ def confused_pairs(accuracy: Accuracy) -> list[Confused]:
     np.fill_diagonal(wrong, 0)
     rows, columns = np.nonzero(wrong)
     order = np.lexsort((columns, rows, -wrong[rows, columns]))
-    names = accuracy.class_names
+    ids, names = accuracy.class_ids, accuracy.class_names
     return [
-        Confused(names[i], names[j], int(wrong[i, j]), int(support[i]), int(mapped[j]))
+        Confused(ids[i], ids[j], names[i], names[j], int(wrong[i, j]), int(support[i]), int(mapped[j]))
         for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
     ]
 
@@ -222,8 +245,8 @@ def _worst(basis: Basis) -> int | None:
 def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
     accuracy = basis.accuracy
     name, support = accuracy.class_names[worst], int(accuracy.support[worst])
-    missed = [pair for pair in pairs if pair.reference == name]
-    taken = [pair for pair in pairs if pair.mapped == name]
+    missed = [pair for pair in pairs if pair.reference_id == accuracy.class_ids[worst]]
+    taken = [pair for pair in pairs if pair.mapped_id == accuracy.class_ids[worst]]
     parts = [f"The worst class is {name} (F1 {percent(float(basis.f1[worst]))})."]
     if not support:
         parts.append(f"The reference has no pixel of {in_words(name)}, but the map has.")
@@ -252,15 +275,16 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
 def _about_worst(accuracy: Accuracy, worst: int | None, pairs: list[Confused]) -> list[str]:
     if worst is None:
         return []
-    name = accuracy.class_names[worst]
-    partners: dict[str, int] = {}
+    name, class_id = accuracy.class_names[worst], accuracy.class_ids[worst]
+    partners: Counter[str] = Counter()
     for pair in pairs:
-        if name in (pair.reference, pair.mapped):
-            other = pair.mapped if pair.reference == name else pair.reference
-            partners[other] = partners.get(other, 0) + pair.pixels
+        if class_id == pair.reference_id:
+            partners[pair.mapped] += pair.pixels
+        elif class_id == pair.mapped_id:
+            partners[pair.reference] += pair.pixels
     if not partners:
         return [f"Label more of {in_words(name)}."]
-    other = max(partners, key=lambda key: partners[key])
+    ((other, _),) = partners.most_common(1)
     return [
         f"Label more of {in_words(name)} and {in_words(other)}, in places where the two look alike and where the "
         "confidence is low."
@@ -277,21 +301,21 @@ def _few_labels(labelled: Mapping[str, int]) -> list[str]:
     return [f"Label more of the classes with few labelled pixels: {listed}."]
 
 
-def _unsure(confidence: Mapping[str, float]) -> list[str]:
-    if not confidence:
+def _unsure(known: Known) -> list[str]:
+    if not known.confidence:
         return []
-    name = min(confidence, key=lambda key: confidence[key])
-    if confidence[name] >= LOW_CONFIDENCE:
+    least = min(known.confidence, key=lambda class_id: known.confidence[class_id])
+    if known.confidence[least] >= LOW_CONFIDENCE:
         return []
     return [
-        f"Look at the places mapped as {in_words(name)}: their mean confidence is the lowest "
-        f"({percent(confidence[name])})."
+        f"Look at the places mapped as {in_words(known.names[least])}: their mean confidence is the lowest "
+        f"({percent(known.confidence[least])})."
     ]
 
 
-def _not_in_reference(accuracy: Accuracy, covered: Mapping[str, int]) -> list[str]:
-    support = dict(zip(accuracy.class_names, accuracy.support.tolist(), strict=True))
-    missing = [name for name in covered if not support.get(name)]
+def _not_in_reference(accuracy: Accuracy, known: Known) -> list[str]:
+    support = dict(zip(accuracy.class_ids, accuracy.support.tolist(), strict=True))
+    missing = [known.names[class_id] for class_id in known.covered if not support.get(class_id)]
     if not missing:
         return []
     listed = ", ".join(map(in_words, missing))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from s2fin_cli.reporting.classes import MappedClass, make_classes
+from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.derived import with_derived
-from s2fin_cli.reporting.findings import Basis, Findings, find
+from s2fin_cli.reporting.findings import Basis, Findings, Known, find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,11 @@ class ReportedRun:
     record: RunRecord
     output: str
     command: str
+
+    @classmethod
+    def of(cls, record: RunRecord, output: str) -> Self:
+        """A run with the command that its record gives."""
+        return cls(record, output, command_of(record, output))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -143,14 +149,14 @@ class MapReport:
     @property
     def findings(self) -> Findings:
         """The findings in plain words."""
-        labelled = {} if self.training is None else self.training.figures.get("labelled_pixels") or {}
-        return find(
-            self.basis,
-            labelled=labelled,
-            confidence={c.name: c.confidence for c in self.classes if c.confidence is not None},
-            covered={c.name: c.pixels for c in self.classes if c.pixels},
+        known = Known(
+            labelled={} if self.training is None else self.training.figures.get("labelled_pixels") or {},
+            names={c.id: c.name for c in self.classes},
+            confidence={c.id: c.confidence for c in self.classes if c.confidence is not None},
+            covered={c.id: c.pixels for c in self.classes if c.pixels},
             has_map=self.facts is not None or self.accuracy is not None,
         )
+        return find(self.basis, known)
 
     @property
     def all_warnings(self) -> tuple[str, ...]:

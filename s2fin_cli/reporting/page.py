@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from s2fin_cli.reporting.map_report import MapReport
 
+#: Bytes of a page, which pictures shrink to keep; warnings, or files of a run, that it lists; and classes in a chart.
+MOST_BYTES, MOST_LISTED, MOST_DRAWN = 3_000_000, 100, 40
 #: Shown in place of a number that is not defined.
 UNDEFINED = "\N{EN DASH}"
 _NARROW, _NO_BREAK = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
@@ -36,15 +39,22 @@ def to_html(report: MapReport) -> str:
     )
     environment.globals |= {"num": _Numbers(values), "charts": charts, "mark": _mark(values)}
     environment.filters["flags"] = _with_flags
-    return environment.get_template("page.html").render(
+    page = partial(
+        environment.get_template("page.html").render,
         r=values,
         pictures=report.pictures,
         confidence_steps=CONFIDENCE_STEPS,
+        most_listed=MOST_LISTED,
+        most_drawn=MOST_DRAWN,
         style=Markup(style),  # noqa: S704  our own file
         script=Markup(script),  # noqa: S704
         policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'",
     )
+    if report.pictures is None:
+        return page()
+    text = page(uris=dict.fromkeys((layer.key for layer in report.pictures.layers), ""))
+    return page(uris=report.pictures.uris(MOST_BYTES - len(text.encode(errors="backslashreplace"))))
 
 
 def _part(name: str) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2fin_cli.core.classes import NO_CLASS
-from s2fin_cli.core.modality import MODALITIES
+from s2fin_cli.core.modality import MODALITIES, Role
 from s2fin_cli.raster.encode import jpeg, palette_png
-from s2fin_cli.stack.display import display_bands, stretched
+from s2fin_cli.stack.display import display_bands, one_band, stretched
 from s2fin_cli.stack.preview import aspect, view_layer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.labels.pixels import LabelledPixels
-    from s2fin_cli.reporting.classes import MappedClass
+    from s2fin_cli.reporting.classes import Color, MappedClass
     from s2fin_cli.stack.layer import Layer
 
 #: Classes that a picture with switches can show at most: its palette has a colour for each, and one for no class.
@@ -34,32 +34,47 @@ CONFIDENCE_STEPS: tuple[tuple[float, tuple[int, int, int]], ...] = (
 )  # fmt: skip
 #: Longer side of the drawing in its own units.
 DRAWING = 1000
+#: Labelled pixels are enlarged where they are less than this share of a picture.
+SPARSE = 0.005
+#: What the sides of pictures are multiplied by, the first that makes them small enough; noise does not compress.
+SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.2)
 
 
-@dataclass(frozen=True)
+# NOTE: eq=False because arrays do not compare to one truth value.
+@dataclass(frozen=True, eq=False)
 class Picture:
     """One layer of the drawing.
 
     Attributes:
-        key: "image", "second", "map", "confidence" or "labels".
+        key: the modality of an image; "map", "confidence" or "labels".
         title: its name.
         caption: what it shows.
-        media_type: of the data.
-        data: the encoded picture.
-        class_ids: the classes of its palette from 1 on, for a picture of classes.
+        pixels: uint8 (bands, height, width): one band or three of an image, or the numbers of colours.
+        palette: the colours of the numbers 1, 2 and so on, while 0 is transparent; empty for an image.
+        class_ids: the classes of the palette's colours, for a picture of classes.
     """
 
     key: str
     title: str
     caption: str
-    media_type: str
-    data: bytes
+    pixels: NDArray[np.uint8]
+    palette: tuple[Color, ...] = ()
     class_ids: tuple[int, ...] = ()
 
     @property
-    def uri(self) -> str:
-        """The picture as a data URI."""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
+    def is_image(self) -> bool:
+        """Whether it shows an image, which lies below everything else."""
+        return not self.palette
+
+    def uri(self, scale: float = 1.0) -> str:
+        """The picture as a data URI, with its height and width multiplied by a scale of 1 at most."""
+        rows, cols = (
+            np.linspace(0, length - 1, max(round(length * scale), 1)).round().astype(np.int64)
+            for length in self.pixels.shape[1:]
+        )
+        pixels = self.pixels[:, rows[:, None], cols]
+        kind, data = ("jpeg", jpeg(pixels)) if self.is_image else ("png", palette_png(pixels[0], self.palette))
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,15 @@ class Pictures:
         layers = [{"key": p.key, "title": p.title, "caption": p.caption} for p in self.layers]
         return {"layers": layers, "height": self.shape[0], "width": self.shape[1], "metres_across": self.metres}
 
+    def uris(self, room: int) -> dict[str, str]:
+        """The layers as data URIs by key, made as small as it takes to fit into a number of bytes."""
+        uris: dict[str, str] = {}
+        for scale in SCALES:
+            uris = {layer.key: layer.uri(scale) for layer in self.layers}
+            if sum(map(len, uris.values())) <= room:
+                break
+        return uris
+
     @classmethod
     def on(cls, view: Grid, layers: Sequence[Picture], notes: Sequence[str] = ()) -> Pictures:
         """Pictures on the grid of a view."""
@@ -109,26 +133,25 @@ def _north(grid: Grid) -> float | None:
     return round(math.degrees(math.atan2(col_b - col_a, row_a - row_b)), 1) + 0.0
 
 
-def draw_image(layer: Layer, view: Grid, *, valid: NDArray[np.bool_] | None = None, key: str = "image") -> Picture:
-    """An image in true or false colour, or in grey.
+def draw_image(layer: Layer, view: Grid, *, valid: NDArray[np.bool_] | None = None) -> Picture:
+    """An image: a passive one in true or false colour, another one in grey.
 
     Args:
         layer: the image.
         view: grid of the drawing.
         valid: mask of the pixels that decide the stretch.
-        key: of the picture.
 
     Raises:
         S2finError: the image cannot be read on that grid.
     """
-    bands = display_bands(layer) if key == "image" else None
-    numbers = layer.numbers[:1] if bands is None else bands.numbers
-    values = stretched(view_layer(layer, numbers, view), valid)
-    name = MODALITIES[layer.modality].help.rstrip(".").partition(",")[0] if layer.modality in MODALITIES else "Image"
-    caption = (
-        f"band {numbers[0]}, from its 2nd percentile in black to its 98th in white" if bands is None else bands.caption
-    )
-    return Picture(key, name, caption, "image/jpeg", jpeg(values))
+    modality = MODALITIES[layer.modality]
+    bands = display_bands(layer) if modality.role is Role.PASSIVE else one_band(layer)
+    found = stretched(view_layer(layer, bands.numbers, view), valid)
+    caption = bands.caption
+    if len(found.ranges) == 1 and found.ranges[0] is not None:
+        low, high = found.ranges[0]
+        caption = f"{caption}, from {low:.4g} (black) to {high:.4g} (white)"
+    return Picture(layer.modality, modality.help.rstrip(".").partition(",")[0], caption, found.pixels)
 
 
 def draw_classes(
@@ -138,8 +161,8 @@ def draw_classes(
     shown = classes[:MOST_CLASSES]
     table = np.zeros(NO_CLASS + 1, np.uint8)
     table[[c.id for c in shown]] = np.arange(1, len(shown) + 1)
-    png = palette_png(table[class_ids], [c.color or (128, 128, 128) for c in shown])
-    return Picture(key, title, caption, "image/png", png, tuple(c.id for c in shown))
+    palette = tuple(c.color or (128, 128, 128) for c in shown)
+    return Picture(key, title, caption, table[class_ids][None], palette, tuple(c.id for c in shown))
 
 
 def draw_confidence(confidence: NDArray[np.float32]) -> Picture:
@@ -147,13 +170,20 @@ def draw_confidence(confidence: NDArray[np.float32]) -> Picture:
     bounds = np.array([bound for bound, _ in CONFIDENCE_STEPS])
     step = np.searchsorted(bounds, np.nan_to_num(confidence), side="right").clip(1)
     numbers = np.where(np.isfinite(confidence), step, 0).astype(np.uint8)
-    png = palette_png(numbers, [color for _, color in CONFIDENCE_STEPS])
-    return Picture("confidence", "Confidence", "probability of each pixel's class", "image/png", png)
+    palette = tuple(color for _, color in CONFIDENCE_STEPS)
+    return Picture("confidence", "Confidence", "probability of each pixel's class", numbers[None], palette)
 
 
 def draw_labels(labels: LabelledPixels, shape: tuple[int, int], view: Grid, classes: Sequence[MappedClass]) -> Picture:
-    """Labelled pixels of a grid of a shape on a view of it."""
+    """Labelled pixels of a grid of a shape on a view of it; few of them are enlarged, so that they can be seen."""
     class_ids = np.full(view.shape, NO_CLASS, np.int64)
     rows, cols = labels.rows * view.height // shape[0], labels.cols * view.width // shape[1]
     class_ids[rows, cols] = labels.class_ids
-    return draw_classes(class_ids, classes, key="labels", title="Labels", caption="labelled pixels of the classes")
+    is_sparse = np.count_nonzero(class_ids != NO_CLASS) < SPARSE * class_ids.size
+    reach = max(view.shape) // 250 if is_sparse else 0
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            near = (rows + down).clip(0, view.height - 1), (cols + right).clip(0, view.width - 1)
+            class_ids[near] = np.where(class_ids[near] == NO_CLASS, labels.class_ids, class_ids[near])
+    caption = "labelled pixels of the classes" + (", enlarged" if reach else "")
+    return draw_classes(class_ids, classes, key="labels", title="Labels", caption=caption)

@@ -26,6 +26,7 @@ class ClassValues:
         bands: numbers of the bands among the image's.
         names: their names, empty where there is none.
         wavelengths: their wavelengths in nanometres, or None.
+        classes: names of the classes by class id.
         pixels: labelled pixels by class id.
         mean, std: means and standard deviations of the bands by class id, of the classes with labels.
     """
@@ -34,6 +35,7 @@ class ClassValues:
     bands: tuple[int, ...]
     names: tuple[str, ...]
     wavelengths: tuple[float, ...] | None
+    classes: Mapping[int, str]
     pixels: Mapping[int, int]
     mean: Mapping[int, tuple[float, ...]]
     std: Mapping[int, tuple[float, ...]]
@@ -46,10 +48,13 @@ class ClassValues:
             "names": list(self.names),
             "wavelengths_nm": None if self.wavelengths is None else list(self.wavelengths),
             "classes": [
-                {"id": i, "pixels": self.pixels[i], "mean": list(self.mean[i]), "std": list(self.std[i])}
+                {
+                    "id": i, "name": self.classes[i], "pixels": self.pixels[i], "mean": list(self.mean[i]),
+                    "std": list(self.std[i]),
+                }
                 for i in self.mean
             ],
-        }
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,7 @@ def _values(image: Mapping[str, Any], info: ModelInfo) -> ClassValues:
         bands=tuple(bands.indexes[i] for i in chosen),
         names=tuple(bands.band_names[i] for i in chosen),
         wavelengths=None if wavelengths is None else tuple(wavelengths[i] for i in chosen),
+        classes={c.id: c.name for c in info.classes},
         pixels={class_id: int(part["pixels"]) for class_id, part in classes.items()},
         mean={class_id: tuple(part["mean"]) for class_id, part in classes.items() if part["mean"]},
         std={class_id: tuple(part["std"]) for class_id, part in classes.items() if part["std"]},

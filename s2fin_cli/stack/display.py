@@ -54,10 +54,16 @@ def display_bands(layer: Layer) -> DisplayBands:
     if {*_SENTINEL_2, _ONLY_SENTINEL_2} <= names.keys():
         return _three([names[name] for name in _SENTINEL_2], "true colour", layer)
     if len(layer.numbers) < 3:
-        return DisplayBands(layer.numbers[:1], f"band {_described(layer, layer.numbers[:1])}")
+        return one_band(layer)
     if len(layer.numbers) >= MANY_BANDS:
         return _three([layer.numbers[int(share * len(layer.numbers))] for share in SHARES], "", layer)
     return _three(list(layer.numbers[2::-1]), "", layer)
+
+
+def one_band(layer: Layer) -> DisplayBands:
+    """The first band of an image, in grey."""
+    numbers = layer.numbers[:1]
+    return DisplayBands(numbers, f"band {_described(layer, numbers)}")
 
 
 def _named(layer: Layer) -> list[tuple[str, int]]:
@@ -84,19 +90,35 @@ def _described(layer: Layer, numbers: Sequence[int]) -> str:
     return ", ".join(texts)
 
 
-def stretched(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class Stretched:
+    """Values as bytes.
+
+    Attributes:
+        pixels: uint8 (bands, height, width), `EMPTY` where there is no data.
+        ranges: the values of each band that are black and white; None for a band without data.
+    """
+
+    pixels: NDArray[np.uint8]
+    ranges: tuple[tuple[float, float] | None, ...]
+
+
+def stretched(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> Stretched:
     """Values (bands, height, width) as bytes, each band from black to white between its percentiles `STRETCH`.
 
     Args:
         values: NaN where there is no data, which becomes a grey.
         valid: mask (height, width) of the pixels that decide the percentiles, while others become grey; None is all.
     """
-    result = np.full(values.shape, EMPTY, np.uint8)
-    for band, out in zip(values, result, strict=True):
+    pixels = np.full(values.shape, EMPTY, np.uint8)
+    ranges: list[tuple[float, float] | None] = []
+    for band, out in zip(values, pixels, strict=True):
         counted = np.isfinite(band) if valid is None else np.isfinite(band) & valid
         if not counted.any():
+            ranges.append(None)
             continue
-        low, high = np.percentile(band[counted], STRETCH)
-        share = np.clip((band - low) / max(high - low, 1e-9), 0, 1)
-        out[counted] = (share[counted] * 255).round()
-    return result
+        shown = band[counted].astype(np.float64)
+        low, high = np.percentile(shown, STRETCH).tolist()
+        out[counted] = (np.clip((shown - low) / max(high - low, 1e-9), 0, 1) * 255).round()
+        ranges.append((low, high))
+    return Stretched(pixels, tuple(ranges))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2fin_cli.geo.windows import evenly_spread
+from s2fin_cli.model.findings import MOST_BANDS
 from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, iter_cells, own_order
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from s2fin_cli.labels.pixels import LabelledPixels
     from s2fin_cli.stack.stack import Stack
 
-#: Labelled pixels of a class that are read at most, and bands of an image whose values are kept at most.
-MOST_PIXELS, MOST_BANDS = 200, 64
+#: Labelled pixels of a class that are read at most.
+MOST_PIXELS = 200
 #: Significant digits of a kept value.
 DIGITS = 4
 
@@ -31,7 +32,8 @@ def class_values(stack: Stack, labels: LabelledPixels) -> list[dict[str, Any]]:
     Returns:
         a dictionary for each modality: "modality"; "indexes", 1-based positions of the bands among those in use, at
         most `MOST_BANDS` evenly spread; "classes", for each class in the order of `labels.classes` the number of
-        "pixels" read and "mean" and "std", a list with a value for each band, or None without pixels.
+        "pixels" that count, whose bands all have data, and "mean" and "std", a list with a value for each band, or
+        None without pixels.
     """
     of_class = [_evenly(np.flatnonzero(labels.class_ids == c.id)) for c in labels.classes]
     some = labels.select(np.concatenate(of_class))
@@ -40,7 +42,7 @@ def class_values(stack: Stack, labels: LabelledPixels) -> list[dict[str, Any]]:
     found = []
     for layer, bands in stack.slices():
         chosen = evenly_spread(bands.stop - bands.start - 1, most=MOST_BANDS)
-        parts = np.split(values[:, bands][:, chosen], ends)
+        parts = [part[np.isfinite(part).all(axis=1)] for part in np.split(values[:, bands][:, chosen], ends)]
         classes = [
             {"pixels": len(part), "mean": _rounded(part, np.mean), "std": _rounded(part, np.std)} for part in parts
         ]

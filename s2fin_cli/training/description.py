@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.labels.sketch import LabelSketch
 from s2fin_cli.model.file import current_versions, training_grid
+from s2fin_cli.model.findings import MOST_EPOCHS
 from s2fin_cli.model.info import LABEL_SKETCH, BandSet, ModelInfo
 from s2fin_cli.training.class_values import class_values
 
@@ -52,7 +54,7 @@ def _findings(job: Job, first: Learnt, second: Learnt | None) -> dict[str, Any]:
     """What a report shows of the training besides its figures."""
     kept = second or first
     return {
-        "losses": [[float(f"{loss:.4g}") for loss in part.outcome.losses] for part in (first, second) if part],
+        "losses": [_losses(part) for part in (first, second) if part],
         "members": [
             {"name": m.name, "weight": round(m.weight, 4), "use_of_second_image": _rounded(m.use_of_second)}
             for m in kept.taught.members
@@ -60,6 +62,13 @@ def _findings(job: Job, first: Learnt, second: Learnt | None) -> dict[str, Any]:
         "reliability": None if first.reliability is None else first.reliability.to_dict(),
         "values": class_values(job.scene.stack, job.labels),
     }
+
+
+def _losses(learnt: Learnt) -> list[float]:
+    """Mean loss of each epoch of a run; none where one is not finite, or of more epochs than are kept."""
+    losses = learnt.outcome.losses
+    is_kept = len(losses) <= MOST_EPOCHS and all(map(math.isfinite, losses))
+    return [float(f"{loss:.4g}") for loss in losses] if is_kept else []
 
 
 def _rounded(share: float | None) -> float | None:

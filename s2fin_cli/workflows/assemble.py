@@ -45,7 +45,7 @@ def run(options: AssembleOptions, *, progress: Progress = silent, stop: Stop | N
     listener = progress if stop is None else stoppable(progress, stop)
     folder = WorkFolder(Path(options.work))
     with redirected(options) as (local, uploads):
-        job = prepare(_job_options(local, folder), stop=stop)
+        job = prepare(_job_options(local, folder), name=options.output, stop=stop)
         check_space(job, uploads)
         plan = folder.begin(make_plan(job, size=folder.size_begun_with(), workers=None), mixed=options.mixed)
         made = map_of_shards(job, folder, plan, progress=listener)

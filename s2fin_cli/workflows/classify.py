@@ -111,7 +111,7 @@ def run(options: ClassifyOptions, *, progress: Progress = silent, stop: Stop | N
     if options.shard is not None:  # which writes no map
         return carry_out_in_shards(prepare(options, writes=False, stop=stop), progress=progress)
     with redirected(options) as (local, uploads):
-        job = prepare(local, stop=stop)
+        job = prepare(local, name=options.output, stop=stop)
         check_space(job, uploads)
         carry = carry_out_in_shards if options.in_shards else carry_out
         result = carry(job, progress=progress)

@@ -156,7 +156,7 @@ def run(options: ClassifyAllOptions, *, progress: Progress = silent, stop: Stop 
 def _settings(options: ClassifyAllOptions, model: LoadedModel) -> dict[str, Any]:
     """What every map depends on besides its inputs, in JSON values."""
     names = [f.name for kind in (StackingOptions, MethodOptions, WritingOptions) for f in fields(kind)]
-    names += ["with_confidence", "with_probabilities", "with_uncertainty", "vector_format"]
+    names += ["with_confidence", "with_probabilities", "with_uncertainty", "with_report", "vector_format"]
     given = {f"`{name}`": getattr(options, name) for name in names if name not in _NOT_SETTINGS}
     facts = {
         "the checksum of the model": checksum(model.path),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from rasterio.windows import Window
 
+    from s2fin_cli.core.options import StrPath
     from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.stack.stack import Stack
@@ -71,6 +72,7 @@ class ClassifyJob:
         stride: pixels from one of the network's windows to the next.
         guide: makes the guide by which smoothing compares the pixels of a tile, see `smoothing.guide_of`.
         device: what computes.
+        name: what the user calls the map: its path, or its URL in an object store.
         likeness: measures what the raster of uncertainty needs besides probabilities; None without reference pixels.
         warnings: what was warned of so far.
     """
@@ -84,6 +86,7 @@ class ClassifyJob:
     stride: int
     guide: Callable[[Images[Tensor]], Tensor]
     device: torch.device
+    name: str
     likeness: Likeness | None = None
     warnings: tuple[str, ...] = ()
 
@@ -165,7 +168,12 @@ def load_model(path: Path, options: ClassifyOptions) -> LoadedModel:
 
 
 def prepare(
-    options: ClassifyOptions, *, model: LoadedModel | None = None, writes: bool = True, stop: Stop | None = None
+    options: ClassifyOptions,
+    *,
+    model: LoadedModel | None = None,
+    writes: bool = True,
+    name: StrPath | None = None,
+    stop: Stop | None = None,
 ) -> ClassifyJob:
     """Read the model and the inputs' headers, and check that they and the options match.
 
@@ -173,6 +181,7 @@ def prepare(
         options: the options.
         model: the model, if it was loaded with these options before; None loads it.
         writes: whether the outputs will be written; if not, they are not checked.
+        name: what the user calls the map, if it is not `output`.
         stop: ends the work between two steps once it is set.
 
     Raises:
@@ -181,7 +190,7 @@ def prepare(
     """
     with recorded_warnings() as warnings:
         job = _prepare(options, model, writes=writes, stop=stop or Stop())
-    return replace(job, warnings=tuple(warnings))
+    return replace(job, name=job.name if name is None else str(name), warnings=tuple(warnings))
 
 
 def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: bool, stop: Stop) -> ClassifyJob:
@@ -214,8 +223,9 @@ def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: boo
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
     guide = functools.partial(guide_of, engine.network.standardizer)
     return ClassifyJob(
-        options, outputs, model_path, info, stack, engine, engine.stride, guide, model.device, model.likeness
-    )
+        options, outputs, model_path, info, stack, engine, engine.stride, guide, model.device, str(options.output),
+        model.likeness,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

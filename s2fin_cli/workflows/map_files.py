@@ -31,7 +31,7 @@ from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
-from s2fin_cli.workflows.report import report_of_map
+from s2fin_cli.workflows.report import NewMap, report_of
 from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 
 if TYPE_CHECKING:
@@ -120,8 +120,9 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
         view = None if outputs.report is None or confidence is None else _view(job, confidence)
     counts.unreadable.warn()
     _warn_of_outside(counts, outputs.uncertainty)
-    if outputs.report is not None:
-        report_of_map(job.outputs.map, job.model_path, outputs.report, confidence=view)
+    if outputs.report is not None and view is not None:
+        images = [job.stack.image, *job.stack.aux]
+        report_of(NewMap(outputs.map, job.name, job.model_path, images, view), outputs.report)
     if job.options.overwrite:
         _warn_of_old(outputs)
     return counts

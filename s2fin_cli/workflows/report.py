@@ -18,18 +18,22 @@ from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.reporting.classes import make_classes
 from s2fin_cli.reporting.files import check_suffix, write_report
-from s2fin_cli.reporting.map_report import MapFacts, MapReport
+from s2fin_cli.reporting.map_report import MapFacts, MapReport, ReportedRun
 from s2fin_cli.workflows.evaluate import Assessment, assess, read_colors
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.report import ReportOptions
-from s2fin_cli.workflows.report_parts import Origin, Views, images_of
+from s2fin_cli.workflows.report_parts import MapView, Origin, images_of
+from s2fin_cli.workflows.run_record import record_files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.stack.layer import Layer
 
 logger = logging.getLogger(__name__)
 
@@ -66,36 +70,49 @@ def run(options: ReportOptions) -> ReportResult:
     """
     dst_path = Path(options.output)
     check_suffix(dst_path)
-    given = [options.map, options.model, options.image, options.confidence, options.reference]
-    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(given))
+    check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
     with recorded_warnings() as warnings:
         report = describe(options)
-    report = replace(report, warnings=tuple(warnings))
+    record = record_files("report", options, named={**options.named_files, **options.src_paths})
+    own = ReportedRun.of(record, str(dst_path))
+    report = replace(report, warnings=tuple(warnings), runs=(*report.runs, own))
     write_report(report, dst_path)
     return ReportResult(report, dst_path)
 
 
-def report_of_map(map_path: Path, model_path: Path, dst_path: Path, *, confidence: NDArray[np.float32] | None) -> None:
-    """Write the report on a map that was made just now, over an existing one.
+# NOTE: eq=False because arrays do not compare to one truth value.
+@dataclass(frozen=True, eq=False)
+class NewMap:
+    """A map that was made just now.
 
-    Args:
-        map_path: the map.
-        model_path: the model that made it.
-        dst_path: the report.
-        confidence: a view of the map's confidence, as `view_values` gives it.
+    Attributes:
+        path: the map.
+        name: what the user calls it: its path, or its URL in an object store.
+        model: the model that made it.
+        images: the images that it was made of.
+        confidence: a view of its confidence, as `view_values` gives it.
     """
+
+    path: Path
+    name: str
+    model: Path
+    images: Sequence[Layer]
+    confidence: NDArray[np.float32]
+
+
+def report_of(made: NewMap, dst_path: Path) -> None:
+    """Write the report on a map that was made just now, over an existing one."""
     with recorded_warnings() as warnings:
-        options = ReportOptions(map=map_path, model=model_path)
-        report = describe(options, confidence=confidence)
+        report = describe(ReportOptions(map=made.path, model=made.model), made)
     write_report(replace(report, warnings=tuple(warnings)), dst_path)
 
 
-def describe(options: ReportOptions, *, confidence: NDArray[np.float32] | None = None) -> MapReport:
+def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     """Gather a report.
 
     Args:
         options: the options, whose `output` does not matter.
-        confidence: a view of the map's confidence, where it is no file.
+        made: the map, if it was made just now.
     """
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...
     map_path = str(options.map)
@@ -105,25 +122,25 @@ def describe(options: ReportOptions, *, confidence: NDArray[np.float32] | None =
     pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
     if not pixels:
         raise RasterError(f"{map_path} holds no class, so there is nothing to report; classify a scene first")
-    views = Views.of(map_path, grid, options.confidence if confidence is None else confidence)
+    view = MapView.of(map_path, grid, options.confidence if made is None else made.confidence)
     names = _names(map_path, pixels, assessment)
     classes = make_classes(
         names,
         colors={c.id: c.color for c in default_classes(names)} | read_colors(map_path),
         pixels=pixels,
         areas=None if grid.crs is None else areas,
-        confidence=views.mean_confidence(),
+        confidence=view.mean_confidence(),
     )
-    images, notes = images_of(origin, options.image)
-    pictures = views.draw(classes, images)
-    training = origin.training()
+    images, notes = images_of(origin, options.src_paths) if made is None else (made.images, [])
+    pictures = view.draw(classes, images)
     if origin.is_other_model():
         logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
+    name = map_path if made is None else made.name
     report = MapReport(
         classes,
-        facts=_facts(map_path, grid, sum(pixels.values())),
-        training=training,
-        runs=origin.runs(training),
+        facts=_facts(name, grid, sum(pixels.values())),
+        training=origin.training,
+        runs=origin.runs(name),
         pictures=replace(pictures, notes=(*notes, *pictures.notes)),
     )
     return report if assessment is None else _with_reference(report, assessment, options)

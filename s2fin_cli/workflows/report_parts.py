@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2fin_cli.core.classes import NO_CLASS
-from s2fin_cli.core.errors import S2finError
-from s2fin_cli.core.modality import MODALITIES, passive_of
+from s2fin_cli.core.errors import InputError, ModelFileError, S2finError
+from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.raster.info import read_info
-from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.map_report import ReportedRun
 from s2fin_cli.reporting.pictures import Picture, Pictures, draw_classes, draw_confidence, draw_image
 from s2fin_cli.reporting.training_report import TrainingReport
@@ -25,7 +26,7 @@ from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.preview import view_classes, view_grid, view_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,11 +46,13 @@ class Origin:
         map_path: the map.
         run: the record of the classification, or None.
         model_path: the model, or None.
+        training: what the training of the model found, or None.
     """
 
     map_path: str
     run: RunRecord | None
-    model_path: Path | None
+    model_path: Path | None = None
+    training: TrainingReport | None = None
 
     @classmethod
     def of(cls, map_path: str, model: StrPath | None = None) -> Origin:
@@ -57,13 +60,22 @@ class Origin:
 
         Args:
             map_path: the map.
-            model: the model, if it is known better.
+            model: the model, if it was given.
+
+        Raises:
+            ModelFileError: the model that was given cannot be read; one that the map names causes a warning.
         """
-        run = read_run(map_path)
+        found = cls(map_path, read_run(map_path))
         if model is not None:
-            return cls(map_path, run, Path(model))
-        named = [] if run is None else [Path(path) for path in cls(map_path, run, None).paths_of("model")]
-        return cls(map_path, run, next((path for path in named if path.is_file()), None))
+            return replace(found, model_path=Path(model), training=TrainingReport.of(read_model_info(model)))
+        named = next((path for path in found.paths_of("model") if os.path.isfile(path)), None)
+        if named is None:
+            return found
+        try:
+            return replace(found, model_path=Path(named), training=TrainingReport.of(read_model_info(named)))
+        except ModelFileError as error:
+            logger.warning("the report does not show how the model was trained: %s", error)
+            return found
 
     def paths_of(self, option: str) -> list[str]:
         """Where the files are now that were given with an option."""
@@ -71,30 +83,22 @@ class Origin:
 
     def _found(self, file: UsedFile) -> str:
         """Where a file is now: at its path, or in the map's folder; its path as it was where it is in neither."""
-        if is_dataset_name(file.path):  # it is not followed, see `images_of`
+        if is_dataset_name(file.path):  # which is not followed, see `_recorded`
             return file.path
-        folder = Path(self.map_path).absolute().parent
-        for place in (Path(file.path), folder / file.path, folder / Path(file.path).name):
-            if place.exists() and (file.size is None or place.stat().st_size == file.size):
-                return str(place)
+        folder = os.path.dirname(os.path.abspath(self.map_path))
+        for place in (file.path, os.path.join(folder, file.path), os.path.join(folder, Path(file.path).name)):
+            if os.path.isdir(place) or (os.path.isfile(place) and file.size in (None, os.path.getsize(place))):
+                return place
         return file.path
 
-    def training(self) -> TrainingReport | None:
-        """What the training of the model found, None without a model.
-
-        Raises:
-            ModelFileError: the model cannot be read.
-        """
-        return None if self.model_path is None else TrainingReport.of(read_model_info(self.model_path))
-
-    def runs(self, training: TrainingReport | None) -> tuple[ReportedRun, ...]:
-        """The runs that made the model and the map."""
+    def runs(self, map_name: str) -> tuple[ReportedRun, ...]:
+        """The runs that made the model and the map, which the user calls by a name."""
         known = []
-        if training is not None and training.run is not None and self.model_path is not None:
-            known.append((training.run, str(self.model_path)))
+        if self.training is not None and self.training.run is not None:
+            known.append((self.training.run, str(self.model_path)))
         if self.run is not None:
-            known.append((self.run, self.map_path))
-        return tuple(ReportedRun(run, name, command_of(run, name)) for run, name in known)
+            known.append((self.run, map_name))
+        return tuple(ReportedRun.of(run, name) for run, name in known)
 
     def is_other_model(self) -> bool:
         """Whether the model is not the one that made the map."""
@@ -105,7 +109,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Views:
+class MapView:
     """A map and its confidence on the coarse grid of a drawing.
 
     Attributes:
@@ -119,7 +123,7 @@ class Views:
     confidence: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, map_path: str, grid: Grid, confidence: StrPath | NDArray[np.float32] | None) -> Views:
+    def of(cls, map_path: str, grid: Grid, confidence: StrPath | NDArray[np.float32] | None) -> MapView:
         """From a map on a grid, and its confidence: a raster, or a view of one."""
         view = view_grid(grid)
         values = confidence if confidence is None or isinstance(confidence, np.ndarray) else _first(confidence, view)
@@ -134,7 +138,7 @@ class Views:
         pixels, sums = np.bincount(ids), np.bincount(ids, values)
         return {int(i): round(float(sums[i] / pixels[i]), 4) for i in np.flatnonzero(pixels)}
 
-    def draw(self, classes: Sequence[MappedClass], images: Sequence[tuple[str, Layer]]) -> Pictures:
+    def draw(self, classes: Sequence[MappedClass], images: Sequence[Layer]) -> Pictures:
         """The drawing: images below, the map and its confidence above."""
         layers, notes = draw_images(images, self.grid, valid=self.class_ids != NO_CLASS)
         layers.append(draw_classes(self.class_ids, classes, caption="the class of each pixel"))
@@ -150,46 +154,59 @@ def _first(src_path: StrPath, view: Grid) -> NDArray[np.float32]:
 
 
 def draw_images(
-    images: Sequence[tuple[str, Layer]], view: Grid, *, valid: NDArray[np.bool_] | None = None
+    images: Sequence[Layer], view: Grid, *, valid: NDArray[np.bool_] | None = None
 ) -> tuple[list[Picture], list[str]]:
-    """Images with their keys as pictures, and why some could not be drawn."""
-    layers, notes = [], []
-    for key, layer in images:
+    """Pictures of images, and why some could not be drawn."""
+    pictures, notes = [], []
+    for layer in images:
         try:
-            layers.append(draw_image(layer, view, valid=valid, key=key))
+            pictures.append(draw_image(layer, view, valid=valid))
         except S2finError as error:
             notes.append(f"{layer.describe()} is not shown: {error}.")
             logger.warning("the report does not show %s: %s", layer.describe(), error)
-    return layers, notes
+    return pictures, notes
 
 
-def images_of(origin: Origin, image: StrPath | None) -> tuple[list[tuple[str, Layer]], list[str]]:
-    """The images to draw with their keys, the passive one first, and why some cannot be.
+def images_of(origin: Origin, given: Mapping[str, Sequence[str]]) -> tuple[list[Layer], list[str]]:
+    """The images to draw, the passive one first, and why some cannot be.
 
     Args:
         origin: what the map records.
-        image: the image to show instead of the passive one that it records.
+        given: paths of the images that were given, by modality; they are shown instead of those that the map records.
+
+    Raises:
+        RasterError: an image that was given cannot be read.
     """
-    given = {name: found for name in MODALITIES if (found := origin.paths_of(name))}
-    passive = passive_of(given) or "image"
-    second = next((name for name in given if name != passive), None)
-    wanted = {"image": (passive, given.get(passive, []) if image is None else [str(image)])}
-    if second is not None:
-        wanted["second"] = (second, given[second])
-    images, notes = [], []
-    for key, (modality, paths) in wanted.items():
-        is_given = image is not None and key == "image"
-        if not is_given and any(map(is_dataset_name, paths)):
-            # NOTE: the record of a map from elsewhere must not make this machine ask another one
-            notes.append(f"The `{modality}` is not shown, because it is no plain file; give it as `image`.")
-            continue
-        try:
-            if paths:
-                images.append((key, Layer.of(modality, [read_info(path) for path in paths])))
-        except S2finError as error:
-            if is_given:
-                raise
-            notes.append(f"The `{modality}` is not shown, because {error}.")
-    if not wanted["image"][1]:
-        notes.append("The image is not shown, because the map does not say what it was made from; give it as `image`.")
-    return images, notes
+    layers, notes = [], []
+    for modality in MODALITIES:
+        if given.get(modality):
+            layers.append(_layer(modality, given[modality]))
+        elif recorded := origin.paths_of(modality):
+            try:
+                layers.append(_recorded(modality, recorded))
+            except S2finError as error:
+                notes.append(f"The `{modality}` is not shown, because {error}.")
+    if not layers and not notes:
+        notes.append("No image is shown, because the map does not say what it was made from; give one, e.g. as `msi`.")
+    return layers, notes
+
+
+def _layer(modality: str, paths: Sequence[str]) -> Layer:
+    return Layer.of(modality, [read_info(path) for path in paths])
+
+
+def _recorded(modality: str, paths: Sequence[str]) -> Layer:
+    """An image that a map names.
+
+    Raises:
+        S2finError: it cannot be read, or is no file of this machine.
+    """
+    # NOTE: the record of a map from elsewhere must not make this machine ask another one, or wait for a pipe
+    for path in paths:
+        if is_dataset_name(path):
+            raise InputError(f"{path} is no file of this machine; give it as `{modality}`")
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise InputError(f"{path} is not there; give it as `{modality}` from where it is now")
+        if is_elsewhere(path):
+            raise InputError(f"{path} leads to another machine; give it as `{modality}`")
+    return _layer(modality, paths)

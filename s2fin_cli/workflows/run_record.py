@@ -8,8 +8,10 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.names import absolute
 from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
+from s2fin_cli.core.version import __version__
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.receipt import checksum
 
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
 
     from s2fin_cli.core.options import InputOptions, Options, StrPath
 
-#: Options that change where a run computes and what it writes, but not the result; and those that name files.
+#: Options that change where a run computes and what it writes, but not the result, unless a file is damaged; and those
+#: that name files.
 _NOT_KEPT = (
     "device", "tile_size", "work", "workers", "shard", "shard_size", "mixed", "overwrite", "output", "vector",
     "polygons", "mmu", "simplify", "confidence", "probabilities", "uncertainty", "scaled", "stac", "format", "co",
-    "report",
+    "report", "on_read_error",
 )  # fmt: skip
 #: Values of options that were not given.
 _EMPTY: tuple[Any, ...] = (None, (), [])
@@ -69,8 +72,8 @@ def record_files(
 ) -> RunRecord:
     """The record of a run whose result depends on its files and options alone; arguments as of `record_run`."""
     given = {name: found for name, paths in named.items() if (found := path_tuple(paths))}
-    files = _used_files([(name, path) for name, paths in given.items() for path in paths])
-    return RunRecord(command, files, _kept(options, given), None, tuple(warnings))
+    made_with = {"s2fin": __version__, "Python": platform.python_version(), "system": platform.system()}
+    return RunRecord(command, _used_files(given), _kept(options, given), made_with, tuple(warnings))
 
 
 def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,9 +90,10 @@ def _is_same(value: Any, default: Any) -> bool:
     return value == default or (value in _EMPTY and default in _EMPTY)
 
 
-def _used_files(given: Sequence[tuple[str, str]]) -> tuple[UsedFile, ...]:
+def _used_files(given: Mapping[str, Sequence[StrPath]]) -> tuple[UsedFile, ...]:
+    """Files by option with their checksums and absolute paths, so that they are found from any folder."""
     left, found = HASHED_BYTES, []
-    for option, path in given:
+    for option, path in [(name, absolute(path)) for name, paths in given.items() for path in paths]:
         size = os.path.getsize(path) if os.path.isfile(path) else None
         is_hashed = size is not None and size <= left
         left -= (size or 0) if is_hashed else 0

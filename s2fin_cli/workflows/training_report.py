@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2fin_cli.reporting.classes import make_classes
-from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.map_report import MapReport, ReportedRun
 from s2fin_cli.reporting.pictures import Pictures, draw_labels
 from s2fin_cli.reporting.training_report import TrainingReport
@@ -31,8 +30,7 @@ def describe_training(job: Job, info: ModelInfo, model_path: Path) -> MapReport:
     classes = make_classes({c.id: c.name for c in info.classes}, colors={c.id: c.color for c in info.classes})
     stack, run = job.scene.stack, training.run
     view = view_grid(stack.grid)
-    shown = [("image", stack.image), *(("second", layer) for layer in stack.aux[:1])]
-    layers, notes = draw_images(shown, view)
+    layers, notes = draw_images([stack.image, *stack.aux], view)
     layers.append(draw_labels(job.labels, stack.grid.shape, view, classes))
-    runs = () if run is None else (ReportedRun(run, str(model_path), command_of(run, str(model_path))),)
+    runs = () if run is None else (ReportedRun.of(run, str(model_path)),)
     return MapReport(classes, training=training, runs=runs, pictures=Pictures.on(view, layers, notes))

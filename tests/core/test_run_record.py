@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from s2fin_cli.core.run_record import RunRecord, UsedFile, recorded_warnings
+from s2fin_cli.core.run_record import MOST_ENTRIES, MOST_LETTERS, RunRecord, UsedFile, recorded_warnings
 from s2fin_cli.reporting.commands import command_of
 
 RECORD = RunRecord(
@@ -30,6 +30,16 @@ def test_a_round_trip_through_json_loses_nothing() -> None:
     assert RECORD.paths_of("msi") == ["a b.tif", "c.tif"]
     with pytest.raises(KeyError):
         RunRecord.from_dict({"command": "train"})
+
+
+def test_what_is_too_long_to_keep_is_left_out_when_it_is_written() -> None:
+    long = RunRecord(
+        "train", (UsedFile("msi", "a" * 10**5),), {"bidx": ["1"] * 10**5}, {"torch": "2"}, ("take care",) * 10**5
+    )
+    found = RunRecord.from_dict(json.loads(json.dumps(long.to_dict())))
+    assert found.files == (UsedFile("msi", "a" * MOST_LETTERS),)
+    assert found.options == {"bidx": ["1"] * MOST_ENTRIES}
+    assert len(found.warnings) == MOST_ENTRIES
 
 
 def test_the_command_is_what_was_typed() -> None:

@@ -67,6 +67,9 @@ def test_headers_that_claim_too_much(tmp_path: Path, content: bytes) -> None:
         read_model(path)
 
 
+RUN: dict[str, Any] = {"command": "train", "files": [], "options": {}, "made_with": {}, "warnings": []}
+FILE: dict[str, Any] = {"option": "msi", "path": "a.tif", "size": 1, "sha256": None}
+
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "number of a band": lambda d: d["bands"][0].update(indexes=[10**30] * 5),
     "band twice": lambda d: d["bands"][0].update(indexes=[1] * 5),
@@ -92,6 +95,29 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "classes": lambda d: d["classes"].pop(),
     "bands": lambda d: d["bands"].pop(),
     "no bands": lambda d: d.update(bands=[]),
+    "negative count": lambda d: d["training"].update(labelled_pixels={"forest": -1}),
+    "text as findings": lambda d: d.update(findings="none"),
+    "text as a loss": lambda d: d["findings"].update(losses=[["0.1"]]),
+    "losses of many runs": lambda d: d["findings"].update(losses=[[0.1]] * 1000),
+    "losses of many epochs": lambda d: d["findings"].update(losses=[[0.1] * 100_000]),
+    "list as a member": lambda d: d["findings"].update(members=[["forest", 1]]),
+    "long name of a member": lambda d: d["findings"]["members"][0].update(name="a" * 10**6),
+    "large weight": lambda d: d["findings"]["members"][0].update(weight=1e300),
+    "more right than pixels": lambda d: d["findings"]["reliability"]["intervals"][3].update(pixels=1, right=2),
+    "confidence above 1": lambda d: d["findings"]["reliability"]["intervals"][9].update(mean_confidence=2),
+    "image that is not there": lambda d: d["findings"]["values"][0].update(modality="thermal"),
+    "values twice": lambda d: d["findings"].update(values=d["findings"]["values"] * 2),
+    "bands that are not there": lambda d: d["findings"]["values"][0].update(indexes=[1, 2, 3, 4, 6]),
+    "values of too few bands": lambda d: d["findings"]["values"][0]["classes"][0].update(mean=[1.0]),
+    "values of too few classes": lambda d: d["findings"]["values"][0]["classes"].pop(),
+    "value beyond a float32": lambda d: d["findings"]["values"][0]["classes"][0].update(mean=[1e300] * 5),
+    "spread without a mean": lambda d: d["findings"]["values"][0]["classes"][0].update(mean=None),
+    "list as a run": lambda d: d["findings"].update(run=["train"]),
+    "number as a file": lambda d: d["findings"].update(run={**RUN, "files": [1]}),
+    "endless size": lambda d: d["findings"].update(run={**RUN, "files": [{**FILE, "size": 10**400}]}),
+    "nested options": lambda d: d["findings"].update(run={**RUN, "options": {"bidx": [[1]]}}),
+    "many warnings": lambda d: d["findings"].update(run={**RUN, "warnings": ["a"] * 20_000}),
+    "long warning": lambda d: d["findings"].update(run={**RUN, "warnings": ["a" * 10**6]}),
 }
 
 

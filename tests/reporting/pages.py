@@ -76,7 +76,7 @@ def _values(modality: str, ids: tuple[int, ...], *, bands: int) -> ClassValues:
     means = {i: tuple(100.0 * i + 7 * band for band in range(bands)) for i in ids}
     return ClassValues(
         modality, tuple(range(1, bands + 1)), ("",) * bands, tuple(450.0 + 50 * b for b in range(bands)),
-        dict.fromkeys(ids, 20), means, {i: (5.0 + i,) * bands for i in ids},
+        {i: f"class {i}" for i in ids}, dict.fromkeys(ids, 20), means, {i: (5.0 + i,) * bands for i in ids},
     )  # fmt: skip
 
 

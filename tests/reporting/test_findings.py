@@ -8,10 +8,10 @@ import numpy as np
 
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.reporting.findings import Basis, Findings, find
+from s2fin_cli.reporting.findings import Basis, Findings, Known, find
 
 NAMES = ("forest", "meadow", "water", "9")
-NOTHING: dict[str, Any] = {"labelled": {}, "confidence": {}, "covered": {}}
+NOTHING = Known()
 
 
 def accuracy(*rows: tuple[int, ...]) -> Accuracy:
@@ -22,7 +22,7 @@ CONFUSED = accuracy((70, 30, 0, 0), (5, 95, 0, 0), (0, 0, 50, 0), (0, 0, 4, 36))
 
 
 def found(kind: str = "reference", of: Accuracy = CONFUSED, **more: Any) -> Findings:
-    return find(Basis(of, kind), **{**NOTHING, **more})
+    return find(Basis(of, kind), Known(names={**dict(enumerate(NAMES, 1)), 5: "reef"}, **more))
 
 
 def test_the_worst_class_and_what_it_is_confused_with() -> None:
@@ -56,26 +56,26 @@ def test_what_training_knew_is_called_so() -> None:
 def test_few_labels_low_confidence_and_classes_without_reference_are_next() -> None:
     findings = found(
         labelled={"forest": 400, "meadow": 300, "water": 12, "9": 25},
-        confidence={"forest": 0.9, "water": 0.55, "meadow": 0.6},
-        covered={"forest": 10, "meadow": 10, "reef": 4},
+        confidence={1: 0.9, 3: 0.55, 2: 0.6},
+        covered={1: 10, 2: 10, 5: 4},
     )
     assert findings.label_next[1:] == (
         "Label more of the classes with few labelled pixels: water (12).",
         "Look at the places mapped as water: their mean confidence is the lowest (55.0 %).",
         "Add reference pixels of classes that the map has and the reference lacks: reef.",
     )
-    sure = found(labelled={"forest": 40, "meadow": 30}, confidence={"forest": 0.9})
+    sure = found(labelled={"forest": 40, "meadow": 30}, confidence={1: 0.9})
     assert len(sure.label_next) == 1
 
 
 def test_nothing_confused_says_nothing_about_what_to_label() -> None:
     findings = found(of=accuracy((4, 0), (0, 5)))
-    assert (findings.worst, findings.worst_class, findings.confused) == (None, None, ())
+    assert (findings.worst, findings.worst_class, findings.worst_id, findings.confused) == (None, None, None, ())
     assert "cannot say what to label next" in findings.label_next[0]
 
 
 def test_labels_of_training_say_little() -> None:
-    findings = find(Basis(CONFUSED, "reference", trained_share=0.8), **NOTHING)
+    findings = find(Basis(CONFUSED, "reference", trained_share=0.8), NOTHING)
     assert findings.summary == (
         "The map agrees with 86.6 % of 290 reference pixels, but its model was trained on about 80.0 % of them, so "
         "this says little about the rest of the map."
@@ -83,8 +83,17 @@ def test_labels_of_training_say_little() -> None:
     assert "not used for training" in findings.label_next[-1]
 
 
+def test_classes_of_one_name_are_told_apart_by_their_numbers() -> None:
+    twins = Accuracy.from_matrix(
+        [[5, 5, 0], [0, 9, 0], [0, 1, 3]], class_ids=[1, 2, 3], class_names=["tree", "soil", "tree"]
+    )
+    findings = found(of=twins)
+    assert (findings.worst_class, findings.worst_id) == ("tree", 1)
+    assert "Of its 10 reference pixels, 5 (50.0 %) are mapped as soil." in str(findings.worst)
+
+
 def test_without_an_accuracy() -> None:
-    nothing = find(None, **{**NOTHING, "labelled": {"forest": 3}})
+    nothing = find(None, Known(labelled={"forest": 3}))
     assert "not known" in nothing.summary
     assert nothing.label_next[0] == "Label more of the classes with few labelled pixels: forest (3)."
     assert "not known" in found(of=accuracy((0, 0), (0, 0))).summary
@@ -94,7 +103,7 @@ def test_estimates_for_the_whole_map_decide_the_worst_class() -> None:
     """Water is rarely right in the sample's terms, but it is the wide forest whose area is missed."""
     sample = accuracy((20, 0, 0), (10, 20, 0), (0, 5, 15))
     estimates = AreaAdjusted(sample, np.array([100.0, 900.0, 50.0]), "pixels")
-    findings = find(Basis(sample, "reference", estimates), **NOTHING)
+    findings = find(Basis(sample, "reference", estimates), NOTHING)
     overall = float(estimates.overall_accuracy.value)
     assert findings.summary.startswith(f"The map is fair: {100 * overall:.1f} % ± ")
     users, producers = estimates.users_accuracy.value, estimates.producers_accuracy.value

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.geo.grid import Grid
+from s2fin_cli.reporting.classes import make_classes
 from s2fin_cli.reporting.files import write_report
 from s2fin_cli.reporting.map_report import MapReport
-from s2fin_cli.reporting.page import UNDEFINED, to_html
+from s2fin_cli.reporting.page import MOST_BYTES, UNDEFINED, to_html
+from s2fin_cli.reporting.pictures import Pictures, draw_classes
+from tests.reporting.grids import GRID
 from tests.reporting.pages import AWKWARD, Element, Page, make_report
 
 #: Factors of what follows a number.
@@ -178,3 +185,19 @@ def test_many_classes_stay_small(count: int) -> None:
     page = Page.of(html)
     assert any(e.attributes.get("class") == "matrix" for e in page.all("table")) == (count == 60)
     assert len([e for e in page.all("th") if e.attributes.get("scope") == "col"]) == (60 if count == 60 else 0)
+
+
+def test_pictures_shrink_where_a_page_would_be_too_large() -> None:
+    """Noise of 255 classes does not compress."""
+    rng = np.random.default_rng(1)
+    view = Grid(GRID.crs, GRID.transform, (1000, 1000))
+    classes = make_classes({i: f"class {i}" for i in range(1, 256)}, colors={i: (i, i, i) for i in range(1, 256)})
+    noise = draw_classes(rng.integers(1, 256, view.shape), classes, caption="noise")
+    layers = [replace(noise, key=key) for key in ("map", "labels", "more")]
+    report = replace(make_report(), classes=classes, pictures=Pictures.on(view, layers))
+    html = to_html(report)
+    assert MOST_BYTES / 2 < len(html.encode()) <= MOST_BYTES
+    sides = [Image.open(io.BytesIO(base64.b64decode(e.attributes["href"].partition(",")[2]))).size
+             for e in Page.of(html).all("image")]  # fmt: skip
+    assert len(sides) == 3
+    assert all(500 <= side < 1000 for size in sides for side in size)

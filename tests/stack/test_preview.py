@@ -122,15 +122,20 @@ def test_colours_wavelengths_and_names_decide_the_picture(tmp_path: Path) -> Non
 def test_a_stretch_goes_from_percentile_to_percentile_of_what_is_mapped() -> None:
     values = np.linspace(0, 100, 101, dtype=np.float32).reshape(1, 1, 101)
     values[0, 0, 50] = np.nan
-    found = stretched(values)[0, 0]
+    whole = stretched(values)
+    found = whole.pixels[0, 0]
+    ((low, high),) = whole.ranges  # type: ignore[misc]
+    assert (low, high) == pytest.approx((2, 98), abs=0.2)
     assert found[50] == EMPTY
     assert (found[0], found[1], found[100]) == (0, 0, 255)
     assert found[49] < 128 < found[52]
     valid = (np.arange(101) < 20)[None]
-    part = stretched(values, valid)[0, 0]
+    part = stretched(values, valid).pixels[0, 0]
     assert part[19] == 255
     assert (part[20:] == EMPTY).all()
-    assert (stretched(np.full((1, 2, 2), np.nan, np.float32)) == EMPTY).all()
+    nothing = stretched(np.full((1, 2, 2), np.nan, np.float32))
+    assert (nothing.pixels == EMPTY).all()
+    assert nothing.ranges == (None,)
 
 
 def test_drawings_have_the_measures_of_the_ground() -> None:

@@ -26,6 +26,7 @@ from s2fin_cli.shards.sealing import sealed, unsealed
 from s2fin_cli.workflows.classify import ClassifyResult
 from s2fin_cli.workflows.classify_all import ClassifyAllResult
 from tests.files import write_raster
+from tests.reporting.pages import Page
 from tests.scenes import Scene, make_image
 from tests.workflows.sharding import check_same_map, names, options_of, running, wait_until
 from tests.workflows.test_area_of_interest import SHAPES, write_area
@@ -140,6 +141,20 @@ def test_bad_scenes_do_not_stop_the_others(
     assert names(tmp_path / "maps") == {*files, ".scenes", "scenes.json"}
     if "work" in keywords:
         assert names(tmp_path / "run") <= {"empty"}, "shards of finished maps are removed"
+
+
+def test_each_map_gets_its_report(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    keywords = given(tmp_path, model, rows["north"], with_report=True, with_confidence=False, vector=False)
+    (scene,) = s2fin_cli.classify_all(**keywords).scenes
+    assert names(tmp_path / "maps") == {
+        "north.tif", "north.tif.aux.xml", "north.qml", "north.html", ".scenes", "scenes.json",
+    }  # fmt: skip
+    assert scene.outputs["report"] == str(tmp_path / "maps" / "north.html")
+    page = Page.of((tmp_path / "maps" / "north.html").read_text(encoding="utf-8"))
+    assert page.data["map"]["path"] == str(tmp_path / "maps" / "north.tif")
+    assert statuses(s2fin_cli.classify_all(**keywords)) == {"north": "skipped"}
+    with pytest.raises(InputError, match="`with_report` was True and is False now"):
+        s2fin_cli.classify_all(**{**keywords, "with_report": False})
 
 
 def times(folder: Path) -> dict[str, int]:

@@ -22,6 +22,7 @@ from s2fin_cli.workflows.train import run as run_train
 from tests.files import write_raster
 from tests.object_store import ObjectStore, object_store
 from tests.recipes import SMALL
+from tests.reporting.pages import Page
 from tests.scenes import Scene, make_image, tiny_options
 from tests.workflows.sharding import check_same_map, names, options_of
 
@@ -131,6 +132,32 @@ def test_labels_and_maps_in_a_store(
     check_same_map(s2fin_cli.classify(**given), expected_map)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["/vsicurl/{url}/b", "s3://b"])
+def test_reports_on_maps_and_of_images_in_a_store(
+    scene: Scene, model: Path, tmp_path: Path, store: ObjectStore, start: str
+) -> None:
+    images = remote(scene, start.format(url=store.url))
+    made = s2fin_cli.classify(
+        **{**options_of(scene, model, tmp_path / "map.tif"), **images}, report=tmp_path / "made.html"
+    )
+    layers = ["hsi", "lidar", "map", "confidence"]
+    assert [layer["key"] for layer in read_page(tmp_path / "made.html")["pictures"]["layers"]] == layers
+    (store.root / "maps").mkdir(exist_ok=True)
+    shutil.copy(made.outputs.map, store.root / "maps" / "own.tif")
+    there = start.format(url=store.url).replace("/b", "/maps") + "/own.tif"
+    cases: list[tuple[dict[str, Any], list[str]]] = [({}, ["map"]), ({**images}, ["hsi", "lidar", "map"])]
+    for given, shown in cases:
+        s2fin_cli.report(map=there, **given, output=tmp_path / "report.html", overwrite=True)
+        found = read_page(tmp_path / "report.html")
+        assert found["map"]["path"] == there
+        assert [layer["key"] for layer in found["pictures"]["layers"]] == shown
+
+
+def read_page(path: Path) -> dict[str, Any]:
+    return Page.of(path.read_text(encoding="utf-8")).data
+
+
 @pytest.mark.parametrize(
     "kind",
     ["missing", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("forbidden", "broken", "busy", "silent"))],
@@ -184,11 +211,16 @@ def test_a_map_in_a_store_is_that_of_a_file(
     run: Run, scene: Scene, model: Path, tmp_path: Path, memory: Any, plain: ClassifyResult
 ) -> None:
     arguments = ["classify", *scene.arguments, "-m", model, "--device", "cpu", "-o", "memory://b/x/map.tif"]
-    result = run(*arguments, "--stac", "--confidence", "memory://b/x/c.tif", "--json")
+    result = run(
+        *arguments, "--stac", "--confidence", "memory://b/x/c.tif", "--report", "memory://b/x/r.html", "--json"
+    )
     assert result.exit_code == 0, result.stderr
     assert '"map": "memory://b/x/map.tif"' in result.stdout
     found = fetched(memory, tmp_path / "got")
-    assert names(found) == {"map.tif", "map.tif.aux.xml", "map.qml", "map.gpkg", "map.json", "c.tif"}
+    assert names(found) == {"map.tif", "map.tif.aux.xml", "map.qml", "map.gpkg", "map.json", "c.tif", "r.html"}
+    report = (found / "r.html").read_text(encoding="utf-8")
+    assert "memory://b/x/map.tif" in report
+    assert str(tmp_path / "tmp") not in report
     for name in ("map.tif", "map.tif.aux.xml", "map.qml"):
         assert (found / name).read_bytes() == (plain.outputs.map.parent / name).read_bytes()
     item = (found / "map.json").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 import rasterio
 from rasterio.transform import rowcol
 
-from s2fin_cli.core.errors import OutputError, RasterError, UsageError
+from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, UsageError
 from s2fin_cli.model.file import read_info, read_model, write_model
 from s2fin_cli.raster.class_names import read_run
+from s2fin_cli.workflows.assemble import run as run_assemble
 from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.options.assemble import AssembleOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.report import run as run_report
 from s2fin_cli.workflows.train import run as run_train
@@ -49,7 +52,7 @@ def test_a_map_tells_what_its_report_shows(result: ClassifyResult, scene: Scene,
     found = run_report(options)
     page = read_page(path)
     assert page.data == found.report.to_dict()
-    assert layers_of(page) == ["image", "second", "map", "confidence"]
+    assert layers_of(page) == ["hsi", "lidar", "map", "confidence"]
     assert {c["name"]: c["pixels"] for c in page.data["classes"]} == {
         name: result.pixels[class_id] for class_id, name in NAMES.items()
     }
@@ -65,7 +68,11 @@ def test_a_map_tells_what_its_report_shows(result: ClassifyResult, scene: Scene,
     assert training["validation"]["overall_accuracy"] == info.training["validation"]["overall_accuracy"]
     labelled = info.training["labelled_pixels"].items()
     assert training["labelled_pixels"] == [{"name": name, "pixels": count} for name, count in labelled]
-    assert [run["command"] for run in page.data["runs"]] == ["train", "classify"]
+    assert [run["command"] for run in page.data["runs"]] == ["train", "classify", "report"]
+    assert page.data["runs"][2]["again"] == (
+        f"s2fin report --map {outputs.map} --confidence {outputs.confidence} --reference {scene.labels} --output {path}"
+    )
+    assert all(len(file["sha256"]) == 64 for run in page.data["runs"] for file in run["files"])
     assert page.data["runs"][1]["again"] == (
         f"s2fin classify --hsi {scene.hsi} --lidar {scene.lidar} --model {model} --output {outputs.map}"
     )
@@ -150,7 +157,7 @@ def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_p
     trained = run_train(options, recipe=QUICK)
     assert trained.report == tmp_path / "training.html"
     page = read_page(tmp_path / "training.html")
-    assert layers_of(page) == ["image", "second", "labels"]
+    assert layers_of(page) == ["hsi", "lidar", "labels"]
     assert [len(part) for part in page.data["training"]["losses"]] == [1, 1]
     assert "labelled pixels held out of training" in page.data["findings"]["summary"]
     found = run_classify(scene, trained.model, tmp_path / "map.tif", report=tmp_path / "map.html", vector=False)
@@ -159,7 +166,7 @@ def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_p
         "m.s2fin", "training.html", "map.tif", "map.tif.aux.xml", "map.qml", "map.html",
     }  # fmt: skip
     page = read_page(tmp_path / "map.html")
-    assert layers_of(page) == ["image", "second", "map", "confidence"]
+    assert layers_of(page) == ["hsi", "lidar", "map", "confidence"]
     assert all(0 < entry["mean_confidence"] <= 1 for entry in page.data["classes"])
     with pytest.raises(OutputError, match=r"map.html already exists"):
         run_classify(scene, trained.model, tmp_path / "other.tif", report=tmp_path / "map.html")
@@ -170,7 +177,7 @@ def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_p
 
 
 def test_a_map_in_shards_records_the_same_run(
-    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path
+    result: ClassifyResult, scene: Scene, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = run_classify(scene, model, tmp_path / "map.tif", work=tmp_path / "work", vector=False)
     own = read_run(found.outputs.map)
@@ -178,6 +185,12 @@ def test_a_map_in_shards_records_the_same_run(
     assert own == read_run(result.outputs.map)
     assert {file.option for file in own.files} == {"hsi", "lidar", "model"}
     assert all(file.size and file.sha256 for file in own.files)
+    monkeypatch.chdir(scene.folder)
+    near = replace(scene, hsi=Path(scene.hsi.name), lidar=Path(scene.lidar.name))
+    run_classify(near, model, tmp_path / "near.tif", work=tmp_path / "near", vector=False, on_read_error="skip")
+    assert read_run(tmp_path / "near.tif") == own, "paths are absolute"
+    run_assemble(AssembleOptions(work=tmp_path / "near", output=tmp_path / "again.tif", vector=False))
+    assert (tmp_path / "again.tif").read_bytes() == (tmp_path / "near.tif").read_bytes()
     optimised = run_classify(scene, model, tmp_path / "cog.tif", format="COG", vector=False)
     assert read_run(optimised.outputs.map) == own
 
@@ -208,18 +221,18 @@ def test_files_in_the_folder_of_the_map_are_found(result: ClassifyResult, scene:
         dst.update_tags(S2FIN_RUN=json.dumps(run))
     run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
     page = read_page(tmp_path / "report.html")
-    assert layers_of(page) == ["image", "map"]
+    assert layers_of(page) == ["hsi", "map"]
     assert page.data["training"]["epochs"] == 4
 
 
 def test_maps_and_models_of_other_software_or_earlier_versions(scene: Scene, model: Path, tmp_path: Path) -> None:
     plain = write_raster(tmp_path / "plain.tif", scene.truth.astype(np.uint8), nodata=0)
-    run_report(ReportOptions(map=plain, image=scene.hsi, output=tmp_path / "report.html"))
+    run_report(ReportOptions(map=plain, msi=scene.hsi, output=tmp_path / "report.html"))
     page = read_page(tmp_path / "report.html")
-    assert layers_of(page) == ["image", "map"]
+    assert layers_of(page) == ["msi", "map"]
     assert [c["name"] for c in page.data["classes"]] == ["1", "2", "3"]
     assert len({c["color"] for c in page.data["classes"]}) == 3, "a map without a colour table gets colours"
-    assert page.data["pictures"]["layers"][0]["title"] == "Image"
+    assert page.data["pictures"]["layers"][0]["title"] == "Multispectral image"
     network, info = read_model(model)
     earlier = tmp_path / "earlier.s2fin"
     write_model(earlier, network, info=replace(info, findings=None))
@@ -229,7 +242,7 @@ def test_maps_and_models_of_other_software_or_earlier_versions(scene: Scene, mod
     page = read_page(tmp_path / "earlier.html")
     assert page.data["training"]["validation"]["n"] == info.training["validation_pixels"]
     assert page.data["training"]["losses"] == []
-    assert [run["command"] for run in page.data["runs"]] == ["classify"]
+    assert [run["command"] for run in page.data["runs"]] == ["classify", "report"]
 
 
 def test_another_model_is_told_from_the_one_that_made_the_map(
@@ -249,7 +262,7 @@ def test_what_cannot_be_reported(result: ClassifyResult, scene: Scene, tmp_path:
     with pytest.raises(RasterError, match=r"holds no class, so there is nothing to report"):
         run_report(ReportOptions(map=empty, output=output))
     with pytest.raises(RasterError, match=r"none.tif does not exist"):
-        run_report(ReportOptions(map=map_path, image=tmp_path / "none.tif", output=output))
+        run_report(ReportOptions(map=map_path, lidar=tmp_path / "none.tif", output=output))
     with pytest.raises(UsageError, match=r"give one with `reference`"):
         ReportOptions(map=map_path, stratified=True)
     table = shutil.copy(scene.labels, tmp_path / "labels.json")
@@ -266,8 +279,37 @@ def test_a_maps_record_makes_no_machine_ask_another_one(result: ClassifyResult, 
         dst.update_tags(S2FIN_RUN=json.dumps(run))
     run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
     page = read_page(tmp_path / "report.html")
-    assert layers_of(page) == ["second", "map"]
-    assert any("is no plain file" in element.text for element in page.all("p"))
+    assert layers_of(page) == ["lidar", "map"]
+    assert any("image.tif is no file of this machine; give it as --hsi" in element.text for element in page.all("p"))
+
+
+def test_a_model_that_a_map_names_and_that_is_damaged_is_done_without(result: ClassifyResult, tmp_path: Path) -> None:
+    map_path = copied(result, tmp_path)
+    (tmp_path / "bad.s2fin").write_bytes(b"no model")
+    with rasterio.open(map_path, "r+") as dst:
+        run = json.loads(dst.tags()["S2FIN_RUN"])
+        run["files"][-1] = {"option": "model", "path": "bad.s2fin", "size": 8, "sha256": None}
+        dst.update_tags(S2FIN_RUN=json.dumps(run))
+    report = run_report(ReportOptions(map=map_path, output=tmp_path / "report.html")).report
+    assert report.training is None
+    (text,) = report.all_warnings
+    assert text.startswith("the report does not show how the model was trained: ")
+    assert "bad.s2fin is not a model file" in text
+    with pytest.raises(ModelFileError, match=r"bad\.s2fin is not a model file"):
+        run_report(ReportOptions(map=map_path, model=tmp_path / "bad.s2fin", output=tmp_path / "other.html"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_maps_record_makes_no_report_wait_for_a_pipe(result: ClassifyResult, tmp_path: Path) -> None:
+    map_path = copied(result, tmp_path)
+    os.mkfifo(tmp_path / "pipe.tif")
+    with rasterio.open(map_path, "r+") as dst:
+        run = json.loads(dst.tags()["S2FIN_RUN"])
+        for file in run["files"]:
+            file |= {"path": str(tmp_path / "pipe.tif"), "size": None}
+        dst.update_tags(S2FIN_RUN=json.dumps(run))
+    run_report(ReportOptions(map=map_path, output=tmp_path / "report.html"))
+    assert layers_of(read_page(tmp_path / "report.html")) == ["map"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"command": 1}', '{"command": "x", "files": [1], "options": 2}'])

@@ -37,6 +37,7 @@ _OF_EACH_SCENE = {
         is_flag=True,
         help="Also write how uncertain each pixel's class is, and how unlike the training data it looks.",
     ),
+    "report": click.option("--with-report", is_flag=True, help="Also write a report on each map, .html."),
 }
 
 

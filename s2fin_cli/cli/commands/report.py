@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from s2fin_cli.cli.console import print_json
-from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
+from s2fin_cli.cli.parameters import FilePath, image_options, json_option, overwrite_option, verbosity_options
 from s2fin_cli.workflows.options.report import ReportOptions
 
 logger = logging.getLogger(__name__)
@@ -19,9 +19,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "-m", "--model", type=FilePath("MODEL"), help="Model that made it.  [default: the one that the map names]"
 )
-@click.option(
-    "--image", type=FilePath("RASTER"), help="Image to show with the map.  [default: the one that the map names]"
-)
+@image_options
 @click.option("--confidence", type=FilePath("RASTER"), help="Confidence that was written with the map.")
 @click.option(
     "--reference",
@@ -50,7 +48,7 @@ def report(*, as_json: bool, **options: Any) -> None:
     """Report on a map in one file: what it shows, how accurate it is, what to label next, how it was made.
 
     The page opens in any browser and loads nothing from anywhere. A map that s2fin classify wrote names its images and
-    its model; if they are still there, the report shows them too.
+    its model; if they are still there, the report shows them too, and you need not give them.
     """
     from rich.console import Console
 

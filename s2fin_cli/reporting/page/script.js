@@ -9,7 +9,7 @@ if (drawing) {
   const [width, height] = ["width", "height"].map((name) => Number(drawing.dataset[name]));
   const across = Number(drawing.dataset.metres);
   const view = { x: 0, y: 0, zoom: 1 };
-  const over = find("#over");
+  const [over, wipe, opacity, handle, frame] = ["#over", "#wipe", "#opacity", "#handle", ".frame"].map(find);
   const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
   const nice = (most) => {
     const power = 10 ** Math.floor(Math.log10(most));
@@ -20,50 +20,79 @@ if (drawing) {
     view.x = clamp(view.x, 0, width - w);
     view.y = clamp(view.y, 0, height - h);
     drawing.setAttribute("viewBox", `${view.x} ${view.y} ${w} ${h}`);
-    find(".frame").classList.toggle("grab", view.zoom > 1);
-    const edge = view.x + (w * Number(find("#wipe").value)) / 100;
+    frame.classList.toggle("grab", view.zoom > 1);
+    const edge = view.x + (w * Number(wipe.value)) / 100;
     find("#reach").setAttribute("width", edge);
     for (const name of ["x1", "x2"]) find("#edge").setAttribute(name, edge);
-    find("#edge").setAttribute("visibility", Number(find("#wipe").value) < 100 ? "visible" : "hidden");
-    over.setAttribute("opacity", Number(find("#opacity").value) / 100);
+    find("#edge").setAttribute("visibility", Number(wipe.value) < 100 ? "visible" : "hidden");
+    over.setAttribute("opacity", Number(opacity.value) / 100);
+    const place = drawing.getScreenCTM();
+    handle.style.left = `${place.a * edge + place.e - frame.getBoundingClientRect().left - frame.clientLeft}px`;
     if (across && find("#bar")) {
       const metres = nice((0.4 * across) / view.zoom);
       find("#bar").setAttribute("width", (metres * view.zoom * 100) / across / 0.4);
       find("#length").textContent = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
     }
   };
-  const zoom = (factor) => {
-    const [w, h] = [width / view.zoom, height / view.zoom];
+  /* a place of the screen in units of the drawing */
+  const placed = (event) => {
+    const place = drawing.getScreenCTM();
+    return [(event.clientX - place.e) / place.a, (event.clientY - place.f) / place.d];
+  };
+  const zoom = (factor, at = [view.x + width / view.zoom / 2, view.y + height / view.zoom / 2]) => {
     const next = clamp(view.zoom * factor, 1, 16);
-    view.x += (w - width / next) / 2;
-    view.y += (h - height / next) / 2;
+    view.x = at[0] - ((at[0] - view.x) * view.zoom) / next;
+    view.y = at[1] - ((at[1] - view.y) * view.zoom) / next;
     view.zoom = next;
     draw();
   };
+  const pan = (right, down) => {
+    view.x += right;
+    view.y += down;
+    draw();
+  };
+  /* what is held with a pointer follows it; gives the drawing's place before and after each move */
+  const drag = (element, isOn, moved) => {
+    let held = null;
+    element.addEventListener("pointerdown", (event) => {
+      if (!isOn()) return;
+      event.preventDefault();
+      held = placed(event);
+      element.setPointerCapture(event.pointerId);
+    });
+    element.addEventListener("pointermove", (event) => { if (held) held = moved(held, placed(event), event); });
+    for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, () => { held = null; });
+  };
+  drag(drawing, () => view.zoom > 1, (before, now, event) => {
+    pan(before[0] - now[0], before[1] - now[1]);
+    return placed(event);
+  });
+  drag(handle, () => true, (before, now) => {
+    wipe.value = clamp(((now[0] - view.x) * view.zoom * 100) / width, 0, 100);
+    draw();
+    return now;
+  });
   find("#nearer").addEventListener("click", () => zoom(2));
   find("#farther").addEventListener("click", () => zoom(0.5));
   find("#whole").addEventListener("click", () => zoom(1 / 16));
-  for (const id of ["#opacity", "#wipe"]) find(id).addEventListener("input", draw);
+  for (const slider of [opacity, wipe]) slider.addEventListener("input", draw);
+  addEventListener("resize", draw);
+  drawing.addEventListener("dblclick", (event) => zoom(2, placed(event)));
   drawing.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.25 : 0.8);
+    zoom(event.deltaY < 0 ? 1.25 : 0.8, placed(event));
   }, { passive: false });
-  let held = null;
-  drawing.addEventListener("pointerdown", (event) => {
-    if (view.zoom === 1) return;
-    held = [event.clientX, event.clientY];
-    drawing.setPointerCapture(event.pointerId);
+  drawing.tabIndex = 0;
+  drawing.addEventListener("keydown", (event) => {
+    const step = width / view.zoom / 10;
+    const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+    if (event.key in moves && view.zoom > 1) pan(...moves[event.key]);
+    else if (event.key === "+") zoom(2);
+    else if (event.key === "-") zoom(0.5);
+    else return;
+    event.preventDefault();
   });
-  drawing.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    const unit = width / view.zoom / drawing.getBoundingClientRect().width;
-    view.x -= (event.clientX - held[0]) * unit;
-    view.y -= (event.clientY - held[1]) * unit;
-    held = [event.clientX, event.clientY];
-    draw();
-  });
-  for (const name of ["pointerup", "pointercancel"]) drawing.addEventListener(name, () => { held = null; });
   for (const input of all(".thumbs input")) {
     input.addEventListener("change", () => find(`#${input.name}`).setAttribute("href", `#picture-${input.value}`));
   }

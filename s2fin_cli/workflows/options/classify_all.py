@@ -35,6 +35,7 @@ class ListOptions(Options):
         with_confidence: whether to write the probability of each pixel's class, `NAME_confidence.tif`.
         with_probabilities: whether to write the probabilities of all classes, `NAME_probabilities.tif`.
         with_uncertainty: whether to write how uncertain the class of each pixel is, `NAME_uncertainty.tif`.
+        with_report: whether to write a report on the map, `NAME.html`.
         vector_format: format of the polygons, one of `VECTOR_FORMATS`.
     """
 
@@ -44,6 +45,7 @@ class ListOptions(Options):
     with_confidence: bool = False
     with_probabilities: bool = False
     with_uncertainty: bool = False
+    with_report: bool = False
     vector_format: str = "gpkg"
 
 
@@ -77,6 +79,7 @@ class ClassifyAllOptions(ComputingOptions, MethodOptions, WritingOptions, Stacki
             "confidence": folder / f"{name}_confidence.tif" if self.with_confidence else None,
             "probabilities": folder / f"{name}_probabilities.tif" if self.with_probabilities else None,
             "uncertainty": folder / f"{name}_uncertainty.tif" if self.with_uncertainty else None,
+            "report": folder / f"{name}.html" if self.with_report else None,
             "work": None if self.work is None else Path(self.work) / name,
             "mixed": self.mixed and self.in_shards,
         }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import Options, StrPath
+from s2fin_cli.core.options import ImageOptions, StrPath
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(Options):
-    """Options of `s2fin report`.
+class ReportOptions(ImageOptions):
+    """Options of `s2fin report`, besides the images to show. A map that `s2fin classify` wrote names its own ones.
 
     Attributes:
-        map: class map to report on; one that `s2fin classify` wrote also tells how it was made.
+        map: class map to report on.
         model: model that made the map; None takes the one that the map names, if it is still there.
-        image: image to show with the map; None takes the one that the map names, if it is still there.
         confidence: confidence that was written with the map; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
         label_field: class field of a vector reference; None takes the only possible field.
@@ -27,7 +26,6 @@ class ReportOptions(Options):
 
     map: StrPath
     model: StrPath | None = None
-    image: StrPath | None = None
     confidence: StrPath | None = None
     reference: StrPath | None = None
     label_field: str | None = None
@@ -38,3 +36,14 @@ class ReportOptions(Options):
     def __post_init__(self) -> None:
         if self.reference is None and (self.label_field is not None or self.stratified):
             raise UsageError("`label_field` and `stratified` apply to a reference; give one with `reference`")
+
+    @property
+    def named_files(self) -> dict[str, StrPath]:
+        """The files that were given besides the images, by option."""
+        given = {name: getattr(self, name) for name in ("map", "model", "confidence", "reference")}
+        return {name: path for name, path in given.items() if path is not None}
+
+    @property
+    def inputs(self) -> list[StrPath]:
+        """Every file that was given."""
+        return [*self.named_files.values(), *(path for paths in self.src_paths.values() for path in paths)]
