@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at processes by /proc, and kills them")
 #: Faults that are tried by the quick tests, and how often.
-QUICK: dict[object, int] = {kills.coordinator: 1, kills.moving: 1}
+QUICK: dict[object, int] = {kills.moving: 1}
 #: How often the slow tests try each of the others.
 SLOW = 3
 

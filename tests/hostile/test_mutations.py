@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_some_spoilt_files(kind: str, world: World, server: Server) -> None:
-    counts = run_mutations(kind, range(4), world=world, server=server)
+    counts = run_mutations(kind, range(2), world=world, server=server)
     assert counts.wrong == {}
-    assert counts.answers + counts.sentences == 4
+    assert counts.answers + counts.sentences == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tenth_of_a_thousand_spoilt_files(kind: str, world: World, server: Server) -> None:
-    seeds = range(4, 4 + THOUSAND[kind] // 10)
+    seeds = range(2, 2 + THOUSAND[kind] // 10)
     counts = run_mutations(kind, seeds, world=world, server=server)
     assert counts.wrong == {}
     assert counts.answers > 0, "nothing but refusals: the sound files may be refused too"
@@ -33,7 +33,7 @@ def test_a_tenth_of_a_thousand_spoilt_files(kind: str, world: World, server: Ser
 
 #: Cases that went wrong once, by kind.
 FOUND = {
-    "raster": (1, 27, 35, 38, 52, 114, 117),
+    "raster": (1, 27, 35, 38, 52, 114, 115, 117),
     "vector": (2, 42, 86, 87, 136, 154, 167),
     "model": (18,),
     "project": (97,),

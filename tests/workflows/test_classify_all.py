@@ -122,7 +122,7 @@ def statuses(result: ClassifyAllResult) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "how",
-    ["alone", "work", pytest.param("workers", marks=pytest.mark.slow), pytest.param("both", marks=pytest.mark.slow)],
+    ["alone", *(pytest.param(how, marks=pytest.mark.slow) for how in ("work", "workers", "both"))],
 )
 def test_bad_scenes_do_not_stop_the_others(
     model: Path, rows: dict[str, dict[str, Any]], expected: dict[str, ClassifyResult], tmp_path: Path, how: str

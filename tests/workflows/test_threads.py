@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.workflows.sharding import CHECKS, options_of
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tests.scenes import Scene
 
 
+@pytest.mark.slow
 def test_a_process_with_several_threads_makes_the_map_of_one(scene: Scene, model: Path, tmp_path: Path) -> None:
     """In processes that begin with all cores, as a user's does: new threads begin with the same number."""
     names = {"output": "map.tif", "probabilities": "p.tif"}
