@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 #: Options that change where a run computes and what it writes, but not the result, unless a file is damaged; and those
 #: that name files.
-_NOT_KEPT = (
-    "device", "tile_size", "work", "workers", "shard", "shard_size", "mixed", "overwrite", "output", "vector",
-    "polygons", "mmu", "simplify", "confidence", "probabilities", "uncertainty", "scaled", "stac", "format", "co",
-    "report", "on_read_error",
+NOT_KEPT = (
+    "device", "tile_size", "work", "workers", "scheduler", "shard", "shard_size", "mixed", "overwrite", "output",
+    "vector", "polygons", "mmu", "simplify", "confidence", "probabilities", "uncertainty", "scaled", "stac", "format",
+    "co", "report", "on_read_error",
 )  # fmt: skip
 #: Values of options that were not given.
 _EMPTY: tuple[Any, ...] = (None, (), [])
@@ -81,7 +81,7 @@ def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
     for field in fields(options):
         value, default = getattr(options, field.name), None if field.default is MISSING else field.default
-        if field.name not in _NOT_KEPT and field.name not in given and not _is_same(value, default):
+        if field.name not in NOT_KEPT and field.name not in given and not _is_same(value, default):
             kept[field.name] = list(value) if isinstance(value, tuple | list) else value
     return kept
 

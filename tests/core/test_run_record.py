@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import fields
 
 import pytest
 
 from s2fin_cli.core.run_record import MOST_ENTRIES, MOST_LETTERS, RunRecord, UsedFile, recorded_warnings
 from s2fin_cli.reporting.commands import command_of
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.run_record import NOT_KEPT
+from s2fin_cli.workflows.shard_plan import OPTIONS
 
 RECORD = RunRecord(
     "train",
@@ -78,3 +82,9 @@ def test_warnings_are_collected_when_the_work_fails() -> None:
         work()
     assert found == ["reached"]
     assert not logging.getLogger("s2fin_cli").handlers
+
+
+def test_maps_keep_the_options_that_their_shards_have_in_common() -> None:
+    """Otherwise maps that are equal would differ in their records, by how many workers made them for example."""
+    files = {"hsi", "msi", "lidar", "dsm", "sar", "thermal", "aoi", "model"}
+    assert {field.name for field in fields(ClassifyOptions)} - set(NOT_KEPT) - files == {*OPTIONS, "stride"}
