@@ -74,7 +74,7 @@ def _drawn(loaded: LoadedScene, protocol: str, count: int, seed: int) -> Case:
     if protocol == "random":
         train = _take(ids, np.arange(len(ids)), count, generator)
         return Case(labels.select(train), labels.select(np.setdiff1d(np.arange(len(ids)), train)))
-    trainable, testable = _layout(loaded, np.random.default_rng(seed))
+    trainable, testable = lay_out(labels, loaded.stack.grid.shape, np.random.default_rng(seed))
     train = _take(ids, np.flatnonzero(trainable), count, generator)
     train = train[np.isin(ids[train], ids[testable])]
     return Case(labels.select(train), labels.select(testable & np.isin(ids, ids[train])))
@@ -102,9 +102,16 @@ def _take(
     return np.sort(np.concatenate(taken))
 
 
-def _layout(loaded: LoadedScene, generator: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks over the labels of possible training and test pixels, for the layout with the most classes."""
-    labels, shape = loaded.labels, loaded.stack.grid.shape
+def lay_out(
+    labels: LabelledPixels, shape: tuple[int, int], generator: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks over labels of possible training and test pixels, for the layout of blocks with the most classes.
+
+    Args:
+        labels: the labels.
+        shape: (height, width) of the grid.
+        generator: source of chance.
+    """
     blocks = tuple(-(-side // BLOCK_SIDE) for side in shape)
     total = np.bincount(labels.class_ids)
     enough = np.minimum(ENOUGH, np.ceil(total / 10))

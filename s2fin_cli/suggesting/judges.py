@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,9 @@ from s2fin_cli.teaching.members import FORESTS, choose_members
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.threads import in_threads
 
+#: Probabilities (n, classes) of a member, and the leaves of the pixels asked about and of those known, if any.
+_Answer = tuple["NDArray[np.float32]", "NDArray[np.int32] | None", "NDArray[np.int32] | None"]
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,13 +23,27 @@ if TYPE_CHECKING:
     from s2fin_cli.teaching.features import Features
     from s2fin_cli.teaching.members import Member
 
-#: How large the members are: smaller than those of the teacher, as they rank places and make no map.
-RECIPE = EnsembleRecipe(trees=50, rounds=40)
-#: Trees of each forest that find how alike pixels are.
-TREES = 25
-#: Candidates of each class that forests learn from where there are no labels: as many as there may be labels, so that
-#: their leaves are as large.
-PUPILS = 30
+
+@dataclass(frozen=True)
+class Panel:
+    """Who judges beside the network.
+
+    Attributes:
+        recipe: how large the members are: smaller than those of the teacher, as they rank places and make no map.
+        boosting: whether boosting is among them, if the image has few bands.
+        trees: trees of each forest that find how alike pixels are.
+        pupils: candidates of each class that forests learn from where there are no labels: as many as there may be
+            labels, so that their leaves are as large.
+    """
+
+    recipe: EnsembleRecipe = field(default_factory=lambda: EnsembleRecipe(trees=50, rounds=40))
+    boosting: bool = True
+    trees: int = 25
+    pupils: int = 30
+
+    def members(self, features: Features) -> tuple[Member, ...]:
+        """The members for features of pixels."""
+        return choose_members(features, dense=False) if self.boosting else FORESTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +79,11 @@ class Judgement:
     known_leaves: NDArray[np.int32]
     is_unlike: NDArray[np.bool_]
 
+    def select(self, which: NDArray[np.int64]) -> Judgement:
+        """What is thought of some of the candidates, by their positions."""
+        own = {"probs": self.probs[which], "members": self.members[:, which]}
+        return replace(self, **own, leaves=self.leaves[which], is_unlike=self.is_unlike[which])
+
 
 def judge(
     features: Features,
@@ -70,6 +92,7 @@ def judge(
     *,
     num_classes: int,
     seed: int,
+    panel: Panel | None = None,
     stop: Stop | None = None,
 ) -> Judgement:
     """Judge candidates.
@@ -83,19 +106,20 @@ def judge(
         known: the labelled pixels, or None where there are none.
         num_classes: how many classes there are.
         seed: seed of the forests.
+        panel: who judges beside the network; None for the default.
         stop: ends the work between two members.
 
     Raises:
         Stopped: it was asked to end.
     """
+    panel = panel or Panel()
+    asking = _Asking(panel, features, num_classes, seed, stop)
     if known is not None and len(np.unique(known.targets)) > 1:
-        members = choose_members(known.features, dense=False)
-        answers = _ask(members, known, features, num_classes=num_classes, seed=seed, stop=stop)
+        answers = asking.answers(panel.members(known.features), known)
         said = np.stack([*([] if network is None else [network]), *(probs for probs, _, _ in answers)])
     else:
         assert network is not None  # noqa: S101  the caller has either
-        pupils = _pupils(features, network.argmax(axis=1), seed=seed)
-        answers = _ask(FORESTS, pupils, features, num_classes=num_classes, seed=seed, stop=stop)
+        answers = asking.answers(FORESTS, _pupils(features, network.argmax(axis=1), most=panel.pupils, seed=seed))
         said = network[None]
     leaves, known_leaves = (
         np.concatenate([part for part in parts if part is not None], axis=1)
@@ -106,25 +130,44 @@ def judge(
     return Judgement(said.mean(axis=0), said, leaves, known_leaves if has_members else known_leaves[:0], unlike)
 
 
-def _pupils(features: Features, classes: NDArray[np.int64], *, seed: int) -> Known:
-    """Some candidates with the classes (n,) that the network gives them."""
+def _pupils(features: Features, classes: NDArray[np.int64], *, most: int, seed: int) -> Known:
+    """Some candidates of each class with the classes (n,) that the network gives them."""
     everything, generator = np.arange(len(classes)), np.random.default_rng(seed)
-    some = cap_per_class(classes, everything, most=PUPILS, generator=generator)
+    some = cap_per_class(classes, everything, most=most, generator=generator)
     return Known({name: values[some] for name, values in features.items()}, classes[some], some)
 
 
-def _ask(
-    members: tuple[Member, ...], known: Known, asked: Features, *, num_classes: int, seed: int, stop: Stop | None
-) -> list[tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.int32] | None]]:
-    """Probabilities (n, classes) of each member, and the leaves of those asked about and of those known, if any."""
-    at_once, columns = RECIPE.pixels_at_once, np.unique(known.targets)
+@dataclass(frozen=True)
+class _Asking:
+    """Asks members about pixels.
 
-    def ask(member: Member) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.int32] | None]:
-        classifier = member.fit(known.features, known.targets, seed=seed, recipe=RECIPE)
-        probs = np.zeros((len(asked["position"]), num_classes), np.float32)
-        probs[:, columns] = member.ask(classifier, asked, at_once=at_once)
-        found = [member.leaves(classifier, part, at_once=at_once) for part in (asked, known.features)]
-        own, others = (None if part is None else part[:, :TREES] for part in found)
+    Attributes:
+        panel: how large they are.
+        asked: features of the pixels.
+        num_classes: how many classes there are.
+        seed: seed of the members.
+        stop: ends the work between two of them.
+    """
+
+    panel: Panel
+    asked: Features
+    num_classes: int
+    seed: int
+    stop: Stop | None
+
+    def answers(self, members: tuple[Member, ...], known: Known) -> list[_Answer]:
+        """The answers of members that learn from some pixels."""
+        return in_threads(self._answer, [(member, known) for member in members], stop=self.stop)
+
+    def _answer(self, member: Member, known: Known) -> _Answer:
+        recipe = self.panel.recipe
+        classifier = member.fit(known.features, known.targets, seed=self.seed, recipe=recipe)
+        probs = np.zeros((len(self.asked["position"]), self.num_classes), np.float32)
+        probs[:, np.unique(known.targets)] = member.ask(classifier, self.asked, at_once=recipe.pixels_at_once)
+        own, others = (
+            None if leaves is None else leaves[:, : self.panel.trees]
+            for leaves in (
+                member.leaves(classifier, part, at_once=recipe.pixels_at_once) for part in (self.asked, known.features)
+            )
+        )
         return probs, own, others
-
-    return in_threads(ask, [(member,) for member in members], stop=stop)

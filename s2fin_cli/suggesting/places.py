@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Candidates that count as pixels to tell about, at most: bounds memory.
 MOST_TOLD = 2_500
+#: Proximities count by this power of them: with a square root, a label tells something of less similar pixels, too.
+POWER = 0.5
 #: Differences of the two likeliest classes' probabilities up to which a place is between them.
 CLOSE = 0.3
 #: The share of the judges that give another class, from which on they disagree.
@@ -61,11 +63,11 @@ def choose_positions(judgement: Judgement, spacing: Spacing, *, number: int) -> 
         number: how many; fewer where there are no more.
     """
     counted = evenly_spread(len(judgement.leaves) - 1, most=MOST_TOLD)
-    told = nearest_proximity(judgement.leaves[counted], judgement.known_leaves)
-    weights, unlike = margins(judgement.probs[counted]), judgement.is_unlike[counted]
-    told[unlike], weights[unlike] = 0, 1  # no label tells of them, however sure the judges are
-    likeness = proximities(judgement.leaves, judgement.leaves[counted])
-    return choose_places(likeness, weights, told, number=number, spacing=spacing)
+    told = nearest_proximity(judgement.leaves[counted], judgement.known_leaves) ** POWER
+    told[judgement.is_unlike[counted]] = 0  # no label tells of them
+    likeness = proximities(judgement.leaves, judgement.leaves[counted]) ** np.float32(POWER)
+    worth = np.where(judgement.is_unlike, 1, margins(judgement.probs)).astype(np.float32)  # however sure the judges are
+    return choose_places(likeness, worth[counted], told, own=worth, number=number, spacing=spacing)
 
 
 def describe_places(judgement: Judgement, chosen: Sequence[int], spacing: Spacing, names: Sequence[str]) -> list[Place]:
