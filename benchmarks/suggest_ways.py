@@ -70,7 +70,7 @@ def by_entropy(now: Round) -> NDArray[np.int64]:
 
 def by_margin(now: Round) -> NDArray[np.int64]:
     """The places whose two likeliest classes are closest, apart from each other."""
-    largest = np.sort(now.judgement.probs, axis=1)
+    largest = np.sort(now.judgement.probs.astype(np.float64), axis=1)
     return _largest(now, largest[:, -2] - largest[:, -1])
 
 

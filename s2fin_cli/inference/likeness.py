@@ -23,6 +23,9 @@ class Likeness:
 
     NOTE: squares of `Predictor.batch_side` pixels are measured one by one, in the same shapes wherever they are, so
     that rounding does not depend on the tiles, as with the engine.
+
+    Attributes:
+        reference: the model's reference pixels.
     """
 
     def __init__(self, reference: ReferencePixels, standardizer: Standardizer, predictor: Predictor) -> None:
@@ -33,7 +36,7 @@ class Likeness:
             standardizer: standardizer of the scene that the model was trained on; its device computes.
             predictor: what classifies the tiles, whose batches and margin the tiles have.
         """
-        self._reference, self._standardizer = reference, standardizer
+        self.reference, self._standardizer = reference, standardizer
         self._side, self._margin = predictor.batch_side, predictor.margin
 
     def __call__(self, images: Images[Tensor], valid: Tensor) -> Tensor:
@@ -81,5 +84,5 @@ class Likeness:
         compared = Images(image, None if images.aux is None else a)
         around = compared.map(lambda part: F.avg_pool2d(part, 2 * AROUND + 1, stride=1)[0])
         features = torch.cat(compared_parts(around)).flatten(1).T.contiguous()
-        index = self._reference.dissimilarity(features) / self._reference.threshold
-        return torch.stack([self._reference.disagreement(features), index]).view(2, self._side, self._side).cpu()
+        index = self.reference.dissimilarity(features) / self.reference.threshold
+        return torch.stack([self.reference.disagreement(features), index]).view(2, self._side, self._side).cpu()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2fin_cli.labels.splits import cap_per_class
-from s2fin_cli.suggesting.unlike import are_unlike
+from s2fin_cli.suggesting.unlike import are_unlike, reference_of
 from s2fin_cli.teaching.members import FORESTS, choose_members
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.threads import in_threads
@@ -53,7 +53,7 @@ class Known:
     Attributes:
         features: their features.
         targets: int64 (l,), their classes by position.
-        units: int64 (l,), the polygon or point that each is of.
+        units: int64 (l,), the polygon, point or block that each is of.
     """
 
     features: Features
@@ -70,7 +70,7 @@ class Judgement:
         members: float32 (judges, n, classes), what each of them says: the network, then the members, if any.
         leaves: int32 (n, trees), the leaves of forests that they end in.
         known_leaves: int32 (l, trees), those that labelled pixels end in; of none where there are no labels.
-        is_unlike: mask (n,) of those that look like no labelled pixel, see `s2fin_cli.suggesting.unlike`.
+        is_unlike: mask (n,) of those that are unlike anything labelled; all False without labels.
     """
 
     probs: NDArray[np.float32]
@@ -81,8 +81,8 @@ class Judgement:
 
     def select(self, which: NDArray[np.int64]) -> Judgement:
         """What is thought of some of the candidates, by their positions."""
-        own = {"probs": self.probs[which], "members": self.members[:, which]}
-        return replace(self, **own, leaves=self.leaves[which], is_unlike=self.is_unlike[which])
+        probs, members = self.probs[which], self.members[:, which]
+        return Judgement(probs, members, self.leaves[which], self.known_leaves, self.is_unlike[which])
 
 
 def judge(
@@ -126,7 +126,9 @@ def judge(
         for parts in zip(*((own, others) for _, own, others in answers), strict=True)
     )
     has_members = len(said) > 1 or network is None
-    unlike = np.zeros(len(leaves), dtype=bool) if known is None else are_unlike(features, known.features, known.units)
+    unlike = np.zeros(len(leaves), dtype=bool)
+    if known is not None:
+        unlike = are_unlike(features, reference_of(known.features, known.targets, known.units, seed=seed))
     return Judgement(said.mean(axis=0), said, leaves, known_leaves if has_members else known_leaves[:0], unlike)
 
 

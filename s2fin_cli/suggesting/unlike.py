@@ -1,59 +1,45 @@
-"""Unlike anything labelled: pixels farther from every label than labels are from each other.
+"""Unlike anything labelled: pixels that are farther from every label than labels are from each other.
 
-The dissimilarity index and its threshold are those of Meyer and Pebesma (2021), "Predicting into unknown space?
-Estimating the area of applicability of spatial prediction models", Methods in Ecology and Evolution 12(9), 1620-1633.
-Forests cannot tell this: whatever is beyond the labels shares a leaf with the outermost of them. Ours: the space in
-which pixels are compared.
+Forests cannot tell this: whatever is beyond the labels shares a leaf with the outermost of them. The measure is that of
+`s2fin_cli.model.reference`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.neighbors import KDTree
+import torch
 
-from s2fin_cli.stack.guide import FEW_BANDS
-from s2fin_cli.teaching.features import SCALES
+from s2fin_cli.model.reference import ReferencePixels
+from s2fin_cli.teaching.features import compared_features
+from s2fin_cli.teaching.folds import assign_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.teaching.features import Features
 
-#: Whiskers of a box plot, in interquartile ranges beyond the quartiles (Tukey 1977): what is farther is an outlier.
-WHISKER = 1.5
+#: Parts of the labels that are held out in turn, to find how far labels are from those of other parts.
+FOLDS = 4
 
 
-def are_unlike(features: Features, known: Features, units: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mask over pixels (n,) of those that are unlike anything labelled.
+def reference_of(
+    features: Features, targets: NDArray[np.int64], units: NDArray[np.int64], *, seed: int
+) -> ReferencePixels:
+    """Reference pixels of labels.
 
     Args:
-        features: features of the pixels.
-        known: those of labelled pixels.
-        units: (l,), the polygon or point that each labelled pixel is of. How far labels are from each other is found
-            between units; with a single unit no pixel is unlike.
+        features: features of the labelled pixels.
+        targets: (l,), their classes by position.
+        units: (l,), the polygon, point or block that each is of.
+        seed: seed of the folds.
     """
-    values, others = _compared(features), _compared(known)
-    apart = np.full(len(others), np.nan)
-    for unit in np.unique(units):
-        inside = units == unit
-        if not inside.all():
-            apart[inside] = _nearest(others[inside], others[~inside])
-    if not np.isfinite(apart).any():
-        return np.zeros(len(values), dtype=bool)
-    low, high = np.quantile(apart, [0.25, 0.75])
-    threshold = apart[apart <= high + WHISKER * (high - low)].max()
-    return np.asarray(_nearest(values, others) > threshold)
+    folds = assign_folds(targets, units, np.random.default_rng(seed), count=FOLDS)
+    return ReferencePixels.of(compared_features(features), targets, folds)
 
 
-def _compared(features: Features) -> NDArray[np.float32]:
-    """The values (n, k) by which pixels are compared: means of both images around them, which count the same."""
-    kind = "bands" if features["bands"].shape[1] <= FEW_BANDS else "components"
-    parts = [features[f"{name} mean {SCALES[0]}"] for name in (kind, "aux") if name in features]
-    return np.concatenate([part / math.sqrt(part.shape[1]) for part in parts], axis=1)
-
-
-def _nearest(values: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(KDTree(others).query(values)[0][:, 0])
+def are_unlike(features: Features, reference: ReferencePixels) -> NDArray[np.bool_]:
+    """Mask over pixels (n,), by their features, of those that are unlike all reference pixels."""
+    values = torch.from_numpy(compared_features(features))
+    return np.asarray((reference.dissimilarity(values) > reference.threshold).numpy())

@@ -13,8 +13,9 @@ import torch
 
 from s2fin.afcm import local_statistics
 from s2fin_cli.core.device import tensors_on
+from s2fin_cli.core.images import Images
 from s2fin_cli.stack.cells import CELL_SIZE, CELLS_TO_READ, by_cells, iter_cells, own_order
-from s2fin_cli.stack.guide import FEW_BANDS
+from s2fin_cli.stack.guide import AROUND, FEW_BANDS, compared_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,3 +160,12 @@ def standard_normal_variate(spectra: Tensor) -> Tensor:
     """
     deviation, mean = torch.std_mean(spectra, dim=1, keepdim=True, correction=0)
     return (spectra - mean) / deviation.clamp_min(FLATTEST)
+
+
+def compared_features(features: Features) -> NDArray[np.float32]:
+    """The features (n, k) by which pixels are compared with reference pixels, of all features of pixels."""
+    kind = "bands" if features["bands"].shape[1] <= FEW_BANDS else "components"
+    around = f"mean {2 * AROUND + 1}"
+    images = Images(features[f"{kind} {around}"], features.get(f"aux {around}"))
+    parts = compared_parts(images.map(lambda values: values.T.astype(np.float64)))
+    return np.ascontiguousarray(np.concatenate(parts).T.astype(np.float32))

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
-from s2fin_cli.core.images import Images
 from s2fin_cli.geo.windows import evenly_spread
 from s2fin_cli.model.reference import Prototypes, ReferencePixels
-from s2fin_cli.stack.guide import AROUND, FEW_BANDS, compared_parts
+from s2fin_cli.teaching.features import compared_features
 from s2fin_cli.teaching.folds import assign_folds
 from s2fin_cli.teaching.members import SEEDS
 from s2fin_cli.teaching.threads import in_threads
@@ -19,7 +18,6 @@ from s2fin_cli.teaching.threads import in_threads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2fin_cli.teaching.features import Features
     from s2fin_cli.teaching.teacher import Answers, Lesson, Questions
 
 
@@ -60,12 +58,3 @@ def _prototypes(values: NDArray[np.float32], disagreement: NDArray[np.float32], 
     centres = fitted.cluster_centers_[kept].astype(np.float32)
     means = (sums[kept] / sizes[kept]).astype(np.float32)
     return Prototypes(torch.from_numpy(centres), torch.from_numpy(means))
-
-
-def compared_features(features: Features) -> NDArray[np.float32]:
-    """The features (n, k) by which pixels are compared with reference pixels, of all features of pixels."""
-    kind = "bands" if features["bands"].shape[1] <= FEW_BANDS else "components"
-    around = f"mean {2 * AROUND + 1}"
-    images = Images(features[f"{kind} {around}"], features.get(f"aux {around}"))
-    parts = compared_parts(images.map(lambda values: values.T.astype(np.float64)))
-    return np.ascontiguousarray(np.concatenate(parts).T.astype(np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,9 @@ from s2fin_cli.core.options import InputOptions
 from s2fin_cli.inference.pixels import predict_pixels
 from s2fin_cli.suggesting.candidates import Drawing, draw_candidates
 from s2fin_cli.suggesting.choice import Spacing
-from s2fin_cli.suggesting.judges import judge
+from s2fin_cli.suggesting.judges import Judgement, judge
 from s2fin_cli.suggesting.places import Place, choose_positions, describe_places
+from s2fin_cli.suggesting.unlike import are_unlike
 from s2fin_cli.teaching.features import features_at
 from s2fin_cli.workflows.classify_job import load_model, prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from s2fin_cli.core.progress import Progress, Stop
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.inference.engine import Engine
+    from s2fin_cli.model.reference import ReferencePixels
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.workflows.options.suggest import SuggestOptions
 
@@ -49,6 +51,7 @@ class Search:
         classes: the classes that a place may have: the model's, then those that only the labels have.
         known_to_model: how many of them the model knows.
         labels: the labels, or None where there are none.
+        reference: reference pixels of the model's training data; None where the model has none.
         drawing: how candidates are drawn.
         stop: ends the work at its next step once it is set.
     """
@@ -59,6 +62,7 @@ class Search:
     classes: tuple[LandCoverClass, ...]
     known_to_model: int
     labels: KnownPlaces | None
+    reference: ReferencePixels | None
     drawing: Drawing
     stop: Stop
 
@@ -75,7 +79,8 @@ class Search:
         stack, own = prepare(as_map, model=model, writes=False, stop=stop).stack, model.info.classes
         labels = KnownPlaces.of(options, stack, own) if options.label_paths else None
         classes = own if labels is None else labels.classes
-        return cls(options, stack, model.engine, classes, len(own), labels, drawing, stop)
+        reference = None if model.likeness is None else model.likeness.reference
+        return cls(options, stack, model.engine, classes, len(own), labels, reference, drawing, stop)
 
     @property
     def grid(self) -> Grid:
@@ -92,7 +97,7 @@ class Search:
             AreaError: there is none that may be suggested.
             Stopped: it was asked to end.
         """
-        options, standardizer = self.options, self.engine.network.standardizer
+        options = self.options
         progress(STAGE, 0, STEPS)
         rows, cols = self._candidates()
         progress(STAGE, 1, STEPS)
@@ -102,10 +107,7 @@ class Search:
         if not len(rows):
             raise AreaError(f"{options.probabilities} holds no probabilities where places may be suggested")
         progress(STAGE, 2, STEPS)
-        features = features_at(standardizer, self.stack, rows, cols)
-        known = None if self.labels is None else self.labels.known(standardizer, self.stack)
-        count = len(self.classes)
-        judgement = judge(features, network, known, num_classes=count, seed=options.seed, stop=self.stop)
+        judgement = self._judgement(rows, cols, network)
         progress(STAGE, 3, STEPS)
         spacing = Spacing(rows, cols, options.distance)
         chosen = choose_positions(judgement, spacing, number=options.number)
@@ -137,6 +139,16 @@ class Search:
             rows, cols = rows[apart], cols[apart]
         order = generator.permutation(len(rows))
         return rows[order], cols[order]
+
+    def _judgement(self, rows: NDArray[np.int64], cols: NDArray[np.int64], network: NDArray[np.float32]) -> Judgement:
+        """What is thought of pixels, of which the network has probabilities (n, classes)."""
+        standardizer, count = self.engine.network.standardizer, len(self.classes)
+        features = features_at(standardizer, self.stack, rows, cols)
+        known = None if self.labels is None else self.labels.known(standardizer, self.stack)
+        found = judge(features, network, known, num_classes=count, seed=self.options.seed, stop=self.stop)
+        if known is not None or self.reference is None:
+            return found
+        return replace(found, is_unlike=are_unlike(features, self.reference))
 
     def _network(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]:
         """The network's probabilities (n, classes) of pixels, 0 for classes that it does not know."""
