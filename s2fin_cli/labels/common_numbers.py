@@ -145,5 +145,5 @@ def matched_names(own: Iterable[str], names: Mapping[int, str], src_path: str | 
     matched = {name: number for name, number in found.items() if names[number] == name or times[number] == 1}
     for name, number in matched.items():
         if names[number] != name:
-            logger.info("%r of %s is the class %r", name, src_path, names[number])
+            logger.info("%r in %s is taken for the class %r", name, src_path, names[number])
     return matched

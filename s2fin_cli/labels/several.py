@@ -167,13 +167,14 @@ class SeveralLabels:
 
     def _report_disputed(self, names: Sequence[str]) -> None:
         """Say which file decides about pixels that files label with different classes, or refuse them."""
-        found = f"{number_of(self._disputed, 'pixel')} with different classes in several label files"
+        has = "has" if self._disputed == 1 else "have"
+        found = f"{number_of(self._disputed, 'pixel')} {has} different classes in several label files"
         if self._rules.on_conflict == "error":
             raise LabelError(
                 f"{found} ({shortened(names)}); correct the labels, or choose which file decides with `on_conflict`"
             )
         decides = "first" if self._rules.on_conflict == "first" else "last"
-        logger.warning("%s: the %s of these files decides (%s)", found, decides, shortened(names))
+        logger.warning("%s; the %s of these files decides (%s)", found, decides, shortened(names))
 
 
 def _lookup(renumbered: dict[int, int]) -> NDArray[np.int64]:

@@ -74,14 +74,14 @@ def run(options: CompareOptions, *, progress: Progress = silent, stop: Stop | No
     outputs = ChangeFiles.of(options)
     inputs = input_files([options.before, options.after, options.reference])
     check_outputs(outputs.wanted, overwrite=options.overwrite, inputs=inputs)
-    with recorded_warnings() as warnings:
+    with recorded_warnings() as of_maps:
         found = _look(options, outputs, progress)
+    with recorded_warnings() as of_reference:
         sampled = None if options.reference is None else _sampled(options, found)
-    report = _report(found, sampled, options)
-    report = replace(report, warnings=tuple(warnings))
-    record = record_files(
-        "compare", options, named={"before": options.before, "after": options.after}, warnings=warnings
-    )
+    report = replace(_report(found, sampled, options), warnings=(*of_maps, *of_reference))
+    # NOTE: the reference does not change the map, which is the same without it
+    alone = replace(options, reference=None, label_field=None)
+    record = record_files("compare", alone, named={"before": alone.before, "after": alone.after}, warnings=of_maps)
     write_changes(outputs, found, options, record=record, progress=progress)
     if outputs.report is not None:
         write_report(report, outputs.report)

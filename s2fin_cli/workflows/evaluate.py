@@ -17,6 +17,7 @@ from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import LabelRules
 from s2fin_cli.labels.sketch import LABELS_TAG, LabelSketch
+from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.reporting.files import check_suffix, write_report
 from s2fin_cli.reporting.map_report import MapReport
@@ -83,6 +84,7 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
         check_suffix(dst_path)
         inputs = input_files([options.map, *options.reference_paths])
         check_outputs([dst_path], overwrite=options.overwrite, inputs=inputs)
+    warn_of_change_map(str(options.map))
     found = assess(options, limits=limits)
     accuracy, tally = found.accuracy, found.compared.tally
     report = MapReport.of(
@@ -166,6 +168,15 @@ def _estimate(compared: Compared, sample: Accuracy, tally: Tally) -> AreaAdjuste
         )  # fmt: skip
     covered, unit = (tally.areas, "m2") if tally.has_areas else (tally.pixels, "pixels")
     return estimate_whole(sample, covered, names=compared.names, unit=unit, reference=reference)
+
+
+def warn_of_change_map(map_path: str) -> None:
+    """Say what a change map is, and which command takes what interpreters record for it."""
+    if read_transitions(map_path) is not None:
+        logger.warning(
+            "%s is a change map: its classes are the transitions between two maps; points with the fields 'before' and "
+            "'after' are a reference of s2fin compare, which estimates from them what really changed", map_path,
+        )  # fmt: skip
 
 
 def read_colors(map_path: str) -> dict[int, Color]:

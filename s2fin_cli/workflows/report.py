@@ -19,7 +19,7 @@ from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.reporting.classes import make_classes
 from s2fin_cli.reporting.files import check_suffix, write_report
 from s2fin_cli.reporting.map_report import MapFacts, MapReport, ReportedRun
-from s2fin_cli.workflows.evaluate import Assessment, assess, read_colors
+from s2fin_cli.workflows.evaluate import Assessment, assess, read_colors, warn_of_change_map
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.report import ReportOptions
@@ -116,6 +116,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     """
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...
     map_path = str(options.map)
+    warn_of_change_map(map_path)
     grid, origin = read_map_info(map_path).grid, Origin.of(map_path, options.model)
     assessment = None if options.reference is None else _assess(options)
     tally = None if assessment is None else assessment.compared.tally

@@ -66,8 +66,8 @@ def test_names_of_all_files_are_numbered_together(tmp_path: Path, caplog: pytest
     assert labels.kind == "polygons"
     assert not labels.ids_are_given
     assert len(set(labels.groups.tolist())) == 5
-    assert "'Water' of" in caplog.text
-    assert "is the class 'water'" in caplog.text
+    assert "'Water' in" in caplog.text
+    assert "is taken for the class 'water'" in caplog.text
 
 
 def test_the_later_file_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -78,7 +78,7 @@ def test_the_later_file_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture
     labels = read_labels([old, other, new], GRID)
     assert counts(labels) == {"forest": 99, "water": 8}
     assert {(3, 2, 2), (8, 8, 1), (30, 30, 2)} <= pixels(labels)
-    assert "1 pixel with different classes in several label files: the last of these files decides (forest, water)" in (
+    assert "1 pixel has different classes in several label files; the last of these files decides (forest, water)" in (
         caplog.text
     )
     assert labels.kind == "mixed"
@@ -86,7 +86,7 @@ def test_the_later_file_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture
     first = read_labels([old, other, new], GRID, rules=LabelRules(on_conflict="first"))
     assert counts(first) == {"forest": 100, "water": 7}
     assert "the first of these files decides" in caplog.text
-    with pytest.raises(LabelError, match=r"1 pixel with different classes .* choose which file decides with `on_conf"):
+    with pytest.raises(LabelError, match=r"1 pixel has different classes .* choose which file decides with `on_conf"):
         read_labels([old, other, new], GRID, rules=LabelRules(on_conflict="error"))
 
 

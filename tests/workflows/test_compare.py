@@ -221,6 +221,11 @@ def test_a_sample_of_the_transitions(run: Run, dates: Dates, in_folder: Path) ->
     assert adjusted["water -> forest"]["users_accuracy"]["estimate"] == 1
     assert adjusted["forest (unchanged)"]["users_accuracy"]["estimate"] < 1
     assert adjusted["forest (unchanged)"]["area"]["estimate"] < adjusted["forest (unchanged)"]["map_area"]
+    again = s2fin_cli.compare(
+        before="a.tif", after="b.tif", reference=in_folder / "p.gpkg", output="again.tif", vector=False
+    )
+    assert again.to_dict()["area_adjusted"] == found["area_adjusted"]
+    assert (in_folder / "again.tif").read_bytes() == (in_folder / "change.tif").read_bytes()  # whatever the reference
     changed = found["area_adjusted"]["changed"]
     assert changed["area"]["estimate"] > changed["map_area"] == pytest.approx(found["changed"]["area_m2"])
     assert changed["users_accuracy"]["estimate"] <= 1
@@ -338,6 +343,26 @@ def test_points_that_are_skipped(run: Run, in_folder: Path) -> None:
         "p.gpkg: skipped 1 point whose 'before' or 'after' is empty", "p.gpkg: skipped 1 point outside the maps",
         "1 sampled pixels are where the map has no class, and are skipped",
     ]  # fmt: skip
+
+
+def test_other_commands_say_what_a_change_map_is(run: Run, dates: Dates, in_folder: Path) -> None:
+    succeeded(run, "-o", "change.tif")
+    run("sample", "--map", "change.tif", "-o", "p.gpkg")
+    interpret(in_folder / "p.gpkg", dates.before, dates.after)
+    what = (
+        "change.tif is a change map: its classes are the transitions between two maps; points with the fields 'before'"
+    )
+    result = run("report", "--map", "change.tif", "-o", "r.json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((in_folder / "r.json").read_text())
+    assert what in report["warnings"][0]
+    assert "forest -> bare soil" in {c["name"] for c in report["classes"]}
+    assert report["runs"][0]["again"] == "s2fin compare --before a.tif --after b.tif --output change.tif"
+    assert run("report", "--map", "change.tif", "-o", "r.html").exit_code == 0
+    result = run("evaluate", "--map", "change.tif", "--reference", "p.gpkg", "--stratified")
+    assert result.exit_code == 1
+    assert what in result.stderr
+    assert "several fields may hold the class (before, after)" in result.stderr
 
 
 # ---- what cannot be compared -----------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_the_model_names_all_files_and_what_was_skipped(
     options = tiny_options(scene, tmp_path / "m.s2fin", labels=(str(scene.labels), corrections), epochs=1)
     result = train(options, recipe=QUICK, network=TINY_NETWORK, teacher=Undecided())
     skipped = f"{corrections}: skipped 1 feature whose 'class' is empty"
-    decided = "1 pixel with different classes in several label files: the last of these files decides (forest, meadow)"
+    decided = "1 pixel has different classes in several label files; the last of these files decides (forest, meadow)"
     assert {skipped, decided} <= set(result.to_dict()["warnings"])
     findings = read_info(tmp_path / "m.s2fin").findings
     assert findings is not None
