@@ -53,12 +53,12 @@ def polygon_style(classes: Sequence[LandCoverClass], field: str) -> bytes:
     return _document(root)
 
 
-def points_to_label_style(names: Sequence[str], field: str, label: str) -> bytes:
+def points_to_label_style(names: Sequence[str], fields: Sequence[str], label: str) -> bytes:
     """A style of points whose class is to be filled in: QGIS offers the names of the classes as a list.
 
     Args:
         names: names of the classes.
-        field: the field that takes one of them.
+        fields: the fields that take one of them each.
         label: the field that is written beside each point.
     """
     root = ET.Element("qgis", styleCategories="Symbology|Labeling|Fields|Forms", labelsEnabled="1")
@@ -69,12 +69,14 @@ def points_to_label_style(names: Sequence[str], field: str, label: str) -> bytes
         text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255"
     )
     ET.SubElement(settings, "placement", placement="0", dist="1.5", distUnits="MM")
-    editing = ET.SubElement(ET.SubElement(root, "fieldConfiguration"), "field", name=field)
-    config = ET.SubElement(ET.SubElement(editing, "editWidget", type="ValueMap"), "config")
-    values = ET.SubElement(ET.SubElement(config, "Option", type="Map"), "Option", name="map", type="List")
-    for name in names:
-        entry = ET.SubElement(values, "Option", type="Map")
-        ET.SubElement(entry, "Option", name=xml_text(name), value=xml_text(name), type="QString")
+    configuration = ET.SubElement(root, "fieldConfiguration")
+    for field in fields:
+        editing = ET.SubElement(configuration, "field", name=field)
+        config = ET.SubElement(ET.SubElement(editing, "editWidget", type="ValueMap"), "config")
+        values = ET.SubElement(ET.SubElement(config, "Option", type="Map"), "Option", name="map", type="List")
+        for name in names:
+            entry = ET.SubElement(values, "Option", type="Map")
+            ET.SubElement(entry, "Option", name=xml_text(name), value=xml_text(name), type="QString")
     return _document(root)
 
 

@@ -20,17 +20,23 @@ from s2fin_cli.geo.windows import check_size
 from s2fin_cli.labels.transitions import AFTER, BEFORE
 from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.class_names import read_class_names
+from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.raster.tally import tally_classes
-from s2fin_cli.vector.write import check_vector_crs, check_vector_path, write_features
+from s2fin_cli.vector.write import add_style, check_vector_crs, check_vector_path, holds_styles, write_features
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2fin_cli.geo.grid import Grid
     from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
 
 #: The field that interpreters fill in; for a change map there are two, see `s2fin_cli.labels.transitions`.
 FIELD = "class"
+#: The field with the number of a point, and the layer's name.
+NUMBER, LAYER = "id", "sample"
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,11 @@ def run(options: SampleOptions) -> SampleResult:
     rows, cols = draw_pixels(map_path, numbers, pixels=pixels, generator=generator)
     order = generator.permutation(len(rows))
     fields, names = _to_fill_in(map_path, list(pixels))
-    points = gpd.GeoDataFrame(
-        {"id": np.arange(1, len(order) + 1)} | {field: np.full(len(order), None, dtype=object) for field in fields},
-        geometry=shapely.points(*transformed(grid.transform, cols[order] + 0.5, rows[order] + 0.5)),
-        crs=None if grid.crs is None else grid.crs.to_wkt(),
-    )
+    points = _points(rows[order], cols[order], grid, fields)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
-        write_features(tmp_path, points, layer="sample")
+        write_features(tmp_path, points, layer=LAYER)
+        if holds_styles(tmp_path):
+            add_style(tmp_path, LAYER, points_to_label_style(names, fields, NUMBER))
     if len(order) != options.size:
         logger.info(
             "%d points instead of %d, because each class gets at least %d, or all of its pixels",
@@ -95,6 +99,16 @@ def run(options: SampleOptions) -> SampleResult:
     which = f"field {fields[0]!r}" if len(fields) == 1 else f"fields {' and '.join(map(repr, fields))}"
     logger.info("fill in the %s with: %s", which, ", ".join(names))
     return SampleResult(dst_path, numbers)
+
+
+def _points(rows: NDArray[np.int64], cols: NDArray[np.int64], grid: Grid, fields: list[str]) -> gpd.GeoDataFrame:
+    """Points in the middle of pixels, with numbers from 1 and empty fields."""
+    empty = np.full(len(rows), None, dtype=object)
+    return gpd.GeoDataFrame(
+        {NUMBER: np.arange(1, len(rows) + 1)} | dict.fromkeys(fields, empty),
+        geometry=shapely.points(*transformed(grid.transform, cols + 0.5, rows + 0.5)),
+        crs=None if grid.crs is None else grid.crs.to_wkt(),
+    )
 
 
 def _to_fill_in(map_path: str, class_ids: list[int]) -> tuple[list[str], list[str]]:

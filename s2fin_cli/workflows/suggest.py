@@ -108,7 +108,7 @@ def run(
     search = Search.of(options, model, drawing=drawing or Drawing(), stop=stop)
     check_vector_crs(dst_path, search.grid)
     places, names = search.places(progress), [c.name for c in search.classes]
-    points, style = _points(places, search.grid, names), points_to_label_style(names, FIELD, RANK)
+    points, style = _points(places, search.grid, names), points_to_label_style(names, [FIELD], RANK)
     with staged([dst_path, style_path], overwrite=options.overwrite) as (tmp_path, tmp_style):
         write_features(tmp_path, points, layer=LAYER)
         if holds_styles(tmp_path):

@@ -133,7 +133,7 @@ def test_the_command_line_writes_prints_and_keeps(run: Run, result: ClassifyResu
 def test_a_stratified_reference_gives_margins(run: Run, result: ClassifyResult, scene: Scene, tmp_path: Path) -> None:
     drawn = run("sample", "--map", result.outputs.map, "-o", "points.gpkg", "--size", 90, "--least", 20)
     assert drawn.exit_code == 0, drawn.stderr
-    points = gpd.read_file("points.gpkg")
+    points = gpd.read_file("points.gpkg", layer="sample")
     with rasterio.open(result.outputs.map) as src:
         rows, cols = rowcol(src.transform, points.geometry.x.tolist(), points.geometry.y.tolist())
     points["class"] = [NAMES[int(scene.truth[int(r), int(c)])] for r, c in zip(rows, cols, strict=True)]

@@ -106,7 +106,7 @@ def test_a_map_in_floating_point_gives_the_same_sample(run: Run, tmp_path: Path,
     for name in ("map", "float"):
         result = run("sample", "--map", f"{name}.tif", "-o", f"{name}.gpkg", "--size", 60, "--least", 5)
         assert result.exit_code == 0, result.stderr
-    whole, floating = (gpd.read_file(tmp_path / f"{name}.gpkg") for name in ("map", "float"))
+    whole, floating = (gpd.read_file(tmp_path / f"{name}.gpkg", layer="sample") for name in ("map", "float"))
     assert floating.geometry.equals(whole.geometry)
     write_raster(tmp_path / "broken.tif", np.where(values == 7, 7.5, values.astype(dtype)))
     result = run("sample", "--map", "broken.tif", "-o", "broken.gpkg")
@@ -137,7 +137,7 @@ def shapely_coordinates(points: gpd.GeoDataFrame) -> NDArray[Any]:
 def test_a_map_without_crs_has_areas_in_pixels(run: Run, tmp_path: Path) -> None:
     values = make_map(tmp_path / "map.tif", crs=None)
     assert run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150).exit_code == 0
-    points = gpd.read_file(tmp_path / "s.gpkg")
+    points = gpd.read_file(tmp_path / "s.gpkg", layer="sample")
     points["class"] = at(values, points).astype(int)
     points.to_file(tmp_path / "s.gpkg", layer="sample")
     result = run("evaluate", "--map", "map.tif", "--reference", "s.gpkg", "--stratified", "--json")
@@ -152,7 +152,7 @@ def test_a_map_without_crs_has_areas_in_pixels(run: Run, tmp_path: Path) -> None
 def test_polygons_that_are_no_sample_are_warned_of(run: Run, tmp_path: Path) -> None:
     values = make_map(tmp_path / "map.tif")
     run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150)
-    points = gpd.read_file(tmp_path / "s.gpkg")
+    points = gpd.read_file(tmp_path / "s.gpkg", layer="sample")
     points["class"] = at(values, points).astype(int)
     for name, geometries, is_told in (("points", points.geometry, False), ("plots", points.buffer(6), True)):
         points.set_geometry(geometries).to_file(tmp_path / f"{name}.gpkg", layer="sample")
@@ -164,7 +164,7 @@ def test_polygons_that_are_no_sample_are_warned_of(run: Run, tmp_path: Path) -> 
 def test_what_cannot_be_sampled_or_estimated(run: Run, tmp_path: Path) -> None:
     values = make_map(tmp_path / "map.tif")
     run("sample", "--map", "map.tif", "-o", "s.gpkg", "--size", 150)
-    points = gpd.read_file(tmp_path / "s.gpkg")
+    points = gpd.read_file(tmp_path / "s.gpkg", layer="sample")
     points["class"] = at(values, points).astype(int)
     points[points["class"] != 7].to_file(tmp_path / "part.gpkg", layer="sample")
     result = run("evaluate", "--map", "map.tif", "--reference", "part.gpkg", "--stratified", "-o", "r.json")
