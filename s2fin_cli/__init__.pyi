@@ -552,6 +552,7 @@ def report(
     map: StrPath,
     model: StrPath | None = None,
     confidence: StrPath | None = None,
+    uncertainty: StrPath | None = None,
     reference: StrPath | None = None,
     label_field: str | None = None,
     stratified: bool = False,
@@ -571,6 +572,8 @@ def report(
         map: class map to report on.
         model: model that made the map; None takes the one that the map names, if it is still there.
         confidence: confidence that was written with the map; None for none.
+        uncertainty: uncertainty that was written with the map, which tells where it looks unlike all training data;
+            None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
         label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;

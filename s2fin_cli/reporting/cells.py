@@ -33,6 +33,8 @@ def cover_cells(report: MapReport) -> tuple[list[str], list[list[str]]]:
         columns["area ha"] = ["-" if c.area is None else area_text(c.area * 1e-4) for c in report.classes]
     if any(c.confidence is not None for c in report.classes):
         columns["confidence %"] = ["-" if c.confidence is None else percent(c.confidence) for c in report.classes]
+    if any(c.outside is not None for c in report.classes):
+        columns["unlike labels %"] = ["-" if c.outside is None else percent(c.outside) for c in report.classes]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Width of a chart, and its margins: left (for numbers or for names), top, right and bottom; labels stand in them.
 WIDTH = 400
-LEFT, LEFT_OF_NAMES, TOP, RIGHT, BOTTOM = 48, 120, 10, 14, 36
+LEFT, LEFT_OF_NAMES, TOP, RIGHT, BOTTOM = 48, 120, 24, 14, 36
 #: Labels of axes on which only whole numbers make sense.
 WHOLE = ("epoch", "band")
 #: Lines of a grid along an axis, about.
@@ -37,14 +37,14 @@ class Axis:
     def __call__(self, value: float) -> float:
         """The place of a value."""
         span = self.most - self.least
-        share = (value - self.least) / span if span else 0.5
+        share = (value - self.least) / span if span and math.isfinite(span) else 0.5
         return round(self.start + share * (self.end - self.start), 2)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and texts of round values."""
         values = [value for value in round_values(self.least, self.most) if not self.is_whole or value == round(value)]
         digits = max(0, -math.floor(math.log10(values[1] - values[0]))) if len(values) > 1 else 0
-        return [(self(value), f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")) for value in values]
+        return [(self(value), f"{value:,.{digits}f}") for value in values]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def learning_curve(losses: Sequence[Sequence[float]]) -> Chart | None:
 
 def reliability() -> Chart:
     """Accuracy by confidence, both from 0 to 1."""
-    return chart((0, 1), (0, 1), ("confidence", "share that is right"), height=300)
+    return chart((0, 1), (0, 1), ("confidence", "share of pixels that are right"), height=314)
 
 
 def spectrum(image: dict[str, Any]) -> Chart:

@@ -24,6 +24,7 @@ class MappedClass:
         pixels: pixels of the class in the whole map, None where they were not counted.
         area: their area in square metres, None where it was not measured or the map has no CRS.
         confidence: mean confidence of its pixels in the overview, None where it is not known.
+        outside: share of its pixels in the overview that look unlike all training data, None where it is not known.
     """
 
     id: int
@@ -32,6 +33,7 @@ class MappedClass:
     pixels: int | None = None
     area: float | None = None
     confidence: float | None = None
+    outside: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is not known is left out, but for the number and the name."""
@@ -40,6 +42,7 @@ class MappedClass:
             "pixels": self.pixels,
             "area_m2": None if self.area is None else known(self.area),
             "mean_confidence": self.confidence,
+            "outside_share": self.outside,
         }
         return {"id": self.id, "name": self.name} | {key: value for key, value in found.items() if value is not None}
 
@@ -51,6 +54,7 @@ def make_classes(
     pixels: Mapping[int, int] | None = None,
     areas: Mapping[int, float] | None = None,
     confidence: Mapping[int, float] | None = None,
+    outside: Mapping[int, float] | None = None,
 ) -> tuple[MappedClass, ...]:
     """The classes of a map.
 
@@ -60,6 +64,7 @@ def make_classes(
         pixels: number of pixels of the whole map by class id; None where they were not counted.
         areas: areas of the whole map in square metres by class id; None where they were not measured.
         confidence: mean confidence by class id.
+        outside: share of the pixels that look unlike all training data by class id.
     """
     return tuple(
         MappedClass(
@@ -69,6 +74,7 @@ def make_classes(
             None if pixels is None else pixels.get(class_id, 0),
             None if areas is None else areas.get(class_id, 0.0),
             (confidence or {}).get(class_id),
+            (outside or {}).get(class_id),
         )
         for class_id, name in names.items()
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from s2fin_cli.reporting.map_report import MapReport
 
 #: What is known of a class besides its accuracy; a column is there if any class has a value.
-_COVER = ("pixels", "share", "area_m2", "mean_confidence")
+_COVER = ("pixels", "share", "area_m2", "mean_confidence", "outside_share")
 _ACCURACY = ("producers_accuracy", "users_accuracy", "f1", "support", "unmapped")
 
 
@@ -22,7 +22,7 @@ def to_csv(report: MapReport) -> str:
     `map_<class id>` per class with that row of the confusion matrix. Ratios run from 0 to 1; an undefined one is an
     empty cell. Estimates for the whole map come next: `map_area`, and `adjusted_` with `users_accuracy`,
     `producers_accuracy`, `area` and `overall_accuracy`, each with `_margin_95`. What the map covers comes last:
-    `pixels`, `share`, `area_m2` and `mean_confidence`. Columns of what is not known are left out.
+    `pixels`, `share`, `area_m2`, `mean_confidence` and `outside_share`. Columns of what is not known are left out.
     """
     found = report.to_dict()
     assessed = _assessed(report, found)

@@ -21,6 +21,8 @@ MOST_PAIRS = 5
 FEW_LABELS, FEW_SHARE = 20, 0.1
 #: A class whose mean confidence is below this is one to look at.
 LOW_CONFIDENCE = 0.7
+#: A smaller share of the map that looks unlike all training data is not worth a word.
+LEAST_OUTSIDE = 0.01
 #: Overall accuracies from which on a map is called very good, good and fair.
 _WORDS = ((0.95, "very good"), (0.85, "good"), (0.7, "fair"), (0.0, "poor"))
 
@@ -87,7 +89,7 @@ class Confused:
     def describe(self, noun: str = "reference") -> str:
         """One sentence; the noun says what kind of pixels they are."""
         return (
-            f"{self.pixels} of the {self.of_reference} {noun} pixels of {in_words(self.reference)} "
+            f"{self.pixels:,} of the {self.of_reference:,} {noun} pixels of {in_words(self.reference)} "
             f"({percent(self.pixels / self.of_reference)}) are mapped as {in_words(self.mapped)}."
         )
 
@@ -146,6 +148,7 @@ class Known:
         names: names of the classes by class id.
         confidence: mean confidence by class id.
         covered: pixels of the map by class id, of the classes that it has.
+        outside: share of each class's pixels that look unlike all training data, by class id.
         has_map: whether there is a map already.
     """
 
@@ -153,6 +156,7 @@ class Known:
     names: Mapping[int, str] = field(default_factory=dict)
     confidence: Mapping[int, float] = field(default_factory=dict)
     covered: Mapping[int, int] = field(default_factory=dict)
+    outside: Mapping[int, float] = field(default_factory=dict)
     has_map: bool = True
 
 
@@ -165,15 +169,16 @@ def find(basis: Basis | None, known: Known) -> Findings:
     """
     last = _NO_REFERENCE if known.has_map else _NO_MAP
     if basis is None or not basis.accuracy.n:
-        advice = [*_few_labels(known.labelled), *_unsure(known), last]
+        advice = [*_unlike(known), *_few_labels(known.labelled), *_unsure(known), _SUGGEST, last]
         return Findings(_UNKNOWN, None, None, None, (), tuple(advice))
     accuracy, pairs = basis.accuracy, confused_pairs(basis.accuracy)
     worst = _worst(basis) if pairs else None
-    advice = [*_about_worst(accuracy, worst, pairs), *_few_labels(known.labelled), *_unsure(known)]
+    advice = [*_about_worst(accuracy, worst, pairs), *_unlike(known), *_few_labels(known.labelled), *_unsure(known)]
     if basis.kind == "reference":
         advice += _not_in_reference(accuracy, known)
     if not pairs:
         advice.insert(0, _NOTHING_CONFUSED)
+    advice.append(_SUGGEST)
     if basis.kind != "reference" or basis.trained_share:
         advice.append(last)
     return Findings(
@@ -188,6 +193,9 @@ def find(basis: Basis | None, known: Known) -> Findings:
 
 
 _UNKNOWN = "The accuracy of this map is not known: no reference was given."
+_SUGGEST = (
+    "Let s2fin suggest choose the places: it writes those where a label is worth most to a file that you fill in."
+)
 _NO_REFERENCE = (
     "Check the map against labels that were not used for training: draw points with s2fin sample, fill in their class, "
     "and make this report with them as a stratified reference."
@@ -219,14 +227,14 @@ def _summary(basis: Basis) -> str:
     share = percent(overall)
     if basis.trained_share:
         return (
-            f"The map agrees with {share} of {basis.accuracy.n} reference pixels, but its model was trained on about "
+            f"The map agrees with {share} of {basis.accuracy.n:,} reference pixels, but its model was trained on about "
             f"{percent(basis.trained_share)} of them, so this says little about the rest of the map."
         )
     if basis.estimates is not None:
         margin = float(basis.estimates.overall_accuracy.margin)
         more = "" if math.isnan(margin) else f" ± {percent(margin)}"
         return f"The map is {word}: {share}{more} of its area is classified correctly, with 95 % confidence."
-    pixels = f"{basis.accuracy.n} "
+    pixels = f"{basis.accuracy.n:,} "
     return {
         "reference": f"The map is {word}: it agrees with {share} of {pixels}reference pixels.",
         "validation": f"The model is {word}: of {pixels}labelled pixels held out of training, {share} are classified "
@@ -256,7 +264,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
         sentences.append(
             (
                 pair.pixels,
-                f"Of its {pair.of_reference} {basis.noun} pixels, {pair.pixels} "
+                f"Of its {pair.of_reference:,} {basis.noun} pixels, {pair.pixels:,} "
                 f"({percent(pair.pixels / pair.of_reference)}) are mapped as {in_words(pair.mapped)}.",
             )
         )
@@ -265,7 +273,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
         sentences.append(
             (
                 pair.pixels,
-                f"Of the {pair.of_mapped} pixels mapped as {in_words(name)}, {pair.pixels} "
+                f"Of the {pair.of_mapped:,} pixels mapped as {in_words(name)}, {pair.pixels:,} "
                 f"({percent(pair.pixels / pair.of_mapped)}) are really {in_words(pair.reference)}.",
             )
         )
@@ -285,10 +293,17 @@ def _about_worst(accuracy: Accuracy, worst: int | None, pairs: list[Confused]) -
     if not partners:
         return [f"Label more of {in_words(name)}."]
     ((other, _),) = partners.most_common(1)
-    return [
+    advice = [
         f"Label more of {in_words(name)} and {in_words(other)}, in places where the two look alike and where the "
         "confidence is low."
     ]
+    most = pairs[0]
+    if class_id not in (most.reference_id, most.mapped_id):
+        advice.append(
+            f"Label more of {in_words(most.reference)} and {in_words(most.mapped)}, too: no other confusion costs as "
+            f"many pixels ({most.pixels:,})."
+        )
+    return advice
 
 
 def _few_labels(labelled: Mapping[str, int]) -> list[str]:
@@ -310,6 +325,19 @@ def _unsure(known: Known) -> list[str]:
     return [
         f"Look at the places mapped as {in_words(known.names[least])}: their mean confidence is the lowest "
         f"({percent(known.confidence[least])})."
+    ]
+
+
+def _unlike(known: Known) -> list[str]:
+    """Advice on the part of the map that looks unlike all training data."""
+    total = sum(known.covered.values())
+    pixels = {i: share * known.covered.get(i, 0) for i, share in known.outside.items()}
+    if not total or sum(pixels.values()) < LEAST_OUTSIDE * total:
+        return []
+    most = in_words(known.names[max(pixels, key=lambda class_id: pixels[class_id])])
+    return [
+        "Label places that look unlike all training data, with a new class if need be: about "
+        f"{percent(sum(pixels.values()) / total)} of the map, most of it mapped as {most}. Their classes are guesses."
     ]
 
 

@@ -154,6 +154,7 @@ class MapReport:
             names={c.id: c.name for c in self.classes},
             confidence={c.id: c.confidence for c in self.classes if c.confidence is not None},
             covered={c.id: c.pixels for c in self.classes if c.pixels},
+            outside={c.id: c.outside for c in self.classes if c.outside is not None},
             has_map=self.facts is not None or self.accuracy is not None,
         )
         return find(self.basis, known)

@@ -13,7 +13,6 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from s2fin_cli.reporting import charts
-from s2fin_cli.reporting.pictures import CONFIDENCE_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 MOST_BYTES, MOST_LISTED, MOST_DRAWN = 3_000_000, 100, 40
 #: Shown in place of a number that is not defined.
 UNDEFINED = "\N{EN DASH}"
-_NARROW, _NO_BREAK = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def to_html(report: MapReport) -> str:
@@ -43,7 +42,6 @@ def to_html(report: MapReport) -> str:
         environment.get_template("page.html").render,
         r=values,
         pictures=report.pictures,
-        confidence_steps=CONFIDENCE_STEPS,
         most_listed=MOST_LISTED,
         most_drawn=MOST_DRAWN,
         style=Markup(style),  # noqa: S704  our own file
@@ -103,7 +101,7 @@ def _mark(values: dict[str, Any]) -> Callable[..., Markup]:
 
 
 def _grouped(value: float) -> str:
-    return f"{value:,.0f}".replace(",", _NARROW)
+    return f"{value:,.0f}"
 
 
 def _percent(value: float) -> str:
@@ -114,7 +112,7 @@ def _area(value: float) -> str:
     """Square metres in hectares or square kilometres."""
     amount, unit = (value / 1e6, "km²") if value >= 1e7 else (value / 1e4, "ha")
     digits = 0 if amount >= 1000 else 1 if amount >= 100 else 2
-    return f"{amount:,.{digits}f}".replace(",", _NARROW) + f"{_NO_BREAK}{unit}"
+    return f"{amount:,.{digits}f}{_NO_BREAK}{unit}"
 
 
 def _size(value: float) -> str:

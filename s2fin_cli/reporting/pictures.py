@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 #: Classes that a picture with switches can show at most: its palette has a colour for each, and one for no class.
 MOST_CLASSES = 255
-#: Colours of confidence: the lower bound of each step, and its colour, from doubtful to certain.
-CONFIDENCE_STEPS: tuple[tuple[float, tuple[int, int, int]], ...] = (
-    (0.0, (122, 1, 119)), (0.5, (197, 27, 138)), (0.6, (247, 104, 161)), (0.7, (250, 159, 181)),
-    (0.8, (252, 197, 192)), (0.9, (253, 224, 221)), (0.95, (255, 247, 243)),
-)  # fmt: skip
 #: Longer side of the drawing in its own units.
 DRAWING = 1000
 #: Labelled pixels are enlarged where they are less than this share of a picture.
@@ -40,18 +35,31 @@ SPARSE = 0.005
 SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.2)
 
 
+Step = tuple[float, tuple[int, int, int]]
+#: Colours of confidence: the lower bound of each step, and its colour, from doubtful to certain.
+CONFIDENCE_STEPS: tuple[Step, ...] = (
+    (0.0, (122, 1, 119)), (0.5, (197, 27, 138)), (0.6, (247, 104, 161)), (0.7, (250, 159, 181)),
+    (0.8, (252, 197, 192)), (0.9, (253, 224, 221)), (0.95, (255, 247, 243)),
+)  # fmt: skip
+#: The same of the dissimilarity from the training data; from 1 on, a pixel looks unlike all of them.
+DISSIMILARITY_STEPS: tuple[Step, ...] = (
+    (0.0, (237, 248, 251)), (0.5, (178, 205, 226)), (1.0, (253, 174, 97)), (1.5, (230, 85, 13)), (2.0, (140, 45, 4)),
+)  # fmt: skip
+
+
 # NOTE: eq=False because arrays do not compare to one truth value.
 @dataclass(frozen=True, eq=False)
 class Picture:
     """One layer of the drawing.
 
     Attributes:
-        key: the modality of an image; "map", "confidence" or "labels".
+        key: the modality of an image; "map", "confidence", "dissimilarity" or "labels".
         title: its name.
         caption: what it shows.
         pixels: uint8 (bands, height, width): one band or three of an image, or the numbers of colours.
         palette: the colours of the numbers 1, 2 and so on, while 0 is transparent; empty for an image.
         class_ids: the classes of the palette's colours, for a picture of classes.
+        steps: the steps of the palette's colours, for a picture of values.
     """
 
     key: str
@@ -60,6 +68,7 @@ class Picture:
     pixels: NDArray[np.uint8]
     palette: tuple[Color, ...] = ()
     class_ids: tuple[int, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def is_image(self) -> bool:
@@ -166,12 +175,25 @@ def draw_classes(
 
 
 def draw_confidence(confidence: NDArray[np.float32]) -> Picture:
-    """Confidence (height, width), NaN without data, in the steps of `CONFIDENCE_STEPS`."""
-    bounds = np.array([bound for bound, _ in CONFIDENCE_STEPS])
-    step = np.searchsorted(bounds, np.nan_to_num(confidence), side="right").clip(1)
-    numbers = np.where(np.isfinite(confidence), step, 0).astype(np.uint8)
-    palette = tuple(color for _, color in CONFIDENCE_STEPS)
-    return Picture("confidence", "Confidence", "probability of each pixel's class", numbers[None], palette)
+    """Confidence (height, width), NaN without data."""
+    return _draw_steps(
+        confidence,
+        CONFIDENCE_STEPS,
+        ("confidence", "Confidence", "probability of each pixel's class; dark is doubtful"),
+    )
+
+
+def draw_dissimilarity(dissimilarity: NDArray[np.float32]) -> Picture:
+    """Dissimilarity (height, width) from the training data, NaN without data."""
+    caption = "dissimilarity from the training data; from 1 on, the class is a guess"
+    return _draw_steps(dissimilarity, DISSIMILARITY_STEPS, ("dissimilarity", "Unlike the labels", caption))
+
+
+def _draw_steps(values: NDArray[np.float32], steps: tuple[Step, ...], names: tuple[str, str, str]) -> Picture:
+    """Values (height, width), NaN without data, in the colours of steps; with a key, a title and a caption."""
+    step = np.searchsorted([bound for bound, _ in steps], np.nan_to_num(values), side="right").clip(1)
+    numbers = np.where(np.isfinite(values), step, 0).astype(np.uint8)
+    return Picture(*names, numbers[None], tuple(color for _, color in steps), steps=steps)
 
 
 def draw_labels(labels: LabelledPixels, shape: tuple[int, int], view: Grid, classes: Sequence[MappedClass]) -> Picture:

@@ -25,20 +25,19 @@ from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
 from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
-from s2fin_cli.stack.preview import view_grid, view_values
+from s2fin_cli.stack.preview import view_grid
 from s2fin_cli.stack.sampling import SMALL, sample_pixels
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
 from s2fin_cli.workflows.report import NewMap, report_of
+from s2fin_cli.workflows.report_parts import views_of
 from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from s2fin_cli.stack.stack import Stack
     from s2fin_cli.workflows.classify_job import ClassifyJob
@@ -117,12 +116,13 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
             write_item(job, written)
-        view = None if outputs.report is None or confidence is None else _view(job, confidence)
+        view = view_grid(job.stack.grid.crop(job.stack.extent))
+        views = None if outputs.report is None else views_of(view, confidence, written.uncertainty)
     counts.unreadable.warn()
     _warn_of_outside(counts, outputs.uncertainty)
-    if outputs.report is not None and view is not None:
+    if outputs.report is not None and views is not None:
         images = [job.stack.image, *job.stack.aux]
-        report_of(NewMap(outputs.map, job.name, job.model_path, images, view), outputs.report)
+        report_of(NewMap(outputs.map, job.name, job.model_path, images, views), outputs.report)
     if job.options.overwrite:
         _warn_of_old(outputs)
     return counts
@@ -149,13 +149,6 @@ def _warn_of_outside(counts: MapCounts, uncertainty: Path | None) -> None:
             "classes are guesses; label some of them and train again",
             counts.outside_pixels, mapped, 100 * counts.outside_pixels / mapped, uncertainty,
         )  # fmt: skip
-
-
-def _view(job: ClassifyJob, confidence: Path) -> NDArray[np.float32]:
-    """A view of the confidence for the report."""
-    view = view_grid(job.stack.grid.crop(job.stack.extent))
-    values: NDArray[np.float32] = view_values(confidence, view, [1])[0]
-    return values
 
 
 @contextlib.contextmanager

@@ -90,14 +90,14 @@ class NewMap:
         name: what the user calls it: its path, or its URL in an object store.
         model: the model that made it.
         images: the images that it was made of.
-        confidence: a view of its confidence, as `view_values` gives it.
+        views: views of its confidence and its dissimilarity, as `views_of` gives them.
     """
 
     path: Path
     name: str
     model: Path
     images: Sequence[Layer]
-    confidence: NDArray[np.float32]
+    views: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
 
 
 def report_of(made: NewMap, dst_path: Path) -> None:
@@ -123,7 +123,9 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
     if not pixels:
         raise RasterError(f"{map_path} holds no class, so there is nothing to report; classify a scene first")
-    view = MapView.of(map_path, grid, options.confidence if made is None else made.confidence)
+    view = MapView.of(map_path, grid, options.confidence, options.uncertainty)
+    if made is not None:
+        view = replace(view, confidence=made.views[0], dissimilarity=made.views[1])
     names = _names(map_path, pixels, assessment)
     classes = make_classes(
         names,
@@ -131,6 +133,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
         pixels=pixels,
         areas=None if grid.crs is None else areas,
         confidence=view.mean_confidence(),
+        outside=view.outside_shares(),
     )
     images, notes = images_of(origin, options.src_paths) if made is None else (made.images, [])
     pictures = view.draw(classes, images)

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.core.classes import NO_CLASS
-from s2fin_cli.core.errors import InputError, ModelFileError, S2finError
+from s2fin_cli.core.errors import InputError, ModelFileError, RasterError, S2finError
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.virtual import is_elsewhere
+from s2fin_cli.inference.uncertainty import BANDS, INSIDE
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.reporting.map_report import ReportedRun
-from s2fin_cli.reporting.pictures import Picture, Pictures, draw_classes, draw_confidence, draw_image
+from s2fin_cli.reporting.pictures import (
+    Picture,
+    Pictures,
+    draw_classes,
+    draw_confidence,
+    draw_dissimilarity,
+    draw_image,
+)
 from s2fin_cli.reporting.training_report import TrainingReport
 from s2fin_cli.shards.receipt import checksum
 from s2fin_cli.stack.layer import Layer
@@ -110,47 +118,72 @@ class Origin:
 
 @dataclass(frozen=True)
 class MapView:
-    """A map and its confidence on the coarse grid of a drawing.
+    """A map and what was measured of it on the coarse grid of a drawing.
 
     Attributes:
         grid: the coarse grid.
         class_ids: int64 (height, width), `NO_CLASS` for nodata.
         confidence: float32 (height, width), NaN without data; None where it is not known.
+        dissimilarity: the same of how unlike the training data pixels look.
     """
 
     grid: Grid
     class_ids: NDArray[np.int64]
     confidence: NDArray[np.float32] | None
+    dissimilarity: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, map_path: str, grid: Grid, confidence: StrPath | NDArray[np.float32] | None) -> MapView:
-        """From a map on a grid, and its confidence: a raster, or a view of one."""
+    def of(cls, map_path: str, grid: Grid, confidence: StrPath | None, uncertainty: StrPath | None) -> MapView:
+        """From a map on a grid, and the rasters that were written with it."""
         view = view_grid(grid)
-        values = confidence if confidence is None or isinstance(confidence, np.ndarray) else _first(confidence, view)
-        return cls(view, view_classes(map_path, view), values)
+        return cls(view, view_classes(map_path, view), *views_of(view, confidence, uncertainty))
 
     def mean_confidence(self) -> dict[int, float]:
         """Mean confidence by class id, of the classes that the view shows."""
-        if self.confidence is None:
+        return {} if self.confidence is None else self._means(self.confidence)
+
+    def outside_shares(self) -> dict[int, float]:
+        """Share of the pixels that look unlike all training data by class id, of the classes that the view shows."""
+        if self.dissimilarity is None:
             return {}
-        is_known = np.isfinite(self.confidence) & (self.class_ids != NO_CLASS)
-        ids, values = self.class_ids[is_known], self.confidence[is_known]
-        pixels, sums = np.bincount(ids), np.bincount(ids, values)
+        is_known = np.isfinite(self.dissimilarity)
+        return self._means(np.where(is_known, self.dissimilarity > INSIDE, np.nan).astype(np.float32))
+
+    def _means(self, values: NDArray[np.float32]) -> dict[int, float]:
+        is_known = np.isfinite(values) & (self.class_ids != NO_CLASS)
+        ids, known = self.class_ids[is_known], values[is_known]
+        pixels, sums = np.bincount(ids), np.bincount(ids, known)
         return {int(i): round(float(sums[i] / pixels[i]), 4) for i in np.flatnonzero(pixels)}
 
     def draw(self, classes: Sequence[MappedClass], images: Sequence[Layer]) -> Pictures:
-        """The drawing: images below, the map and its confidence above."""
+        """The drawing: images below, the map and what was measured of it above."""
         layers, notes = draw_images(images, self.grid, valid=self.class_ids != NO_CLASS)
         layers.append(draw_classes(self.class_ids, classes, caption="the class of each pixel"))
         if self.confidence is not None:
             layers.append(draw_confidence(self.confidence))
+        if self.dissimilarity is not None:
+            layers.append(draw_dissimilarity(self.dissimilarity))
         return Pictures.on(self.grid, layers, notes)
 
 
-def _first(src_path: StrPath, view: Grid) -> NDArray[np.float32]:
-    """The first band (height, width) of a raster on the grid of a view."""
-    values: NDArray[np.float32] = view_values(str(src_path), view, [1])[0]
-    return values
+def views_of(
+    view: Grid, confidence: StrPath | None, uncertainty: StrPath | None
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Confidence and dissimilarity (height, width) on the grid of a view, each None where there is no raster of it.
+
+    Raises:
+        RasterError: a raster cannot be read, or that of uncertainty has not the bands of one.
+    """
+    if uncertainty is not None and read_info(str(uncertainty)).band_names != BANDS:
+        raise RasterError(
+            f"{uncertainty} does not have the bands {', '.join(BANDS)}; give the raster that `uncertainty` of "
+            "s2fin classify wrote with the map"
+        )
+    band = BANDS.index("dissimilarity") + 1
+    return (
+        None if confidence is None else view_values(str(confidence), view, [1])[0],
+        None if uncertainty is None else view_values(str(uncertainty), view, [band])[0],
+    )
 
 
 def draw_images(

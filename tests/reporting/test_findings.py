@@ -12,6 +12,7 @@ from s2fin_cli.reporting.findings import Basis, Findings, Known, find
 
 NAMES = ("forest", "meadow", "water", "9")
 NOTHING = Known()
+SUGGEST = "Let s2fin suggest choose the places: it writes those where a label is worth most to a file that you fill in."
 
 
 def accuracy(*rows: tuple[int, ...]) -> Accuracy:
@@ -40,6 +41,20 @@ def test_the_worst_class_and_what_it_is_confused_with() -> None:
     ]
     assert findings.label_next == (
         "Label more of forest and meadow, in places where the two look alike and where the confidence is low.",
+        SUGGEST,
+    )
+
+
+def test_the_confusion_of_the_most_pixels_is_named_where_it_is_another_one() -> None:
+    findings = found(of=accuracy((9000, 1500, 0), (500, 9500, 0), (3, 0, 1)))
+    assert findings.worst_class == "water"
+    assert findings.label_next == (
+        "Label more of water and forest, in places where the two look alike and where the confidence is low.",
+        "Label more of forest and meadow, too: no other confusion costs as many pixels (1,500).",
+        SUGGEST,
+    )
+    assert findings.pairs_in_words[0] == (
+        "1,500 of the 10,500 reference pixels of forest (14.3 %) are mapped as meadow."
     )
 
 
@@ -63,9 +78,19 @@ def test_few_labels_low_confidence_and_classes_without_reference_are_next() -> N
         "Label more of the classes with few labelled pixels: water (12).",
         "Look at the places mapped as water: their mean confidence is the lowest (55.0 %).",
         "Add reference pixels of classes that the map has and the reference lacks: reef.",
+        SUGGEST,
     )
     sure = found(labelled={"forest": 40, "meadow": 30}, confidence={1: 0.9})
-    assert len(sure.label_next) == 1
+    assert len(sure.label_next) == 2
+
+
+def test_places_unlike_the_training_data_are_to_be_labelled() -> None:
+    findings = found(covered={1: 900, 2: 100}, outside={1: 0.1, 2: 0.5})
+    assert findings.label_next[1] == (
+        "Label places that look unlike all training data, with a new class if need be: about 14.0 % of the map, most "
+        "of it mapped as forest. Their classes are guesses."
+    )
+    assert len(found(covered={1: 900, 2: 100}, outside={1: 0.005, 2: 0.01}).label_next) == 2
 
 
 def test_nothing_confused_says_nothing_about_what_to_label() -> None:

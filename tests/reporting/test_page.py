@@ -38,10 +38,10 @@ def at(values: Any, path: str) -> Any:
 
 def shown(text: str) -> tuple[float, float]:
     """The number that a text shows, and half a unit of its last digit."""
-    found = re.fullmatch(r"([\u2212-]?[\d\u202f]+)(?:\.(\d+))?(?:e([+-]\d+))?(?:\u00a0(\S+))?", text)
+    found = re.fullmatch(r"([\u2212-]?[\d,]+)(?:\.(\d+))?(?:e([+-]\d+))?(?:\u00a0(\S+))?", text)
     assert found, text
     digits, power, unit = found.groups("")[1:]
-    whole = found[1].replace("\u202f", "").replace("\u2212", "-")
+    whole = found[1].replace(",", "").replace("\u2212", "-")
     factor = (UNITS[unit] if unit else 1.0) * 10.0 ** int(power or 0)
     return float(f"{whole}.{digits}0") * factor, 0.5 * 10.0 ** -len(digits) * factor
 

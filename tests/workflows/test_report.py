@@ -12,6 +12,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from numpy.typing import NDArray
 from rasterio.transform import rowcol
 
 from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, UsageError
@@ -174,6 +175,42 @@ def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_p
         run_classify(scene, trained.model, tmp_path / "other.tif", report=tmp_path / "map.txt")
     with pytest.raises(UsageError, match=r"the name of a report ends in"):
         run_train(replace(options, output=tmp_path / "n.s2fin", report=tmp_path / "training.pdf"), recipe=QUICK)
+
+
+def test_where_a_map_looks_unlike_the_training_data(
+    scene: Scene, model: Path, result: ClassifyResult, tmp_path: Path
+) -> None:
+    other, made, found = write_raster(tmp_path / "other.tif", changed(scene.hsi)), "made.html", "report.html"
+    paths = {"uncertainty": tmp_path / "u.tif", "confidence": tmp_path / "c.tif", "report": tmp_path / made}
+    map_path = run_classify(replace(scene, hsi=other), model, tmp_path / "map.tif", vector=False, **paths).outputs.map
+    run_report(
+        ReportOptions(
+            map=map_path, uncertainty=paths["uncertainty"], confidence=paths["confidence"], output=tmp_path / found
+        )
+    )
+    with rasterio.open(map_path) as src, rasterio.open(paths["uncertainty"]) as measured:
+        ids, dissimilarity = src.read(1), measured.read(4)
+    shares = {int(i): float((dissimilarity[ids == i] > 1).mean()) for i in np.unique(ids)}
+    assert max(shares.values()) > 0.5
+    for name in (made, found):
+        page = read_page(tmp_path / name)
+        assert layers_of(page) == ["hsi", "lidar", "map", "confidence", "dissimilarity"]
+        for entry in page.data["classes"]:
+            if entry["id"] in shares:
+                assert entry["outside_share"] == pytest.approx(shares[entry["id"]], abs=1e-3)
+        assert any("look unlike all training data" in text for text in page.data["findings"]["label_next"])
+    with pytest.raises(
+        RasterError, match=r"c.tif does not have the bands entropy, margin, disagreement, dissimilarity"
+    ):
+        run_report(ReportOptions(map=result.outputs.map, uncertainty=paths["confidence"], output=tmp_path / "x.html"))
+
+
+def changed(image: Path) -> NDArray[np.float32]:
+    """An image whose right half looks like nothing in the labels."""
+    with rasterio.open(image) as src:
+        values: NDArray[np.float32] = src.read()
+    values[:, :, 40:] = values[:, :, 40:].max() * 2 - values[:, :, 40:]
+    return values
 
 
 def test_a_map_in_shards_records_the_same_run(

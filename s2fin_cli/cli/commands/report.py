@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 @image_options
 @click.option("--confidence", type=FilePath("RASTER"), help="Confidence that was written with the map.")
 @click.option(
+    "--uncertainty",
+    type=FilePath("RASTER"),
+    help="Uncertainty that was written with the map: show where it looks unlike all training data.",
+)
+@click.option(
     "--reference",
     type=FilePath("LABELS"),
     help="Labels that were not used for training: polygons, points, or a raster of class numbers.",

@@ -27,7 +27,9 @@ if (drawing) {
     find("#edge").setAttribute("visibility", Number(wipe.value) < 100 ? "visible" : "hidden");
     over.setAttribute("opacity", Number(opacity.value) / 100);
     const place = drawing.getScreenCTM();
-    handle.style.left = `${place.a * edge + place.e - frame.getBoundingClientRect().left - frame.clientLeft}px`;
+    const half = handle.offsetWidth / 2;
+    const left = place.a * edge + place.e - frame.getBoundingClientRect().left - frame.clientLeft;
+    handle.style.left = `${clamp(left, half, frame.clientWidth - half)}px`;
     if (across && find("#bar")) {
       const metres = nice((0.4 * across) / view.zoom);
       find("#bar").setAttribute("width", (metres * view.zoom * 100) / across / 0.4);
