@@ -11,6 +11,7 @@ import rasterio
 import s2fin_cli
 from s2fin_cli.core.errors import InputError, ModelFileError
 from s2fin_cli.model.file import read_model, read_parts, write_model
+from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.workflows.train import run as train
 from tests.files import read_raster, write_raster
 from tests.maps import run_classify
@@ -102,7 +103,11 @@ def test_shards_give_the_same(odd_scene: Scene, odd_model: Path, tmp_path: Path,
     before = finished(tmp_path / "run")
     assert len(before) == 6
     again: dict[str, Any] = {"probabilities": tmp_path / "r.tif", "uncertainty": tmp_path / "w.tif", "vector": False}
-    check_same_map(s2fin_cli.assemble(work=tmp_path / "run", output=tmp_path / "again.tif", **again), expected)
+    assembled = s2fin_cli.assemble(work=tmp_path / "run", output=tmp_path / "again.tif", **again)
+    check_same_map(assembled, expected)
+    records = [read_run(str(result.outputs.map)) for result in (assembled, expected)]
+    assert records[0] is not None
+    assert records[0] == records[1]
     assert finished(tmp_path / "run") == before
 
 
