@@ -168,7 +168,7 @@ def nearest(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
     A matrix product finds which one is the nearest. Its rounding would show in small distances, which are therefore
     computed again from differences.
     """
-    position = torch.cat([_squared_distances(part, kept).argmin(dim=1) for part in values.split(AT_ONCE)])
+    position = torch.cat([_squared_distances(part, kept).argmin(dim=1) for part in torch.split(values, AT_ONCE)])
     return (values - kept[position]).square().sum(dim=1).sqrt(), position
 
 

@@ -119,7 +119,7 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
         view = view_grid(job.stack.grid.crop(job.stack.extent))
         views = None if outputs.report is None else views_of(view, confidence, written.uncertainty)
     counts.unreadable.warn()
-    _warn_of_outside(counts, outputs.uncertainty)
+    _warn_of_outside(counts)
     if outputs.report is not None and views is not None:
         images = [job.stack.image, *job.stack.aux]
         report_of(NewMap(outputs.map, job.name, job.model_path, images, views), outputs.report)
@@ -140,14 +140,14 @@ def _counts(job: ClassifyJob, pixels: dict[int, int], rasters: Rasters) -> MapCo
     )
 
 
-def _warn_of_outside(counts: MapCounts, uncertainty: Path | None) -> None:
+def _warn_of_outside(counts: MapCounts) -> None:
     """Warn of the pixels that look like nothing in the training data."""
     if counts.outside_pixels:
         mapped = sum(counts.pixels.values())
         logger.warning(
-            "%d of %d mapped pixels (%.1f %%) look unlike all training data (dissimilarity above 1 in %s): their "
+            "%d of %d mapped pixels (%.1f %%) look unlike all training data, with a dissimilarity above 1: their "
             "classes are guesses; label some of them and train again",
-            counts.outside_pixels, mapped, 100 * counts.outside_pixels / mapped, uncertainty,
+            counts.outside_pixels, mapped, 100 * counts.outside_pixels / mapped,
         )  # fmt: skip
 
 

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def forged(model: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """A model with another description, and the right checksum for it."""
-    weights = load_file(model)
+def forged(
+    model: Path,
+    path: Path,
+    change: Callable[[dict[str, Any]], object],
+    *,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> Path:
+    """A model with another description or other tensors, and the right checksum for them."""
+    weights = load_file(model) if weights is None else weights
     with safe_open(model, framework="pt") as file:
         values = json.loads(file.metadata()[METADATA_KEY])
     del values[CHECKSUM_KEY]
@@ -126,6 +132,39 @@ def test_a_made_up_description_is_refused(name: str, model: Path, tmp_path: Path
     path = forged(model, tmp_path / "a.s2fin", CHANGES[name])
     with pytest.raises(ModelFileError, match=r"a\.s2fin is damaged: its (description|weights)") as caught:
         read_model(path)
+    assert len(str(caught.value)) < 500
+
+
+TENSORS: dict[str, dict[str, torch.Tensor | None]] = {
+    "other features": {"values": torch.zeros(5, 99)},
+    "no pixel": {"values": torch.zeros(0, 6)},
+    "one axis": {"values": torch.zeros(6)},
+    "another type": {"values": torch.zeros(5, 6, dtype=torch.float64)},
+    "not finite": {"values": torch.full((5, 6), torch.nan)},
+    "far too many": {"values": torch.zeros(1 << 15, 6)},
+    "no scale": {"scale": None},
+    "threshold of 0": {"scale": torch.tensor([1.0, 0.0], dtype=torch.float64)},
+    "endless threshold": {"scale": torch.tensor([1.0, torch.inf], dtype=torch.float64)},
+    "three scales": {"scale": torch.ones(3, dtype=torch.float64)},
+    "prototypes alone": {"disagreement": None},
+    "fewer values of prototypes": {"disagreement": torch.zeros(1)},
+    "disagreement above 1": {"prototypes": torch.zeros(2, 6), "disagreement": torch.tensor([0.0, 1.5])},
+    "something else": {"more": torch.zeros(1)},
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_made_up_reference_pixels_are_refused(name: str, model: Path, tmp_path: Path) -> None:
+    weights = load_file(model)
+    for part, tensor in TENSORS[name].items():
+        weights.pop(f"reference.{part}", None)
+        weights |= {} if tensor is None else {f"reference.{part}": tensor}
+    path = forged(model, tmp_path / "a.s2fin", lambda d: None, weights=weights)
+    with pytest.raises(
+        ModelFileError, match=r"a\.s2fin is damaged: (its weights do not fit|it holds weights that)"
+    ) as caught:
+        read_model(path)
+    assert "reference pixels" in str(caught.value)
     assert len(str(caught.value)) < 500
 
 

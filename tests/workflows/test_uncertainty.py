@@ -17,7 +17,7 @@ from tests.files import read_raster, write_raster
 from tests.maps import run_classify
 from tests.recipes import QUICK
 from tests.scenes import SHAPE, Scene, make_image, make_truth, tiny_options, write_scene
-from tests.workflows.sharding import check_same_map, finished, names, options_of
+from tests.workflows.sharding import check_same_map, check_same_rasters, finished, names, options_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_a_corner_that_looks_like_no_label_is_outside_of_what_was_learnt(
     assert 0 <= disagreement[has_data].min() <= disagreement[has_data].max() <= 1
 
 
-@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("smooth", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_map_is_the_same_with_and_without(
     odd_scene: Scene, odd_model: Path, tmp_path: Path, *, smooth: bool
 ) -> None:
@@ -81,6 +81,7 @@ def test_the_map_is_the_same_with_and_without(
         assert np.array_equal(read_raster(one), read_raster(other), equal_nan=True)
 
 
+@pytest.mark.slow
 def test_tiles_do_not_matter(odd_scene: Scene, odd_model: Path, tmp_path: Path) -> None:
     found = []
     for size in (16, 48, None):
@@ -92,7 +93,7 @@ def test_tiles_do_not_matter(odd_scene: Scene, odd_model: Path, tmp_path: Path) 
     assert np.array_equal(found[0], found[2], equal_nan=True)
 
 
-@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("smooth", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_shards_give_the_same(odd_scene: Scene, odd_model: Path, tmp_path: Path, *, smooth: bool) -> None:
     how: dict[str, Any] = {"smooth": smooth, "stride": 1, "vector": False, "probabilities": tmp_path / "p.tif"}
     one = options_of(odd_scene, odd_model, tmp_path / "one.tif", **how, uncertainty=tmp_path / "u.tif")
@@ -111,6 +112,7 @@ def test_shards_give_the_same(odd_scene: Scene, odd_model: Path, tmp_path: Path,
     assert finished(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_begun_with_it_goes_on_without(odd_scene: Scene, odd_model: Path, tmp_path: Path) -> None:
     how: dict[str, Any] = {"stride": 1, "vector": False, "work": tmp_path / "run", "shard_size": 32}
     begun = options_of(odd_scene, odd_model, tmp_path / "a.tif", **how, uncertainty=tmp_path / "u.tif")
@@ -142,6 +144,22 @@ def test_a_model_without_reference_pixels_still_maps_and_cannot_tell(scene: Scen
     run_classify(scene, earlier, tmp_path / "map.tif", vector=False)
     run_classify(scene, model, tmp_path / "same.tif", vector=False)
     assert np.array_equal(read_raster(tmp_path / "map.tif"), read_raster(tmp_path / "same.tif"))
+
+
+@pytest.mark.slow
+def test_workers_and_lists_of_scenes_write_it_too(odd_scene: Scene, odd_model: Path, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"stride": 1, "vector": False}
+    one = options_of(odd_scene, odd_model, tmp_path / "one.tif", **how, uncertainty=tmp_path / "u.tif")
+    expected = s2fin_cli.classify(**one)
+    several = options_of(odd_scene, odd_model, tmp_path / "several.tif", **how, uncertainty=tmp_path / "v.tif")
+    found = s2fin_cli.classify(**several, workers=2, shard_size=32)
+    check_same_map(found, expected)
+    assert found.to_dict()["outside_pixels"] == expected.to_dict()["outside_pixels"] > 0
+    (tmp_path / "scenes.csv").write_text(f"name,hsi,lidar\na,{odd_scene.hsi},{odd_scene.lidar}\n")
+    keywords: dict[str, Any] = {"output": tmp_path / "maps", "model": odd_model, "device": "cpu", **how}
+    (scene,) = s2fin_cli.classify_all(scenes=tmp_path / "scenes.csv", with_uncertainty=True, **keywords).scenes
+    assert any("look unlike all training data" in text for text in scene.warnings)
+    check_same_rasters(tmp_path / "maps" / "a_uncertainty.tif", tmp_path / "u.tif")
 
 
 def test_the_file_is_written_as_the_others_are(odd_scene: Scene, odd_model: Path, tmp_path: Path) -> None:
