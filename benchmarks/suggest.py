@@ -4,7 +4,7 @@ python benchmarks/suggest.py [--scenes A,B] [--draws 0,1,2] [--ways random,s2fin
 
 The labels of a scene answer for the user. It begins with 5 labels of each class, and in each of 5 rounds 20 places are
 chosen and labelled. Places are chosen in half of the blocks of 25 x 25 pixels and accuracy is measured in the other
-half, as `accuracy.py` draws them. The classifier of each round are forests of the teacher, of 30 trees each, without
+half, as `accuracy.py` draws them. The classifier of each round are forests of the teacher, of 20 trees each, without
 boosting and without weights: the whole teacher would take hours. It takes some minutes.
 """
 
@@ -42,7 +42,7 @@ SHOWN = (0, 20, 35, 40, 60, 80, 100)
 #: The way that labels every candidate, which shows how much there is to gain.
 ALL = "all candidates"
 #: Who judges and is measured.
-PANEL = Panel(EnsembleRecipe(trees=30), boosting=False)
+PANEL = Panel(EnsembleRecipe(trees=20), boosting=False)
 #: Overall and average accuracy in per cent, by scene, draw and way: (rounds, 2).
 Curves = dict[tuple[str, int, str], "NDArray[np.float64]"]
 
@@ -58,22 +58,24 @@ def simulate(draw: Draw, way: str, seed: int) -> NDArray[np.float64]:
         if number == ROUNDS or len(free) <= PLACES:
             break
         rows, cols = draw.scene.labels.rows[free], draw.scene.labels.cols[free]
-        chosen = choose(Round(judgement.select(free), rows, cols, PLACES, generator))
+        places = np.searchsorted(draw.pixels, free)
+        chosen = choose(Round(judgement.select(places), rows, cols, PLACES, generator))
         labelled = np.append(labelled, free[chosen])
     return np.array(found + found[-1:] * (ROUNDS + 1 - len(found)))
 
 
 def _judge(draw: Draw, labelled: NDArray[np.int64], seed: int) -> Judgement:
-    """What forests that learnt from some pixels think of all pixels of a draw's scene."""
-    features = draw.scene.features
+    """What forests that learnt from some pixels think of all pixels of a draw."""
+    features, asked = draw.scene.features, draw.pixels
     known = Known({n: v[labelled] for n, v in features.items()}, draw.targets[labelled], np.arange(len(labelled)))
-    return judge(features, None, known, num_classes=draw.num_classes, seed=seed, panel=PANEL)
+    found = {n: v[asked] for n, v in features.items()}
+    return judge(found, None, known, num_classes=draw.num_classes, seed=seed, panel=PANEL)
 
 
 def _accuracy(draw: Draw, judgement: Judgement) -> tuple[float, float]:
     """OA and AA in per cent on the tested pixels."""
     truth = draw.targets[draw.tested]
-    right = judgement.probs[draw.tested].argmax(axis=1) == truth
+    right = judgement.probs[np.searchsorted(draw.pixels, draw.tested)].argmax(axis=1) == truth
     return 100 * float(right.mean()), 100 * float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
 
 

@@ -30,7 +30,7 @@ MOST, LEAST = 5000, 60
 #: Labels of each class at the start; at most half of what the class has where places are chosen.
 START = 5
 #: Candidates and tested pixels of a draw, at most.
-CANDIDATES, TESTED = 2000, 2000
+CANDIDATES, TESTED = 1500, 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +106,11 @@ class Draw:
     start: NDArray[np.int64]
     targets: NDArray[np.int64]
     num_classes: int
+
+    @property
+    def pixels(self) -> NDArray[np.int64]:
+        """Positions of all pixels that are looked at, in order."""
+        return np.union1d(self.candidates, self.tested)
 
 
 def _some(ids: NDArray[np.int64], generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

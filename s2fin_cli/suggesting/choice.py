@@ -45,7 +45,6 @@ def choose_places(
     weights: NDArray[np.float32],
     told: NDArray[np.float32],
     *,
-    own: NDArray[np.float32],
     number: int,
     spacing: Spacing,
 ) -> list[int]:
@@ -58,7 +57,6 @@ def choose_places(
         likeness: (n, m), how alike each candidate is to each pixel that counts, 0 to 1.
         weights: (m,), how much these pixels count.
         told: (m,), how alike they are to what is labelled, 0 to 1.
-        own: (n,), how much the candidates count themselves: what one tells is multiplied by it.
         number: how many to choose; fewer where the spacing leaves no more.
         spacing: how far they must be apart.
 
@@ -69,7 +67,7 @@ def choose_places(
     chosen: list[int] = []
 
     def gain(candidate: int) -> float:
-        return float(own[candidate] * (weights @ np.maximum(likeness[candidate] - best, 0)))
+        return float(weights @ np.maximum(likeness[candidate] - best, 0))
 
     waiting = [(-gain(candidate), candidate) for candidate in range(len(likeness))]
     heapq.heapify(waiting)

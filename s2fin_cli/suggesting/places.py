@@ -64,10 +64,10 @@ def choose_positions(judgement: Judgement, spacing: Spacing, *, number: int) -> 
     """
     counted = evenly_spread(len(judgement.leaves) - 1, most=MOST_TOLD)
     told = nearest_proximity(judgement.leaves[counted], judgement.known_leaves) ** POWER
-    told[judgement.is_unlike[counted]] = 0  # no label tells of them
     likeness = proximities(judgement.leaves, judgement.leaves[counted]) ** np.float32(POWER)
-    worth = np.where(judgement.is_unlike, 1, margins(judgement.probs)).astype(np.float32)  # however sure the judges are
-    return choose_places(likeness, worth[counted], told, own=worth, number=number, spacing=spacing)
+    weights, unlike = margins(judgement.probs[counted]), judgement.is_unlike[counted]
+    told[unlike], weights[unlike] = 0, 1  # no label tells of them, however sure the judges are
+    return choose_places(likeness, weights, told, number=number, spacing=spacing)
 
 
 def describe_places(judgement: Judgement, chosen: Sequence[int], spacing: Spacing, names: Sequence[str]) -> list[Place]:

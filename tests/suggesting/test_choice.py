@@ -22,17 +22,13 @@ def test_the_largest_groups_come_first_and_what_is_labelled_never() -> None:
     likeness = in_groups([5, 2, 3, 4])
     told = np.zeros(14, np.float32)
     told[:5] = 1  # the largest group has a label
-    chosen = choose_places(
-        likeness, np.ones(14, np.float32), told, own=np.ones(14, np.float32), number=3, spacing=apart(14)
-    )
+    chosen = choose_places(likeness, np.ones(14, np.float32), told, number=3, spacing=apart(14))
     assert [np.searchsorted([5, 7, 10], place, side="right") for place in chosen] == [3, 2, 1]
 
 
 def test_uncertain_pixels_count_more() -> None:
     weights = np.array([0.1] * 5 + [1] * 2, np.float32)
-    chosen = choose_places(
-        in_groups([5, 2]), weights, np.zeros(7, np.float32), own=np.ones(7, np.float32), number=2, spacing=apart(7)
-    )
+    chosen = choose_places(in_groups([5, 2]), weights, np.zeros(7, np.float32), number=2, spacing=apart(7))
     assert [place < 5 for place in chosen] == [False, True]
 
 
@@ -42,7 +38,6 @@ def test_places_are_apart_and_fewer_where_there_is_no_room() -> None:
         likeness,
         np.ones(20, np.float32),
         np.zeros(20, np.float32),
-        own=np.ones(20, np.float32),
         number=20,
         spacing=apart(20, distance=6.0),
     )
@@ -55,11 +50,10 @@ def test_looking_again_only_where_needed_finds_what_looking_everywhere_finds(see
     generator = np.random.default_rng(seed)
     likeness, weights = generator.random((60, 40), np.float32), generator.random(40, np.float32)
     told = generator.random(40, np.float32) / np.float32(2)
-    own = generator.random(60, np.float32)
-    chosen = choose_places(likeness, weights, told, own=own, number=12, spacing=apart(60))
+    chosen = choose_places(likeness, weights, told, number=12, spacing=apart(60))
     best, expected = told.copy(), list[int]()
     for _ in range(12):
-        gains = own * (np.maximum(likeness - best, 0) @ weights)
+        gains = np.maximum(likeness - best, 0) @ weights
         gains[expected] = -1
         expected.append(int(gains.argmax()))
         best = np.maximum(best, likeness[expected[-1]])
