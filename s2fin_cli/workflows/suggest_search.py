@@ -146,6 +146,8 @@ class Search:
         features = features_at(standardizer, self.stack, rows, cols)
         known = None if self.labels is None else self.labels.known(standardizer, self.stack)
         found = judge(features, network, known, num_classes=count, seed=self.options.seed, stop=self.stop)
+        if known is not None and not len(found.known_leaves):
+            logger.info("the labels are of one class: the network alone says which classes pixels may have")
         if known is not None or self.reference is None:
             return found
         return replace(found, is_unlike=are_unlike(features, self.reference))
