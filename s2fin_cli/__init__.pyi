@@ -553,7 +553,7 @@ def report(
     model: StrPath | None = None,
     confidence: StrPath | None = None,
     uncertainty: StrPath | None = None,
-    reference: StrPath | None = None,
+    reference: StrPath | Sequence[StrPath] | None = None,
     label_field: str | None = None,
     stratified: bool = False,
     output: StrPath = "report.html",
@@ -574,7 +574,8 @@ def report(
         confidence: confidence that was written with the map; None for none.
         uncertainty: uncertainty that was written with the map, which tells where it looks unlike all training data;
             None for none.
-        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
+            such files, of which the last one decides about pixels that several label; None for none.
         label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.

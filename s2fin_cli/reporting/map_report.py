@@ -31,6 +31,7 @@ class MapFacts:
         shape: height and width in pixels.
         crs: name of its CRS, or None.
         res: pixel width and height in CRS units.
+        metres: side of a pixel on the ground in metres, None where the map has no place.
         bounds: left, bottom, right and top in CRS units.
         nodata_pixels: pixels without a class.
     """
@@ -39,6 +40,7 @@ class MapFacts:
     shape: tuple[int, int]
     crs: str | None
     res: tuple[float, float]
+    metres: float | None
     bounds: tuple[float, float, float, float]
     nodata_pixels: int
 
@@ -46,7 +48,8 @@ class MapFacts:
         """Plain JSON values."""
         return {
             "path": self.path, "height": self.shape[0], "width": self.shape[1], "crs": self.crs,
-            "res": list(self.res), "bounds": list(self.bounds), "nodata_pixels": self.nodata_pixels,
+            "res": list(self.res), "pixel_m": self.metres, "bounds": list(self.bounds),
+            "nodata_pixels": self.nodata_pixels,
         }  # fmt: skip
 
 

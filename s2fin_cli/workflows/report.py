@@ -11,6 +11,7 @@ from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.assess.map_reliability import map_reliability
 from s2fin_cli.core.classes import make_classes as default_classes
 from s2fin_cli.core.errors import RasterError
+from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.geo.crs import crs_name
@@ -73,7 +74,7 @@ def run(options: ReportOptions) -> ReportResult:
     check_outputs([dst_path], overwrite=options.overwrite, inputs=input_files(options.inputs))
     with recorded_warnings() as warnings:
         report = describe(options)
-    record = record_files("report", options, named={**options.named_files, **options.src_paths})
+    record = record_files("report", options, named=options.named_files)
     own = ReportedRun.of(record, str(dst_path))
     report = replace(report, warnings=tuple(warnings), runs=(*report.runs, own))
     write_report(report, dst_path)
@@ -118,7 +119,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     map_path = str(options.map)
     warn_of_change_map(map_path)
     grid, origin = read_map_info(map_path).grid, Origin.of(map_path, options.model)
-    assessment = None if options.reference is None else _assess(options)
+    assessment = _assess(options) if options.reference_paths else None
     tally = None if assessment is None else assessment.compared.tally
     pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
     if not pixels:
@@ -151,11 +152,10 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
 
 
 def _assess(options: ReportOptions) -> Assessment:
-    assert options.reference is not None  # noqa: S101  the caller saw to it
     return assess(
         EvaluateOptions(
             map=options.map,
-            reference=options.reference,
+            reference=options.reference_paths,
             label_field=options.label_field,
             stratified=options.stratified,
         )
@@ -169,7 +169,7 @@ def _with_reference(report: MapReport, found: Assessment, options: ReportOptions
         report,
         accuracy=found.accuracy,
         estimates=found.estimates,
-        reference=str(options.reference),
+        reference=", ".join(options.reference_paths),
         trained_share=found.trained_share,
         reliability=None if confidence is None else map_reliability(found.compared, str(confidence)),
     )
@@ -189,6 +189,7 @@ def _facts(map_path: str, grid: Grid, mapped: int) -> MapFacts:
         shape=grid.shape,
         crs=None if grid.crs is None else crs_name(grid.crs),
         res=grid.res,
+        metres=known(float(f"{grid.metres:.4g}")),
         bounds=tuple(grid.bounds),
         nodata_pixels=grid.width * grid.height - mapped,
     )

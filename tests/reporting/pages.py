@@ -64,7 +64,7 @@ def make_report(names: tuple[str, ...] = AWKWARD, *, stratified: bool = False) -
         values=(_values("hsi", ids, bands=5), _values("dsm", ids, bands=1)),
         run=run,
     )  # fmt: skip
-    facts = MapFacts("maps/<map>.tif", GRID.shape, "EPSG:32632", (10.0, 10.0), (0, 0, 400, 300), 17)
+    facts = MapFacts("maps/<map>.tif", GRID.shape, "EPSG:32632", (10.0, 10.0), 10.0, (0, 0, 400, 300), 17)
     return MapReport(
         classes, accuracy, estimates, reference="truth & more.gpkg", reliability=reliability, facts=facts,
         training=training, runs=(ReportedRun(run, "m.s2fin", command_of(run, "m.s2fin")),), warnings=("one <more>",),

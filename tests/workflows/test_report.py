@@ -151,6 +151,11 @@ def test_a_stratified_reference_gives_margins(run: Run, result: ClassifyResult, 
         run("evaluate", "--map", result.outputs.map, "--reference", "points.gpkg", "--stratified", "--json").stdout
     )
     assert adjusted == evaluated["area_adjusted"]
+    several = ("--reference", scene.labels, "--reference", "points.gpkg")
+    assert run("report", "--map", result.outputs.map, *several, "-o", "both.json", "-q").exit_code == 0
+    both = json.loads((tmp_path / "both.json").read_text(encoding="utf-8"))
+    assert both["reference"] == f"{scene.labels}, points.gpkg"
+    assert [file["option"] for file in both["runs"][-1]["files"]] == ["map", "reference", "reference"]
 
 
 def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_path: Path) -> None:

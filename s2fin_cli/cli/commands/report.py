@@ -29,7 +29,9 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--reference",
     type=FilePath("LABELS"),
-    help="Labels that were not used for training: polygons, points, or a raster of class numbers.",
+    multiple=True,
+    help="Labels that were not used for training: polygons, points, or a raster of class numbers; repeat it for "
+    "several files.",
 )
 @click.option("--label-field", help="Class field of the reference.  [default: the only possible field]")
 @click.option(

@@ -70,7 +70,7 @@ if (drawing) {
     return placed(event);
   });
   drag(handle, () => true, (before, now) => {
-    wipe.value = clamp(((now[0] - view.x) * view.zoom * 100) / width, 0, 100);
+    wipe.value = clamp(Number(wipe.value) + ((now[0] - before[0]) * view.zoom * 100) / width, 0, 100);
     draw();
     return now;
   });

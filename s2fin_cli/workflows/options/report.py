@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.core.options import ImageOptions, StrPath
+from s2fin_cli.core.options import ImageOptions, StrPath, path_tuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +22,8 @@ class ReportOptions(ImageOptions):
         confidence: confidence that was written with the map; None for none.
         uncertainty: uncertainty that was written with the map, which tells where it looks unlike all training data;
             None for none.
-        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; None for none.
+        reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
+            such files, of which the last one decides about pixels that several label; None for none.
         label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
@@ -30,23 +35,28 @@ class ReportOptions(ImageOptions):
     model: StrPath | None = None
     confidence: StrPath | None = None
     uncertainty: StrPath | None = None
-    reference: StrPath | None = None
+    reference: StrPath | Sequence[StrPath] | None = None
     label_field: str | None = None
     stratified: bool = False
     output: StrPath = "report.html"
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.reference is None and (self.label_field is not None or self.stratified):
+        if not self.reference_paths and (self.label_field is not None or self.stratified):
             raise UsageError("`label_field` and `stratified` apply to a reference; give one with `reference`")
 
     @property
-    def named_files(self) -> dict[str, StrPath]:
-        """The files that were given besides the images, by option."""
-        given = {name: getattr(self, name) for name in ("map", "model", "confidence", "uncertainty", "reference")}
-        return {name: path for name, path in given.items() if path is not None}
+    def reference_paths(self) -> tuple[str, ...]:
+        """The files of the reference; the last one decides."""
+        return path_tuple(self.reference)
 
     @property
-    def inputs(self) -> list[StrPath]:
+    def named_files(self) -> dict[str, tuple[str, ...]]:
+        """The files that were given, by option."""
+        given = {name: path_tuple(getattr(self, name)) for name in ("map", "model", "confidence", "uncertainty")}
+        return {**given, "reference": self.reference_paths, **self.src_paths}
+
+    @property
+    def inputs(self) -> list[str]:
         """Every file that was given."""
-        return [*self.named_files.values(), *(path for paths in self.src_paths.values() for path in paths)]
+        return [path for paths in self.named_files.values() for path in paths]
