@@ -553,6 +553,7 @@ def report(
     model: StrPath | None = None,
     confidence: StrPath | None = None,
     uncertainty: StrPath | None = None,
+    suggestions: StrPath | None = None,
     reference: StrPath | Sequence[StrPath] | None = None,
     label_field: str | None = None,
     stratified: bool = False,
@@ -574,6 +575,7 @@ def report(
         confidence: confidence that was written with the map; None for none.
         uncertainty: uncertainty that was written with the map, which tells where it looks unlike all training data;
             None for none.
+        suggestions: points that `s2fin suggest` wrote for the map's images, to show with pictures; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
             such files, of which the last one decides about pixels that several label; None for none.
         label_field: class field of a vector reference; None takes the only possible field.

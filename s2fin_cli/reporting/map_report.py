@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.reporting.classes import Color
     from s2fin_cli.reporting.pictures import Pictures
+    from s2fin_cli.reporting.suggestions import SuggestedPlace
     from s2fin_cli.reporting.training_report import TrainingReport
 
 
@@ -93,6 +94,7 @@ class MapReport:
         reliability: reliability of the map's confidence at the reference.
         facts: what the map is; None for a report on a model.
         training: what training found.
+        suggestions: places to label, the first ones of those that were suggested.
         runs: the runs that made the map and its model, the first one first.
         warnings: what making the report warned of.
         pictures: pictures for the page; no other form shows them.
@@ -106,6 +108,7 @@ class MapReport:
     reliability: Reliability | None = None
     facts: MapFacts | None = None
     training: TrainingReport | None = None
+    suggestions: tuple[SuggestedPlace, ...] = ()
     runs: tuple[ReportedRun, ...] = ()
     warnings: tuple[str, ...] = ()
     pictures: Pictures | None = field(default=None, repr=False)
@@ -180,6 +183,7 @@ class MapReport:
             "map": None if self.facts is None else self.facts.to_dict(),
             "training": None if self.training is None else self.training.to_dict(),
             "pictures": None if self.pictures is None else self.pictures.to_dict(),
+            "suggestions": [place.to_dict() for place in self.suggestions] or None,
             "warnings": list(self.all_warnings) or None,
             "runs": [run.to_dict() for run in self.runs] or None,
         }

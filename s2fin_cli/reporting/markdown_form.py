@@ -62,6 +62,7 @@ def _findings(report: MapReport) -> list[str]:
     for title, texts in (
         ("Most confused", found.pairs_in_words),
         ("Do next", found.label_next),
+        ("Where to label next", [place.in_words for place in report.suggestions]),
     ):
         if texts:
             parts += [f"## {title}", bullet_list(texts)]

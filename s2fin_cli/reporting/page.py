@@ -42,6 +42,7 @@ def to_html(report: MapReport) -> str:
         environment.get_template("page.html").render,
         r=values,
         pictures=report.pictures,
+        places=report.suggestions,
         most_listed=MOST_LISTED,
         most_drawn=MOST_DRAWN,
         style=Markup(style),  # noqa: S704  our own file

@@ -25,6 +25,7 @@ from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.report_parts import MapView, Origin, images_of
+from s2fin_cli.workflows.report_suggestions import read_suggestions
 from s2fin_cli.workflows.run_record import record_files
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
         classes,
         facts=_facts(name, grid, sum(pixels.values())),
         training=origin.training,
+        suggestions=read_suggestions(options.suggestions, grid, images),
         runs=origin.runs(name),
         pictures=replace(pictures, notes=(*notes, *pictures.notes)),
     )

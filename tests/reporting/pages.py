@@ -17,6 +17,7 @@ from s2fin_cli.reporting.classes import make_classes
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.map_report import MapFacts, MapReport, ReportedRun
 from s2fin_cli.reporting.pictures import Pictures, draw_classes, draw_confidence
+from s2fin_cli.reporting.suggestions import SuggestedPlace
 from s2fin_cli.reporting.training_report import ClassValues, TrainingReport
 from tests.reporting.grids import GRID
 
@@ -65,9 +66,15 @@ def make_report(names: tuple[str, ...] = AWKWARD, *, stratified: bool = False) -
         run=run,
     )  # fmt: skip
     facts = MapFacts("maps/<map>.tif", GRID.shape, "EPSG:32632", (10.0, 10.0), 10.0, (0, 0, 400, 300), 17)
+    picture = rng.integers(0, 255, (3, 49, 49), np.uint8)
+    suggestions = (
+        SuggestedPlace(1, names[0], 0.48, names[1], 0.41, f"between {names[0]} and {names[1]}", picture),
+        SuggestedPlace(2, names[1], 0.9, names[2], 0.05, "unlike anything labelled"),
+    )
     return MapReport(
         classes, accuracy, estimates, reference="truth & more.gpkg", reliability=reliability, facts=facts,
-        training=training, runs=(ReportedRun(run, "m.s2fin", command_of(run, "m.s2fin")),), warnings=("one <more>",),
+        training=training, suggestions=suggestions,
+        runs=(ReportedRun(run, "m.s2fin", command_of(run, "m.s2fin")),), warnings=("one <more>",),
         pictures=Pictures.on(GRID, layers, ("The `image` is not shown.",)),
     )  # fmt: skip
 

@@ -194,7 +194,7 @@ def test_pictures_shrink_where_a_page_would_be_too_large() -> None:
     classes = make_classes({i: f"class {i}" for i in range(1, 256)}, colors={i: (i, i, i) for i in range(1, 256)})
     noise = draw_classes(rng.integers(1, 256, view.shape), classes, caption="noise")
     layers = [replace(noise, key=key) for key in ("map", "labels", "more")]
-    report = replace(make_report(), classes=classes, pictures=Pictures.on(view, layers))
+    report = replace(make_report(), classes=classes, suggestions=(), pictures=Pictures.on(view, layers))
     html = to_html(report)
     assert MOST_BYTES / 2 < len(html.encode()) <= MOST_BYTES
     sides = [Image.open(io.BytesIO(base64.b64decode(e.attributes["href"].partition(",")[2]))).size

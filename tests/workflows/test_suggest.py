@@ -16,6 +16,7 @@ import shapely
 
 from s2fin_cli.geo.pixels import transformed
 from tests.files import TRANSFORM, write_raster
+from tests.reporting.pages import Page
 from tests.scenes import SHAPE, Run, Scene, write_labels
 
 #: Where a class is that has no label, in rows and columns: a patch of the scene's layout.
@@ -156,6 +157,26 @@ def test_the_loop_is_two_commands_long(run: Run, scene: Scene, model: Path, tmp_
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert distances(pixels_of(read(tmp_path / "third.gpkg")), np.stack([rows, cols], axis=1)).min() >= 8
+
+
+def test_a_report_shows_the_places(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
+    written = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--no-vector")
+    assert written.exit_code == 0, written.stderr
+    result = run("suggest", *scene.arguments, "-m", model, "-n", 4, "-o", "next.geojson", "--json")
+    assert result.exit_code == 0, result.stderr
+    places = json.loads(result.stdout)["places"]
+    result = run("report", "--map", "map.tif", "--suggestions", "next.geojson", "-o", "report.html")
+    assert result.exit_code == 0, result.stderr
+    page = Page.of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    shown = page.data["suggestions"]
+    assert [(place["rank"], place["why"]) for place in shown] == [(place["rank"], place["why"]) for place in places]
+    assert [place["probability"] for place in shown] == pytest.approx([p["probability"] for p in places], abs=1e-3)
+    pictures = [e for e in page.elements if e.name == "image" and e.attributes["href"].startswith("data:image/jpeg")]
+    assert len([e for e in pictures if e.attributes["width"] == "49"]) == 4
+    result = run("report", "--map", "map.tif", "--suggestions", scene.labels, "-o", "x.html")
+    assert result.exit_code == 1
+    assert "labels.gpkg has no field 'rank'; give points that s2fin suggest wrote" in result.stderr
+    assert not (tmp_path / "x.html").exists()
 
 
 @pytest.mark.parametrize(

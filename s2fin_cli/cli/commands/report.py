@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
     help="Uncertainty that was written with the map: show where it looks unlike all training data.",
 )
 @click.option(
+    "--suggestions", type=FilePath("POINTS"), help="Points that s2fin suggest wrote: show the first ones with pictures."
+)
+@click.option(
     "--reference",
     type=FilePath("LABELS"),
     multiple=True,

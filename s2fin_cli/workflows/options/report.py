@@ -11,6 +11,9 @@ from s2fin_cli.core.options import ImageOptions, StrPath, path_tuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Options that name a file each, besides the images and the reference.
+_NAMED = ("map", "model", "confidence", "uncertainty", "suggestions")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(ImageOptions):
@@ -22,6 +25,7 @@ class ReportOptions(ImageOptions):
         confidence: confidence that was written with the map; None for none.
         uncertainty: uncertainty that was written with the map, which tells where it looks unlike all training data;
             None for none.
+        suggestions: points that `s2fin suggest` wrote for the map's images, to show with pictures; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
             such files, of which the last one decides about pixels that several label; None for none.
         label_field: class field of a vector reference; None takes the only possible field.
@@ -35,6 +39,7 @@ class ReportOptions(ImageOptions):
     model: StrPath | None = None
     confidence: StrPath | None = None
     uncertainty: StrPath | None = None
+    suggestions: StrPath | None = None
     reference: StrPath | Sequence[StrPath] | None = None
     label_field: str | None = None
     stratified: bool = False
@@ -53,7 +58,7 @@ class ReportOptions(ImageOptions):
     @property
     def named_files(self) -> dict[str, tuple[str, ...]]:
         """The files that were given, by option."""
-        given = {name: path_tuple(getattr(self, name)) for name in ("map", "model", "confidence", "uncertainty")}
+        given = {name: path_tuple(getattr(self, name)) for name in _NAMED}
         return {**given, "reference": self.reference_paths, **self.src_paths}
 
     @property
