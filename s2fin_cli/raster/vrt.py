@@ -10,6 +10,8 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import MemoryFile
 
+from s2fin_cli.raster.styles import xml_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,8 @@ def as_vrt(src: rasterio.DatasetReader) -> ET.Element:
     with MemoryFile(ext=".vrt") as file:
         rasterio.shutil.copy(src, file.name, driver="VRT")
         with file.open() as vrt:
-            return ET.fromstring(vrt.tags(ns="xml:VRT")["xml:VRT"])  # noqa: S314  GDAL wrote it just now
+            # NOTE: texts of a sidecar may hold characters that GDAL takes and XML does not
+            return ET.fromstring(xml_text(vrt.tags(ns="xml:VRT")["xml:VRT"]))  # noqa: S314  GDAL wrote it just now
 
 
 def part_of(

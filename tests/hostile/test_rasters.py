@@ -115,6 +115,15 @@ def test_damaged_names_of_classes_in_a_map(tmp_path: Path, text: str) -> None:
         read_class_names(path)
 
 
+def test_a_sidecar_with_a_character_that_xml_cannot_hold(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "map.tif", IMAGE[:1].astype(np.uint8))
+    names = "<CategoryNames><Category/><Category>for\uffffest</Category></CategoryNames>"
+    text = f"<PAMDataset><PAMRasterBand band='1'>{names}</PAMRasterBand></PAMDataset>"
+    path.with_name("map.tif.aux.xml").write_text(text, encoding="utf-8")
+    assert read_class_names(path) == {1: "for\ufffdest"}
+    describe(path)
+
+
 def test_a_virtual_raster_whose_crs_is_no_text(tmp_path: Path) -> None:
     path = write_virtual(tmp_path / "a.vrt", write_raster(tmp_path / "a.tif", IMAGE).name)
     path.write_bytes(path.read_bytes().replace(b"EPSG:", b'LOCAL_CS["\xff"] EPSG:'))
