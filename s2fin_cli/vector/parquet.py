@@ -63,4 +63,6 @@ def _plain_table(table: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index(drop=table.index.name is None)
     for name in table.select_dtypes("category"):
         table[name] = table[name].astype(table[name].cat.categories.dtype)
+    for name in table.select_dtypes("string"):
+        list(table[name].unique())  # which decodes texts here, where those in another encoding are reported
     return table

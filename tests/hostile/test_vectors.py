@@ -110,6 +110,17 @@ def test_a_damaged_parquet_file_is_described_in_one_sentence(tmp_path: Path, spo
         assert "\n" not in str(caught.value)
 
 
+def test_a_parquet_file_with_a_text_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    frame = gpd.GeoDataFrame({"class": ["meadow", "forest"]}, geometry=gpd.points_from_xy([1, 2], [1, 2]), crs=4326)
+    frame.to_parquet(path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"forest", b"for\xffst"))
+    with pytest.raises(
+        InputError, match=r"a\.parquet holds text that is not in the encoding .* \(the byte 0xFF is not"
+    ):
+        read_features(path, error=InputError)
+
+
 @pytest.mark.parametrize("place", [1, 2])
 def test_xml_that_breaks_off_is_not_described_as_if_it_ended(tmp_path: Path, place: int) -> None:
     path = write_vector(tmp_path / "a.gml", BOXES, name=NAMES)
