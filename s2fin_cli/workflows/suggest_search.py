@@ -80,6 +80,11 @@ class Search:
         labels = KnownPlaces.of(options, stack, own) if options.label_paths else None
         classes = own if labels is None else labels.classes
         reference = None if model.likeness is None else model.likeness.reference
+        if labels is None and reference is None:
+            logger.info(
+                "what is unlike anything labelled is not known, because %s is of an earlier version and keeps no "
+                "reference pixels; train again, or give `labels`", model_path,
+            )  # fmt: skip
         return cls(options, stack, model.engine, classes, len(own), labels, reference, drawing, stop)
 
     @property

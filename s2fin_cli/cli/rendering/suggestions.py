@@ -18,8 +18,8 @@ def log_suggestions(result: SuggestResult) -> None:
         logger.info("%6d  %s", count, why)
     if not result.has_labels:
         logger.info(
-            "without labels the model alone decides: places near labels may be among these, and what is unlike all "
-            "labels is not known; give the training labels with --labels"
+            "without labels the model alone decides, and places may be near those that it was trained on; give them "
+            "with --labels"
         )
     logger.info("%d places: %s; QGIS style: %s", len(result.places), result.output, result.style)
     logger.info(
