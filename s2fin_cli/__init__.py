@@ -19,6 +19,7 @@ __all__ = [
     "compare",
     "convert",
     "demo",
+    "doctor",
     "evaluate",
     "inspect",
     "report",
@@ -55,6 +56,7 @@ classify_all = function_of(COMMANDS["classify_all"])
 compare = function_of(COMMANDS["compare"])
 convert = function_of(COMMANDS["convert"])
 demo = function_of(COMMANDS["demo"])
+doctor = function_of(COMMANDS["doctor"])
 evaluate = function_of(COMMANDS["evaluate"])
 inspect = function_of(COMMANDS["inspect"])
 report = function_of(COMMANDS["report"])

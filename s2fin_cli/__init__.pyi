@@ -16,6 +16,7 @@ from s2fin_cli.workflows.classify_all import ClassifyAllResult
 from s2fin_cli.workflows.compare import CompareResult
 from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
+from s2fin_cli.workflows.doctor import DoctorResult
 from s2fin_cli.workflows.evaluate import EvaluateResult
 from s2fin_cli.workflows.inspect import InspectResult
 from s2fin_cli.workflows.report import ReportResult
@@ -33,6 +34,7 @@ __all__ = [
     "compare",
     "convert",
     "demo",
+    "doctor",
     "evaluate",
     "inspect",
     "report",
@@ -487,6 +489,28 @@ def demo(
 
     Returns:
         where the results are, and the map's accuracy.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
+def doctor(
+    *,
+    device: str = "auto",
+    self_test: bool = True,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> DoctorResult:
+    """Examine the installation, and find out whether it works.
+
+    Args:
+        device: what the self test computes with: "cpu", "cuda", or "auto", which uses CUDA if it is available.
+        self_test: whether a network is compared with itself in double precision, and a small scene is mapped.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        what was found of each part, and what to do about it.
 
     Raises:
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.

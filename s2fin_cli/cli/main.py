@@ -21,6 +21,7 @@ from s2fin_cli.cli.commands.classify_all import classify_all
 from s2fin_cli.cli.commands.compare import compare
 from s2fin_cli.cli.commands.convert import convert
 from s2fin_cli.cli.commands.demo import demo
+from s2fin_cli.cli.commands.doctor import doctor
 from s2fin_cli.cli.commands.evaluate import evaluate
 from s2fin_cli.cli.commands.inspect import inspect
 from s2fin_cli.cli.commands.report import report
@@ -180,7 +181,7 @@ def cli(config: str | None) -> None:
 
 for _command in (
     convert, align, split, train, classify, classify_all, assemble, sample, suggest, evaluate, compare, report,
-    inspect, demo,
+    inspect, demo, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

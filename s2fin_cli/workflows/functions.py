@@ -24,6 +24,7 @@ from s2fin_cli.workflows.options.classify_all import VECTOR_FORMATS, ClassifyAll
 from s2fin_cli.workflows.options.compare import CompareOptions
 from s2fin_cli.workflows.options.convert import ConvertOptions
 from s2fin_cli.workflows.options.demo import DemoOptions
+from s2fin_cli.workflows.options.doctor import DoctorOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.inspect import InspectOptions
 from s2fin_cli.workflows.options.report import ReportOptions
@@ -142,6 +143,13 @@ COMMANDS = {
             DemoOptions,
             "Train on the example scene, classify it and assess the map.",
             "where the results are, and the map's accuracy.",
+            HOOKS,
+        ),
+        Command(
+            "doctor",
+            DoctorOptions,
+            "Examine the installation, and find out whether it works.",
+            "what was found of each part, and what to do about it.",
             HOOKS,
         ),
         Command(
