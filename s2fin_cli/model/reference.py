@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -115,6 +115,12 @@ class ReferencePixels:
         weights = _squared_distances(values, self.prototypes.values.to(values.device))
         weights = weights.clamp_min_(NEAREST).reciprocal_().square_()
         return weights @ self.prototypes.disagreement.to(values.device) / weights.sum(dim=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What they are, in plain JSON values."""
+        prototypes = 0 if self.prototypes is None else len(self.prototypes.values)
+        scale = {"mean_distance": self.mean_distance, "threshold": self.threshold}
+        return {"pixels": len(self.values), "prototypes": prototypes, **scale}
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Plain tensors for a model file."""

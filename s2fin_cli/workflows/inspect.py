@@ -16,8 +16,7 @@ from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, VECTOR_SUFFIXES
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.geo.crs import crs_name
-from s2fin_cli.model.file import read_info as read_model_info
-from s2fin_cli.model.file import read_item
+from s2fin_cli.model.file import read_item, read_parts
 from s2fin_cli.model.model_item import model_item_beside
 from s2fin_cli.model.stac import write_item_file
 from s2fin_cli.raster.class_names import read_class_names
@@ -83,7 +82,8 @@ def describe(src_path: StrPath) -> dict[str, Any]:
     Returns:
         plain JSON values; `kind` is "raster", "vector" or "model". Where a model's `training` says `refitted`, its
         `validation` figures belong to the run before the final training on all labels; `cross_validation` is of the
-        ensemble that taught the network, not of the network.
+        ensemble that taught the network, not of the network. `reference` says what a model keeps of its training data
+        for `uncertainty`; None in a model of an earlier version.
 
     Raises:
         RasterError: it is none of them.
@@ -92,7 +92,9 @@ def describe(src_path: StrPath) -> dict[str, Any]:
     """
     path = str(src_path)
     if _is_model(path):
-        return {"kind": "model", "path": path, **read_model_info(path).to_dict()}
+        _, info, reference = read_parts(path)
+        kept = None if reference is None else reference.to_dict()
+        return {"kind": "model", "path": path, **info.to_dict(), "reference": kept}
     if (is_dataset_name(path) or os.path.exists(path)) and is_vector(path):
         try:
             return describe_vector(path)

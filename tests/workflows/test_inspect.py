@@ -106,7 +106,10 @@ def test_a_model(run: Run, model: Path, tmp_path: Path) -> None:
     assert (answer["kind"], answer["architecture"]["patch_size"]) == ("model", 5)
     assert answer["training"]["labelled_pixels"] == {"forest": 80, "meadow": 80, "water": 80}
     assert answer["training"]["cross_validation"]["n"] == answer["training"]["train_pixels"]
+    kept = answer["reference"]
+    assert (kept["pixels"] > 0, kept["prototypes"] > 0, kept["threshold"] > 0) == (True, True, True)
     text = run("inspect", model).stdout
+    assert f"{kept['pixels']} reference pixels, dissimilarity index up to {kept['threshold']:.3g} is inside" in text
     for part in ("--hsi (5 of 5 bands, uint16)", "5 x 5 px of 10 x 10", "seed 0", "polygons", "OA ", "forest", "80"):
         assert part in text
     renamed = tmp_path / "weights.bin"

@@ -154,6 +154,7 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         **_label_files(model),
         "training": f"{_course(training)}, seed {training['seed']}",
         "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
+        "uncertainty": _reference(model["reference"]),
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
     }
     if training["validation"] is not None:
@@ -170,6 +171,13 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         labelled = training["labelled_pixels"].get(land_cover["name"], "")
         table.add_row(str(land_cover["id"]), Text(land_cover["name"]), swatch, str(labelled))
     console.print(table)
+
+
+def _reference(reference: dict[str, Any] | None) -> str:
+    """What a model can tell of how unlike its training data pixels are."""
+    if reference is None:
+        return "no reference pixels; train again to use --uncertainty"
+    return f"{reference['pixels']} reference pixels, dissimilarity index up to {reference['threshold']:.3g} is inside"
 
 
 def _label_files(model: dict[str, Any]) -> dict[str, str]:
