@@ -40,7 +40,7 @@ def odd_scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.fixture(scope="module")
 def odd_model(odd_scene: Scene) -> Path:
-    return train(tiny_options(odd_scene, odd_scene.folder / "odd.s2fin"), recipe=QUICK).model
+    return train(tiny_options(odd_scene, odd_scene.folder / "odd.s2fin", epochs=1), recipe=QUICK).model
 
 
 def test_a_corner_that_looks_like_no_label_is_outside_of_what_was_learnt(
