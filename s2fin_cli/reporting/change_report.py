@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.figures import known
 from s2fin_cli.reporting.derived import with_derived
+from s2fin_cli.reporting.findings import Findings
 
 if TYPE_CHECKING:
     from s2fin_cli.assess.area_adjusted import AreaAdjusted
     from s2fin_cli.assess.change_estimates import ChangeEstimates
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.core.transitions import Pair, Transitions
+
+
+#: The findings of a report on a change map, where nothing is known of its accuracy.
+OF_CHANGE_MAP = Findings(
+    "This is a change map: its classes are the transitions between two maps. How much of the change is real is not "
+    "known.",
+    worst=None,
+    worst_class=None,
+    worst_id=None,
+    confused=(),
+    label_next=(
+        "Estimate what really changed: draw points with s2fin sample, fill in the classes before and after, and give "
+        "the points to s2fin compare as its reference.",
+    ),
+)
 
 
 @dataclass(frozen=True)

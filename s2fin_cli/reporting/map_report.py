@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from s2fin_cli.reporting.change_report import OF_CHANGE_MAP
 from s2fin_cli.reporting.classes import MappedClass, make_classes
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.derived import with_derived
@@ -35,6 +36,7 @@ class MapFacts:
         metres: side of a pixel on the ground in metres, None where the map has no place.
         bounds: left, bottom, right and top in CRS units.
         nodata_pixels: pixels without a class.
+        is_change_map: whether its classes are the transitions between two maps.
     """
 
     path: str
@@ -44,6 +46,7 @@ class MapFacts:
     metres: float | None
     bounds: tuple[float, float, float, float]
     nodata_pixels: int
+    is_change_map: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -155,6 +158,8 @@ class MapReport:
     @property
     def findings(self) -> Findings:
         """The findings in plain words."""
+        if self.basis is None and self.facts is not None and self.facts.is_change_map:
+            return OF_CHANGE_MAP
         known = Known(
             labelled={} if self.training is None else self.training.figures.get("labelled_pixels") or {},
             names={c.id: c.name for c in self.classes},

@@ -15,6 +15,7 @@ from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs
 from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.tally import tally_classes
 from s2fin_cli.reporting.classes import make_classes
@@ -118,7 +119,6 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     """
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...
     map_path = str(options.map)
-    warn_of_change_map(map_path)
     grid, origin = read_map_info(map_path).grid, Origin.of(map_path, options.model)
     assessment = _assess(options) if options.reference_paths else None
     tally = None if assessment is None else assessment.compared.tally
@@ -144,7 +144,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     name = map_path if made is None else made.name
     report = MapReport(
         classes,
-        facts=_facts(name, grid, sum(pixels.values())),
+        facts=replace(_facts(name, grid, sum(pixels.values())), is_change_map=read_transitions(map_path) is not None),
         training=origin.training,
         suggestions=read_suggestions(options.suggestions, grid, images),
         runs=origin.runs(name),
@@ -154,6 +154,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
 
 
 def _assess(options: ReportOptions) -> Assessment:
+    warn_of_change_map(str(options.map))
     return assess(
         EvaluateOptions(
             map=options.map,

@@ -364,7 +364,10 @@ def test_other_commands_say_what_a_change_map_is(run: Run, dates: Dates, in_fold
     result = run("report", "--map", "change.tif", "-o", "r.json")
     assert result.exit_code == 0, result.stderr
     report = json.loads((in_folder / "r.json").read_text())
-    assert what in report["warnings"][0]
+    assert report["findings"]["summary"].startswith(
+        "This is a change map: its classes are the transitions between two "
+    )
+    assert "warnings" not in report
     assert "forest -> bare soil" in {c["name"] for c in report["classes"]}
     again = report["runs"][0]["again"]
     assert re.fullmatch(r"s2fin compare --before \S*a\.tif --after \S*b\.tif --output change\.tif", again)
