@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +99,8 @@ class KnownPlaces:
         labels = open_labels(options.label_paths, stack.grid, rules=rules_of(options))
         kept = thin_per_class(labels.strips(), most=MOST_OF_CLASS, seed=options.seed)
         assert kept is not None  # noqa: S101  labels without a pixel are refused
-        kept = kept.select(have_data(stack, kept.rows, kept.cols))
+        everywhere = replace(stack, area=None)  # labels tell of places, too, in which none is suggested
+        kept = kept.select(have_data(everywhere, kept.rows, kept.cols))
         joined, places = _joined(classes, labels.classes)
         lookup = {c.id: place for c, place in zip(labels.classes, places, strict=True)}
         targets = np.array([lookup[class_id] for class_id in kept.class_ids.tolist()], dtype=np.int64)

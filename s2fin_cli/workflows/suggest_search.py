@@ -110,7 +110,10 @@ class Search:
         has_value = np.isfinite(network).all(axis=1)
         rows, cols, network = rows[has_value], cols[has_value], network[has_value]
         if not len(rows):
-            raise AreaError(f"{options.probabilities} holds no probabilities where places may be suggested")
+            raise AreaError(
+                f"{options.probabilities} holds no probabilities where places may be suggested; give those of this "
+                "area, or leave `probabilities` out"
+            )
         progress(STAGE, 2, STEPS)
         judgement = self._judgement(rows, cols, network)
         progress(STAGE, 3, STEPS)

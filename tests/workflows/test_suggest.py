@@ -14,7 +14,11 @@ import pytest
 import rasterio
 import shapely
 
+from s2fin_cli.core.progress import Stop, silent
 from s2fin_cli.geo.pixels import transformed
+from s2fin_cli.suggesting.candidates import Drawing
+from s2fin_cli.workflows.options.suggest import SuggestOptions
+from s2fin_cli.workflows.suggest_search import Search
 from tests.files import TRANSFORM, write_raster
 from tests.reporting.pages import Page
 from tests.scenes import SHAPE, Run, Scene, write_labels
@@ -118,6 +122,20 @@ def test_places_are_inside_the_area_of_interest(run: Run, scene: Scene, model: P
     assert len(points) == 5
     assert shapely.covers(shapely.Polygon(corners), points.geometry).all()
     assert (tmp_path / "next.qml").exists()
+
+
+def test_labels_outside_the_area_of_interest_are_learnt_from(scene: Scene, model: Path, tmp_path: Path) -> None:
+    (left, top), (right, bottom) = (TRANSFORM * corner for corner in ((0, 40), (70, 60)))
+    labels = write_labels(tmp_path / "labels.gpkg", rows=range(2))
+    options = SuggestOptions(
+        **scene.images, bounds=(left, bottom, right, top), labels=labels, model=model, output=tmp_path / "next.gpkg"
+    )
+    search = Search.of(options, model, drawing=Drawing(), stop=Stop())
+    assert search.labels is not None
+    known = search.labels.known(search.engine.network.standardizer, search.stack)
+    assert known is not None
+    assert len(known.targets) == len(labelled_pixels(labels))
+    assert (np.array([place.row for place in search.places(silent)]) >= 40).all()
 
 
 @pytest.mark.slow
