@@ -64,7 +64,8 @@ def choose_positions(judgement: Judgement, spacing: Spacing, *, number: int) -> 
     """
     counted = evenly_spread(len(judgement.leaves) - 1, most=MOST_TOLD)
     told = nearest_proximity(judgement.leaves[counted], judgement.known_leaves) ** POWER
-    likeness = proximities(judgement.leaves, judgement.leaves[counted]) ** np.float32(POWER)
+    likeness = proximities(judgement.leaves, judgement.leaves[counted])
+    likeness **= np.float32(POWER)  # in place, as it is large
     weights, unlike = margins(judgement.probs[counted]), judgement.is_unlike[counted]
     told[unlike], weights[unlike] = 0, 1  # no label tells of them, however sure the judges are
     return choose_places(likeness, weights, told, number=number, spacing=spacing)
