@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s2fin_cli.reporting.basis import confused_pairs, in_words, percent
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s2fin_cli.assess.area_adjusted import AreaAdjusted
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.reporting.basis import Basis, Confused
 
 #: Pairs of confused classes that are spelled out at most.
 MOST_PAIRS = 5
@@ -27,73 +28,6 @@ LEAST_OUTSIDE = 0.01
 _WORDS = ((0.95, "very good"), (0.85, "good"), (0.7, "fair"), (0.0, "poor"))
 
 
-# NOTE: eq=False because arrays do not compare to one truth value.
-@dataclass(frozen=True, eq=False)
-class Basis:
-    """An accuracy, and what it is based on.
-
-    Attributes:
-        accuracy: the accuracy.
-        kind: "reference", "validation" or "cross_validation".
-        estimates: estimates for the whole map, where the reference is a stratified random sample.
-        trained_share: share of the reference's pixels that the model was trained on, where it is large.
-    """
-
-    accuracy: Accuracy
-    kind: str
-    estimates: AreaAdjusted | None = None
-    trained_share: float = 0.0
-
-    @property
-    def overall_accuracy(self) -> float:
-        """The overall accuracy: of the whole map where it is estimated."""
-        if self.estimates is None:
-            return self.accuracy.overall_accuracy
-        return float(self.estimates.overall_accuracy.value)
-
-    @property
-    def noun(self) -> str:
-        """What kind of pixels it is based on."""
-        return "reference" if self.kind == "reference" else "labelled"
-
-    @property
-    def f1(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """F1 of each class: of the whole map where it is estimated."""
-        if self.estimates is None:
-            return self.accuracy.f1
-        users, producers = self.estimates.users_accuracy.value, self.estimates.producers_accuracy.value
-        total = users + producers
-        return np.divide(2 * users * producers, total, out=np.where(total == 0, 0.0, math.nan), where=total > 0)
-
-
-@dataclass(frozen=True)
-class Confused:
-    """Reference pixels of one class that the map has as another.
-
-    Attributes:
-        reference_id, mapped_id: the classes.
-        reference, mapped: their names.
-        pixels: how many they are.
-        of_reference: reference pixels of the class.
-        of_mapped: reference pixels that the map has as the other class.
-    """
-
-    reference_id: int
-    mapped_id: int
-    reference: str
-    mapped: str
-    pixels: int
-    of_reference: int
-    of_mapped: int
-
-    def describe(self, noun: str = "reference") -> str:
-        """One sentence; the noun says what kind of pixels they are."""
-        return (
-            f"{self.pixels:,} of the {self.of_reference:,} {noun} pixels of {in_words(self.reference)} "
-            f"({percent(self.pixels / self.of_reference)}) are mapped as {in_words(self.mapped)}."
-        )
-
-
 @dataclass(frozen=True)
 class Findings:
     """The findings of a report.
@@ -103,7 +37,7 @@ class Findings:
         worst: which class is worst, and why; None where nothing is confused or known.
         worst_class: name of that class.
         worst_id: its number.
-        confused: the most confused pairs, the most pixels first.
+        confused: the most confused pairs, those first that stand for most of the map.
         label_next: what to do next, a sentence each.
         noun: what kind of pixels they are based on, "reference" or "labelled".
     """
@@ -127,16 +61,6 @@ class Findings:
         pairs = [{**asdict(pair), "text": text} for pair, text in texts]
         kept = {name: getattr(self, name) for name in ("summary", "worst", "worst_class", "worst_id")}
         return {**kept, "confused": pairs, "label_next": list(self.label_next)}
-
-
-def in_words(name: str) -> str:
-    """A class's name in a sentence; a number alone would not be understood."""
-    return f"class {name}" if name.isdecimal() else name
-
-
-def percent(ratio: float) -> str:
-    """A share in percent, for sentences."""
-    return f"{100 * ratio:.1f} %"
 
 
 @dataclass(frozen=True)
@@ -171,9 +95,9 @@ def find(basis: Basis | None, known: Known) -> Findings:
     if basis is None or not basis.accuracy.n:
         advice = [*_unlike(known), *_few_labels(known.labelled), *_unsure(known), _SUGGEST, last]
         return Findings(_UNKNOWN, None, None, None, (), tuple(advice))
-    accuracy, pairs = basis.accuracy, confused_pairs(basis.accuracy)
+    accuracy, pairs = basis.accuracy, confused_pairs(basis)
     worst = _worst(basis) if pairs else None
-    advice = [*_about_worst(accuracy, worst, pairs), *_unlike(known), *_few_labels(known.labelled), *_unsure(known)]
+    advice = [*_about_worst(basis, worst, pairs), *_unlike(known), *_few_labels(known.labelled), *_unsure(known)]
     if basis.kind == "reference":
         advice += _not_in_reference(accuracy, known)
     if not pairs:
@@ -205,20 +129,6 @@ _NOTHING_CONFUSED = (
     "No class is confused with another here, so these labels cannot say what to label next: look where the confidence "
     "is low, and label places there."
 )
-
-
-def confused_pairs(accuracy: Accuracy) -> list[Confused]:
-    """All pairs of classes that are confused, the most pixels first."""
-    support, mapped = accuracy.matrix.sum(axis=1), accuracy.matrix.sum(axis=0)
-    wrong = accuracy.matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    rows, columns = np.nonzero(wrong)
-    order = np.lexsort((columns, rows, -wrong[rows, columns]))
-    ids, names = accuracy.class_ids, accuracy.class_names
-    return [
-        Confused(ids[i], ids[j], names[i], names[j], int(wrong[i, j]), int(support[i]), int(mapped[j]))
-        for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
-    ]
 
 
 def _summary(basis: Basis) -> str:
@@ -263,7 +173,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
         pair = missed[0]
         sentences.append(
             (
-                pair.pixels,
+                pair.extent,
                 f"Of its {pair.of_reference:,} {basis.noun} pixels, {pair.pixels:,} "
                 f"({percent(pair.pixels / pair.of_reference)}) are mapped as {in_words(pair.mapped)}.",
             )
@@ -272,7 +182,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
         pair = taken[0]
         sentences.append(
             (
-                pair.pixels,
+                pair.extent,
                 f"Of the {pair.of_mapped:,} pixels mapped as {in_words(name)}, {pair.pixels:,} "
                 f"({percent(pair.pixels / pair.of_mapped)}) are really {in_words(pair.reference)}.",
             )
@@ -280,19 +190,20 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
     return " ".join([*parts, *(text for _, text in sorted(sentences, key=lambda pair: -pair[0]))])
 
 
-def _about_worst(accuracy: Accuracy, worst: int | None, pairs: list[Confused]) -> list[str]:
+def _about_worst(basis: Basis, worst: int | None, pairs: list[Confused]) -> list[str]:
     if worst is None:
         return []
+    accuracy = basis.accuracy
     name, class_id = accuracy.class_names[worst], accuracy.class_ids[worst]
-    partners: Counter[str] = Counter()
+    partners: dict[str, float] = {}
     for pair in pairs:
         if class_id == pair.reference_id:
-            partners[pair.mapped] += pair.pixels
+            partners[pair.mapped] = partners.get(pair.mapped, 0) + pair.extent
         elif class_id == pair.mapped_id:
-            partners[pair.reference] += pair.pixels
+            partners[pair.reference] = partners.get(pair.reference, 0) + pair.extent
     if not partners:
         return [f"Label more of {in_words(name)}."]
-    ((other, _),) = partners.most_common(1)
+    other = max(partners, key=lambda key: partners[key])
     advice = [
         f"Label more of {in_words(name)} and {in_words(other)}, in places where the two look alike and where the "
         "confidence is low."
@@ -300,8 +211,8 @@ def _about_worst(accuracy: Accuracy, worst: int | None, pairs: list[Confused]) -
     most = pairs[0]
     if class_id not in (most.reference_id, most.mapped_id):
         advice.append(
-            f"Label more of {in_words(most.reference)} and {in_words(most.mapped)}, too: no other confusion costs as "
-            f"many pixels ({most.pixels:,})."
+            f"Label more of {in_words(most.reference)} and {in_words(most.mapped)}, too: no other confusion "
+            + (f"costs as many pixels ({most.pixels:,})." if basis.estimates is None else "covers as much of the map.")
         )
     return advice
 

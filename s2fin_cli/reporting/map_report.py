@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from s2fin_cli.reporting.basis import Basis
 from s2fin_cli.reporting.change_report import OF_CHANGE_MAP
 from s2fin_cli.reporting.classes import MappedClass, make_classes
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.reporting.derived import with_derived
-from s2fin_cli.reporting.findings import Basis, Findings, Known, find
+from s2fin_cli.reporting.findings import Findings, Known, find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
-from s2fin_cli.reporting.findings import Basis, Findings, Known, find
+from s2fin_cli.reporting.basis import Basis
+from s2fin_cli.reporting.findings import Findings, Known, find
 
 NAMES = ("forest", "meadow", "water", "9")
 NOTHING = Known()
@@ -134,6 +136,8 @@ def test_estimates_for_the_whole_map_decide_the_worst_class() -> None:
     users, producers = estimates.users_accuracy.value, estimates.producers_accuracy.value
     worst = int(np.argmin(2 * users * producers / (users + producers)))
     assert findings.worst_class == NAMES[worst] == "water"
+    assert [(pair.reference, pair.mapped) for pair in findings.confused] == [("water", "meadow"), ("meadow", "forest")]
+    assert [pair.extent for pair in findings.confused] == pytest.approx([900 * 5 / 25, 100 * 10 / 30])
 
 
 def test_a_class_that_is_mapped_and_not_in_the_reference_is_the_worst() -> None:
