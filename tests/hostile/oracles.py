@@ -33,13 +33,7 @@ def raster(src_path: str, *bands: str) -> dict[str, Any]:
             indexes = [int(band) for band in bands] or list(src.indexes)
             for values in (src.read(indexes), src.read_masks(indexes)):
                 digest.update(np.ascontiguousarray(values).tobytes())
-<<<<<<< HEAD
             tags = {name: value for name, value in src.tags().items() if name != "S2FIN_RUN"}  # it names the images
-=======
-            tags = {
-                name: text for name, text in src.tags().items() if name != "S2FIN_RUN"
-            }  # it has checksums of inputs
->>>>>>> c053afbe (Test reports on spoilt records and findings)
             rest = [src.dtypes, src.nodatavals, src.scales, src.offsets, src.descriptions, tags, src.units]
             rest += [[src.tags(index) for index in src.indexes], src.colorinterp]
             digest.update(repr(rest).encode(errors="surrogatepass"))
