@@ -116,10 +116,10 @@ class _Reasons:
         first, second = sorted(self._names[position] for position in classes)
         if self._is_unlike[candidate]:
             return "unlike anything labelled"
-        if self._disputed[candidate]:
-            return "members disagree"
         if 1 - self._margins[candidate] <= CLOSE:
             return f"between {first} and {second}"
+        if self._disputed[candidate]:
+            return "members disagree"
         if self._is_rare[candidate]:
             return "rare"
         return "stands for many similar pixels"
