@@ -9,7 +9,6 @@ import numpy as np
 
 from s2fin_cli.assess.comparison import read_pixels
 from s2fin_cli.assess.reliability import INTERVALS, Reliability
-from s2fin_cli.core.errors import RasterError
 from s2fin_cli.geo.windows import iter_squares
 from s2fin_cli.raster.opening import open_raster
 
@@ -26,10 +25,10 @@ def map_reliability(compared: Compared, confidence_path: str) -> Reliability:
 
     Args:
         compared: the map and its reference.
-        confidence_path: the confidence on the map's grid.
+        confidence_path: the confidence, on the map's grid.
 
     Raises:
-        RasterError: it has another size than the map, or cannot be read.
+        RasterError: it cannot be read.
     """
     own_ids = compared.own_ids
     table = np.full(max(own_ids) + 1, -1)
@@ -40,11 +39,6 @@ def map_reliability(compared: Compared, confidence_path: str) -> Reliability:
         open_raster(confidence_path) as src,
         contextlib.closing(compared.labels.strips()) as strips,
     ):
-        if src.shape != mapped.shape:
-            raise RasterError(
-                f"{confidence_path} has {src.width} x {src.height} pixels, and the map has {mapped.width} x "
-                f"{mapped.height}; give the confidence that was written with the map"
-            )
         for pixels in strips:
             is_right = read_pixels(mapped, pixels) == table[pixels.class_ids]
             part = Reliability.of(_confidence_at(src, pixels), is_right)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2fin_cli.core.classes import NO_CLASS
+from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.modality import MODALITIES, Role
 from s2fin_cli.raster.encode import jpeg, palette_png
 from s2fin_cli.stack.display import display_bands, one_band, stretched
@@ -151,11 +152,13 @@ def draw_image(layer: Layer, view: Grid, *, valid: NDArray[np.bool_] | None = No
         valid: mask of the pixels that decide the stretch.
 
     Raises:
-        S2finError: the image cannot be read on that grid.
+        S2finError: the image cannot be read on that grid, or has no data there.
     """
     modality = MODALITIES[layer.modality]
     bands = display_bands(layer) if modality.role is Role.PASSIVE else one_band(layer)
     found = stretched(view_layer(layer, bands.numbers, view), valid)
+    if not any(found.ranges):
+        raise RasterError("it has no data where the map is")
     caption = bands.caption
     if len(found.ranges) == 1 and found.ranges[0] is not None:
         low, high = found.ranges[0]

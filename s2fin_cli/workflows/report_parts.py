@@ -134,7 +134,14 @@ class MapView:
 
     @classmethod
     def of(cls, map_path: str, grid: Grid, confidence: StrPath | None, uncertainty: StrPath | None) -> MapView:
-        """From a map on a grid, and the rasters that were written with it."""
+        """From a map on a grid, and the rasters that were written with it.
+
+        Raises:
+            RasterError: a raster has another grid than the map, or as `views_of`.
+        """
+        for name, path in (("confidence", confidence), ("uncertainty", uncertainty)):
+            if path is not None and not _is_on(grid, read_info(str(path)).grid):
+                raise RasterError(f"{path} is not on the grid of {map_path}; give the {name} that was written with it")
         view = view_grid(grid)
         return cls(view, view_classes(map_path, view), *views_of(view, confidence, uncertainty))
 
@@ -164,6 +171,11 @@ class MapView:
         if self.dissimilarity is not None:
             layers.append(draw_dissimilarity(self.dissimilarity))
         return Pictures.on(self.grid, layers, notes)
+
+
+def _is_on(grid: Grid, other: Grid) -> bool:
+    """Whether two grids are the same one."""
+    return grid.shape == other.shape and grid.crs == other.crs and grid.transform.almost_equals(other.transform, 1e-9)
 
 
 def views_of(

@@ -12,6 +12,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.transform import rowcol
 
@@ -287,6 +288,13 @@ def test_maps_and_models_of_other_software_or_earlier_versions(scene: Scene, mod
     assert [run["command"] for run in page.data["runs"]] == ["classify", "report"]
 
 
+def test_an_image_of_another_place_is_not_shown(result: ClassifyResult, tmp_path: Path) -> None:
+    far = write_raster(tmp_path / "far.tif", np.ones((3, 4, 5), np.float32), transform=Affine(10, 0, 9e5, 0, -10, 9e5))
+    report = run_report(ReportOptions(map=result.outputs.map, hsi=far, output=tmp_path / "r.html")).report
+    assert any("far.tif: it has no data where the map is" in text for text in report.all_warnings)
+    assert layers_of(read_page(tmp_path / "r.html")) == ["lidar", "map"]
+
+
 def test_another_model_is_told_from_the_one_that_made_the_map(
     result: ClassifyResult, wide_model: Path, tmp_path: Path
 ) -> None:
@@ -298,8 +306,9 @@ def test_another_model_is_told_from_the_one_that_made_the_map(
 def test_what_cannot_be_reported(result: ClassifyResult, scene: Scene, tmp_path: Path) -> None:
     map_path, output = result.outputs.map, tmp_path / "report.html"
     small = write_raster(tmp_path / "small.tif", np.ones((3, 4), np.float32))
-    with pytest.raises(RasterError, match=r"has 4 x 3 pixels, and the map has 70 x 60; give the confidence"):
-        run_report(ReportOptions(map=map_path, confidence=small, reference=scene.labels, output=output))
+    for name in ("confidence", "uncertainty"):
+        with pytest.raises(RasterError, match=rf"small.tif is not on the grid of .*; give the {name} that was written"):
+            run_report(replace(ReportOptions(map=map_path, output=output), **{name: small}))  # type: ignore[arg-type]
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 4), np.uint8), nodata=0)
     with pytest.raises(RasterError, match=r"holds no class, so there is nothing to report"):
         run_report(ReportOptions(map=empty, output=output))
