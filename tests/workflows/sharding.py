@@ -34,12 +34,18 @@ def check_same_map(found: ClassifyResult, expected: ClassifyResult) -> None:
             CHECKS[name](Path(other), Path(path))
 
 
+def tags_without_files(src: rasterio.DatasetReader) -> dict[str, Any]:
+    """The tags of a raster, without the files in the record of its run, which may be copies in other places."""
+    tags: dict[str, Any] = dict(src.tags())
+    if RUN_TAG in tags:
+        tags[RUN_TAG] = {name: value for name, value in json.loads(tags[RUN_TAG]).items() if name != "files"}
+    return tags
+
+
 def check_same_rasters(found: Path, expected: Path) -> None:
     with rasterio.open(found) as one, rasterio.open(expected) as other:
         assert str(one.profile) == str(other.profile)  # no data may be NaN, which is equal to nothing
-        tags, others = one.tags(), other.tags()
-        assert (tags.pop(RUN_TAG, None) is None) == (others.pop(RUN_TAG, None) is None)  # it names the images
-        assert tags == others
+        assert tags_without_files(one) == tags_without_files(other)
         assert [one.overviews(1), one.descriptions, one.scales] == [
             other.overviews(1),
             other.descriptions,
