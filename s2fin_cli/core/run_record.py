@@ -129,6 +129,10 @@ def _option(value: Any) -> Any:
     return value
 
 
+#: Loggers whose warnings are about what an earlier run left: a run's result does not depend on that.
+_OF_EARLIER_RUNS = ("s2fin_cli.core.leftovers", "s2fin_cli.core.moves")
+
+
 class _Collector(logging.Handler):
     """Collects warnings; where nobody else listens they are still shown, as Python does by default."""
 
@@ -138,7 +142,8 @@ class _Collector(logging.Handler):
         self._is_alone = is_alone
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.found.append(record.getMessage())
+        if record.name not in _OF_EARLIER_RUNS:
+            self.found.append(record.getMessage())
         if self._is_alone and logging.lastResort is not None:
             logging.lastResort.handle(record)
 

@@ -59,6 +59,7 @@ def test_warnings_are_collected_once_each_and_still_shown(capsys: pytest.Capture
         for text in ("first", "second", "first"):
             logger.warning("%s", text)
         logger.info("not this")
+        logging.getLogger("s2fin_cli.core.leftovers").warning("what an earlier run left")
         assert found == []
     assert found == ["first", "second"]
     logger.warning("later")
