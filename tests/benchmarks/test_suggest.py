@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import suggest
+from records import RESULTS
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.suggesting.judges import Judgement
+from scenes import SCENES
 from suggest_ways import WAYS, Round
 from suggestible import Draw, Suggestible
 
@@ -69,3 +72,17 @@ def test_rounds_add_labels_and_figures_are_written(tmp_path: Path) -> None:
     assert "+1.0" in suggest.gain(curves, "s2fin")
     assert f"| made | {curve[-1, 0] - 1:.1f} | {curve[-1, 0]:.1f} |" in suggest.by_scene(curves)
     assert suggest.means(curves, 0).count("\n") == 4
+
+
+def test_kept_results_are_as_a_run_would_write_them(tmp_path: Path) -> None:
+    kept = RESULTS.parent / "suggest.csv"
+    found: dict[tuple[str, int, str], list[tuple[float, float]]] = defaultdict(list)
+    with kept.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[row["scene"], int(row["draw"]), row["way"]].append((float(row["oa"]), float(row["aa"])))
+    curves = {run: np.array(curve) for run, curve in found.items()}
+    assert {curve.shape for curve in curves.values()} == {(suggest.ROUNDS + 1, 2)}
+    assert {way for _, _, way in curves} <= {*WAYS, suggest.ALL}
+    assert {scene for scene, _, _ in curves} <= {scene.name for scene in SCENES}
+    suggest.write_csv(tmp_path / "suggest.csv", curves)
+    assert (tmp_path / "suggest.csv").read_bytes() == kept.read_bytes()
