@@ -8,6 +8,8 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from s2fin_cli.core.names import absolute
 from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
@@ -29,8 +31,6 @@ NOT_KEPT = (
     "vector", "polygons", "mmu", "simplify", "confidence", "probabilities", "uncertainty", "scaled", "stac", "format",
     "co", "report", "on_read_error",
 )  # fmt: skip
-#: Values of options that were not given.
-_EMPTY: tuple[Any, ...] = (None, (), [])
 #: Bytes of all files of a run that are hashed at most, so that no run waits for it: of larger files only the size is
 #: recorded.
 HASHED_BYTES = 1 << 30
@@ -80,14 +80,19 @@ def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that differ from their defaults and change the result, in JSON values."""
     kept = {}
     for field in fields(options):
-        value, default = getattr(options, field.name), None if field.default is MISSING else field.default
-        if field.name not in NOT_KEPT and field.name not in given and not _is_same(value, default):
-            kept[field.name] = list(value) if isinstance(value, tuple | list) else value
+        value, default = _plain(getattr(options, field.name)), None if field.default is MISSING else field.default
+        if field.name not in NOT_KEPT and field.name not in given and value != _plain(default):
+            kept[field.name] = value
     return kept
 
 
-def _is_same(value: Any, default: Any) -> bool:
-    return value == default or (value in _EMPTY and default in _EMPTY)
+def _plain(value: Any) -> Any:
+    """The value of an option in JSON values, without NumPy's; None where it was not given."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value] or None
+    return value
 
 
 def _used_files(given: Mapping[str, Sequence[StrPath]]) -> tuple[UsedFile, ...]:

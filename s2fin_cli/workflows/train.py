@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s2fin_cli.assess.metrics import Accuracy
+    from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.teaching.teacher import Teacher
     from s2fin_cli.training.loop import Outcome
@@ -102,10 +103,10 @@ def run(
     _check_outputs(options, dst_path, report_path)
     with recorded_warnings() as warnings:
         job = prepare(options, teacher=teacher, network=network, recipe=recipe, progress=progress, stop=stop)
+        record = _record_of(options, job.scene.standardizer.device)
         with torch.random.fork_rng():  # the caller's random state stays unchanged
             first, second = learn_scene(job)
-    named, device = {"labels": options.labels, "classes": options.classes}, job.scene.standardizer.device
-    record = record_run("train", options, named=named, device=device, warnings=warnings)
+    record = replace(record, warnings=tuple(warnings))
     info, kept = describe_model(job, first, second, run=record), second or first
     _log_use(kept.taught.use_of_second)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
@@ -122,6 +123,12 @@ def _check_outputs(options: TrainOptions, dst_path: Path, report_path: Path | No
     inputs = input_files([*options.inputs, *options.label_inputs])
     outputs = [path for path in (dst_path, report_path) if path is not None]
     check_outputs(outputs, overwrite=options.overwrite, inputs=inputs)
+
+
+def _record_of(options: TrainOptions, device: torch.device) -> RunRecord:
+    """The record of a run: of its files before it learns, which may take so long that they are edited meanwhile."""
+    named = {"labels": options.labels, "classes": options.classes}
+    return record_run("train", options, named=named, device=device)
 
 
 def _log_use(use: float | None) -> None:

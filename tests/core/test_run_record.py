@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import fields
+from typing import Any
 
+import numpy as np
 import pytest
 
 from s2fin_cli.core.run_record import MOST_ENTRIES, MOST_LETTERS, RunRecord, UsedFile, recorded_warnings
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.workflows.options.classify import ClassifyOptions
-from s2fin_cli.workflows.run_record import NOT_KEPT
+from s2fin_cli.workflows.options.train import TrainOptions
+from s2fin_cli.workflows.run_record import NOT_KEPT, record_files
 from s2fin_cli.workflows.shard_plan import OPTIONS
 
 RECORD = RunRecord(
@@ -89,3 +92,19 @@ def test_maps_keep_the_options_that_their_shards_have_in_common() -> None:
     """Otherwise maps that are equal would differ in their records, by how many workers made them for example."""
     files = {"hsi", "msi", "lidar", "dsm", "sar", "thermal", "aoi", "model"}
     assert {field.name for field in fields(ClassifyOptions)} - set(NOT_KEPT) - files == {*OPTIONS, "stride"}
+
+
+def test_values_of_numpy_are_recorded_as_plain_ones() -> None:
+    values: dict[str, Any] = {"refit": np.bool_(False), "epochs": np.int64(3), "nodata": np.array([1.5], np.float32)}
+    kept = record_files("train", TrainOptions(msi="a.tif", labels="l.gpkg", **values), named={}).options or {}
+    plain = {"refit": False, "epochs": 3, "nodata": [1.5]}
+    assert json.loads(json.dumps({name: kept[name] for name in values})) == plain
+    values = {"smooth": np.bool_(True)}
+    classify = ClassifyOptions(msi="a.tif", output="map.tif", **values)
+    assert (record_files("classify", classify, named={}).options or {})["smooth"] is True
+
+
+@pytest.mark.parametrize("empty", [None, (), [], np.array([])])
+def test_an_option_without_values_counts_as_not_given(empty: Any) -> None:
+    options = ClassifyOptions(msi="a.tif", output="map.tif", nodata=empty)
+    assert "nodata" not in (record_files("classify", options, named={}).options or {})

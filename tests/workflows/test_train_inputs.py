@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import rasterio
 
 from s2fin_cli.core.errors import LabelError
+from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.model.file import read_info, read_model
 from s2fin_cli.stack.cells import scatter_pixels
+from s2fin_cli.teaching.teacher import Lesson
 from s2fin_cli.training.recipe import HoldingOut, Sampling
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -21,6 +24,7 @@ from s2fin_cli.workflows.train import TrainResult, prepare, run
 from tests.files import read_raster, write_raster
 from tests.recipes import QUICK, TINY_NETWORK
 from tests.scenes import SHAPE, Scene, make_heights, make_image, tiny_options, write_labels
+from tests.teachers import Examined, Undecided
 
 
 def quick_train(options: TrainOptions, **changes: Any) -> TrainResult:
@@ -140,3 +144,29 @@ def test_a_huge_undeclared_value_spoils_no_neighbour(scene: Scene, model: Path, 
     classify(ClassifyOptions.from_kwargs({**scene.images, "hsi": damaged, **options, "device": "cpu"}))
     with rasterio.open(tmp_path / "c.tif") as src, rasterio.open(tmp_path / "map.tif") as class_map:
         assert np.isfinite(src.read(1)[class_map.read(1) != class_map.nodata]).all()
+
+
+# ---- the record ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Editing(Undecided):
+    """A teacher while whose lesson somebody edits a file."""
+
+    edited: Path
+
+    def examine(self, lesson: Lesson) -> Examined:
+        self.edited.write_bytes(self.edited.read_bytes() + b"edited")
+        return super().examine(lesson)
+
+
+def test_the_record_has_the_labels_that_were_learnt_even_if_they_are_edited_meanwhile(
+    scene: Scene, tmp_path: Path
+) -> None:
+    labels = write_labels(tmp_path / "labels.gpkg")
+    learnt = hashlib.sha256(labels.read_bytes()).hexdigest()
+    options = tiny_options(scene, tmp_path / "model.s2fin", labels=labels, epochs=1, refit=np.bool_(False))
+    findings = read_info(quick_train(options, teacher=Editing(labels)).model).findings or {}
+    record = RunRecord.from_dict(findings["run"])
+    assert [file.sha256 for file in record.files if file.option == "labels"] == [learnt]
+    assert learnt != hashlib.sha256(labels.read_bytes()).hexdigest()
