@@ -110,10 +110,10 @@ def _percent(value: float) -> str:
 
 
 def _area(value: float) -> str:
-    """Square metres in hectares or square kilometres."""
-    amount, unit = (value / 1e6, "km²") if value >= 1e7 else (value / 1e4, "ha")
+    """Square metres in hectares, which all rows of a column have in common."""
+    amount = value / 1e4
     digits = 0 if amount >= 1000 else 1 if amount >= 100 else 2
-    return f"{amount:,.{digits}f}{_NO_BREAK}{unit}"
+    return f"{amount:,.{digits}f}{_NO_BREAK}ha"
 
 
 def _size(value: float) -> str:

@@ -26,7 +26,7 @@ from tests.reporting.grids import GRID
 from tests.reporting.pages import AWKWARD, Element, Page, make_report
 
 #: Factors of what follows a number.
-UNITS = {"%": 0.01, "km²": 1e6, "ha": 1e4, "B": 1, "kB": 1e3, "MB": 1e6}
+UNITS = {"%": 0.01, "ha": 1e4, "B": 1, "kB": 1e3, "MB": 1e6}
 
 
 def at(values: Any, path: str) -> Any:
