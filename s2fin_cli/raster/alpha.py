@@ -8,6 +8,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from s2fin_cli.geo.windows import spread_windows
+from s2fin_cli.raster.opening import check_again
 
 #: An alpha band holds data where it has more distinct values than this, and where a smaller share than this of its
 #: values above 0 are the highest of them: a mask is opaque nearly everywhere, but for soft edges.
@@ -28,6 +29,7 @@ def _holds_data(src: rasterio.DatasetReader, index: int) -> bool:
     try:
         parts = [src.read(index, window=w).ravel() for w in spread_windows(src.shape, ALPHA_SIDE, most=ALPHA_WINDOWS)]
     except RasterioError:  # reading the values reports the error
+        check_again(src.name)
         return False
     values = np.concatenate(parts)
     values = values[values > 0]  # NaN is not

@@ -28,7 +28,8 @@ from s2fin_cli.core.errors import (
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import gdal_name, is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
-from s2fin_cli.core.virtual import check_sources, is_elsewhere
+from s2fin_cli.core.virtual import check_sources, is_elsewhere, is_remote, sources_of
+from s2fin_cli.raster.lost_sources import LostSources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,8 @@ UNREADABLE = (*GDAL_ERRORS, CRSError, UnicodeDecodeError)
 LARGEST_BLOCK = 384 << 20
 #: Bytes of a sidecar and of a virtual raster, at most.
 MOST_PAM, MOST_VRT = 16 << 20, 64 << 20
+#: Sources of virtual rasters that this process must not read again.
+LOST = LostSources()
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
 LEAST_CACHE, MOST_CACHE = 16 << 20, 256 << 20
 
@@ -139,10 +142,12 @@ def _as_given(src_path: str | Path, name: str) -> Iterator[None]:
 def _with_sources(src_path: str | Path) -> Iterator[None]:
     """Refuse a virtual raster with missing sources, and name the source at fault if reading fails."""
     # NOTE: one that passed is not checked again, because a raster is opened many times.
+    sources: frozenset[str] = frozenset()
     with contextlib.suppress(OSError):
-        _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
+        sources = _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
     try:
-        yield
+        with LOST.watched(str(src_path), sources, is_lost=_is_lost):
+            yield
     except (RasterError, RasterioError) as error:
         if isinstance(error, RasterError) and str(src_path) not in str(error):
             raise  # the error is about another raster
@@ -150,9 +155,34 @@ def _with_sources(src_path: str | Path) -> Iterator[None]:
         raise
 
 
-@lru_cache(maxsize=1024)
-def _check_once(src_path: str, changed: int) -> None:
+@lru_cache(maxsize=64)
+def _check_once(src_path: str, changed: int) -> frozenset[str]:
+    """Refuse a virtual raster with missing sources; gives its sources."""
     check_sources(src_path, why_not=_why_not, error=RasterError)
+    return frozenset(source.path for source in sources_of(src_path))
+
+
+def check_again(src_path: str) -> None:
+    """Refuse a virtual raster that could not be read because of a source, rather than a storage block of it.
+
+    To be called before the error is passed over: GDAL reads such a source as zeros from then on, see `lost_sources.py`.
+
+    Raises:
+        RasterError: a source cannot be opened, or is not on this machine, so that its connection may be at fault.
+    """
+    if not sources_of(src_path):
+        return
+    if is_elsewhere(src_path):
+        raise RasterError(
+            f"{src_path} cannot be read, and not all of its sources are on this machine; check the connection and try "
+            "again, or copy the files to this machine"
+        )
+    check_sources(src_path, why_not=_why_not, error=RasterError, most_opened=None)
+
+
+def _is_lost(source: str) -> bool:
+    """Whether a source of a virtual raster that could not be read may be why."""
+    return is_remote(source) or _why_not(source) is not None
 
 
 def _why_not(src_path: str, *, whole: bool = False) -> str | None:

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from s2fin_cli.core.names import absolute
 from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.geo.windows import clip
-from s2fin_cli.raster.opening import cannot_read, environment
+from s2fin_cli.raster.opening import cannot_read, check_again, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -140,14 +140,15 @@ class CarefulReader:
         """Values (bands, height, width) of a window.
 
         Raises:
-            RasterError: they cannot be read, and the raster is not on this machine: its connection may be at fault.
+            RasterError: they cannot be read, and the raster is not on this machine: its connection may be at fault; or
+                a source of a virtual raster cannot be opened.
         """
         # NOTE: a block that could not be read once stays missing, so that all tiles of a map agree.
         if not self._has_known(window):
             try:
                 return self.reader.read(window)
             except RasterioError:  # which storage block it was is found now
-                pass
+                check_again(self.src_path)
         values = np.empty((len(self.numbers), window.height, window.width), np.float32)
         for block in self._blocks(window):
             placed, part = clip(block, window)

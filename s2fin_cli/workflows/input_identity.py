@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import RasterError, S2finError
-from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
 from s2fin_cli.core.virtual import is_elsewhere, local_file
@@ -188,10 +187,7 @@ def _samples(src: rasterio.DatasetReader) -> Iterator[bytes]:
         yield str(src.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1)).encode()
     bands = [int(index) + 1 for index in evenly_spread(src.count - 1, most=BANDS)]
     for window in spread_windows(src.shape, SIDE, most=WINDOWS):
-        try:
-            yield src.read(bands, window=window).tobytes()
-        except GDAL_ERRORS:  # an unreadable storage block, which classification reports
-            yield b"unreadable"
+        yield src.read(bands, window=window).tobytes()
 
 
 def _spread_blocks(src: rasterio.DatasetReader) -> Sequence[tuple[int, int]]:

@@ -144,15 +144,25 @@ def test_the_order_of_files_and_what_is_meant_of_a_file_matter(tmp_path: Path) -
 
 
 def test_a_virtual_raster_of_remote_images_may_be_in_another_folder(tmp_path: Path) -> None:
-    source = "<SimpleSource><SourceFilename>/vsimem/none.tif</SourceFilename></SimpleSource>"
-    text = f"<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand>{source}</VRTRasterBand></VRTDataset>"
-    paths = [tmp_path / name / "a.vrt" for name in "ab"]
-    for path in paths:
-        path.parent.mkdir()
-        path.write_text(text)
-    first, second = (facts_of_inputs([("hsi", str(path))]) for path in paths)
+    with rasterio.MemoryFile(write_raster(tmp_path / "a.tif", np.ones((1, 1, 1), np.uint8)).read_bytes()) as file:
+        source = f"<SimpleSource><SourceFilename>{file.name}</SourceFilename></SimpleSource>"
+        text = f"<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand>{source}</VRTRasterBand></VRTDataset>"
+        paths = [tmp_path / name / "a.vrt" for name in "ab"]
+        for path in paths:
+            path.parent.mkdir()
+            path.write_text(text)
+        first, second = (facts_of_inputs([("hsi", str(path))]) for path in paths)
     assert first == second
     assert set(first) >= {f"the {fact} of `hsi` a.vrt" for fact in ("size", "checksum", "contents")}
+
+
+def test_a_virtual_raster_of_an_image_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
+    source = "<SimpleSource><SourceFilename>/vsimem/none.tif</SourceFilename></SimpleSource>"
+    path = tmp_path / "a.vrt"
+    path.write_text(f"<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand>{source}</VRTRasterBand></VRTDataset>")
+    for _ in range(2):
+        with pytest.raises(RasterError, match=r"a\.vrt cannot be read"):
+            facts_of_inputs([("hsi", str(path))])
 
 
 def test_of_many_files_little_is_read(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Sources of virtual rasters that could not be read: GDAL must not be asked for them again.
+
+GDAL 3.10 keeps the sources of virtual rasters in a pool for as long as any virtual raster is open, those too that could
+not be opened. From the second time on it reads such a source as zeros, without an error.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rasterio.errors import RasterioError
+
+from s2fin_cli.core.errors import RasterError, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+
+class LostSources:
+    """The sources that could not be read while virtual rasters were open. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._open, self._lost = 0, set[str]()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def watched(self, src_path: str, sources: Collection[str], *, is_lost: Callable[[str], bool]) -> Iterator[None]:
+        """Keep a virtual raster open while the block runs, and take note of its sources if reading it fails.
+
+        Args:
+            src_path: the virtual raster.
+            sources: what it is made of.
+            is_lost: says whether a source cannot be opened.
+
+        Raises:
+            RasterError: one of the sources could not be read before, and a virtual raster is still open since then.
+        """
+        with self._lock:
+            if not self._open:
+                self._lost.clear()  # and so has GDAL
+            again = self._lost.intersection(sources)
+            self._open += not again
+        if again:
+            raise RasterError(
+                f"{src_path} is made of {shortened(sorted(again))}, which could not be read a moment ago and would be "
+                "read as zeros now; run it again when nothing else is being read"
+            )
+        try:
+            yield
+        except (RasterError, RasterioError):
+            lost = {source for source in sources if is_lost(source)}
+            with self._lock:
+                self._lost |= lost
+            raise
+        finally:
+            with self._lock:
+                self._open -= 1
