@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from s2fin_cli.core.classes import MAX_CLASS_ID
 from s2fin_cli.core.errors import MALFORMED, RasterError, quoted, reason
 from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.raster.opening import open_raster
@@ -21,23 +22,25 @@ def read_class_names(map_path: str | Path) -> dict[int, str]:
     """Names by class id; empty where the map has none.
 
     They come from our own tag, from GDAL's category names, as an ENVI header or a sidecar has them, or from a raster
-    attribute table.
+    attribute table. The name of the nodata value and names of numbers that no class can have are left out.
 
     Raises:
         RasterError: they are damaged, or the raster cannot be opened.
     """
     with open_raster(map_path) as src:
-        tag = src.tags().get(CLASSES_TAG)
+        tag, nodata = src.tags().get(CLASSES_TAG), src.nodata
         band = as_vrt(src).find("VRTRasterBand") if tag is None else None
     try:
         if tag is not None:
-            return {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
-        return {} if band is None else _names_of_band(band)
+            names = {int(class_id): str(name) for class_id, name in json.loads(tag).items()}
+        else:
+            names = {} if band is None else _names_of_band(band)
     except MALFORMED as error:
         raise RasterError(
             f"{map_path} holds names of classes that cannot be read ({reason(error)}); make it again, or remove them "
             f"with: gdal_edit.py -unsetmd {quoted(str(map_path))}"
         ) from error
+    return {i: name for i, name in names.items() if 0 <= i <= MAX_CLASS_ID and i != nodata}
 
 
 def _names_of_band(band: ET.Element) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from s2fin_cli.raster.class_names import read_class_names
+from s2fin_cli.raster.class_names import CLASSES_TAG, read_class_names
 from tests.files import write_raster
 from tests.raster.maps import NAMES, write
 
@@ -103,6 +104,16 @@ def test_names_in_a_raster_attribute_table(
         f"{table}</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"
     )
     assert read_class_names(path) == found
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("uint8", 255), ("float32", -9999.0)])
+def test_the_name_of_nodata_is_that_of_no_class(tmp_path: Path, dtype: str, nodata: float) -> None:
+    names = {"-9999": "No data", "0": "shadow", "1": "wood", "255": "cloud", "70000": "sea"}
+    path = write_raster(tmp_path / "map.tif", np.ones((4, 5), dtype), nodata=nodata)
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(**{CLASSES_TAG: json.dumps(names)})
+    expected = {0: "shadow", 1: "wood", 255: "cloud"}
+    assert read_class_names(path) == {i: name for i, name in expected.items() if i != nodata}
 
 
 @pytest.mark.parametrize("odd", ["a\x00b", "a\x0bb", "a\nb", "a\ufffeb"])

@@ -24,6 +24,7 @@ from s2fin_cli.core.classes import LandCoverClass, make_classes
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.class_map import create_class_map
+from s2fin_cli.raster.class_names import CLASSES_TAG
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ def write_map(
     with create_class_map(path, grid, make_classes(names)) as writer:
         writer.write(values.astype("uint8")[None], grid.window)
     return path
+
+
+def write_named(path: Path, values: NDArray[Any], names: dict[int, str], *, nodata: int) -> None:
+    """A map as other software may write it, with a name for each of its numbers."""
+    write_raster(path, values, nodata=nodata)
+    with rasterio.open(path, "r+") as dst:
+        dst.update_tags(**{CLASSES_TAG: json.dumps(names)})
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,32 @@ def test_a_small_matrix(run: Run, in_folder: Path) -> None:
     assert "Changed: 40.00 % of the pixels that have a class in both maps, 0.04 ha." in shown.stdout
     assert "Most of it: forest -> bare soil (0.02 ha)." in shown.stdout
     assert "Pixels without a class: 1 only before, 1 only after." in shown.stdout
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("uint8", 255)])
+def test_the_name_of_nodata_is_that_of_no_class(run: Run, in_folder: Path, dtype: str, nodata: int) -> None:
+    values = np.array([[1, 1, 2, nodata], [1, 2, 2, 2]])
+    for name in ("a.tif", "b.tif"):
+        write_named(in_folder / name, values.astype(dtype), {nodata: "No data", 1: "forest", 2: "water"}, nodata=nodata)
+        values = values[::-1]
+    found = succeeded(run, "-o", "change.tif", "--no-vector")
+    assert found["matrix"]["class_ids"] == [1, 2]
+    assert {t["id"]: t["name"] for t in found["transitions"] if t["changed"]} == {
+        12: "forest -> water", 21: "water -> forest",
+    }  # fmt: skip
+    report = run("report", "--map", "a.tif", "-o", "r.json")
+    assert report.exit_code == 0, report.stderr
+    assert [c["name"] for c in json.loads((in_folder / "r.json").read_text())["classes"]] == ["forest", "water"]
+
+
+def test_maps_with_no_more_than_the_name_of_nodata_in_common(run: Run, in_folder: Path) -> None:
+    values = np.array([[0, 1, 2]], np.uint8)
+    write_named(in_folder / "a.tif", values, {0: "unclassified", 1: "forest", 2: "water"}, nodata=0)
+    write_named(in_folder / "b.tif", values, {0: "unclassified", 1: "town", 2: "road"}, nodata=0)
+    result = run("compare", "--before", "a.tif", "--after", "b.tif")
+    assert result.exit_code == 1
+    assert "have no class name in common" in result.stderr
+    assert "unclassified" not in result.stderr
 
 
 def test_the_files_of_a_comparison(run: Run, dates: Dates, in_folder: Path) -> None:
