@@ -25,14 +25,13 @@ from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.strips import iter_strips
 from s2fin_cli.raster.styles import raster_style
 from s2fin_cli.raster.write import AS_FLOATS, RasterWriter, create_image
-from s2fin_cli.stack.preview import view_grid
 from s2fin_cli.stack.sampling import SMALL, sample_pixels
 from s2fin_cli.stack.statistics import band_statistics
 from s2fin_cli.vector.polygons import map_regions, write_polygons
 from s2fin_cli.workflows.classify_item import write_item
 from s2fin_cli.workflows.classify_outputs import SCALED, Outputs
 from s2fin_cli.workflows.report import NewMap, report_of
-from s2fin_cli.workflows.report_parts import views_of
+from s2fin_cli.workflows.report_measures import Measured
 from s2fin_cli.workflows.unreadable import Unreadable, unreadable_of
 
 if TYPE_CHECKING:
@@ -116,13 +115,14 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
         if written.stac is not None:
             write_item(job, written)
-        view = view_grid(job.stack.grid.crop(job.stack.extent))
-        views = None if outputs.report is None else views_of(view, confidence, written.uncertainty)
+        grid, measured = job.stack.grid.crop(job.stack.extent), None
+        if outputs.report is not None:
+            measured = Measured.of(written.map, grid, confidence, written.uncertainty)
     counts.unreadable.warn()
     _warn_of_outside(counts)
-    if outputs.report is not None and views is not None:
+    if outputs.report is not None and measured is not None:
         images = [job.stack.image, *job.stack.aux]
-        report_of(NewMap(outputs.map, job.name, job.model_path, images, views), outputs.report)
+        report_of(NewMap(outputs.map, job.name, job.model_path, images, measured), outputs.report)
     if job.options.overwrite:
         _warn_of_old(outputs)
     return counts

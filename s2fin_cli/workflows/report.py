@@ -25,15 +25,13 @@ from s2fin_cli.workflows.evaluate import Assessment, assess, read_colors, warn_o
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.report import ReportOptions
+from s2fin_cli.workflows.report_measures import Measured
 from s2fin_cli.workflows.report_parts import MapView, Origin, images_of
 from s2fin_cli.workflows.report_suggestions import read_suggestions
 from s2fin_cli.workflows.run_record import record_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.stack.layer import Layer
@@ -93,14 +91,14 @@ class NewMap:
         name: what the user calls it: its path, or its URL in an object store.
         model: the model that made it.
         images: the images that it was made of.
-        views: views of its confidence and its dissimilarity, as `views_of` gives them.
+        measured: what was measured of its pixels.
     """
 
     path: Path
     name: str
     model: Path
     images: Sequence[Layer]
-    views: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+    measured: Measured
 
 
 def report_of(made: NewMap, dst_path: Path) -> None:
@@ -125,20 +123,18 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
     if not pixels:
         raise RasterError(f"{map_path} holds no class, so there is nothing to report; classify a scene first")
-    view = MapView.of(map_path, grid, options.confidence, options.uncertainty)
-    if made is not None:
-        view = replace(view, confidence=made.views[0], dissimilarity=made.views[1])
+    measured = Measured.of(map_path, grid, options.confidence, options.uncertainty) if made is None else made.measured
     names = _names(map_path, pixels, assessment)
     classes = make_classes(
         names,
         colors={c.id: c.color for c in default_classes(names)} | read_colors(map_path),
         pixels=pixels,
         areas=None if grid.crs is None else areas,
-        confidence=view.mean_confidence(),
-        outside=view.outside_shares(),
+        confidence=measured.mean_confidence,
+        outside=measured.outside_shares,
     )
     images, notes = images_of(origin, options.src_paths) if made is None else (made.images, [])
-    pictures = view.draw(classes, images)
+    pictures = MapView.of(map_path, grid, measured).draw(classes, images)
     if origin.is_other_model():
         logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
     name = map_path if made is None else made.name

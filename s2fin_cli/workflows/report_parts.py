@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from s2fin_cli.core.classes import NO_CLASS
-from s2fin_cli.core.errors import InputError, ModelFileError, RasterError, S2finError
+from s2fin_cli.core.errors import InputError, ModelFileError, S2finError
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.virtual import is_elsewhere
-from s2fin_cli.inference.uncertainty import BANDS, INSIDE
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.raster.info import read_info
@@ -31,17 +28,19 @@ from s2fin_cli.reporting.pictures import (
 from s2fin_cli.reporting.training_report import TrainingReport
 from s2fin_cli.shards.receipt import checksum
 from s2fin_cli.stack.layer import Layer
-from s2fin_cli.stack.preview import view_classes, view_grid, view_values
+from s2fin_cli.stack.preview import view_classes, view_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from s2fin_cli.core.options import StrPath
     from s2fin_cli.core.run_record import RunRecord, UsedFile
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.reporting.classes import MappedClass
+    from s2fin_cli.workflows.report_measures import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -116,86 +115,36 @@ class Origin:
         return bool(known) and known[0] is not None and checksum(self.model_path) != known[0]
 
 
-@dataclass(frozen=True)
+# NOTE: eq=False because arrays do not compare to one truth value.
+@dataclass(frozen=True, eq=False)
 class MapView:
     """A map and what was measured of it on the coarse grid of a drawing.
 
     Attributes:
         grid: the coarse grid.
         class_ids: int64 (height, width), `NO_CLASS` for nodata.
-        confidence: float32 (height, width), NaN without data; None where it is not known.
-        dissimilarity: the same of how unlike the training data pixels look.
+        measured: what was measured of the map.
     """
 
     grid: Grid
     class_ids: NDArray[np.int64]
-    confidence: NDArray[np.float32] | None
-    dissimilarity: NDArray[np.float32] | None
+    measured: Measured
 
     @classmethod
-    def of(cls, map_path: str, grid: Grid, confidence: StrPath | None, uncertainty: StrPath | None) -> MapView:
-        """From a map on a grid, and the rasters that were written with it.
-
-        Raises:
-            RasterError: a raster has another grid than the map, or as `views_of`.
-        """
-        for name, path in (("confidence", confidence), ("uncertainty", uncertainty)):
-            if path is not None and not _is_on(grid, read_info(str(path)).grid):
-                raise RasterError(f"{path} is not on the grid of {map_path}; give the {name} that was written with it")
+    def of(cls, map_path: str, grid: Grid, measured: Measured) -> MapView:
+        """From a map on a grid, and what was measured of it."""
         view = view_grid(grid)
-        return cls(view, view_classes(map_path, view), *views_of(view, confidence, uncertainty))
-
-    def mean_confidence(self) -> dict[int, float]:
-        """Mean confidence by class id, of the classes that the view shows."""
-        return {} if self.confidence is None else self._means(self.confidence)
-
-    def outside_shares(self) -> dict[int, float]:
-        """Share of the pixels that look unlike all training data by class id, of the classes that the view shows."""
-        if self.dissimilarity is None:
-            return {}
-        is_known = np.isfinite(self.dissimilarity)
-        return self._means(np.where(is_known, self.dissimilarity > INSIDE, np.nan).astype(np.float32))
-
-    def _means(self, values: NDArray[np.float32]) -> dict[int, float]:
-        is_known = np.isfinite(values) & (self.class_ids != NO_CLASS)
-        ids, known = self.class_ids[is_known], values[is_known]
-        pixels, sums = np.bincount(ids), np.bincount(ids, known)
-        return {int(i): round(float(sums[i] / pixels[i]), 4) for i in np.flatnonzero(pixels)}
+        return cls(view, view_classes(map_path, view), measured)
 
     def draw(self, classes: Sequence[MappedClass], images: Sequence[Layer]) -> Pictures:
         """The drawing: images below, the map and what was measured of it above."""
         layers, notes = draw_images(images, self.grid, valid=self.class_ids != NO_CLASS)
         layers.append(draw_classes(self.class_ids, classes, caption="the class of each pixel"))
-        if self.confidence is not None:
-            layers.append(draw_confidence(self.confidence))
-        if self.dissimilarity is not None:
-            layers.append(draw_dissimilarity(self.dissimilarity))
+        if self.measured.confidence is not None:
+            layers.append(draw_confidence(self.measured.confidence))
+        if self.measured.dissimilarity is not None:
+            layers.append(draw_dissimilarity(self.measured.dissimilarity))
         return Pictures.on(self.grid, layers, notes)
-
-
-def _is_on(grid: Grid, other: Grid) -> bool:
-    """Whether two grids are the same one."""
-    return grid.shape == other.shape and grid.crs == other.crs and grid.transform.almost_equals(other.transform, 1e-9)
-
-
-def views_of(
-    view: Grid, confidence: StrPath | None, uncertainty: StrPath | None
-) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Confidence and dissimilarity (height, width) on the grid of a view, each None where there is no raster of it.
-
-    Raises:
-        RasterError: a raster cannot be read, or that of uncertainty has not the bands of one.
-    """
-    if uncertainty is not None and read_info(str(uncertainty)).band_names != BANDS:
-        raise RasterError(
-            f"{uncertainty} does not have the bands {', '.join(BANDS)}; give the raster that `uncertainty` of "
-            "s2fin classify wrote with the map"
-        )
-    band = BANDS.index("dissimilarity") + 1
-    return (
-        None if confidence is None else view_values(str(confidence), view, [1])[0],
-        None if uncertainty is None else view_values(str(uncertainty), view, [band])[0],
-    )
 
 
 def draw_images(

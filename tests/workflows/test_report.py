@@ -14,9 +14,11 @@ import pytest
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.transform import rowcol
 
 from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, UsageError
+from s2fin_cli.inference.uncertainty import BANDS
 from s2fin_cli.model.file import read_info, read_model, write_model
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.workflows.assemble import run as run_assemble
@@ -211,6 +213,30 @@ def test_where_a_map_looks_unlike_the_training_data(
         run_report(ReportOptions(map=result.outputs.map, uncertainty=paths["confidence"], output=tmp_path / "x.html"))
 
 
+def test_figures_of_classes_are_of_all_pixels_of_a_map_larger_than_its_picture(tmp_path: Path) -> None:
+    ids = np.ones((2, 3000), np.uint8)
+    ids[:, 1500:] = 2
+    ids[:, 2999] = 0
+    measured = np.zeros((4, *ids.shape), np.float32)
+    measured[3, :, 0:1500:3] = 5  # whose average with its neighbours, which a picture shows, is above 1
+    measured[3, :, 1500:1530] = np.inf
+    measured[3, :, 2999] = 9
+    confidence = np.full(ids.shape, 0.5, np.float32)
+    confidence[:, 1498:1502] = 1
+    confidence[:, 2999] = np.nan
+    map_path = write_raster(tmp_path / "map.tif", ids, nodata=0)
+    unlike = write_raster(tmp_path / "u.tif", measured, nodata=np.nan)
+    sure = write_raster(tmp_path / "c.tif", confidence, nodata=np.nan)
+    with rasterio.open(unlike, "r+") as dst:
+        dst.descriptions = BANDS
+        dst.build_overviews([2, 4], Resampling.average)
+    run_report(ReportOptions(map=map_path, uncertainty=unlike, confidence=sure, output=tmp_path / "r.json"))
+    one, two = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["classes"]
+    assert (one["outside_share"], two["outside_share"]) == (0.3333, round(30 / 1499, 4))
+    means = (1502 / 3000, (0.5 * 1497 + 2) / 1499)
+    assert (one["mean_confidence"], two["mean_confidence"]) == pytest.approx(means, abs=1e-4)
+
+
 def changed(image: Path) -> NDArray[np.float32]:
     """An image whose right half looks like nothing in the labels."""
     with rasterio.open(image) as src:
@@ -309,6 +335,19 @@ def test_what_cannot_be_reported(result: ClassifyResult, scene: Scene, tmp_path:
     for name in ("confidence", "uncertainty"):
         with pytest.raises(RasterError, match=rf"small.tif is not on the grid of .*; give the {name} that was written"):
             run_report(replace(ReportOptions(map=map_path, output=output), **{name: small}))  # type: ignore[arg-type]
+    with rasterio.open(result.outputs.confidence) as src:
+        percent, where = 100 * src.read(), src.transform
+    wrong = {
+        r"percent.tif holds \S+ at row 0, column 0, and a confidence is from 0 to 1": percent,
+        r"percent.tif has 3 bands, and a confidence has one": np.repeat(percent / 100, 3, axis=0),
+        r"percent.tif holds -1 at row 0, column 0": np.full_like(percent, -1),
+    }
+    for message, values in wrong.items():
+        path = write_raster(tmp_path / "percent.tif", values, transform=where)
+        with pytest.raises(RasterError, match=message):
+            run_report(ReportOptions(map=map_path, confidence=path, output=output))
+    with pytest.raises(RasterError, match=r"map.tif holds 2 at .*, and a confidence is from 0 to 1; give the raster"):
+        run_report(ReportOptions(map=map_path, confidence=map_path, output=output))
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 4), np.uint8), nodata=0)
     with pytest.raises(RasterError, match=r"holds no class, so there is nothing to report"):
         run_report(ReportOptions(map=empty, output=output))
