@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_ENTRIES, MOST_LETTERS = 10_000, 20_000
 #: No file has more bytes.
 LARGEST_FILE = 1 << 63
+#: What names of commands and of options are made of. They are typed as they are, so nothing else may be among them.
+_COMMAND, _OPTION = re.compile(r"[a-z]+(-[a-z]+)*"), re.compile(r"[a-z]+(_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class UsedFile:
         if size is not None and not 0 <= int(size) <= LARGEST_FILE:
             raise ValueError(f"the size of a file is {size!r:.100}")
         return cls(
-            _text(values["option"]),
+            _name(values["option"], _OPTION),
             _text(values["path"]),
             None if size is None else int(size),
             None if sha256 is None else _text(sha256),
@@ -87,9 +90,9 @@ class RunRecord:
         if any(len(part or ()) > MOST_ENTRIES for part in (files, options, made_with, warnings)):
             raise ValueError("there are too many entries")
         return cls(
-            command=_text(values["command"]),
+            command=_name(values["command"], _COMMAND),
             files=tuple(UsedFile.from_dict(file) for file in files),
-            options={_text(name): _option(value) for name, value in (options or {}).items()},
+            options={_name(name, _OPTION): _option(value) for name, value in (options or {}).items()},
             made_with={_text(name): _text(value) for name, value in (made_with or {}).items()},
             warnings=tuple(map(_text, warnings)),
         )
@@ -112,6 +115,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MOST_LETTERS:
         raise ValueError(f"a text is {value!r:.100}")
     return value
+
+
+def _name(value: Any, made_of: re.Pattern[str]) -> str:
+    if made_of.fullmatch(_text(value)) is None:
+        raise ValueError(f"a name is {value!r:.100}")
+    return str(value)
 
 
 def _option(value: Any) -> Any:

