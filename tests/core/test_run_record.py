@@ -6,7 +6,6 @@ import json
 import logging
 from dataclasses import fields
 from typing import Any
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from s2fin_cli.core.run_record import MOST_ENTRIES, MOST_LETTERS, RunRecord, UsedFile, recorded_warnings
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.run_record import NOT_KEPT, record_files
 from s2fin_cli.workflows.shard_plan import OPTIONS
