@@ -148,13 +148,19 @@ class FeatureLabels:
         return self._resolved(*burnt)
 
     def _resolved(self, rows: NDArray[np.int64], cols: NDArray[np.int64], groups: NDArray[np.int64]) -> Found:
-        """One entry per pixel; the rule decides about pixels that different classes claim."""
+        """One entry per pixel; the rule decides about pixels that different classes claim.
+
+        Pixels that it drops stay as `NO_CLASS` in one file of several, as no other file may decide about them.
+        """
         if self.rules.on_conflict == "last":
             rows, cols, groups = rows[::-1], cols[::-1], groups[::-1]
         claims = Claims.of((rows, cols, self.class_numbers[groups], groups), self.grid.width)
         self._clashes += claims.disputed_pixels
         self._claimed.update(claims.disputing_classes)
-        return claims.resolved(keeps_disputed=self.rules.on_conflict in ("first", "last"))
+        keeps_disputed = self.rules.on_conflict in ("first", "last")
+        return (
+            claims.resolved(keeps_disputed=keeps_disputed) if keeps_disputed or self.rules.is_alone else claims.marked()
+        )
 
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
         """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.labels.pixels import Found
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Claims:
     def resolved(self, *, keeps_disputed: bool) -> Found:
         """One entry a pixel: the claim that counts, and none of disputed pixels unless they are kept."""
         return _select(self.found, self.is_first if keeps_disputed else self.is_first & ~self.is_disputed)
+
+    def marked(self) -> Found:
+        """One entry a pixel: the claim that counts, with `NO_CLASS` for its class where the pixel is disputed."""
+        rows, cols, class_ids, groups = _select(self.found, self.is_first)
+        return rows, cols, np.where(self.is_disputed[self.is_first], NO_CLASS, class_ids), groups
 
 
 def _select(found: Found, which: NDArray[np.bool_] | NDArray[np.int64]) -> Found:

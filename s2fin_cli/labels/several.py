@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2fin_cli.core.classes import MAX_CLASS_ID, make_classes, normalized
+from s2fin_cli.core.classes import NO_CLASS, make_classes, normalized
 from s2fin_cli.core.errors import LabelError, shortened
 from s2fin_cli.core.figures import number_of
 from s2fin_cli.labels.class_values import EmptyFieldError
@@ -100,7 +100,7 @@ class SeveralLabels:
         self._lookups = [_lookup(renumbered) for renumbered in self._numbering.renumbered]
         *self._offsets, self.group_count = accumulate((file.group_count for file in files), initial=0)
         self._own = [Counter[int]() for _ in files]
-        self._disputed, self._disputing = 0, set[int]()
+        self._disputed, self._disputing, self._overruled = 0, set[int](), set[int]()
 
     @property
     def kind(self) -> str:
@@ -127,13 +127,19 @@ class SeveralLabels:
             yield lambda start, stop: self._merged([read(start, stop) for read in readers])
 
     def _merged(self, parts: Sequence[Found]) -> Found:
-        """One entry per pixel, of the file that decides."""
-        claims = []
-        for number, (rows, cols, class_ids, groups) in enumerate(parts):
-            self._own[number].update(counted(class_ids))
-            claims.append((rows, cols, self._lookups[number][class_ids], groups + self._offsets[number]))
-        if self._rules.on_conflict != "first":
-            claims.reverse()
+        """One entry per pixel, of the file that decides; none where that file drops the pixel."""
+        claims, undecided = [], np.empty(0, dtype=np.int64)
+        order = range(len(parts)) if self._rules.on_conflict == "first" else reversed(range(len(parts)))
+        for number in order:
+            rows, cols, class_ids, groups = parts[number]
+            pixels, is_decided = rows * self._grid.width + cols, class_ids != NO_CLASS
+            self._own[number].update(counted(class_ids[is_decided]))
+            class_ids = self._lookups[number][class_ids]
+            is_free = ~np.isin(pixels, undecided)
+            self._overruled.update(np.unique(class_ids[is_decided & ~is_free]).tolist())
+            kept = is_decided & is_free
+            claims.append((rows[kept], cols[kept], class_ids[kept], groups[kept] + self._offsets[number]))
+            undecided = np.concatenate([undecided, pixels[~is_decided]])
         rows, cols, class_ids, groups = (np.concatenate(part) for part in zip(*claims, strict=True))
         found = Claims.of((rows, cols, class_ids, groups), self._grid.width)
         self._disputed += found.disputed_pixels
@@ -149,7 +155,7 @@ class SeveralLabels:
                 names.setdefault(renumbered.get(c.id, c.id), c.name)
         if self._disputed:
             self._report_disputed([names[number] for number in sorted(self._disputing)])
-        if gone := sorted(self._disputing - totals.keys()):
+        if gone := sorted((self._disputing | self._overruled) - totals.keys()):
             logger.warning("classes all of whose pixels have another class in another label file: %s",
                            ", ".join(names[number] for number in gone))  # fmt: skip
         if self._rules.classes is not None:
@@ -178,8 +184,8 @@ class SeveralLabels:
 
 
 def _lookup(renumbered: dict[int, int]) -> NDArray[np.int64]:
-    """The number of a class by the file's own."""
-    numbers = np.arange(MAX_CLASS_ID + 1)
+    """The number of a class by the file's own, `NO_CLASS` included."""
+    numbers = np.arange(NO_CLASS + 1)
     for own, number in renumbered.items():
         numbers[own] = number
     return numbers

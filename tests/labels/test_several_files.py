@@ -90,6 +90,26 @@ def test_the_later_file_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture
         read_labels([old, other, new], GRID, rules=LabelRules(on_conflict="error"))
 
 
+def test_pixels_that_the_deciding_file_drops_do_not_get_an_older_class(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The two rectangles of the corrections share 4 x 5 pixels, all those of a class in the old file."""
+    old = write_vector(tmp_path / "old.gpkg", [at(0, 0, 4, 20), at(4, 0, 4, 5)], land=["forest", "shadow"])
+    new = write_vector(tmp_path / "new.gpkg", [at(0, 0, 8, 5), at(4, 0, 8, 5)], land=["water", "bare soil"])
+    rules = LabelRules(on_conflict="drop")
+    labels = read_labels([old, new], GRID, rules=rules)
+    assert f"{new}: 20 pixels that different classes claim are skipped (bare soil, water)" in caplog.text
+    assert counts(labels) == {"bare soil": 20, "forest": 60, "water": 20}
+    assert not {(row, col) for row in range(5) for col in range(4, 8)} & {place[:2] for place in pixels(labels)}
+    assert "20 pixels have different classes in several label files; the last of these" in caplog.text
+    assert "classes all of whose pixels have another class in another label file: shadow" in caplog.text
+    assert counts(read_labels([new, old], GRID, rules=rules)) == {"bare soil": 20, "forest": 80, "shadow": 20}
+    third = write_vector(tmp_path / "third.gpkg", [at(5, 1, 1, 1)], land=["water"])
+    assert counts(read_labels([old, new, third], GRID, rules=rules))["water"] == 21
+    strips = open_labels([old, new], GRID, rules=rules, limits=Limits(held_pixels=5, strip_pixels=90, band_rows=3))
+    assert pixels(joined(list(strips.strips()))) == pixels(labels)
+
+
 def test_a_class_that_a_later_file_takes_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = write_vector(tmp_path / "old.gpkg", [at(0, 0), at(9, 9)], land=["forest", "watre"])
     labels = read_labels([old, write_vector(tmp_path / "new.gpkg", [at(9, 9)], land=["water"])], GRID)
