@@ -1,7 +1,7 @@
 """Sources of virtual rasters that could not be read: GDAL must not be asked for them again.
 
-GDAL 3.10 keeps the sources of virtual rasters in a pool for as long as any virtual raster is open, those too that could
-not be opened. From the second time on it reads such a source as zeros, without an error.
+GDAL 3.10 keeps the sources of virtual rasters in a pool for as long as any virtual raster is open anywhere in the
+process, those too that could not be opened. From the second time on it reads such a source as zeros, without an error.
 """
 
 from __future__ import annotations
@@ -19,33 +19,30 @@ if TYPE_CHECKING:
 
 
 class LostSources:
-    """The sources that could not be read while virtual rasters were open. Threads may share it."""
+    """The sources that could not be read in this process. Threads may share it."""
 
     def __init__(self) -> None:
-        self._open, self._lost = 0, set[str]()
+        self._lost = set[str]()
         self._lock = threading.Lock()
 
     @contextmanager
     def watched(self, src_path: str, sources: Collection[str], *, is_lost: Callable[[str], bool]) -> Iterator[None]:
-        """Keep a virtual raster open while the block runs, and take note of its sources if reading it fails.
+        """Take note of the sources of a virtual raster if reading it fails while the block runs.
 
         Args:
             src_path: the virtual raster.
             sources: what it is made of.
-            is_lost: says whether a source cannot be opened.
+            is_lost: says whether a source may be why.
 
         Raises:
-            RasterError: one of the sources could not be read before, and a virtual raster is still open since then.
+            RasterError: one of the sources could not be read before.
         """
         with self._lock:
-            if not self._open:
-                self._lost.clear()  # and so has GDAL
             again = self._lost.intersection(sources)
-            self._open += not again
         if again:
             raise RasterError(
-                f"{src_path} is made of {shortened(sorted(again))}, which could not be read a moment ago and would be "
-                "read as zeros now; run it again when nothing else is being read"
+                f"{src_path} is made of {shortened(sorted(again))}, which could not be read before and would be read "
+                "as zeros now; give the command again, or in Python start a new process"
             )
         try:
             yield
@@ -54,6 +51,3 @@ class LostSources:
             with self._lock:
                 self._lost |= lost
             raise
-        finally:
-            with self._lock:
-                self._open -= 1
