@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from s2fin_cli.core.moves import RECORD, complete_moves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -122,3 +122,14 @@ def _remove(entry: os.DirEntry[str]) -> bool:
     except OSError:  # another run was quicker, or it is not ours to remove
         return False
     return True
+
+
+def warn_of_old(unwritten: Iterable[Path]) -> None:
+    """Warn of files of an earlier map beside the new one.
+
+    Args:
+        unwritten: files that a map may have and that were not written this time, whether or not they exist.
+    """
+    for path in unwritten:
+        if path.exists():
+            logger.warning("%s was left by an earlier map and does not belong to the new one", path)

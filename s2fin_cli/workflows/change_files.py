@@ -13,6 +13,7 @@ import numpy as np
 from s2fin_cli.core.classes import make_classes, map_encoding
 from s2fin_cli.core.errors import OutputError
 from s2fin_cli.core.files import staged
+from s2fin_cli.core.leftovers import warn_of_old
 from s2fin_cli.core.transitions import TRANSITIONS_TAG, Color
 from s2fin_cli.raster.change import write_change
 from s2fin_cli.raster.class_map import create_class_map
@@ -116,6 +117,8 @@ def write_changes(
                 raise OutputError(
                     f"writing {outputs.polygons} failed: {error.__cause__ or error}; no file was written"
                 ) from error
+    if options.overwrite and outputs.polygons is None:
+        warn_of_old([outputs.map.with_suffix(".gpkg")])
 
 
 def _colors(found: Changes) -> dict[int, Color]:

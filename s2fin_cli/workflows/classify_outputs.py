@@ -65,6 +65,12 @@ class Outputs:
         return self.map.with_suffix(".json")
 
     @property
+    def beside_unwritten(self) -> list[Path]:
+        """Where an earlier map of this name may have left what is not written now."""
+        places = (self.polygons, self.map.with_suffix(".gpkg")), (self.stac, self.stac_beside)
+        return [beside for path, beside in places if path is None]
+
+    @property
     def of_map(self) -> Outputs:
         """The files that appear together with the map: all but the report, which is made from them."""
         return replace(self, report=None)

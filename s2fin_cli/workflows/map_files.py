@@ -14,7 +14,7 @@ import numpy as np
 from s2fin_cli.core.classes import map_encoding
 from s2fin_cli.core.errors import OutputError, RasterError
 from s2fin_cli.core.files import staged
-from s2fin_cli.core.leftovers import sweep, work_in_progress
+from s2fin_cli.core.leftovers import sweep, warn_of_old, work_in_progress
 from s2fin_cli.core.progress import Progress, silent
 from s2fin_cli.inference.sinks import ClassMap, Confidence, Probabilities, Sink, Uncertainty
 from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
@@ -124,7 +124,7 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
         images = [job.stack.image, *job.stack.aux]
         report_of(NewMap(outputs.map, job.name, job.model_path, images, measured), outputs.report)
     if job.options.overwrite:
-        _warn_of_old(outputs)
+        warn_of_old(outputs.beside_unwritten)
     return counts
 
 
@@ -192,13 +192,6 @@ def _why_empty(stack: Stack) -> str:
     why = f" ({'; '.join(found)})" if found else ""
     where = "" if stack.area is None else " inside the area of interest"
     return f"no pixel has data in all images{where}{why}, so there is nothing to map; check nodata values and extents"
-
-
-def _warn_of_old(outputs: Outputs) -> None:
-    """Warn of files of an earlier map beside the new one that were not written this time."""
-    for path, beside in ((outputs.polygons, outputs.map.with_suffix(".gpkg")), (outputs.stac, outputs.stac_beside)):
-        if path is None and beside.exists():
-            logger.warning("%s was left by an earlier map and does not belong to the new one", beside)
 
 
 def write_map_polygons(job: ClassifyJob, written: Outputs, *, progress: Progress = silent) -> None:

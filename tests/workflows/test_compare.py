@@ -168,6 +168,16 @@ def test_the_files_of_a_comparison(run: Run, dates: Dates, in_folder: Path) -> N
     ]  # fmt: skip
 
 
+def test_polygons_of_an_earlier_change_map_are_named(run: Run, dates: Dates, in_folder: Path) -> None:
+    succeeded(run, "-o", "change.tif")
+    again = ("compare", "--before", "a.tif", "--after", "b.tif", "-o", "change.tif", "--overwrite")
+    old = "change.gpkg was left by an earlier map and does not belong to the new one"
+    assert old not in run(*again).stderr
+    assert old in run(*again, "--no-vector").stderr
+    (in_folder / "change.gpkg").unlink()
+    assert old not in run(*again, "--no-vector").stderr
+
+
 def test_figures_alone_and_other_files(run: Run, dates: Dates, in_folder: Path) -> None:
     before = set(in_folder.iterdir())
     whole = succeeded(run)
