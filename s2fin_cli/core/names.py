@@ -34,6 +34,12 @@ _PARTED = re.compile(r"[!;?\\\x00-\x1f]")
 _NOT_READ = (".qml", "-journal", "-wal", "-shm")
 #: Bytes of an absolute path up to which GDAL opens GeoPackages under a relative one too.
 _SHORT_BYTES = 400
+#: Credentials in names of GDAL's own, and what stays of each. A query ends where a name, an archive or XML goes on.
+_CREDENTIALS = (
+    (re.compile(r"://[^/?\s]*@"), "://"),
+    (re.compile(r"""\b(password|passwd|pwd)\s*=\s*('(\\.|[^'\\])*'|"[^"]*"|[^\s;"]+)""", re.IGNORECASE), r"\1="),
+    (re.compile(r"""\?[^}<"]*"""), ""),
+)
 #: Longest chain of links that is followed.
 _MOST_LINKS = 40
 
@@ -50,6 +56,18 @@ def is_dataset_name(src_path: StrPath) -> bool:
 def absolute(path: StrPath) -> str:
     """A path that a process in any folder understands; names of GDAL's own stay as they are."""
     return str(path) if is_dataset_name(path) else os.path.abspath(path)
+
+
+def without_credentials(path: StrPath) -> str:
+    """A name as files may show it that are passed on; plain paths stay as they are.
+
+    The query of a URL, which may be a signature, is cut, and so are user and password, and passwords of databases.
+    """
+    if not is_dataset_name(path):
+        return str(path)
+    for secret, instead in _CREDENTIALS:
+        path = secret.sub(instead, str(path))
+    return str(path)
 
 
 def looks_like_dataset_name(text: str) -> bool:

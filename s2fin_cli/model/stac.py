@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.core.names import is_dataset_name, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,10 +57,10 @@ def class_objects(classes: Iterable[LandCoverClass]) -> list[dict[str, Any]]:
 def href(path: str, folder: Path) -> str:
     """How an item in a folder names a file, as a reference that needs no escaping any more.
 
-    It is relative to the folder; for anything but a plain file it is the URL or GDAL's name.
+    It is relative to the folder; for anything but a plain file it is the URL or GDAL's name, without credentials.
     """
     if is_dataset_name(path):
-        return quote(path.removeprefix("/vsicurl/"), safe=_IN_URLS + "%")
+        return quote(without_credentials(path).removeprefix("/vsicurl/"), safe=_IN_URLS + "%")
     try:
         relative = PurePosixPath(Path(os.path.relpath(Path(path).absolute(), folder)).as_posix())
     except ValueError:  # another drive of Windows

@@ -10,6 +10,7 @@ from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, warp_like
 from s2fin_cli.core.files import check_outputs
+from s2fin_cli.core.names import without_credentials
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.geo.windows import check_size
@@ -20,7 +21,7 @@ from s2fin_cli.vector.write import check_vector_crs
 from s2fin_cli.workflows.change_files import ChangeFiles, write_changes
 from s2fin_cli.workflows.change_parts import Changes, Sampled, assess_changes
 from s2fin_cli.workflows.input_files import input_files
-from s2fin_cli.workflows.run_record import record_files
+from s2fin_cli.workflows.run_record import public, record_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ def run(options: CompareOptions, *, progress: Progress = silent, stop: Stop | No
         found = _look(options, outputs, progress)
     with recorded_warnings() as of_reference:
         sampled = None if options.reference is None else _sampled(options, found)
-    report = replace(_report(found, sampled, options), warnings=(*of_maps, *of_reference))
+    report = replace(_report(found, sampled, options), warnings=public([*of_maps, *of_reference], inputs))
     # NOTE: the reference does not change the map, which is the same without it
     alone = replace(options, reference=None, label_field=None)
     record = record_files("compare", alone, named={"before": alone.before, "after": alone.after}, warnings=of_maps)
@@ -118,13 +119,14 @@ def _report(found: Changes, sampled: Sampled | None, options: CompareOptions) ->
         if NO_CLASS in (before, after):
             empty["both" if before == after else "before" if before == NO_CLASS else "after"] += number
     nodata = {which: empty[which] for which in ("before", "after", "both")}
-    report = ChangeReport(*found.paths, found.transitions, found.pixels, found.areas, nodata)
+    before_path, after_path = (without_credentials(path) for path in found.paths)
+    report = ChangeReport(before_path, after_path, found.transitions, found.pixels, found.areas, nodata)
     if sampled is None:
         return report
     return replace(
         report,
         transitions=sampled.transitions,
-        reference=str(options.reference),
+        reference=without_credentials(str(options.reference)),
         accuracy=sampled.estimates.sample,
         estimates=sampled.estimates,
         changed=sampled.changed,

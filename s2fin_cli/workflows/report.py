@@ -13,6 +13,7 @@ from s2fin_cli.core.classes import make_classes as default_classes
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs
+from s2fin_cli.core.names import without_credentials
 from s2fin_cli.core.run_record import recorded_warnings
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.raster.change import read_transitions
@@ -28,7 +29,7 @@ from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.report_measures import Measured
 from s2fin_cli.workflows.report_parts import MapView, Origin, images_of
 from s2fin_cli.workflows.report_suggestions import read_suggestions
-from s2fin_cli.workflows.run_record import record_files
+from s2fin_cli.workflows.run_record import public, record_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def run(options: ReportOptions) -> ReportResult:
         report = describe(options)
     record = record_files("report", options, named=options.named_files)
     own = ReportedRun.of(record, str(dst_path))
-    report = replace(report, warnings=tuple(warnings), runs=(*report.runs, own))
+    report = replace(report, warnings=public(warnings, options.inputs), runs=(*report.runs, own))
     write_report(report, dst_path)
     return ReportResult(report, dst_path)
 
@@ -105,7 +106,8 @@ def report_of(made: NewMap, dst_path: Path) -> None:
     """Write the report on a map that was made just now, over an existing one."""
     with recorded_warnings() as warnings:
         report = describe(ReportOptions(map=made.path, model=made.model), made)
-    write_report(replace(report, warnings=tuple(warnings)), dst_path)
+    images = [info.src_path for layer in made.images for info in layer.rasters]
+    write_report(replace(report, warnings=public(warnings, images)), dst_path)
 
 
 def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
@@ -137,7 +139,7 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     pictures = MapView.of(map_path, grid, measured).draw(classes, images)
     if origin.is_other_model():
         logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
-    name = map_path if made is None else made.name
+    name = without_credentials(map_path if made is None else made.name)
     report = MapReport(
         classes,
         facts=replace(_facts(name, grid, sum(pixels.values())), is_change_map=read_transitions(map_path) is not None),
@@ -168,7 +170,7 @@ def _with_reference(report: MapReport, found: Assessment, options: ReportOptions
         report,
         accuracy=found.accuracy,
         estimates=found.estimates,
-        reference=", ".join(options.reference_paths),
+        reference=", ".join(map(without_credentials, options.reference_paths)),
         trained_share=found.trained_share,
         reliability=None if confidence is None else map_reliability(found.compared, str(confidence)),
     )

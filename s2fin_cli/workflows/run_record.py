@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from dataclasses import MISSING, fields, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2fin_cli.core.names import absolute
+from s2fin_cli.core.names import absolute, without_credentials
 from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
 from s2fin_cli.core.version import __version__
@@ -18,7 +19,7 @@ from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.receipt import checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import torch
 
@@ -73,7 +74,14 @@ def record_files(
     """The record of a run whose result depends on its files and options alone; arguments as of `record_run`."""
     given = {name: found for name, paths in named.items() if (found := path_tuple(paths))}
     made_with = {"s2fin": __version__, "Python": platform.python_version(), "system": platform.system()}
-    return RunRecord(command, _used_files(given), _kept(options, given), made_with, tuple(warnings))
+    said = public(warnings, [path for paths in given.values() for path in paths])
+    return RunRecord(command, _used_files(given), _kept(options, given), made_with, said)
+
+
+def public(texts: Iterable[str], paths: Iterable[StrPath]) -> tuple[str, ...]:
+    """Texts that name files, such as warnings, without credentials in the names."""
+    shown = [(str(path), without_credentials(path)) for path in paths]
+    return tuple(functools.reduce(lambda left, names: left.replace(*names), shown, text) for text in texts)
 
 
 def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,11 +104,14 @@ def _plain(value: Any) -> Any:
 
 
 def _used_files(given: Mapping[str, Sequence[StrPath]]) -> tuple[UsedFile, ...]:
-    """Files by option with their checksums and absolute paths, so that they are found from any folder."""
+    """Files by option with their checksums and absolute paths, so that they are found from any folder.
+
+    Names of GDAL's own are without credentials, as maps, models and reports are passed on.
+    """
     left, found = HASHED_BYTES, []
     for option, path in [(name, absolute(path)) for name, paths in given.items() for path in paths]:
         size = os.path.getsize(path) if os.path.isfile(path) else None
         is_hashed = size is not None and size <= left
         left -= (size or 0) if is_hashed else 0
-        found.append(UsedFile(option, path, size, checksum(Path(path)) if is_hashed else None))
+        found.append(UsedFile(option, without_credentials(path), size, checksum(Path(path)) if is_hashed else None))
     return tuple(found)

@@ -27,7 +27,7 @@ from s2fin_cli.training.learning import learn_scene
 from s2fin_cli.training.recipe import Recipe
 from s2fin_cli.training.scene import explore, usable_bands
 from s2fin_cli.workflows.input_files import input_files
-from s2fin_cli.workflows.run_record import record_run
+from s2fin_cli.workflows.run_record import public, record_run
 from s2fin_cli.workflows.training_report import describe_training
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def run(
         record = _record_of(options, job.scene.standardizer.device)
         with torch.random.fork_rng():  # the caller's random state stays unchanged
             first, second = learn_scene(job)
-    record = replace(record, warnings=tuple(warnings))
+    record = replace(record, warnings=public(warnings, [*options.inputs, *options.label_inputs]))
     info, kept = describe_model(job, first, second, run=record), second or first
     _log_use(kept.taught.use_of_second)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):

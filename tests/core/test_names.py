@@ -18,7 +18,7 @@ from affine import Affine
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.core.errors import AreaError, OutputError, RasterError
 from s2fin_cli.core.files import staged
-from s2fin_cli.core.names import followed, gdal_name, is_dataset_name, plain_name
+from s2fin_cli.core.names import followed, gdal_name, is_dataset_name, plain_name, without_credentials
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.class_map import create_class_map
 from s2fin_cli.raster.class_names import read_class_names
@@ -313,3 +313,24 @@ def test_a_link_in_a_circle_is_missing(tmp_path: Path) -> None:
     (tmp_path / "b.tif").symlink_to(tmp_path / "a.tif")
     with pytest.raises(RasterError, match="does not exist"):
         read_info(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/vsicurl/https://h/x.tif?sig=SECRET&b=1", "/vsicurl/https://h/x.tif"),
+        ("https://me:SECRET@h:80/x.tif?a=b@c", "https://h:80/x.tif"),
+        ("postgresql://me:SECRET@h/lands", "postgresql://h/lands"),
+        ("/vsizip/{/vsicurl/https://h/x.zip?sig=SECRET}/a.tif", "/vsizip/{/vsicurl/https://h/x.zip}/a.tif"),
+        ('NETCDF:"/vsicurl/https://h/x.nc?sig=SECRET":ndvi', 'NETCDF:"/vsicurl/https://h/x.nc":ndvi'),
+        ("PG:host=h password=SECRET dbname=lands", "PG:host=h password= dbname=lands"),
+        ("PG:host=h Password = 'SE CR\\'ET' dbname=lands", "PG:host=h Password= dbname=lands"),
+        ("MSSQL:server=h;UID=me;PWD=SECRET;database=lands", "MSSQL:server=h;UID=me;PWD=;database=lands"),
+        ("MYSQL:lands,user=me,password=SECRET", "MYSQL:lands,user=me,password="),
+        ("/vsicurl?pc_url_signing=yes&url=https://h/x.tif", "/vsicurl"),
+        ("s3://bucket/a.tif", "s3://bucket/a.tif"),
+        ("what?/a@b.tif", "what?/a@b.tif"),
+    ],
+)
+def test_credentials_are_cut_from_names(name: str, shown: str) -> None:
+    assert without_credentials(name) == shown

@@ -228,7 +228,7 @@ def test_ways_to_files(tmp_path: Path) -> None:
     for path, wanted in (
         (tmp_path / "maps" / "a.tif", "./a.tif"),
         (tmp_path / "a b, c#1 50%.tif", "../a%20b,%20c%231%2050%25.tif"),
-        ("/vsicurl/https://example.org/a%20b.tif?x=1", "https://example.org/a%20b.tif?x=1"),
+        ("/vsicurl/https://example.org/a%20b.tif?x=1", "https://example.org/a%20b.tif"),
         ("/vsicurl/https://example.org/a.tif", "https://example.org/a.tif"),
         ("https://example.org/a.tif", "https://example.org/a.tif"),
         ("/vsizip/a.zip/b.tif", "/vsizip/a.zip/b.tif"),

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -409,3 +410,26 @@ def test_a_record_that_cannot_be_read_is_none(result: ClassifyResult, tmp_path: 
         dst.update_tags(S2FIN_RUN=text)
     assert read_run(map_path) is None
     run_report(ReportOptions(map=map_path, output=tmp_path / "report.json"))
+
+
+def test_what_is_written_of_a_run_is_without_the_signatures_of_its_urls(scene: Scene, tmp_path: Path) -> None:
+    # GDAL takes a name like this one for one of its own, as it does with URLs, and needs no server for it
+    inputs, outputs = tmp_path / "inputs", tmp_path / "outputs"
+    signed = {}
+    for folder in (inputs, outputs):
+        folder.mkdir()
+    for name, path in {**scene.images, "map": None}.items():
+        signed[name] = f"/vsisubfile/0,{inputs}/{name}.tif?sig=SECRET"
+        if path is not None:
+            shutil.copy(path, inputs / f"{name}.tif?sig=SECRET")
+    images: dict[str, Any] = {name: signed[name] for name in scene.images}
+    model = outputs / "model.s2fin"
+    run_train(tiny_options(scene, model, **images, epochs=1, report=outputs / "train.html"), recipe=QUICK)
+    made = run_classify(scene, model, outputs / "map.tif", **images, stac=True, report=outputs / "map.html")
+    shutil.copy(made.outputs.map, inputs / "map.tif?sig=SECRET")
+    again = outputs / "again.html"
+    run_report(ReportOptions(map=signed["map"], reference=scene.labels, output=again, **images))
+    assert len(os.listdir(outputs)) >= 6
+    for path in outputs.iterdir():
+        assert b"SECRET" not in path.read_bytes(), path.name
+    assert f"/vsisubfile/0,{inputs}/hsi.tif" in again.read_text(encoding="utf-8")
