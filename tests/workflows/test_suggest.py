@@ -177,6 +177,18 @@ def test_the_loop_is_two_commands_long(run: Run, scene: Scene, model: Path, tmp_
     assert distances(pixels_of(read(tmp_path / "third.gpkg")), np.stack([rows, cols], axis=1)).min() >= 8
 
 
+def pictures_of(page: Page) -> list[str]:
+    """The pictures of places on a page."""
+    images = [e.attributes for e in page.elements if e.name == "image"]
+    return [e["href"] for e in images if e["href"].startswith("data:image/jpeg") and e["width"] == "49"]
+
+
+def left_half() -> list[Any]:
+    """The bounds of the scene's left half, as they are typed."""
+    (left, top), (right, bottom) = TRANSFORM * (0, 0), TRANSFORM * (SHAPE[1] // 2, SHAPE[0])
+    return ["--bounds", left, bottom, right, top]
+
+
 def test_a_report_shows_the_places(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
     written = run("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--no-vector")
     assert written.exit_code == 0, written.stderr
@@ -189,12 +201,93 @@ def test_a_report_shows_the_places(run: Run, scene: Scene, model: Path, tmp_path
     shown = page.data["suggestions"]
     assert [(place["rank"], place["why"]) for place in shown] == [(place["rank"], place["why"]) for place in places]
     assert [place["probability"] for place in shown] == pytest.approx([p["probability"] for p in places], abs=1e-3)
-    pictures = [e for e in page.elements if e.name == "image" and e.attributes["href"].startswith("data:image/jpeg")]
-    assert len([e for e in pictures if e.attributes["width"] == "49"]) == 4
+    whole = page
+    assert len(pictures_of(whole)) == 4
+    # a map of the left half only: places outside of it still have pictures, as the image shows them
+    written = run("classify", *scene.arguments, "-m", model, "-o", "part.tif", "--no-vector", *left_half())
+    assert written.exit_code == 0, written.stderr
+    result = run("report", "--map", "part.tif", "--suggestions", "next.geojson", "-o", "part.html")
+    assert result.exit_code == 0, result.stderr
+    outside = sum(place["col"] >= 35 for place in places)
+    assert 0 < outside < 4
+    assert (
+        f"next.geojson: {outside} of 4 suggested places that the report shows lie outside of the map" in result.stderr
+    )
+    page = Page.of((tmp_path / "part.html").read_text(encoding="utf-8"))
+    assert pictures_of(page) == pictures_of(whole)
     result = run("report", "--map", "map.tif", "--suggestions", scene.labels, "-o", "x.html")
     assert result.exit_code == 1
     assert "labels.gpkg has no field 'rank'; give points that s2fin suggest wrote" in result.stderr
     assert not (tmp_path / "x.html").exists()
+
+
+def edited(path: Path, **values: list[Any]) -> Path:
+    """Points as `suggest` writes them, ten pixels apart, after some edits."""
+    count = len(values["rank"])
+    fields = {"prob": 0.5, "prob_2nd": 0.25, "likeliest": "forest", "second": "water", "why": "rare", "class": None}
+    x, y = transformed(TRANSFORM, 10.5 + 10 * np.arange(count) % 60, np.full(count, 9.5))
+    columns = {name: values.get(name, [value] * count) for name, value in fields.items()}
+    frame = gpd.GeoDataFrame({"rank": values["rank"], **columns}, geometry=shapely.points(x, y), crs="EPSG:32632")
+    frame.to_file(path)
+    return path
+
+
+def report_on(run: Run, scene: Scene, folder: Path, places: Path) -> tuple[list[dict[str, Any]], str]:
+    """The places that a report lists, in valid JSON, and what it said."""
+    write_raster(folder / "map.tif", scene.truth.astype("uint8"), nodata=0)
+    result = run("report", "--map", "map.tif", "--suggestions", places, "-o", "r.json", "--overwrite")
+    assert result.exit_code == 0, result.stderr
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    text = (folder / "r.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse).get("suggestions", []), result.stderr
+
+
+def test_points_that_a_user_added_are_left_out_of_a_report(run: Run, scene: Scene, tmp_path: Path) -> None:
+    path = edited(
+        tmp_path / "p.gpkg", rank=[3, None, 1, 2, 4], prob=[0.5, 0.5, None, 0.5, np.inf], why=["rare"] * 3 + [None, "x"]
+    )
+    shown, said = report_on(run, scene, tmp_path, path)
+    assert [place["rank"] for place in shown] == [3]
+    assert "p.gpkg: the report leaves out 4 features without a rank, probabilities or another field" in said
+    shown, said = report_on(run, scene, tmp_path, edited(tmp_path / "none.gpkg", rank=[None, None]))
+    assert shown == []
+    assert "leaves out 2 features" in said
+
+
+def test_places_that_are_filled_in_are_left_out_of_a_report(run: Run, scene: Scene, tmp_path: Path) -> None:
+    path = edited(tmp_path / "p.gpkg", rank=[1, 2, 3, 4], **{"class": ["forest", None, "", "NULL"]})
+    shown, said = report_on(run, scene, tmp_path, path)
+    assert [place["rank"] for place in shown] == [2, 3, 4]
+    assert "p.gpkg: the report leaves out 1 suggested place whose class is filled in" in said
+    assert "outside" not in said
+
+
+@pytest.mark.parametrize("name", ["rank", "prob", "prob_2nd"])
+def test_fields_without_numbers_are_refused_by_a_report(run: Run, scene: Scene, tmp_path: Path, name: str) -> None:
+    values: dict[str, list[Any]] = {"rank": [1, 2], name: ["1", "first"]}
+    edited(tmp_path / "p.gpkg", **values)
+    write_raster(tmp_path / "map.tif", scene.truth.astype("uint8"), nodata=0)
+    result = run("report", "--map", "map.tif", "--suggestions", "p.gpkg", "-o", "r.html")
+    assert result.exit_code == 1
+    assert f"p.gpkg holds 'first' in the field '{name}', which is to hold numbers" in result.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_places_elsewhere_are_warned_of_by_a_report(run: Run, scene: Scene, tmp_path: Path) -> None:
+    edited(tmp_path / "p.gpkg", rank=[1, 2])
+    far = gpd.read_file(tmp_path / "p.gpkg").translate(1e5, 0)
+    gpd.read_file(tmp_path / "p.gpkg").set_geometry(far).to_file(tmp_path / "far.gpkg")
+    write_raster(tmp_path / "map.tif", scene.truth.astype("uint8"), nodata=0)
+    command = ["report", "--map", "map.tif", "--hsi", scene.hsi, "--suggestions", "far.gpkg", "-o", "r.html"]
+    result = run(*command)
+    assert result.exit_code == 0, result.stderr
+    assert "far.gpkg: 2 of 2 suggested places that the report shows lie outside of the map" in result.stderr
+    assert "the report shows no picture of 2 suggested places outside of " in result.stderr
+    page = Page.of((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert (len(page.data["suggestions"]), pictures_of(page)) == (2, [])
 
 
 @pytest.mark.parametrize(
