@@ -147,5 +147,6 @@ def scale_bar(metres: float | None, *, share: float = 0.4) -> tuple[float, str] 
         return None
     room = metres * share
     power = 10 ** math.floor(math.log10(room))
-    length = next(step * power for step in (5, 2, 1) if step * power <= room)
+    # NOTE: room just below a power of ten has its logarithm rounded up, and then only the last step fits
+    length = next(step * power for step in (5, 2, 1, 0.5) if step * power <= room)
     return round(100 * length / room, 2), f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"

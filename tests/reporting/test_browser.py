@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -278,6 +280,18 @@ def test_zoom_enlarges_and_the_scale_bar_follows(browser: Browser, page: Path) -
     browser.click("#whole")
     assert browser.run(size) == pytest.approx(whole)
     assert browser.run(length) == metres
+
+
+def test_a_scale_bar_where_the_room_is_a_hair_below_a_power_of_ten(
+    browser: Browser, page: Path, tmp_path: Path
+) -> None:
+    text, number = re.subn(
+        r'data-metres="[^"]+"', f'data-metres="{math.nextafter(2500, 0)!r}"', page.read_text("utf-8")
+    )
+    assert number == 1
+    (tmp_path / "report.html").write_text(text, "utf-8")
+    browser.show(tmp_path / "report.html")
+    assert browser.run("return document.querySelector('#length').textContent") == "500 m"
 
 
 def test_tables_are_sorted_by_their_columns(browser: Browser, page: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from s2fin_cli.reporting.charts import Axis, chart, learning_curve, reliability, round_values, scale_bar
@@ -56,6 +58,11 @@ def test_scale_bars_are_round_and_fit(metres: float, text: str, share: float) ->
     assert found is not None
     assert found[0] == pytest.approx(share, abs=0.01)
     assert found[1] == text
+
+
+def test_a_scale_bar_where_the_room_is_a_hair_below_a_power_of_ten() -> None:
+    metres = math.nextafter(2500, 0)  # 40 % of it are 999.9999999999999, whose logarithm is 3
+    assert scale_bar(metres) == (50, "500 m")
 
 
 def test_no_scale_bar_without_a_place() -> None:

@@ -13,7 +13,7 @@ if (drawing) {
   const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
   const nice = (most) => {
     const power = 10 ** Math.floor(Math.log10(most));
-    return [5, 2, 1].map((step) => step * power).find((step) => step <= most);
+    return [5, 2, 1, 0.5].map((step) => step * power).find((step) => step <= most);
   };
   const draw = () => {
     const [w, h] = [width / view.zoom, height / view.zoom];
