@@ -62,18 +62,19 @@ def read_transition_points(
     if not set(frame.geom_type) <= POINT_TYPES:
         raise LabelError(f"{src_path} holds other things than points; give points, as s2fin sample draws them")
     pairs = _pairs(frame, transitions, src_path=src_path, label_field=label_field)
-    known = np.array([pair is not None for pair in pairs])
-    transitions = transitions.with_pairs({pair for pair in pairs if pair is not None})
-    values = np.array([transitions.values[pair] for pair in pairs if pair is not None], dtype=np.int64)
-    geometries = features_on_grid(frame[known], grid, src_path=src_path, name="points")
+    known = [pair for pair in pairs if pair is not None]
+    filled = frame[[pair is not None for pair in pairs]]
+    geometries = features_on_grid(filled, grid, src_path=src_path, name="points")
     rows, cols, points = burn_points(geometries, grid)
     if not len(rows):
         raise LabelError(
             f"{src_path}: none of its points is in the maps ({grid.describe()}); give points of that place"
         )
-    if lost := len(values) - len(set(points.tolist())):
+    if lost := len(known) - len(np.unique(points)):
         logger.warning("%s: skipped %s outside the maps", src_path, number_of(lost, "point"))
-    claims = Claims.of((rows, cols, values[points], points), grid.width)
+    transitions = transitions.with_pairs({known[point] for point in points})
+    values = np.array([transitions.values[known[point]] for point in points], dtype=np.int64)
+    claims = Claims.of((rows, cols, values, points), grid.width)
     if claims.disputed_pixels:
         logger.warning(
             "%s: skipped %s that several points claim for different transitions",

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from s2fin_cli.reporting.cells import (
     ESTIMATES_LEGEND,
     area_text,
@@ -56,11 +58,19 @@ def estimated_summary(report: ChangeReport) -> list[str]:
         return []
     unit, factor = ("ha", 1 / _HECTARE) if estimates.unit == "m2" else ("px", 1.0)
     area, mapped = with_margin(found.area, factor, area_text)[0], area_text(found.map_area * factor)
-    users, producers = (with_margin(share, 100)[0] for share in (found.users_accuracy, found.producers_accuracy))
-    return [
-        f"Estimated from the sample: {area} {unit} really changed (mapped: {mapped} {unit}).",
-        f"Of the mapped changes {users} % are real; of the real changes {producers} % are mapped.",
+    lines = [f"Estimated from the sample: {area} {unit} really changed (mapped: {mapped} {unit})."]
+    shares = [
+        f"{of} {with_margin(share, 100)[0]} % are {what}"
+        for of, share, what in (
+            ("of the mapped changes", found.users_accuracy, "real"),
+            ("of the real changes", found.producers_accuracy, "mapped"),
+        )
+        if not np.isnan(share.value)
     ]
+    if shares:
+        sentence = "; ".join(shares)
+        lines.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    return lines
 
 
 def matrix_cells(report: ChangeReport) -> tuple[list[str], list[list[str]]]:

@@ -398,6 +398,34 @@ def test_points_that_are_skipped(run: Run, in_folder: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("tiny")
+def test_a_point_outside_the_maps_adds_no_transition(run: Run, in_folder: Path) -> None:
+    before = ["forest", "forest", "bare soil", "bare soil", "forest", "water"]
+    points_with(in_folder / "p.gpkg", before=before, after=["forest", *["bare soil"] * 3, "forest", "water"])
+    found = succeeded(run, "--reference", "p.gpkg", "--report", "r.csv")
+    names = ["forest (unchanged)", "forest -> bare soil", "bare soil (unchanged)"]
+    assert [entry["name"] for entry in found["sample"]["classes"]] == names
+    with (in_folder / "r.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == names
+
+
+def test_nothing_is_said_of_changes_where_there_are_none(run: Run, in_folder: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        write_map(in_folder / name, np.array([[1, 1, 2, 2]]), NAMES)
+    shown = ("--reference", "p.gpkg", "--report", "r.md", "--overwrite")
+    before = ["forest", "forest", "bare soil", "bare soil"]
+    points_with(in_folder / "p.gpkg", before=before, after=before)
+    result = run("compare", "--before", "a.tif", "--after", "b.tif", *shown)
+    for text in (result.stdout, (in_folder / "r.md").read_text()):
+        assert "Estimated from the sample: 0 ± 0 ha really changed" in text
+        assert "mapped changes" not in text
+        assert "real changes" not in text
+    points_with(in_folder / "p.gpkg", before=before, after=["forest", "water", "bare soil", "bare soil"])
+    result = run("compare", "--before", "a.tif", "--after", "b.tif", *shown)
+    assert "Of the real changes 0.0 ± " in result.stdout
+    assert "mapped changes" not in result.stdout
+
+
 def test_other_commands_say_what_a_change_map_is(run: Run, dates: Dates, in_folder: Path) -> None:
     succeeded(run, "-o", "change.tif")
     run("sample", "--map", "change.tif", "-o", "p.gpkg")
