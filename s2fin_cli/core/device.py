@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.pools import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -84,7 +84,7 @@ def in_threads_of_their_own(function: Callable[[T], R], items: Sequence[T]) -> G
             yield from map(function, items)
             return
         # a new thread would compute its first item with all cores, which changes the last bits
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPool(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
                 yield from pool.map(function, items)
             finally:

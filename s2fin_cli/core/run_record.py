@@ -7,6 +7,8 @@ import itertools
 import logging
 import math
 import re
+import threading
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -142,30 +144,61 @@ def _option(value: Any) -> Any:
 _OF_EARLIER_RUNS = ("s2fin_cli.core.leftovers", "s2fin_cli.core.moves")
 
 
-class _Collector(logging.Handler):
-    """Collects warnings; where nobody else listens they are still shown, as Python does by default."""
+#: Warnings that blocks of `recorded_warnings` have collected so far, in the thread that runs them and its pools.
+_collecting: ContextVar[tuple[list[str], ...]] = ContextVar("collecting", default=())
 
-    def __init__(self, *, is_alone: bool) -> None:
+
+class _Collector(logging.Handler):
+    """Collects warnings for the blocks of the thread that warns.
+
+    Where nobody else listens, warnings are still shown, as Python does by default.
+    """
+
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.found: list[str] = []
-        self._is_alone = is_alone
+        self._blocks, self._counting = 0, threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name not in _OF_EARLIER_RUNS:
-            self.found.append(record.getMessage())
-        if self._is_alone and logging.lastResort is not None:
+            for found in _collecting.get():
+                found.append(record.getMessage())
+        own = logging.getLogger("s2fin_cli")
+        handlers = [*own.handlers, *(logging.getLogger().handlers if own.propagate else ())]
+        if handlers == [self] and logging.lastResort is not None:
             logging.lastResort.handle(record)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen while the block runs; blocks of several threads share the collector."""
+        own = logging.getLogger("s2fin_cli")
+        with self._counting:
+            self._blocks += 1
+            own.addHandler(self)  # once, however often it is added
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._blocks -= 1
+                if not self._blocks:
+                    own.removeHandler(self)
+
+
+_COLLECTOR = _Collector()
 
 
 @contextlib.contextmanager
 def recorded_warnings() -> Iterator[list[str]]:
-    """Collect what s2fin warns of while the block runs, each warning once."""
-    logger = logging.getLogger("s2fin_cli")
-    collector = _Collector(is_alone=not logger.hasHandlers())
-    logger.addHandler(collector)
+    """Collect what s2fin warns of while the block runs, each warning once, but not what other threads warn of.
+
+    Pools of threads belong to the thread that uses them, see `core/pools.py`. Nothing is collected while the level of
+    s2fin's logger is above that of warnings.
+    """
+    collected: list[str] = []
     found: list[str] = []
+    token = _collecting.set((*_collecting.get(), collected))
     try:
-        yield found
+        with _COLLECTOR.listening():
+            yield found
     finally:
-        logger.removeHandler(collector)
-        found += dict.fromkeys(collector.found)
+        _collecting.reset(token)
+        found += dict.fromkeys(collected)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
+
+from s2fin_cli.core.pools import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,7 +34,7 @@ def ahead(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
 class Behind:
     """Calls functions in order in a thread, one while the caller prepares the next."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPool) -> None:
         self._pool = pool
         self._last: Future[None] | None = None
 
@@ -61,9 +63,9 @@ def behind() -> Iterator[Behind]:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[ThreadPoolExecutor]:
+def _one_thread() -> Iterator[ThreadPool]:
     """A pool of one thread; after an error, calls that have not begun are cancelled."""
-    pool = ThreadPoolExecutor(1)
+    pool = ThreadPool(1)
     try:
         yield pool
     finally:

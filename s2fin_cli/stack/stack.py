@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from s2fin_cli.core.images import Images
+from s2fin_cli.core.pools import ThreadPool
 from s2fin_cli.geo.windows import grown
 from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
 from s2fin_cli.raster.readers import JoinedReader, WindowReader
@@ -145,7 +145,7 @@ class Stack:
         def read_some(opened: OpenStack, start: int, end: int) -> list[R]:
             return [function(opened.read(window)) for window in windows[start:end]]
 
-        with contextlib.ExitStack() as all_opened, ThreadPoolExecutor(count) as pool:
+        with contextlib.ExitStack() as all_opened, ThreadPool(count) as pool:
             # NOTE: not opened in the threads, because silencing warnings is not thread-safe
             stacks = [all_opened.enter_context(self.open()) for _ in range(count)]
             return [result for part in pool.map(read_some, stacks, ends, ends[1:]) for result in part]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 
+from s2fin_cli.core.pools import ThreadPool
 from s2fin_cli.core.run_record import MOST_ENTRIES, MOST_LETTERS, RunRecord, UsedFile, recorded_warnings
 from s2fin_cli.reporting.commands import command_of
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -105,6 +108,28 @@ def test_warnings_are_collected_when_the_work_fails() -> None:
     with pytest.raises(ValueError, match="broken"):
         work()
     assert found == ["reached"]
+    assert not logging.getLogger("s2fin_cli").handlers
+
+
+def test_a_record_has_the_warnings_of_its_own_thread_and_its_pools() -> None:
+    logger = logging.getLogger("s2fin_cli.some.module")
+    together = threading.Barrier(3)
+
+    def work(name: str) -> list[str]:
+        with recorded_warnings() as outer, recorded_warnings() as inner, ThreadPool(1) as pool:
+            together.wait()
+            logger.warning("%s", name)
+            pool.submit(logger.warning, "%s in a pool", name).result()
+            together.wait()
+        assert outer == inner
+        return outer
+
+    with ThreadPoolExecutor(2) as threads:
+        parts = [threads.submit(work, name) for name in ("a", "b")]
+        together.wait()
+        logger.warning("nobody's")
+        together.wait()
+        assert [part.result() for part in parts] == [["a", "a in a pool"], ["b", "b in a pool"]]
     assert not logging.getLogger("s2fin_cli").handlers
 
 
