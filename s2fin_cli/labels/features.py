@@ -18,7 +18,7 @@ from s2fin_cli.labels.class_field import class_field
 from s2fin_cli.labels.limits import Limits
 from s2fin_cli.labels.numbering import number_classes
 from s2fin_cli.labels.overlaps import Claims
-from s2fin_cli.labels.rules import LabelRules, check_no_buffer
+from s2fin_cli.labels.rules import LabelRules, OutsideError, check_no_buffer
 from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import POLYGON_TYPES, rare_types, read_features, warn_of_lost
 from s2fin_cli.vector.texts import is_text
@@ -187,7 +187,7 @@ def _raise_outside(geometries: NDArray[np.object_], grid: Grid, *, src_path: str
             f"{src_path}: the labels hold no centre of a pixel of the image, whose pixels are "
             f"{' x '.join(f'{size:g}' for size in grid.res)}; draw larger features, or give points"
         )
-    raise LabelError(
+    raise OutsideError(
         f"{src_path}: no labelled pixel is in the image; in the image's CRS the labels cover "
         f"{describe_bounds(shapely.total_bounds(geometries))}, and the image is {grid.describe()}; give labels of the "
         "same place, and check both CRS"

@@ -22,7 +22,7 @@ from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import iter_tiles, row_ranges
 from s2fin_cli.labels.finer_rasters import UNLABELLED, with_unlabelled
 from s2fin_cli.labels.pixels import Found, counted
-from s2fin_cli.labels.rules import warn_of_other_classes
+from s2fin_cli.labels.rules import OutsideError, warn_of_other_classes
 from s2fin_cli.raster.class_ids import check_class_raster, no_class_number
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.opening import LEAST_CACHE, MOST_CACHE, environment
@@ -157,7 +157,7 @@ class RasterLabels:
         src_path, present = self._info.src_path, sorted(totals)
         self._warn_of_filling(totals)
         if not present and not self._strange:
-            raise LabelError(
+            raise OutsideError(
                 f"{src_path}: no labelled pixel is in the image ({self._grid.describe()}), and the label raster is "
                 f"{self._info.grid.describe()}; give labels of the same place, and check its CRS and nodata value"
             )

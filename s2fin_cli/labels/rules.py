@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class OutsideError(LabelError):
+    """None of the labels of a file is in the image."""
+
+
 @dataclass(frozen=True)
 class LabelRules:
     """How labels become pixels.

@@ -18,7 +18,7 @@ from s2fin_cli.labels.class_values import EmptyFieldError
 from s2fin_cli.labels.common_numbers import Numbering, number_together
 from s2fin_cli.labels.overlaps import Claims
 from s2fin_cli.labels.pixels import Found, counted
-from s2fin_cli.labels.rules import LabelRules, check_no_buffer
+from s2fin_cli.labels.rules import LabelRules, OutsideError, check_no_buffer
 from s2fin_cli.labels.sources import FileLabels, open_file
 
 if TYPE_CHECKING:
@@ -100,12 +100,13 @@ class SeveralLabels:
         self._lookups = [_lookup(renumbered) for renumbered in self._numbering.renumbered]
         *self._offsets, self.group_count = accumulate((file.group_count for file in files), initial=0)
         self._own = [Counter[int]() for _ in files]
+        self._outside: set[int] = set()
         self._disputed, self._disputing, self._overruled = 0, set[int](), set[int]()
 
     @property
     def kind(self) -> str:
-        """The kind of all, "raster" if any is one, else "mixed"."""
-        kinds = {file.kind for file in self._files}
+        """The kind of all that have labels in the image, "raster" if any is one, else "mixed"."""
+        kinds = {file.kind for place, file in enumerate(self._files) if place not in self._outside}
         return kinds.pop() if len(kinds) == 1 else "raster" if "raster" in kinds else "mixed"
 
     @property
@@ -149,8 +150,8 @@ class SeveralLabels:
     def conclude(self, totals: Counter[int]) -> tuple[LandCoverClass, ...]:
         """The classes of all rows, from pixels by class number; warns of problems in the labels, or refuses them."""
         names = dict(self._numbering.names)
-        for file, own, renumbered in zip(self._files, self._own, self._numbering.renumbered, strict=True):
-            for c in file.conclude(own):
+        for place, (file, renumbered) in enumerate(zip(self._files, self._numbering.renumbered, strict=True)):
+            for c in self._classes_of(place):
                 self._check_apart(file, c, renumbered)
                 names.setdefault(renumbered.get(c.id, c.id), c.name)
         if self._disputed:
@@ -161,6 +162,21 @@ class SeveralLabels:
         if self._rules.classes is not None:
             return tuple(c for c in self._rules.classes if c.id in totals)
         return make_classes({number: names[number] for number in sorted(totals)})
+
+    def _classes_of(self, place: int) -> tuple[LandCoverClass, ...]:
+        """The classes of a file; none, with a warning, if it has no labels in the image and another file has some."""
+        file = self._files[place]
+        try:
+            return file.conclude(self._own[place])
+        except OutsideError:
+            if not any(self._own):
+                raise
+            self._outside.add(place)
+            logger.warning(
+                "%s: skipped the whole file, because none of its labels is in the image; if they are of this place, "
+                "check its CRS", file.src_path,
+            )  # fmt: skip
+            return ()
 
     def _check_apart(self, file: FileLabels, c: LandCoverClass, renumbered: dict[int, int]) -> None:
         """Refuse a number of a raster that has no name, where a named class of the raster gets this number."""

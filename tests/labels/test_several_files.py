@@ -249,10 +249,20 @@ def test_a_buffer_for_the_files_that_take_one(tmp_path: Path) -> None:
         read_labels([old, old], GRID, rules=LabelRules(buffer=15))
 
 
-def test_a_file_of_another_place_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_place_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = write(tmp_path / "old.gpkg", land=["forest", "water"])
-    with pytest.raises(LabelError, match=r"far\.gpkg: no labelled pixel is in the image"):
-        read_labels([old, write_vector(tmp_path / "far.gpkg", [at(900, 900)], land=["water"])], GRID)
+    far = write_vector(tmp_path / "far.gpkg", [point(900, 900)], land=["water"])
+    empty = write_map(tmp_path / "empty.tif", np.zeros(GRID.shape, np.uint8), {1: "forest", 2: "water"})
+    for other in (far, empty):
+        for files in ([old, other], [other, old]):
+            caplog.clear()
+            labels = read_labels(files, GRID)
+            assert counts(labels) == {"forest": 6, "water": 6}
+            assert labels.kind == "polygons"
+            assert f"{other}: skipped the whole file, because none of its labels is in the image" in caplog.text
+    for files in ([far, far], [far, empty]):
+        with pytest.raises(LabelError, match=r"far\.gpkg: no labelled pixel is in the image"):
+            read_labels(files, GRID)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
