@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rasterio.crs import CRS
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The most bands that a raster can have.
 MOST_BANDS = 65_535
+#: No count is as large, and no seed.
+MOST_COUNTED = 1 << 63
 #: Keys of `ModelInfo.training` that hold whole numbers, and figures or nothing.
 _COUNTS = ("train_pixels", "validation_pixels", "epochs", "batch_size", "seed")
 _FIGURES = ("overall_accuracy", "average_accuracy", "kappa")
@@ -94,13 +96,16 @@ def network_config(info: ModelInfo) -> S2FinConfig:
 
 def _check_training(training: dict[str, Any]) -> None:
     for name in _COUNTS:
-        _require(_is_whole(training[name]), name, training[name])
+        _require(_is_count(training[name]), name, training[name])
     _require(isinstance(training["split"], str), "split", training["split"])
     _require(_is_number(training["learning_rate"]), "learning_rate", training["learning_rate"])
+    rounds, use = training.get("refit_epochs"), training.get("use_of_second_image")
+    _require(rounds is None or _is_count(rounds), "refit_epochs", rounds)
+    _require(use is None or (_is_number(use) and 0 <= use <= 1), "use_of_second_image", use)
     if (sketch := training.get(LABEL_SKETCH)) is not None:
         LabelSketch.from_dict(sketch)
     pixels = training["labelled_pixels"]
-    is_right = isinstance(pixels, dict) and all(_is_whole(count) and count >= 0 for count in pixels.values())
+    is_right = isinstance(pixels, dict) and all(map(_is_count, pixels.values()))
     _require(is_right, "labelled_pixels", pixels)
     for name in ("validation", "cross_validation"):
         if (accuracy := training.get(name)) is not None:
@@ -113,8 +118,13 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and 0 <= value < MOST_COUNTED
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is one that a double can hold; JSON has larger whole numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _require(condition: bool, name: str, value: object) -> None:

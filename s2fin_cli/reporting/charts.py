@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from s2fin_cli.geo.windows import evenly_spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +19,10 @@ LEFT, LEFT_OF_NAMES, TOP, RIGHT, BOTTOM = 48, 120, 24, 14, 36
 WHOLE = ("epoch", "band")
 #: Lines of a grid along an axis, about.
 TICKS = 5
+#: Values that differ by less than this share of them count as equal, and digits after the point of a mark at most.
+SMALLEST_SPAN, MOST_DIGITS = 1e-12, 15
+#: Epochs of one run that are drawn at most, so that a page stays small.
+MOST_EPOCHS = 300
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,16 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """The place of a value."""
-        span = self.most - self.least
-        share = (value - self.least) / span if span and math.isfinite(span) else 0.5
+        span = span_of(self.least, self.most)
+        share = (value - self.least) / span if span else 0.5
         return round(self.start + share * (self.end - self.start), 2)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and texts of round values."""
         values = [value for value in round_values(self.least, self.most) if not self.is_whole or value == round(value)]
         digits = max(0, -math.floor(math.log10(values[1] - values[0]))) if len(values) > 1 else 0
-        return [(self(value), f"{value:,.{digits}f}") for value in values]
+        form = f",.{digits}f" if digits <= MOST_DIGITS else ".4g"
+        return [(self(value), f"{value:{form}}") for value in values]
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,17 @@ class Chart:
         return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in zip(xs, ys, strict=True))
 
 
+def span_of(least: float, most: float) -> float:
+    """How far two values are apart; 0 where rounding hides it, or where it is more than a double holds."""
+    span = most - least
+    smallest = max(SMALLEST_SPAN * max(abs(least), abs(most)), sys.float_info.min)
+    return span if math.isfinite(span) and abs(span) > smallest else 0.0
+
+
 def round_values(least: float, most: float) -> list[float]:
     """Round numbers between two, about `TICKS` of them."""
-    span = most - least
-    if not span or not math.isfinite(span):
+    span = span_of(least, most)
+    if not span:
         return [least]
     power = 10 ** math.floor(math.log10(span / TICKS))
     step = next(s * power for s in (1, 2, 2.5, 5, 10) if span / (s * power) <= TICKS)
@@ -100,8 +115,13 @@ def learning_curve(losses: Sequence[Sequence[float]]) -> Chart | None:
         return None
     epochs = max(len(part) for part in losses)
     low, high = min(values), max(values)
-    room = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
+    room = 0.1 * span_of(low, high) or 0.1 * abs(high) or 1.0
     return chart((1, max(epochs, 2)), (low - room, high + room), ("epoch", "loss"))
+
+
+def drawn_losses(losses: Sequence[float]) -> list[tuple[int, float]]:
+    """Epochs from 1 and their losses, the first and the last among them, as many as a drawing shows."""
+    return [(int(i) + 1, losses[i]) for i in evenly_spread(len(losses) - 1, most=MOST_EPOCHS)] if losses else []
 
 
 def reliability() -> Chart:

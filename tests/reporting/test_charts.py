@@ -6,7 +6,18 @@ import math
 
 import pytest
 
-from s2fin_cli.reporting.charts import Axis, chart, learning_curve, reliability, round_values, scale_bar
+from s2fin_cli.reporting.charts import (
+    MOST_EPOCHS,
+    Axis,
+    band_rows,
+    chart,
+    drawn_losses,
+    learning_curve,
+    reliability,
+    round_values,
+    scale_bar,
+    spectrum,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -17,6 +28,10 @@ from s2fin_cli.reporting.charts import Axis, chart, learning_curve, reliability,
         (-3, 7, [-2, 0, 2, 4, 6]),
         (450, 2500, [500, 1000, 1500, 2000, 2500]),
         (5, 5, [5]),
+        (1, 1 + 3e-16, [1]),
+        (0, 5e-324, [0]),
+        (1e5 - 1.5e-11, 1e5 + 1.5e-11, [1e5 - 1.5e-11]),
+        (-1.5e308, 1.5e308, [-1.5e308]),
     ],
 )
 def test_marks_are_round_values(least: float, most: float, expected: list[float]) -> None:
@@ -41,6 +56,34 @@ def test_the_loss_is_within_the_chart() -> None:
     assert all(top < y < top + height for _, y in places)
     assert learning_curve([]) is learning_curve([[]]) is None
     assert learning_curve([[0.3]]) is not None
+
+
+@pytest.mark.parametrize("losses", [[1, 1 + 3e-16], [1e39, -1e39], [0, 5e-324], [0, 1e-300], [1, 1 + 3e-12]])
+def test_losses_of_any_size_have_marks_of_moderate_length(losses: list[float]) -> None:
+    found = learning_curve([losses])
+    assert found is not None
+    texts = [text for _, text in found.y.ticks()]
+    assert 0 < len(texts) == len(set(texts))
+    assert all(len(text) < 60 for text in texts)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(1e5, 1.5e-11), (0, 5e-324), (1, 3e-16), (1e39, 1e39)])
+def test_spreads_of_any_size_are_drawn(mean: float, std: float) -> None:
+    image = {"wavelengths_nm": None, "bands": [1], "classes": [{"mean": [mean], "std": [std]}]}
+    for axis in (spectrum(image).y, band_rows(image, 0).x):
+        assert axis.ticks()
+        assert min(axis.start, axis.end) <= axis(mean) <= max(axis.start, axis.end)
+
+
+def test_long_learning_curves_are_drawn_from_some_epochs() -> None:
+    losses = [1 / epoch for epoch in range(1, 10_001)]
+    some = drawn_losses(losses)
+    assert some[0] == (1, 1)
+    assert some[-1] == (10_000, 1e-4)
+    assert len(some) == MOST_EPOCHS
+    assert all(loss == losses[epoch - 1] for epoch, loss in some)
+    assert drawn_losses([0.5, 0.25]) == [(1, 0.5), (2, 0.25)]
+    assert drawn_losses([]) == []
 
 
 def test_upwards_is_more() -> None:

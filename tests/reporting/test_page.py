@@ -201,3 +201,13 @@ def test_pictures_shrink_where_a_page_would_be_too_large() -> None:
              for e in Page.of(html).all("image")]  # fmt: skip
     assert len(sides) == 3
     assert all(500 <= side < 1000 for size in sides for side in size)
+
+
+def test_a_page_of_many_epochs_is_small() -> None:
+    report = make_report()
+    assert report.training is not None
+    few = len(to_html(report))
+    losses = tuple(tuple(0.5 + (epoch * 7919 % 10_000) / 1e5 for epoch in range(10_000)) for _ in range(2))
+    many = to_html(replace(report, training=replace(report.training, losses=losses)))
+    assert len(many) - few < 500_000
+    assert "mean loss of some epochs" in many
