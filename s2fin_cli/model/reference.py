@@ -9,7 +9,7 @@ labels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -31,6 +31,8 @@ MOST_KEPT = 1 << 16
 MOST_COMPARED = 1024
 #: Smaller mean distances and thresholds count as this one: labels may all look the same.
 SMALLEST = 1e-6
+#: Larger features, mean distances and thresholds count as this one, so that no distance exceeds a float32.
+LARGEST = 1e6
 #: Squared distances are at least this, where they are divided by.
 NEAREST = 1e-3
 #: Pixels that are compared at a time: more take four times as long on a CPU, whose cache the distances then leave.
@@ -88,20 +90,24 @@ class ReferencePixels:
             folds: (m,), which of them are held out together.
             prototypes: to keep with them.
         """
+        values = values.clip(-LARGEST, LARGEST)
         some = torch.from_numpy(values[evenly_spread(len(values) - 1, most=MOST_COMPARED)].astype(np.float64))
-        mean_distance = max(float(torch.pdist(some).mean()) if len(some) > 1 else 0.0, SMALLEST)
+        mean_distance = _within_limits(float(torch.pdist(some).mean()) if len(some) > 1 else 0.0)
         held_out = [torch.empty(0)]
         for fold in np.unique(folds):
             outside = folds != fold
             if outside.any():
                 kept = values[outside][_spread(values[outside], targets[outside])]
                 held_out.append(nearest(torch.from_numpy(values[~outside]), torch.from_numpy(kept))[0])
-        threshold = upper_whisker(torch.cat(held_out).numpy()) / mean_distance
+        threshold = _within_limits(upper_whisker(torch.cat(held_out).numpy()) / mean_distance)
         chosen = torch.from_numpy(values[_spread(values, targets)])
-        return cls(chosen, mean_distance, max(threshold, SMALLEST), prototypes)
+        if prototypes is not None:
+            prototypes = replace(prototypes, values=prototypes.values.clamp(-LARGEST, LARGEST))
+        return cls(chosen, mean_distance, threshold, prototypes)
 
     def dissimilarity(self, values: Tensor) -> Tensor:
         """The DI (n,) of pixels by their features (n, k): above `threshold` they are outside of what was learnt."""
+        values = values.clamp(-LARGEST, LARGEST)
         return nearest(values, self.values.to(values.device))[0] / self.mean_distance
 
     def disagreement(self, values: Tensor) -> Tensor:
@@ -112,6 +118,7 @@ class ReferencePixels:
         """
         if self.prototypes is None:
             return values.new_full((len(values),), math.nan)
+        values = values.clamp(-LARGEST, LARGEST)
         weights = _squared_distances(values, self.prototypes.values.to(values.device))
         weights = weights.clamp_min_(NEAREST).reciprocal_().square_()
         return weights @ self.prototypes.disagreement.to(values.device) / weights.sum(dim=1)
@@ -146,8 +153,10 @@ class ReferencePixels:
         for name in ("values", "prototypes"):
             if name in tensors:
                 _check(name, tensors[name], torch.float32, (None, features))
+                if tensors[name].abs().max() > LARGEST:
+                    raise ValueError(f"{name} of reference pixels: beyond {LARGEST:.0e}")
         _check("scale", tensors["scale"], torch.float64, (2,))
-        if not (tensors["scale"] > 0).all():
+        if not ((tensors["scale"] >= SMALLEST) & (tensors["scale"] <= LARGEST)).all():
             raise ValueError(f"scale of reference pixels: {tensors['scale'].tolist()}")
         prototypes = None
         if "prototypes" in tensors:
@@ -157,6 +166,10 @@ class ReferencePixels:
                 raise ValueError("disagreement of reference pixels: not from 0 to 1")
         mean_distance, threshold = tensors["scale"].tolist()
         return cls(tensors["values"], mean_distance, threshold, prototypes)
+
+
+def _within_limits(value: float) -> float:
+    return min(max(value, SMALLEST), LARGEST)
 
 
 def _check(name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int | None, ...]) -> None:

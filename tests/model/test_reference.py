@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist, pdist
 
-from s2fin_cli.model.reference import MOST_PIXELS, ReferencePixels, farthest_points, nearest, upper_whisker
+from s2fin_cli.model.reference import MOST_PIXELS, Prototypes, ReferencePixels, farthest_points, nearest, upper_whisker
 
 
 def clusters(each: int = 60, *, features: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,3 +99,16 @@ def test_labels_of_one_look_have_a_threshold_all_the_same(count: int) -> None:
     assert reference.threshold > 0
     index = reference.dissimilarity(torch.tensor([[1.0, 1, 1, 1], [1, 1, 1, 2]]))
     assert index[0] <= reference.threshold < index[1]
+
+
+@pytest.mark.parametrize("odd", [3e38, -3e38, np.inf])
+def test_what_the_most_odd_values_give_is_finite_and_a_model_keeps_it(odd: float) -> None:
+    values, targets, folds = clusters()
+    values[::7] = odd
+    prototypes = Prototypes(torch.from_numpy(values[:9]), torch.linspace(0, 1, 9))
+    made = ReferencePixels.of(values, targets, folds, prototypes=prototypes)
+    reference = ReferencePixels.from_tensors(made.to_tensors(), features=values.shape[1])
+    for asked in (torch.from_numpy(values), torch.from_numpy(-values), torch.from_numpy(clusters(seed=5)[0])):
+        assert reference.dissimilarity(asked).isfinite().all()
+        found = reference.disagreement(asked)
+        assert ((found >= 0) & (found <= 1)).all()
