@@ -15,8 +15,13 @@ from s2fin_cli.installation.finding import GOOD, HINT, PROBLEM, Finding
 GIB = 1 << 30
 #: Memory below which maps and training need smaller pieces of work, and free space below which maps may not fit.
 LEAST_MEMORY, LEAST_SPACE = 4 * GIB, GIB
-#: Where Linux says how much memory this process may take, in the versions of control groups.
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+NO_TEMPORARY = "let TMPDIR be a folder that you may write to"
+#: Where Linux says how much memory this process's control group may take and takes, and the name of what it would free
+#: of that, in the versions of control groups.
+_LIMITS = (
+    ("sys/fs/cgroup/memory.max", "memory.current", "inactive_file"),
+    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,32 @@ class CudaDevice:
 
     Attributes:
         name: its name.
-        free: bytes of memory that are free.
+        free: bytes of memory that are free, None where it cannot say.
         total: bytes of memory.
+        error: why it cannot say.
     """
 
     name: str
-    free: int
-    total: int
+    free: int | None = None
+    total: int = 0
+    error: str | None = None
+
+    @classmethod
+    def of(cls, number: int) -> CudaDevice:
+        """A device by its number."""
+        name = f"device {number}"
+        try:
+            name = torch.cuda.get_device_name(number)
+            return cls(name, *torch.cuda.mem_get_info(number))
+        except RuntimeError as error:  # such as one that is taken by another process, or that has failed
+            return cls(name, error=str(error).strip().partition("\n")[0])
 
 
 def examine_machine() -> list[Finding]:
     """What the machine has."""
     found = [processor(cores(), torch.get_num_threads()), memory(available_memory())]
     found += devices(cuda_devices(), build=torch.version.cuda, has_driver=shutil.which("nvidia-smi") is not None)
-    return [*found, space("this folder", Path.cwd()), space("temporary files", Path(tempfile.gettempdir()))]
+    return [*found, space("this folder", Path.cwd()), temporary_space()]
 
 
 def cores() -> int:
@@ -61,21 +78,37 @@ def processor(usable: int, threads: int) -> Finding:
     return Finding("processor", HINT, ", ".join([found, *given]), f"to use all cores: {remedy}")
 
 
-def available_memory() -> int | None:
-    """Bytes of memory that this process can get; None where the system does not say."""
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes of memory that this process can get; None where the system does not say.
+
+    Args:
+        root: the folder of the system's files.
+    """
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return None
-    return min([free, *filter(None, map(_limit, _LIMITS))])
+    limits = (_left(root / limit, usage, reclaimed) for limit, usage, reclaimed in _LIMITS)
+    return min([free, *(left for left in limits if left is not None)])
 
 
-def _limit(path: str) -> int | None:
+def _left(limit: Path, usage: str, reclaimed: str) -> int | None:
+    """Bytes that a control group may still take; None where it has no limit."""
     try:
-        return int(Path(path).read_text(encoding="ascii"))
+        most, used = int(limit.read_text(encoding="ascii")), int((limit.parent / usage).read_text(encoding="ascii"))
     except (OSError, ValueError):  # "max" where there is no limit
         return None
+    return max(most - max(used - _stated(limit.parent / "memory.stat", reclaimed), 0), 0)
+
+
+def _stated(path: Path, name: str) -> int:
+    """A number of a control group's statistics, 0 where it is not there."""
+    try:
+        pairs = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+        return next(int(value) for key, value in pairs if key == name)
+    except (OSError, StopIteration, ValueError):
+        return 0
 
 
 def memory(available: int | None) -> Finding:
@@ -92,7 +125,7 @@ def memory(available: int | None) -> Finding:
 def cuda_devices() -> list[CudaDevice]:
     """The CUDA devices that torch can use."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return [CudaDevice(torch.cuda.get_device_name(i), *torch.cuda.mem_get_info(i)) for i in range(count)]
+    return [CudaDevice.of(number) for number in range(count)]
 
 
 def devices(found: list[CudaDevice], *, build: str | None, has_driver: bool) -> list[Finding]:
@@ -104,8 +137,7 @@ def devices(found: list[CudaDevice], *, build: str | None, has_driver: bool) -> 
         has_driver: whether the machine has NVIDIA's driver.
     """
     if found:
-        texts = [f"{d.name}, {d.free / GIB:.1f} of {d.total / GIB:.1f} GiB free" for d in found]
-        return [Finding("device", GOOD, f"CUDA {build}: {text}") for text in texts]
+        return [_device(each, build) for each in found]
     if not has_driver:
         return [Finding("device", GOOD, "the processor; no NVIDIA driver is installed")]
     if build is None:
@@ -113,6 +145,23 @@ def devices(found: list[CudaDevice], *, build: str | None, has_driver: bool) -> 
     else:
         what, remedy = f"torch for CUDA {build} finds no device", "look at what nvidia-smi prints; update the driver"
     return [Finding("device", HINT, f"the processor, although NVIDIA's driver is installed: {what}", remedy)]
+
+
+def _device(found: CudaDevice, build: str | None) -> Finding:
+    if found.free is None:
+        remedy = 'look at what nvidia-smi prints; until it works, compute with `device="cpu"`'
+        return Finding("device", PROBLEM, f"CUDA {build}: {found.name} does not answer: {found.error}", remedy)
+    text = f"{found.name}, {found.free / GIB:.1f} of {found.total / GIB:.1f} GiB free"
+    return Finding("device", GOOD, f"CUDA {build}: {text}")
+
+
+def temporary_space() -> Finding:
+    """Whether temporary files can be written."""
+    try:
+        folder = Path(tempfile.gettempdir())
+    except OSError as error:  # none of the folders that Python tries can be written to
+        return Finding("disk of temporary files", PROBLEM, str(error.strerror or error), NO_TEMPORARY)
+    return space("temporary files", folder)
 
 
 def space(what: str, folder: Path) -> Finding:
@@ -129,7 +178,7 @@ def space(what: str, folder: Path) -> Finding:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         is_needed = what != "this folder"
-        remedy = "let TMPDIR be a folder that you may write to" if is_needed else "write outputs to another folder"
+        remedy = NO_TEMPORARY if is_needed else "write outputs to another folder"
         why = f"{folder} cannot be written to: {error.strerror or error}"
         return Finding(part, PROBLEM if is_needed else HINT, why, remedy)
     found = f"{free / GIB:.1f} GiB free in {folder}"

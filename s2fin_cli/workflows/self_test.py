@@ -23,6 +23,7 @@ from rasterio.errors import CRSError
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.core.device import pick_device
 from s2fin_cli.core.errors import S2finError, UsageError
+from s2fin_cli.core.progress import Stopped
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.installation.finding import GOOD, PROBLEM, Finding
@@ -96,6 +97,9 @@ def try_map(device: str, *, progress: Progress) -> Finding:
     Args:
         device: the option `device`.
         progress: called as the work advances.
+
+    Raises:
+        Stopped: it was asked to end.
     """
     start = time.monotonic()
     try:
@@ -108,6 +112,8 @@ def try_map(device: str, *, progress: Progress) -> Finding:
             train(options, network=NETWORK, recipe=RECIPE, progress=progress)
             mapped = ClassifyOptions(**images, model=model, output=folder / "map.tif", device=device)
             wrong = _whats_wrong(classify(mapped, progress=progress))
+    except Stopped:
+        raise
     except (S2finError, CRSError, OSError, RuntimeError) as error:
         return Finding("map", PROBLEM, f"a small scene could not be mapped: {error}", REPORT)
     if wrong is not None:

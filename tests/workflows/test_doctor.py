@@ -11,8 +11,9 @@ import pytest
 
 import s2fin_cli
 from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.progress import Stop, Stopped, silent, stoppable
 from s2fin_cli.workflows.doctor import AT_FIRST
-from s2fin_cli.workflows.self_test import TOLERANCE, try_network
+from s2fin_cli.workflows.self_test import TOLERANCE, try_map, try_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,13 @@ def test_the_network_agrees_with_itself_in_double_precision() -> None:
     found = try_network("cpu")
     assert found.status == "ok"
     assert 0 < float(found.found.split(" by ")[1].split()[0]) < TOLERANCE
+
+
+def test_a_self_test_that_is_stopped_is_not_a_problem_of_the_installation() -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Stopped):
+        try_map("cpu", progress=stoppable(silent, stop))
 
 
 def test_a_device_that_is_not_there() -> None:
