@@ -39,9 +39,10 @@ settings.load_profile("shared")
 def logging_as_before() -> Iterator[None]:
     """The command line sets up the package's logging, which later tests must not see."""
     own = logging.getLogger("s2fin_cli")
-    before = (own.handlers, own.level, own.propagate)
+    before, level = (own.handlers, own.propagate), own.level
     yield
-    own.handlers, own.level, own.propagate = before
+    own.handlers, own.propagate = before
+    own.setLevel(level)  # which also makes loggers below it forget whether they are enabled
     logging.captureWarnings(capture=False)
 
 

@@ -605,11 +605,14 @@ def test_a_full_disk_ends_the_run_which_is_continued(
     assert error.startswith("error: ")
     assert "no space is left" in error
     report = json.loads((tmp_path / "first.json").read_text())
-    *first, last = (scene["status"] for scene in report["scenes"])
-    assert first == ["done", "done", "failed"]
-    assert last == "waiting" or (last, workers) == ("failed", 2), "workers may have begun it"
+    found = {scene["name"]: scene["status"] for scene in report["scenes"]}
+    if workers is None:
+        assert list(found.values()) == ["done", "done", "failed", "waiting"]
+    finished = [name for name, status in found.items() if status == "done"]
+    assert len(finished) == 2  # with workers, which two of them, and more than one may have begun and failed
+    assert "failed" in set(found.values()) <= {"done", "failed", "waiting"}
     stems = {line.partition(".")[0] for line in (tmp_path / "first.ls").read_text().splitlines()}
-    assert stems == {"", "scenes", *(f"{name}{end}" for name in GOOD[:2] for end in ("", "_confidence"))}
+    assert stems == {"", "scenes", *(f"{name}{end}" for name in finished for end in ("", "_confidence"))}
     assert (tmp_path / "second.rc").read_text() == "0\n"
     (tmp_path / "kept").rename(tmp_path / "maps-of-both")
     result = s2fin_cli.classify_all(**{**keywords, "output": tmp_path / "maps-of-both"})
