@@ -11,21 +11,16 @@ estimated disagreement with that of the members themselves, at test pixels.
 
 from __future__ import annotations
 
-import argparse
-import logging
-import tempfile
-from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from protocols import draw
+from lessons import draw_lesson
+from repeated import arguments_of, results_of
 from s2fin_cli.stack.cells import Places
 from s2fin_cli.teaching.ensemble import ask_members
 from s2fin_cli.teaching.features import compared_features, features_at
@@ -33,13 +28,7 @@ from s2fin_cli.teaching.members import choose_members
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.teacher import Answers, Questions
 from s2fin_cli.teaching.validation import cross_validate
-from s2fin_cli.training.learning import labels_of
 from s2fin_cli.training.reference import reference_pixels
-from s2fin_cli.training.targets import make_lesson
-from s2fin_cli.workflows.options.train import TrainOptions
-from s2fin_cli.workflows.train import prepare
-from scenes import SCENES, load, read_scene
-from subject import write_labels
 from summary import table
 
 if TYPE_CHECKING:
@@ -57,23 +46,14 @@ RECIPE = EnsembleRecipe()
 
 def figures(name: str, count: int, seed: int) -> dict[str, float]:
     """The figures of one draw by the names in `COLUMNS`, NaN where there are none."""
-    logging.getLogger("s2fin_cli").setLevel(logging.ERROR)
-    loaded = load(read_scene(Path(name)) if Path(name).is_dir() else {scene.name: scene for scene in SCENES}[name])
-    case = draw(loaded, "blocks", count, seed, most_tested=MOST_TESTED)
-    with tempfile.TemporaryDirectory() as folder:
-        labels = Path(folder, "labels.tif")
-        class_ids = write_labels(labels, loaded, case.train)
-        given = {**loaded.paths, "labels": str(labels), "seed": seed, "validation": 0}
-        job = prepare(TrainOptions.from_kwargs(given))
-    learnt, _ = labels_of(job, job.split)
-    lesson = make_lesson(job, learnt, np.arange(len(learnt)), dense=False)
+    drawn = draw_lesson(name, count, seed, validation=0, most_tested=MOST_TESTED)
+    lesson, test, scene, ids = drawn.lesson, drawn.test, drawn.job.scene, drawn.class_ids
     asked, elsewhere = (
-        features_at(job.scene.standardizer, job.scene.stack, rows, cols)
-        for rows, cols in ((case.test.rows, case.test.cols), (job.scene.rows, job.scene.cols))
+        features_at(scene.standardizer, scene.stack, rows, cols)
+        for rows, cols in ((test.rows, test.cols), (scene.rows, scene.cols))
     )
-    ids = class_ids[[c.id - 1 for c in learnt.classes]]
     known = _outside(_reference(lesson), asked)[1]
-    found = [_left_out(lesson, asked, number, case.test.class_ids == ids[number]) for number in range(len(ids))]
+    found = [_left_out(lesson, asked, number, test.class_ids == ids[number]) for number in range(len(ids))]
     auc, unknown = np.nanmean([[np.nan, np.nan], *found], axis=0)
     return dict(zip(COLUMNS, (auc, unknown, known, _correlation(lesson, asked, elsewhere)), strict=True))
 
@@ -118,26 +98,9 @@ def _correlation(lesson: Lesson, asked: Features, elsewhere: Features) -> float:
     return float(spearmanr(estimate, real)[0])
 
 
-def _in_one_thread(name: str, count: int, seed: int) -> dict[str, float]:
-    torch.set_num_threads(1)
-    return figures(name, count, seed)
-
-
 def main() -> None:
     """Measure and print a table for each number of labels."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", default=",".join(scene.name for scene in SCENES), help="names, or folders")
-    parser.add_argument("--seeds", default="100,101")
-    parser.add_argument("--counts", default="20")
-    parser.add_argument("--jobs", type=int, default=2, help="draws at once")
-    arguments = parser.parse_args()
-    scenes, seeds = arguments.scenes.split(","), [int(seed) for seed in arguments.seeds.split(",")]
-    for count in map(int, arguments.counts.split(",")):
-        draws = [(scene, count, seed) for scene in scenes for seed in seeds]
-        by_scene: dict[str, list[dict[str, float]]] = defaultdict(list)
-        results = Parallel(arguments.jobs)(delayed(_in_one_thread)(*one) for one in draws)
-        for (scene, *_), result in zip(draws, results, strict=True):
-            by_scene[Path(scene).name].append(result)
+    for count, by_scene in results_of(figures, arguments_of(__doc__, seeds="100,101")):
         means = {
             scene: [float(np.nanmean([one[column] for one in found])) for column in COLUMNS]
             for scene, found in by_scene.items()
