@@ -87,8 +87,8 @@ def by_disagreement(now: Round) -> NDArray[np.int64]:
 def by_coverage(now: Round) -> NDArray[np.int64]:
     """The way of s2fin, with all pixels counting the same."""
     leaves, equal = now.judgement.leaves, np.ones(len(now.rows), np.float32)
-    told = nearest_proximity(leaves, now.judgement.known_leaves)
-    chosen = choose_places(proximities(leaves, leaves), equal, told, number=now.number, spacing=now.spacing())
+    covered = nearest_proximity(leaves, now.judgement.known_leaves)
+    chosen = choose_places(proximities(leaves, leaves), equal, covered, number=now.number, spacing=now.spacing())
     return now.filled(chosen)
 
 

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import entr
 
 from s2fin_cli.raster.write import RasterWriter
 
@@ -50,6 +49,8 @@ def uncertainty_of(probs: NDArray[np.float32], measures: NDArray[np.float32]) ->
         (4, height, width), `BANDS`: the entropy of the probabilities (Shannon 1948), divided by that of equal ones, 0
         to 1; the difference of the two largest probabilities, 0 to 1; and the measures.
     """
+    from scipy.special import entr  # noqa: PLC0415  slow to import, and few maps need it
+
     # NOTE: class by class, and one pixel's logarithm like another's, so that a value does not depend on the part of the
     # raster that it is computed in.
     entropy, first, second = (np.zeros(probs.shape[1:], kind) for kind in (np.float64, np.float32, np.float32))

@@ -1,12 +1,12 @@
-"""The choice of places: those that, once they are labelled, tell most about what is uncertain.
+"""The choice of places: those whose labels tell most about what is uncertain.
 
-A place tells about the pixels that are alike to it. The places chosen together are those for which the uncertainty of
-all pixels, each times its likeness to the place or label that is most alike, is largest: the facility location
-function, which is submodular, so that choosing the best place one after the other comes near the best choice (Nemhauser
-et al. 1978, "An analysis of approximations for maximizing submodular set functions", Mathematical Programming 14,
-265-294). Wei, Iyer and Bilmes (2015, "Submodularity in data subset selection and active learning", ICML) choose labels
-with it. Ours: the likeness is the proximity of forests that learnt from the labels so far, what is alike to a label
-counts as told, and pixels count by how close their two likeliest classes are.
+The label of a place tells about the pixels that are similar to it. The places chosen together are those for which the
+sum over all pixels of their uncertainty, times their likeness to the most similar place or label, is largest. This is
+the facility location function, which is submodular, so that choosing the best place one after the other comes near the
+best choice (Nemhauser et al. 1978, "An analysis of approximations for maximizing submodular set functions",
+Mathematical Programming 14, 265-294). Wei, Iyer and Bilmes (2015, "Submodularity in data subset selection and active
+learning", ICML) choose labels with it. Ours: the likeness is the proximity of forests that learnt from the labels so
+far, what is similar to a label counts as covered, and pixels count by how close their two likeliest classes are.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Spacing:
 def choose_places(
     likeness: NDArray[np.float32],
     weights: NDArray[np.float32],
-    told: NDArray[np.float32],
+    covered: NDArray[np.float32],
     *,
     number: int,
     spacing: Spacing,
@@ -54,16 +54,16 @@ def choose_places(
     again (Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set functions").
 
     Args:
-        likeness: (n, m), how alike each candidate is to each pixel that counts, 0 to 1.
+        likeness: (n, m), how similar each candidate is to each pixel that counts, 0 to 1.
         weights: (m,), how much these pixels count.
-        told: (m,), how alike they are to what is labelled, 0 to 1.
+        covered: (m,), how similar they are to what is labelled, 0 to 1.
         number: how many to choose; fewer where the spacing leaves no more.
         spacing: how far they must be apart.
 
     Returns:
         positions of the candidates, the best first.
     """
-    best, free = told.copy(), np.ones(len(likeness), dtype=bool)
+    best, free = covered.copy(), np.ones(len(likeness), dtype=bool)
     chosen: list[int] = []
 
     def gain(candidate: int) -> float:

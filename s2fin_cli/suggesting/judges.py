@@ -1,4 +1,4 @@
-"""Judges: what the network and the teacher's members say of the candidates, and how alike forests find them."""
+"""Judges: what the network and the teacher's members say of the candidates, and how similar forests find them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Panel:
     Attributes:
         recipe: how large the members are: smaller than those of the teacher, as they rank places and make no map.
         boosting: whether boosting is among them, if the image has few bands.
-        trees: trees of each forest that find how alike pixels are.
+        trees: trees of each forest that find how similar pixels are.
         pupils: candidates of each class that forests learn from where there are no labels: as many as there may be
             labels, so that their leaves are as large.
     """
@@ -98,7 +98,7 @@ def judge(
     """Judge candidates.
 
     With labels of two classes at least, the teacher's members learn from them, and count as much each as the network.
-    Otherwise the network alone judges, and forests learn from its classes of the candidates how alike these are.
+    Otherwise the network alone judges, and forests learn from its classes of the candidates how similar these are.
 
     Args:
         features: features of the candidates.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s2fin_cli.suggesting.judges import Judgement
 
 #: Candidates that count as pixels to tell about, at most: bounds memory.
-MOST_TOLD = 2_500
+MOST_COUNTED = 2_500
 #: Proximities count by this power of them: with a square root, a label tells something of less similar pixels, too.
 POWER = 0.5
 #: Differences of the two likeliest classes' probabilities up to which a place is between them.
@@ -62,13 +62,13 @@ def choose_positions(judgement: Judgement, spacing: Spacing, *, number: int) -> 
         spacing: how far they must be apart.
         number: how many; fewer where there are no more.
     """
-    counted = evenly_spread(len(judgement.leaves) - 1, most=MOST_TOLD)
-    told = nearest_proximity(judgement.leaves[counted], judgement.known_leaves) ** POWER
+    counted = evenly_spread(len(judgement.leaves) - 1, most=MOST_COUNTED)
+    covered = nearest_proximity(judgement.leaves[counted], judgement.known_leaves) ** POWER
     likeness = proximities(judgement.leaves, judgement.leaves[counted])
     likeness **= np.float32(POWER)  # in place, as it is large
     weights, unlike = margins(judgement.probs[counted]), judgement.is_unlike[counted]
-    told[unlike], weights[unlike] = 0, 1  # no label tells of them, however sure the judges are
-    return choose_places(likeness, weights, told, number=number, spacing=spacing)
+    covered[unlike], weights[unlike] = 0, 1  # no label tells of them, however sure the judges are
+    return choose_places(likeness, weights, covered, number=number, spacing=spacing)
 
 
 def describe_places(judgement: Judgement, chosen: Sequence[int], spacing: Spacing, names: Sequence[str]) -> list[Place]:

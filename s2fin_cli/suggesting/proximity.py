@@ -1,4 +1,4 @@
-"""Proximity: how alike two pixels are to forests, which know what tells the classes apart.
+"""Proximity: how similar two pixels are to forests, which know what tells the classes apart.
 
 The proximity of two pixels is the share of the trees in which they end in the same leaf (Breiman 2001, "Random
 forests", Machine Learning 45, 5-32, and his manual of 2003). Unlike a distance between values it needs no scales, and

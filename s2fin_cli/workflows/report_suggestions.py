@@ -127,7 +127,7 @@ def _warn_of_outside(inside: NDArray[np.bool_], src_path: str) -> None:
 def _pictures(
     points_on: Callable[[Grid], NDArray[np.object_]], count: int, images: Sequence[Layer]
 ) -> Sequence[NDArray[np.uint8] | None]:
-    """Pictures of the surroundings of points, stretched alike; None outside of the image, or without one.
+    """Pictures of the surroundings of points, all stretched in the same way; None outside of the image, or without one.
 
     Args:
         points_on: the points in the CRS of a grid.
