@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 from s2fin_cli.core.classes import MAX_CLASS_ID
 from s2fin_cli.core.errors import LabelError, edit_info, shortened
@@ -26,7 +27,7 @@ class MapClasses:
     declared: dict[int, str]
     present: set[int]
 
-    @property
+    @cached_property
     def names(self) -> dict[int, str]:
         """Names of all classes by number: the number itself for a class without a name."""
         return {

@@ -7,15 +7,12 @@ process, those too that could not be opened. From the second time on it reads su
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from rasterio.errors import RasterioError
 
 from s2fin_cli.core.errors import RasterError, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterable
 
 
 class LostSources:
@@ -25,17 +22,15 @@ class LostSources:
         self._lost = set[str]()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def watched(self, src_path: str, sources: Collection[str], *, is_lost: Callable[[str], bool]) -> Iterator[None]:
-        """Take note of the sources of a virtual raster if reading it fails while the block runs.
+    def check(self, src_path: str, sources: Collection[str]) -> None:
+        """Refuse a virtual raster with a source that could not be read before.
 
         Args:
             src_path: the virtual raster.
             sources: what it is made of.
-            is_lost: says whether a source may be why.
 
         Raises:
-            RasterError: one of the sources could not be read before.
+            RasterError: it has one.
         """
         with self._lock:
             again = self._lost.intersection(sources)
@@ -44,10 +39,8 @@ class LostSources:
                 f"{src_path} is made of {shortened(sorted(again))}, which could not be read before and would be read "
                 "as zeros now; give the command again, or in Python start a new process"
             )
-        try:
-            yield
-        except (RasterError, RasterioError):
-            lost = {source for source in sources if is_lost(source)}
-            with self._lock:
-                self._lost |= lost
-            raise
+
+    def add(self, sources: Iterable[str]) -> None:
+        """Take note of sources that could not be read."""
+        with self._lock:
+            self._lost.update(sources)

@@ -145,12 +145,13 @@ def _with_sources(src_path: str | Path) -> Iterator[None]:
     sources: frozenset[str] = frozenset()
     with contextlib.suppress(OSError):
         sources = _check_once(str(src_path), os.stat(src_path).st_mtime_ns)
+    LOST.check(str(src_path), sources)
     try:
-        with LOST.watched(str(src_path), sources, is_lost=_is_lost):
-            yield
+        yield
     except (RasterError, RasterioError) as error:
         if isinstance(error, RasterError) and str(src_path) not in str(error):
             raise  # the error is about another raster
+        LOST.add(list(filter(_is_lost, sources)))
         check_sources(src_path, why_not=functools.partial(_why_not, whole=True), error=RasterError, most_opened=None)
         raise
 

@@ -66,7 +66,7 @@ class UnreadableBlocks:
 
     def bands(self, src_path: str, rectangle: Rectangle) -> set[int]:
         """Numbers of the bands of a raster that cannot be read in a storage block."""
-        return self._bands.get(absolute(src_path), {}).get(rectangle, set())
+        return self._bands.get(absolute(src_path), {}).get(rectangle, set()) if self._bands else set()
 
     def parts(self) -> list[UnreadablePart]:
         """All of them, sorted."""

@@ -13,6 +13,7 @@ from s2fin_cli.assess.comparison import compare, read_map_info
 from s2fin_cli.assess.strata import estimate_whole
 from s2fin_cli.core.errors import MALFORMED
 from s2fin_cli.core.files import check_outputs
+from s2fin_cli.core.names import without_credentials
 from s2fin_cli.labels.limits import DEFAULT_LIMITS, Limits
 from s2fin_cli.labels.read import open_labels
 from s2fin_cli.labels.rules import LabelRules
@@ -93,7 +94,7 @@ def run(options: EvaluateOptions, *, limits: Limits = DEFAULT_LIMITS) -> Evaluat
         colors=read_colors(str(options.map)),
         pixels=None if tally is None else tally.pixels,
         areas=tally.areas if tally is not None and tally.has_areas else None,
-        reference=", ".join(options.reference_paths),
+        reference=", ".join(map(without_credentials, options.reference_paths)),
         trained_share=found.trained_share,
     )
     if dst_path is not None:

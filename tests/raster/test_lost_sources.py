@@ -69,6 +69,19 @@ def test_a_source_that_was_lost_is_not_read_again(lost: Path, tmp_path: Path) ->
     assert read(tmp_path / "other.vrt") == 7
 
 
+def fail_at_another(path: Path) -> None:
+    with open_raster(path) as src:
+        assert src.read(window=((0, 4), (0, 4))).min() == 7
+        raise RasterError("other.tif cannot be read")
+
+
+def test_an_error_about_another_raster_loses_no_source(lost: Path, tmp_path: Path) -> None:
+    path = mosaic(tmp_path / "c.vrt", lost.name, f"/vsimem/{tmp_path.name}.tif")
+    for _ in range(2):
+        with pytest.raises(RasterError, match=r"other\.tif cannot be read"):
+            fail_at_another(path)
+
+
 def test_a_source_that_is_missing_from_the_beginning_may_come_back(lost: Path, tmp_path: Path) -> None:
     content = lost.read_bytes()
     lost.unlink()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.transform import rowcol
 
+import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError, OutputError, RasterError, UsageError
 from s2fin_cli.inference.uncertainty import BANDS
 from s2fin_cli.model.file import read_info, read_model, write_model
@@ -429,7 +430,9 @@ def test_what_is_written_of_a_run_is_without_the_signatures_of_its_urls(scene: S
     shutil.copy(made.outputs.map, inputs / "map.tif?sig=SECRET")
     again = outputs / "again.html"
     run_report(ReportOptions(map=signed["map"], reference=scene.labels, output=again, **images))
-    assert len(os.listdir(outputs)) >= 6
+    assessed = outputs / "assessed.html"
+    s2fin_cli.evaluate(map=made.outputs.map, reference=signed["map"], output=assessed)
+    assert len(os.listdir(outputs)) >= 7
     for path in outputs.iterdir():
         assert b"SECRET" not in path.read_bytes(), path.name
     assert f"/vsisubfile/0,{inputs}/hsi.tif" in again.read_text(encoding="utf-8")
