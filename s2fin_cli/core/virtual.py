@@ -108,7 +108,7 @@ def check_sources(
     why_not: Callable[[str], str | None],
     error: type[InputError],
     most_opened: int | None = MOST_OPENED,
-) -> None:
+) -> list[Source]:
     """Refuse a virtual dataset with a source that is missing or cannot be read, or that is made of itself.
 
     Args:
@@ -116,6 +116,9 @@ def check_sources(
         why_not: says why a source cannot be read, None where it can.
         error: the kind of error to raise.
         most_opened: sources that are opened at most, None for all of them; the others are looked for only.
+
+    Returns:
+        its sources, see `sources_of`.
     """
     sources = sources_of(src_path)
     if circle := _circle(sources):
@@ -128,7 +131,7 @@ def check_sources(
     opened = [] if missing else [source for source in distinct if not is_remote(source.path)][:most_opened]
     damaged = [(source, why) for source in opened if (why := why_not(source.path)) is not None]
     if not missing and not damaged:
-        return
+        return sources
     lost = missing or [source for source, _ in damaged]
     it, does = ("it", "does") if len(lost) == 1 else ("them", "do")
     what = f"{does} not exist" if missing else f"cannot be read ({damaged[0][1]})"

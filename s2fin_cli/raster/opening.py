@@ -159,8 +159,7 @@ def _with_sources(src_path: str | Path) -> Iterator[None]:
 @lru_cache(maxsize=64)
 def _check_once(src_path: str, changed: int) -> frozenset[str]:
     """Refuse a virtual raster with missing sources; gives its sources."""
-    check_sources(src_path, why_not=_why_not, error=RasterError)
-    return frozenset(source.path for source in sources_of(src_path))
+    return frozenset(source.path for source in check_sources(src_path, why_not=_why_not, error=RasterError))
 
 
 def check_again(src_path: str) -> None:
