@@ -121,8 +121,7 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
     counts.unreadable.warn()
     _warn_of_outside(counts)
     if outputs.report is not None and measured is not None:
-        images = [job.stack.image, *job.stack.aux]
-        report_of(NewMap(outputs.map, job.name, job.model_path, images, measured), outputs.report)
+        report_of(_made(job, counts, measured), outputs.report)
     if job.options.overwrite:
         warn_of_old(outputs.beside_unwritten)
     return counts
@@ -138,6 +137,14 @@ def _counts(job: ClassifyJob, pixels: dict[int, int], rasters: Rasters) -> MapCo
         unreadable_of(job.stack, job.stack.extent),
         None if rasters.uncertainty is None else rasters.uncertainty.outside,
     )
+
+
+def _made(job: ClassifyJob, counts: MapCounts, measured: Measured) -> NewMap:
+    images = [job.stack.image, *job.stack.aux]
+    pixels = {class_id: number for class_id, number in counts.pixels.items() if number}
+    return NewMap(
+        job.outputs.map, job.name, job.model_path, job.info, images, pixels, counts.areas, measured,
+    )  # fmt: skip
 
 
 def _warn_of_outside(counts: MapCounts) -> None:

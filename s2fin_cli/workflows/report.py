@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.stack.layer import Layer
 
 logger = logging.getLogger(__name__)
@@ -91,21 +92,27 @@ class NewMap:
         path: the map.
         name: what the user calls it: its path, or its URL in an object store.
         model: the model that made it.
+        info: what the model says about itself.
         images: the images that it was made of.
+        pixels: number of pixels by class id, of the classes that occur.
+        areas: square metres by class id; None without a CRS.
         measured: what was measured of its pixels.
     """
 
     path: Path
     name: str
     model: Path
+    info: ModelInfo
     images: Sequence[Layer]
+    pixels: dict[int, int]
+    areas: dict[int, float] | None
     measured: Measured
 
 
 def report_of(made: NewMap, dst_path: Path) -> None:
     """Write the report on a map that was made just now, over an existing one."""
     with recorded_warnings() as warnings:
-        report = describe(ReportOptions(map=made.path, model=made.model), made)
+        report = describe(ReportOptions(map=made.path), made)
     images = [info.src_path for layer in made.images for info in layer.rasters]
     write_report(replace(report, warnings=public(warnings, images)), dst_path)
 
@@ -119,10 +126,9 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
     """
     # NOTE: a path would fold the slashes of a name like /vsicurl/https://...
     map_path = str(options.map)
-    grid, origin = read_map_info(map_path).grid, Origin.of(map_path, options.model)
+    grid, origin = read_map_info(map_path).grid, _origin(map_path, options, made)
     assessment = _assess(options) if options.reference_paths else None
-    tally = None if assessment is None else assessment.compared.tally
-    pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
+    pixels, areas = _counted(map_path, grid, assessment, made)
     if not pixels:
         raise RasterError(f"{map_path} holds no class, so there is nothing to report; classify a scene first")
     measured = Measured.of(map_path, grid, options.confidence, options.uncertainty) if made is None else made.measured
@@ -131,14 +137,12 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
         names,
         colors={c.id: c.color for c in default_classes(names)} | read_colors(map_path),
         pixels=pixels,
-        areas=None if grid.crs is None else areas,
+        areas=areas,
         confidence=measured.mean_confidence,
         outside=measured.outside_shares,
     )
     images, notes = images_of(origin, options.src_paths) if made is None else (made.images, [])
     pictures = MapView.of(map_path, grid, measured).draw(classes, images)
-    if origin.is_other_model():
-        logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
     name = without_credentials(map_path if made is None else made.name)
     report = MapReport(
         classes,
@@ -149,6 +153,26 @@ def describe(options: ReportOptions, made: NewMap | None = None) -> MapReport:
         pictures=replace(pictures, notes=(*notes, *pictures.notes)),
     )
     return report if assessment is None else _with_reference(report, assessment, options)
+
+
+def _origin(map_path: str, options: ReportOptions, made: NewMap | None) -> Origin:
+    if made is not None:
+        return Origin.of(map_path, made.model, made.info)
+    origin = Origin.of(map_path, options.model)
+    if origin.is_other_model():
+        logger.warning("%s is not the model that made %s: its checksum differs", origin.model_path, map_path)
+    return origin
+
+
+def _counted(
+    map_path: str, grid: Grid, assessment: Assessment | None, made: NewMap | None
+) -> tuple[dict[int, int], dict[int, float] | None]:
+    """Pixels and square metres by class id of the classes that occur; areas are None without a CRS."""
+    if made is not None:
+        return made.pixels, made.areas
+    tally = None if assessment is None else assessment.compared.tally
+    pixels, areas = tally_classes(map_path, grid) if tally is None else (tally.pixels, tally.areas)
+    return pixels, None if grid.crs is None else areas
 
 
 def _assess(options: ReportOptions) -> Assessment:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from s2fin_cli.core.options import StrPath
     from s2fin_cli.core.run_record import RunRecord, UsedFile
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.model.info import ModelInfo
     from s2fin_cli.reporting.classes import MappedClass
     from s2fin_cli.workflows.report_measures import Measured
 
@@ -62,19 +63,21 @@ class Origin:
     training: TrainingReport | None = None
 
     @classmethod
-    def of(cls, map_path: str, model: StrPath | None = None) -> Origin:
+    def of(cls, map_path: str, model: StrPath | None = None, info: ModelInfo | None = None) -> Origin:
         """From what a map records.
 
         Args:
             map_path: the map.
             model: the model, if it was given.
+            info: what that model says about itself, if it was read before.
 
         Raises:
             ModelFileError: the model that was given cannot be read; one that the map names causes a warning.
         """
         found = cls(map_path, read_run(map_path))
         if model is not None:
-            return replace(found, model_path=Path(model), training=TrainingReport.of(read_model_info(model)))
+            info = read_model_info(model) if info is None else info
+            return replace(found, model_path=Path(model), training=TrainingReport.of(info))
         named = next((path for path in found.paths_of("model") if os.path.isfile(path)), None)
         if named is None:
             return found

@@ -25,7 +25,9 @@ from s2fin_cli.model.file import read_info, read_model, write_model
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.workflows.assemble import run as run_assemble
 from s2fin_cli.workflows.classify import ClassifyResult
+from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.options.assemble import AssembleOptions
+from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.report import run as run_report
 from s2fin_cli.workflows.train import run as run_train
@@ -185,6 +187,20 @@ def test_training_and_classification_write_their_own_reports(scene: Scene, tmp_p
         run_classify(scene, trained.model, tmp_path / "other.tif", report=tmp_path / "map.txt")
     with pytest.raises(UsageError, match=r"the name of a report ends in"):
         run_train(replace(options, output=tmp_path / "n.s2fin", report=tmp_path / "training.pdf"), recipe=QUICK)
+
+
+def test_what_a_map_was_made_with_is_not_read_again_for_its_report(scene: Scene, model: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(model, tmp_path / "copy.s2fin"))
+    output, report = tmp_path / "map.tif", tmp_path / "map.json"
+    options = ClassifyOptions(**scene.images, model=copy, output=output, report=report, device="cpu", vector=False)
+    classify(options, progress=lambda *_: copy.unlink(missing_ok=True))
+    assert not copy.exists()
+    own = json.loads(report.read_text(encoding="utf-8"))
+    again = run_report(ReportOptions(map=output, model=model, output=tmp_path / "again.json")).report.to_dict()
+    assert own["training"] == again["training"]
+    for one, other in zip(own["classes"], again["classes"], strict=True):
+        assert (one["id"], one["pixels"]) == (other["id"], other["pixels"])
+        assert one["area_m2"] == pytest.approx(other["area_m2"], rel=1e-6)
 
 
 def test_where_a_map_looks_unlike_the_training_data(
