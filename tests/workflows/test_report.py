@@ -193,7 +193,11 @@ def test_what_a_map_was_made_with_is_not_read_again_for_its_report(scene: Scene,
     copy = Path(shutil.copy(model, tmp_path / "copy.s2fin"))
     output, report = tmp_path / "map.tif", tmp_path / "map.json"
     options = ClassifyOptions(**scene.images, model=copy, output=output, report=report, device="cpu", vector=False)
-    classify(options, progress=lambda *_: copy.unlink(missing_ok=True))
+
+    def remove(stage: str, done: int, total: int, **figures: float) -> None:
+        copy.unlink(missing_ok=True)
+
+    classify(options, progress=remove)
     assert not copy.exists()
     own = json.loads(report.read_text(encoding="utf-8"))
     again = run_report(ReportOptions(map=output, model=model, output=tmp_path / "again.json")).report.to_dict()
