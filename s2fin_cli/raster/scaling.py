@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from rasterio import DatasetReader
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Scaling:
     def of(cls, scales: Sequence[float], offsets: Sequence[float]) -> Scaling:
         """The scaling of bands; there may be none."""
         return cls(np.array(scales, dtype=np.float64), np.array(offsets, dtype=np.float64))
+
+    @classmethod
+    def of_bands(cls, src: DatasetReader, indexes: Sequence[int]) -> Scaling:
+        """What an open raster declares for some bands."""
+        scales, offsets = src.scales, src.offsets  # each looks at all bands
+        return cls.of([scales[index - 1] for index in indexes], [offsets[index - 1] for index in indexes])
 
     @property
     def is_identity(self) -> bool:

@@ -17,6 +17,7 @@ from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.info import grid_of
 from s2fin_cli.raster.opening import cannot_read, open_raster
+from s2fin_cli.raster.scaling import Scaling
 from s2fin_cli.raster.warp import open_on_grid
 
 if TYPE_CHECKING:
@@ -64,30 +65,61 @@ def view_classes(map_path: str | Path, view: Grid) -> NDArray[np.int64]:
 def view_values(src_path: str | Path, view: Grid, indexes: Sequence[int]) -> NDArray[np.float32]:
     """Values (bands, height, width) of some bands of a raster, averaged on the grid of a view, NaN without data.
 
-    A raster on the pixels that the view was made of is read through its overviews; any other one is warped.
+    Declared scales and offsets are applied. A raster on the pixels that the view was made of is read through its
+    overviews; any other one is warped.
 
     Raises:
         RasterError: it cannot be read.
         GeoreferencingError: it has another grid, and either has no CRS.
     """
     with open_raster(src_path) as src:
-        window = _window_of(grid_of(src), view)
-        if window is not None:
-            found = _read(src, indexes, window, view.shape, Resampling.average)
-            scales, offsets = (np.array([part[i - 1] for i in indexes]) for part in (src.scales, src.offsets))
-            values = np.ma.filled(found.astype(np.float32), np.nan)
-            return np.asarray(values * scales[:, None, None] + offsets[:, None, None], dtype=np.float32)
-    with open_on_grid(src_path, view, indexes=tuple(indexes), resampling=Resampling.average) as reader:
-        return reader.read(view.window)
+        scaling = Scaling.of_bands(src, indexes)
+    values = _stored(src_path, view, indexes)
+    scaling.apply(values)
+    return values
 
 
 def view_layer(layer: Layer, numbers: Sequence[int], view: Grid) -> NDArray[np.float32]:
-    """Values (bands, height, width) of some bands of a layer in their order, as `view_values` gives them."""
-    values = np.full((len(numbers), *view.shape), np.nan, np.float32)
+    """Values (bands, height, width) of some bands of a layer in their order on the grid of a view, as a stack has them.
+
+    Averages would mix values that stand for no data but are not declared with others, so with such a value single
+    pixels are taken. A shift of the layer, of a few pixels, is left out.
+
+    Raises:
+        RasterError, GeoreferencingError: as `view_values`.
+    """
     chosen = layer.select(numbers)
+    is_declared = layer.fill is None and layer.nodata is None
+    resampling = Resampling.average if is_declared else Resampling.nearest
+    values = np.full((len(numbers), *view.shape), np.nan, np.float32)
     for info, indexes, places in chosen.sources():
-        values[places] = view_values(info.src_path, view, indexes)
+        values[places] = _stored(info.src_path, view, indexes, nodata=layer.nodata, resampling=resampling)
+    if layer.fill is not None:
+        values[:, (values == np.float32(layer.fill)).all(axis=0)] = np.nan
+    if not layer.as_stored:
+        chosen.scaling.apply(values)
     return values
+
+
+def _stored(
+    src_path: str | Path,
+    view: Grid,
+    indexes: Sequence[int],
+    *,
+    nodata: float | None = None,
+    resampling: Resampling = Resampling.average,
+) -> NDArray[np.float32]:
+    """Values (bands, height, width) as they are stored, NaN without data, see `view_values`."""
+    with open_raster(src_path) as src:
+        window = _window_of(grid_of(src), view)
+        if window is not None:
+            found = _read(src, indexes, window, view.shape, resampling)
+            values = np.ma.filled(found.astype(np.float32), np.nan)
+            if nodata is not None:
+                values[values == np.float32(nodata)] = np.nan
+            return np.asarray(values)
+    with open_on_grid(src_path, view, indexes=tuple(indexes), resampling=resampling, nodata=nodata) as reader:
+        return reader.read(view.window)
 
 
 def _window_of(own: Grid, view: Grid) -> Window | None:

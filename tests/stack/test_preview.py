@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,36 @@ def test_scales_and_overviews_are_used(tmp_path: Path) -> None:
     assert (
         view_values(path, view_grid(read_info(path).grid, most=16), [1]).tolist() == np.full((1, 16, 16), 21.0).tolist()
     )
+
+
+@pytest.mark.parametrize("cols", [0, -10])
+def test_a_layer_is_seen_on_any_grid_as_a_stack_reads_it(tmp_path: Path, cols: int) -> None:
+    heights = np.full((1, 30, 30), 100, np.float32)
+    heights[:, :10] = -9999
+    path = write_raster(tmp_path / "a.tif", heights)
+    with rasterio.open(path, "r+") as dst:
+        dst.scales, dst.offsets, dst.units = (0.5,), (10.0,), ("ft",)
+    grid = read_info(path).grid
+    view = grid.moved(cols, 0)  # beyond the left edge, it is warped
+    layer = Layer.of("lidar", [read_info(path)])
+    empty = np.zeros((30, 30), dtype=bool)
+    empty[:10] = empty[:, :-cols] = True
+    for marked in (replace(layer, nodata=-9999), replace(layer, fill=-9999)):
+        expected = np.where(empty, np.nan, 60 * 0.3048)
+        np.testing.assert_allclose(view_layer(marked, (1,), view)[0], expected, rtol=1e-6)
+    assert view_layer(replace(layer, as_stored=True), (1,), view)[0, -1, -1] == 100
+    assert view_values(path, view, [1])[0, -1, -1] == 60
+
+
+def test_undeclared_nodata_is_not_mixed_with_values(tmp_path: Path) -> None:
+    values = np.where(np.random.default_rng(0).random((1, 60, 60)) < 0.3, -9999, 5).astype(np.float32)
+    path = write_raster(tmp_path / "a.tif", values)
+    layer = Layer.of("lidar", [read_info(path)])
+    view = view_grid(read_info(path).grid, most=20)
+    for marked in (replace(layer, nodata=-9999), replace(layer, fill=-9999)):
+        found = view_layer(marked, (1,), view)
+        assert np.unique(found[np.isfinite(found)]).tolist() == [5]
+        assert np.isnan(found).any()
 
 
 def test_a_part_of_an_image_is_seen_on_the_grid_of_the_part(tmp_path: Path) -> None:
