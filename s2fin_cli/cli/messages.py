@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from s2fin_cli.core.errors import quoted
+from s2fin_cli.core.flags import rewritten, typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: An option as library messages name it, see `s2fin_cli.core.errors`.
-_OPTION = re.compile(r"`([a-z_]\w*)(?:=([^`]*))?`", re.ASCII)
-#: Quotation marks of Python's texts.
-_QUOTES = "\"'"
 #: Characters by which a text from a file could end a line, or be a command to a terminal or change the order in which
 #: it shows letters; tabs and line feeds are ours.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -40,11 +36,12 @@ def with_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
     """
     known = {str(parameter.name): parameter for parameter in parameters}
 
-    def shown(found: re.Match[str]) -> str:
-        name, value = found.groups()
-        return _shown(known[name], value) if name in known else found[0].strip("`")
+    def shown(name: str, value: str | None) -> str:
+        if name in known:
+            return _shown(known[name], value)
+        return name if value is None else f"{name}={value}"
 
-    return displayed(_OPTION.sub(shown, message))
+    return displayed(rewritten(message, shown))
 
 
 def _shown(parameter: click.Parameter, value: str | None) -> str:
@@ -52,8 +49,4 @@ def _shown(parameter: click.Parameter, value: str | None) -> str:
     flag = max(parameter.opts, key=len)
     if isinstance(parameter, click.Argument):
         return flag.upper()
-    if value is None or value == "True":
-        return flag
-    if value == "False" and parameter.secondary_opts:
-        return max(parameter.secondary_opts, key=len)
-    return f"{flag} {quoted(value.strip(_QUOTES))}"
+    return typed(flag, max(parameter.secondary_opts, key=len, default=None), value)

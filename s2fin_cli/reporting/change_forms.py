@@ -18,7 +18,7 @@ from s2fin_cli.reporting.cells import (
     with_margin,
 )
 from s2fin_cli.reporting.csv_form import flat_estimates
-from s2fin_cli.reporting.markdown_form import accuracy_tables, bullet_list, table
+from s2fin_cli.reporting.markdown_form import accuracy_tables, bullet_list, message, plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def summary(report: ChangeReport) -> list[str]:
     lines = [f"Changed: {percent(changed.share)} % of the pixels that have a class in both maps{area}."]
     if report.changes:
         first = report.changes[0]
-        lines.append(f"Most of it: {report.transitions.name_of(first)} ({_size(report, first)}).")
+        lines.append(f"Largest change: {one_line(report.transitions.name_of(first))} ({_size(report, first)}).")
     if any(report.nodata_pixels.values()):
         numbers = {_NO_CLASS[where]: number for where, number in report.nodata_pixels.items() if number}
         lines.append(f"Pixels without a class: {', '.join(f'{number} {where}' for where, number in numbers.items())}.")
@@ -108,8 +108,8 @@ def transition_cells(report: ChangeReport) -> tuple[list[str], list[list[str]]]:
 
 def to_markdown(report: ChangeReport) -> str:
     """What changed in sentences, the transition matrix and the changes; then estimates and the sample, if any."""
-    parts = ["# Change report", f"From {one_line(report.before)} to {one_line(report.after)}.", *summary(report)]
-    parts += estimated_summary(report)
+    sentences = [f"From {report.before} to {report.after}.", *summary(report), *estimated_summary(report)]
+    parts = ["# Change report", *map(plain, sentences)]
     parts += ["## Transition matrix", matrix_legend(report), table(*matrix_cells(report), text_column=1)]
     if report.changes:
         parts += ["## Changes", table(*transition_cells(report), text_column=1)]
@@ -121,7 +121,7 @@ def to_markdown(report: ChangeReport) -> str:
             *accuracy_tables(report.accuracy),
         ]
     if report.warnings:
-        parts += ["## Warnings", bullet_list(report.warnings)]
+        parts += ["## Warnings", bullet_list(map(message, report.warnings))]
     return "\n\n".join(parts) + "\n"
 
 

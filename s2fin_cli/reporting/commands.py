@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.errors import quoted
+from s2fin_cli.core.flags import flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,22 +25,18 @@ def command_of(run: RunRecord, output: str) -> str:
     """
     parts = ["s2fin", run.command]
     for file in run.files:
-        parts += [_flag(file.option), quoted(file.path)]
+        parts += [flag_of(file.option), quoted(file.path)]
     for name, value in (run.options or {}).items():
         parts += _typed(name, value)
-    return " ".join([*parts, _flag("output"), quoted(output)])
+    return " ".join([*parts, flag_of("output"), quoted(output)])
 
 
 def _typed(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, bool):
-        yield _flag(name if value else f"no-{name}")
+        yield flag_of(name if value else f"no_{name}")
     elif isinstance(value, list) and name not in _AT_ONCE:
         for one in value:
-            yield from (_flag(name), quoted(str(one)))
+            yield from (flag_of(name), quoted(str(one)))
     elif value is not None:
-        yield _flag(name)
+        yield flag_of(name)
         yield from (quoted(str(one)) for one in (value if isinstance(value, list) else [value]))
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -94,7 +94,7 @@ def find(basis: Basis | None, known: Known) -> Findings:
     last = _NO_REFERENCE if known.has_map else _NO_MAP
     if basis is None or not basis.accuracy.n:
         advice = [*_unlike(known), *_few_labels(known.labelled), *_unsure(known), _SUGGEST, last]
-        return Findings(_UNKNOWN, None, None, None, (), tuple(advice))
+        return Findings(_UNKNOWN if known.has_map else _UNKNOWN_MODEL, None, None, None, (), tuple(advice))
     accuracy, pairs = basis.accuracy, confused_pairs(basis)
     worst = _worst(basis) if pairs else None
     advice = [*_about_worst(basis, worst, pairs), *_unlike(known), *_few_labels(known.labelled), *_unsure(known)]
@@ -117,6 +117,7 @@ def find(basis: Basis | None, known: Known) -> Findings:
 
 
 _UNKNOWN = "The accuracy of this map is not known: no reference was given."
+_UNKNOWN_MODEL = "The accuracy of this model is not known: no labels were held out of training."
 _SUGGEST = (
     "Let s2fin suggest choose the places: it writes those where a label is worth most to a file that you fill in."
 )
@@ -167,7 +168,7 @@ def _describe_worst(basis: Basis, worst: int, pairs: list[Confused]) -> str:
     taken = [pair for pair in pairs if pair.mapped_id == accuracy.class_ids[worst]]
     parts = [f"The worst class is {name} (F1 {percent(float(basis.f1[worst]))})."]
     if not support:
-        parts.append(f"The reference has no pixel of {in_words(name)}, but the map has.")
+        parts.append(f"No {basis.noun} pixel is {in_words(name)}, but some are mapped as it.")
     sentences = []
     if missed:
         pair = missed[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from s2fin_cli.reporting.basis import Basis
@@ -159,8 +159,6 @@ class MapReport:
     @property
     def findings(self) -> Findings:
         """The findings in plain words."""
-        if self.basis is None and self.facts is not None and self.facts.is_change_map:
-            return OF_CHANGE_MAP
         known = Known(
             labelled={} if self.training is None else self.training.figures.get("labelled_pixels") or {},
             names={c.id: c.name for c in self.classes},
@@ -169,7 +167,10 @@ class MapReport:
             outside={c.id: c.outside for c in self.classes if c.outside is not None},
             has_map=self.facts is not None or self.accuracy is not None,
         )
-        return find(self.basis, known)
+        found = find(self.basis, known)
+        if self.facts is None or not self.facts.is_change_map:
+            return found
+        return OF_CHANGE_MAP if self.basis is None else replace(found, label_next=OF_CHANGE_MAP.label_next)
 
     @property
     def all_warnings(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from s2fin_cli.core.flags import as_flag, rewritten
 from s2fin_cli.reporting.cells import (
     CLASSES_LEGEND,
     ESTIMATES_LEGEND,
@@ -46,7 +47,7 @@ def to_markdown(report: MapReport) -> str:
         parts += [] if report.estimates is None else _estimates(report.estimates)
         if _is_whole(report):
             parts += ["## Accuracy", *([] if basis.kind == "reference" else [_OF_TRAINING[basis.kind]])]
-        parts += accuracy_tables(basis.accuracy)
+        parts += accuracy_tables(basis.accuracy, basis.noun)
     return "\n\n".join([*parts, *_making(report)]) + "\n"
 
 
@@ -58,14 +59,14 @@ def _is_whole(report: MapReport) -> bool:
 def _findings(report: MapReport) -> list[str]:
     found = report.findings
     lines = [found.summary, *([] if found.worst is None else [found.worst])]
-    parts = [_escaped(one_line(line)) for line in lines]
+    parts = [*map(plain, lines)]
     for title, texts in (
         ("Most confused", found.pairs_in_words),
         ("Do next", found.label_next),
         ("Where to label next", [place.in_words for place in report.suggestions]),
     ):
         if texts:
-            parts += [f"## {title}", bullet_list(texts)]
+            parts += [f"## {title}", bullet_list(map(plain, texts))]
     return parts
 
 
@@ -73,20 +74,20 @@ def _making(report: MapReport) -> list[str]:
     """Warnings, and the commands that make everything again."""
     parts = []
     if report.all_warnings:
-        parts += ["## Warnings", bullet_list(report.all_warnings)]
+        parts += ["## Warnings", bullet_list(map(message, report.all_warnings))]
     for run in report.runs:
-        parts += [f"## {_escaped(one_line(run.output))}, made again", f"    {one_line(run.command)}"]
+        parts += [f"## {plain(run.output)}, made again", f"    {one_line(run.command)}"]
     return parts
 
 
-def accuracy_tables(accuracy: Accuracy) -> list[str]:
-    """The summary of an accuracy, its classes and its confusion matrix."""
+def accuracy_tables(accuracy: Accuracy, noun: str = "reference") -> list[str]:
+    """The summary of an accuracy, its classes and its confusion matrix; the noun says of what kind of pixels."""
     overall = [
         ["Overall accuracy (OA) %", percent(accuracy.overall_accuracy)],
         ["Average accuracy (AA) %", percent(accuracy.average_accuracy)],
         ["Cohen's kappa", decimal(accuracy.kappa)],
-        ["Reference pixels assessed", str(accuracy.n)],
-        ["Unmapped reference pixels, excluded", str(accuracy.unmapped.sum())],
+        [f"{noun.capitalize()} pixels assessed", str(accuracy.n)],
+        [f"Unmapped {noun} pixels, excluded", str(accuracy.unmapped.sum())],
     ]
     header, rows = class_cells(accuracy)
     ids = [str(i) for i in accuracy.class_ids]
@@ -113,8 +114,18 @@ def _estimates(estimates: AreaAdjusted) -> list[str]:
 
 
 def bullet_list(texts: Iterable[str]) -> str:
-    """Texts as a list, each on one line."""
-    return "\n".join(f"- {_escaped(one_line(text))}" for text in texts)
+    """Markdown of one line each as a list."""
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def plain(text: str) -> str:
+    """A text on one line, in which nothing is markup."""
+    return _escaped(one_line(text))
+
+
+def message(text: str) -> str:
+    """A message of the library on one line, with its options as code."""
+    return rewritten(one_line(text), lambda name, value: f"`{as_flag(name, value)}`", _escaped)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_column: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from s2fin_cli.core.flags import as_flag, flag_of, rewritten
 from s2fin_cli.reporting import charts
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def to_html(report: MapReport) -> str:
         loader=FunctionLoader(_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"num": _Numbers(values), "charts": charts, "mark": _mark(values)}
-    environment.filters["flags"] = _with_flags
+    environment.filters |= {"flags": _with_flags, "flag": flag_of}
     page = partial(
         environment.get_template("page.html").render,
         r=values,
@@ -137,15 +138,9 @@ FORMS: dict[str, Callable[[float], str]] = {
 
 
 def _with_flags(text: str) -> Markup:
-    """A message of the library with its options, which stand in backticks, as code."""
-    parts = str(text).split("`")
-    shown = [f"<code>{escape(_flag(part))}</code>" if i % 2 else str(escape(part)) for i, part in enumerate(parts)]
-    return Markup("".join(shown))  # noqa: S704  each part is escaped
+    """A message of the library with its options as code."""
 
+    def shown(name: str, value: str | None) -> str:
+        return f"<code>{escape(as_flag(name, value))}</code>"
 
-def _flag(option: str) -> str:
-    name, _, value = option.partition("=")
-    flag = f"--{name.replace('_', '-')}"
-    if value in ("", "True"):
-        return flag
-    return f"--no-{flag[2:]}" if value == "False" else f"{flag} {value.strip(chr(34))}"
+    return Markup(rewritten(text, shown, escape))  # noqa: S704  each part is escaped

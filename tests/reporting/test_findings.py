@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from s2fin_cli.assess.area_adjusted import AreaAdjusted
 from s2fin_cli.assess.metrics import Accuracy
 from s2fin_cli.reporting.basis import Basis
 from s2fin_cli.reporting.findings import Findings, Known, find
+from tests.reporting.pages import make_report
 
 NAMES = ("forest", "meadow", "water", "9")
 NOTHING = Known()
@@ -121,7 +123,9 @@ def test_classes_of_one_name_are_told_apart_by_their_numbers() -> None:
 
 def test_without_an_accuracy() -> None:
     nothing = find(None, Known(labelled={"forest": 3}))
-    assert "not known" in nothing.summary
+    assert nothing.summary == "The accuracy of this map is not known: no reference was given."
+    model = find(None, Known(has_map=False))
+    assert model.summary == "The accuracy of this model is not known: no labels were held out of training."
     assert nothing.label_next[0] == "Label more of the classes with few labelled pixels: forest (3)."
     assert "not known" in found(of=accuracy((0, 0), (0, 0))).summary
 
@@ -143,4 +147,15 @@ def test_estimates_for_the_whole_map_decide_the_worst_class() -> None:
 def test_a_class_that_is_mapped_and_not_in_the_reference_is_the_worst() -> None:
     findings = found(of=accuracy((8, 0, 2), (0, 9, 0), (0, 0, 0)))
     assert findings.worst_class == "water"
-    assert "The reference has no pixel of water, but the map has." in str(findings.worst)
+    assert "No reference pixel is water, but some are mapped as it." in str(findings.worst)
+    held_out = found("validation", accuracy((8, 0, 2), (0, 9, 0), (0, 0, 0)))
+    assert "No labelled pixel is water, but some are mapped as it." in str(held_out.worst)
+
+
+def test_advice_on_a_change_map_with_a_reference_is_to_estimate_changes() -> None:
+    report = make_report(("forest", "meadow", "water"))
+    assert report.facts is not None
+    changes = replace(report, facts=replace(report.facts, is_change_map=True)).findings
+    assert (changes.summary, changes.confused) == (report.findings.summary, report.findings.confused)
+    (advice,) = changes.label_next
+    assert "give the points to s2fin compare as its reference" in advice

@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 from s2fin_cli.assess.metrics import Accuracy
+from s2fin_cli.core.errors import quoted
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.reporting.classes import make_classes
 from s2fin_cli.reporting.files import write_report
 from s2fin_cli.reporting.map_report import MapReport
+from s2fin_cli.reporting.markdown_form import to_markdown
 from s2fin_cli.reporting.page import MOST_BYTES, UNDEFINED, to_html
 from s2fin_cli.reporting.pictures import Pictures, draw_classes
 from tests.reporting.grids import GRID
@@ -126,6 +128,24 @@ def test_text_from_files_is_shown_as_it_is_and_never_becomes_markup() -> None:
     assert "one <more>" in [element.text for element in page.all("li")]
     assert any(e.text == "--no-vector" for e in page.all("code"))
     assert any(e.text == "--label-field" for e in page.all("code"))
+
+
+def test_options_in_warnings_are_shown_as_they_are_typed() -> None:
+    """A name of a file that holds backticks is none."""
+    warning = 'name it with `label_field="my class"`; `/data/a_b.tif` and x` are missing: `overwrite=True`'
+    report = replace(make_report(("one", "two", "three")), runs=(), warnings=(warning,))
+    page, flag = Page.of(to_html(report)), f"--label-field {quoted('my class')}"
+    (text,) = [e.text for e in page.all("li") if "are missing" in e.text]
+    assert text == f"name it with {flag}; `/data/a_b.tif` and x` are missing: --overwrite"
+    assert {flag, "--overwrite"} <= {e.text for e in page.all("code")}
+    (line,) = [line for line in to_markdown(report).splitlines() if "are missing" in line]
+    assert line == f"- name it with `{flag}`; \\`/data/a\\_b.tif\\` and x\\` are missing: `--overwrite`"
+
+
+def test_the_footer_names_no_command() -> None:
+    (footer,) = Page.of(to_html(make_report())).all("footer")
+    assert "s2fin report" not in footer.text
+    assert "a report whose name ends in .json holds only them" in footer.text
 
 
 def test_nothing_is_loaded_from_anywhere_and_only_our_script_may_run() -> None:

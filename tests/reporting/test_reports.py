@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from s2fin_cli.cli.rendering.reports import print_accuracy
 from s2fin_cli.core.errors import OutputError, UsageError
 from s2fin_cli.reporting.files import write_report
 from s2fin_cli.reporting.map_report import MapReport
+from s2fin_cli.reporting.markdown_form import to_markdown
+from tests.reporting.pages import MATRIX, make_report
 
 AWKWARD_NAMES = ("low|rise", 'say "trees", then', "[red]açaí_palm_ & *co*")
 
@@ -191,6 +194,13 @@ def test_markdown_reopened(small: Accuracy, tmp_path: Path) -> None:
     assert [[int(cell) for cell in row[2:]] for row in matrix[2:]] == small.matrix.tolist()
     for table in (summary, classes, matrix):
         assert len({len(row) for row in table}) == 1
+
+
+def test_markdown_calls_labels_held_out_by_their_name() -> None:
+    report = replace(make_report(), accuracy=None, reference=None, facts=None)
+    summary = {row[0]: row[1] for table in markdown_tables(to_markdown(report)) for row in table}
+    assert summary["Labelled pixels assessed"] == str(np.sum(MATRIX))
+    assert "Reference pixels assessed" not in summary
 
 
 def test_line_breaks_in_names_break_no_table(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_small_matrix(run: Run, in_folder: Path) -> None:
     assert found["changed"]["area_m2"] == pytest.approx(areas[[0, 0, 1, 2], [1, 2, 1, 3]].sum(), rel=1e-9)
     shown = run("compare", "--before", "a.tif", "--after", "b.tif")
     assert "Changed: 40.00 % of the pixels that have a class in both maps, 0.04 ha." in shown.stdout
-    assert "Most of it: forest -> bare soil (0.02 ha)." in shown.stdout
+    assert "Largest change: forest -> bare soil (0.02 ha)." in shown.stdout
     assert "Pixels without a class: 1 only before, 1 only after." in shown.stdout
 
 
