@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import entr
 
-from s2fin_cli.suggesting.choice import Spacing, choose_places
+from s2fin_cli.suggesting.choice import Spacing
 from s2fin_cli.suggesting.places import choose_positions
-from s2fin_cli.suggesting.proximity import nearest_proximity, proximities
 from s2fin_cli.workflows.options.suggest import SuggestOptions
 
 if TYPE_CHECKING:
@@ -70,6 +69,7 @@ def by_entropy(now: Round) -> NDArray[np.int64]:
 
 def by_margin(now: Round) -> NDArray[np.int64]:
     """The places whose two likeliest classes are closest, apart from each other."""
+    # NOTE: not `suggesting.places.margins`, whose float32 makes ties of places that the kept figures tell apart
     largest = np.sort(now.judgement.probs.astype(np.float64), axis=1)
     return _largest(now, largest[:, -2] - largest[:, -1])
 
@@ -82,14 +82,6 @@ def by_disagreement(now: Round) -> NDArray[np.int64]:
     """
     probs, members = now.judgement.probs.astype(np.float64), now.judgement.members.astype(np.float64)
     return _largest(now, entr(probs).sum(axis=1) - entr(members).sum(axis=2).mean(axis=0))
-
-
-def by_coverage(now: Round) -> NDArray[np.int64]:
-    """The way of s2fin, with all pixels counting the same."""
-    leaves, equal = now.judgement.leaves, np.ones(len(now.rows), np.float32)
-    covered = nearest_proximity(leaves, now.judgement.known_leaves)
-    chosen = choose_places(proximities(leaves, leaves), equal, covered, number=now.number, spacing=now.spacing())
-    return now.filled(chosen)
 
 
 def as_suggested(now: Round) -> NDArray[np.int64]:
@@ -114,6 +106,5 @@ WAYS: dict[str, Callable[[Round], NDArray[np.int64]]] = {
     "entropy": by_entropy,
     "margin": by_margin,
     "disagreement": by_disagreement,
-    "coverage": by_coverage,
     "s2fin": as_suggested,
 }
