@@ -26,6 +26,7 @@ from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, listed, vector_format
 from s2fin_cli.core.names import vector_output_name
 from s2fin_cli.geo.accuracy import SMALL_SHIFT_PX
 from s2fin_cli.geo.crs import describe_crs, is_engineering
+from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.geo.transformation import why_not
 
 if TYPE_CHECKING:
@@ -201,10 +202,10 @@ class LayerFile:
         Raises:
             OutputError: the file cannot be written.
         """
-        add_style(self._dst_path, self._layer, qml)
+        _add_style(self._dst_path, self._layer, qml)
 
 
-def add_style(dst_path: Path, layer: str, qml: bytes) -> None:
+def _add_style(dst_path: Path, layer: str, qml: bytes) -> None:
     """Add QGIS's style of a layer to a GeoPackage that has no styles yet, where QGIS itself keeps them.
 
     Raises:
@@ -225,18 +226,29 @@ def add_style(dst_path: Path, layer: str, qml: bytes) -> None:
         database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608
 
 
-def holds_styles(dst_path: Path) -> bool:
-    """Whether QGIS keeps styles in a file, see `add_style`."""
-    return _format_of(dst_path)[1].holds_styles
+def pixel_points(
+    rows: NDArray[np.int64], cols: NDArray[np.int64], grid: Grid, fields: dict[str, Any]
+) -> gpd.GeoDataFrame:
+    """Points in the middle of pixels of a grid, in its CRS.
+
+    Args:
+        rows: rows of the pixels (n,).
+        cols: their columns (n,).
+        grid: the grid.
+        fields: the values (n,) of each field.
+    """
+    middles = shapely.points(*transformed(grid.transform, cols + 0.5, rows + 0.5))
+    return gpd.GeoDataFrame(fields, geometry=middles, crs=None if grid.crs is None else grid.crs.to_wkt())
 
 
-def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> None:
+def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str, style: bytes | None = None) -> None:
     """Write features to a new vector file.
 
     Args:
         dst_path: the file, see `check_vector_path`; an existing one is replaced.
         frame: the features, in their CRS if they have one.
         layer: the layer's name, in formats that have names.
+        style: QGIS's style of the layer, for formats in which QGIS keeps it.
 
     Raises:
         OutputError: the file cannot be written.
@@ -256,6 +268,8 @@ def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str) -> No
                 layer_options=_layer_options(form, output, has_crs=frame.crs is not None, bounds=bounds),
                 dataset_options=dict(output.dataset_options),
             )
+    if style is not None and output.holds_styles:
+        _add_style(dst_path, layer, style)
 
 
 def _write_parquet(dst_path: Path, frame: gpd.GeoDataFrame) -> None:

@@ -20,6 +20,7 @@ from s2fin_cli.stack.display import display_bands, one_band, stretched
 from s2fin_cli.stack.stack import Stack
 from s2fin_cli.vector.on_grid import features_on_grid
 from s2fin_cli.vector.read import read_features
+from s2fin_cli.workflows.suggestion_fields import CLASS, LIKELIEST, PROB, PROB_SECOND, RANK, SECOND, WHY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,10 +36,10 @@ logger = logging.getLogger(__name__)
 
 #: Places that a report shows at most, and pixels on each side of one in its picture: they bound the report's size.
 MOST_PLACES, REACH = 30, 24
-#: The fields that `suggest` writes.
-_FIELDS = ("rank", "likeliest", "prob", "second", "prob_2nd", "why")
-#: Those of them that hold numbers, and the field that the user fills in.
-_NUMBERS, _CLASS = ("rank", "prob", "prob_2nd"), "class"
+#: The fields that `suggest` fills in.
+_FIELDS = (RANK, LIKELIEST, PROB, SECOND, PROB_SECOND, WHY)
+#: Those of them that hold numbers.
+_NUMBERS = (RANK, PROB, PROB_SECOND)
 
 
 def read_suggestions(src_path: StrPath | None, grid: Grid, images: Sequence[Layer]) -> tuple[SuggestedPlace, ...]:
@@ -56,7 +57,7 @@ def read_suggestions(src_path: StrPath | None, grid: Grid, images: Sequence[Laye
         return ()
     src_path = str(src_path)
     frame = read_features(src_path, error=LabelError, grid=grid, wanted="points that s2fin suggest wrote")
-    frame = _open_places(frame, src_path).sort_values("rank", kind="stable").head(MOST_PLACES)
+    frame = _open_places(frame, src_path).sort_values(RANK, kind="stable").head(MOST_PLACES)
     if frame.empty:
         return ()
     placed = partial(features_on_grid, frame, src_path=src_path, name="suggested places")
@@ -86,9 +87,9 @@ def _open_places(frame: gpd.GeoDataFrame, src_path: str) -> gpd.GeoDataFrame:
             src_path, number_of(int((~is_whole).sum()), "feature"),
         )  # fmt: skip
     frame = frame[is_whole]
-    if _CLASS not in frame.columns:
+    if CLASS not in frame.columns:
         return frame
-    is_filled = is_known(frame[_CLASS])
+    is_filled = is_known(frame[CLASS])
     if is_filled.any():
         logger.warning(
             "%s: the report leaves out %s whose class is filled in",

@@ -7,28 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import numpy as np
-import shapely
 
 from s2fin_cli.assess.comparison import read_map_info
 from s2fin_cli.assess.sampling import allocate, draw_pixels
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.core.files import check_outputs, staged
-from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.geo.windows import check_size
 from s2fin_cli.labels.transitions import AFTER, BEFORE
 from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.raster.tally import tally_classes
-from s2fin_cli.vector.write import add_style, check_vector_crs, check_vector_path, holds_styles, write_features
+from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, write_features
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from s2fin_cli.geo.grid import Grid
     from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
@@ -86,11 +80,11 @@ def run(options: SampleOptions) -> SampleResult:
     rows, cols = draw_pixels(map_path, numbers, pixels=pixels, generator=generator)
     order = generator.permutation(len(rows))
     fields, names = _to_fill_in(map_path, list(pixels))
-    points = _points(rows[order], cols[order], grid, fields)
+    empty = np.full(len(order), None, dtype=object)
+    values = {NUMBER: np.arange(1, len(order) + 1)} | dict.fromkeys(fields, empty)
+    points = pixel_points(rows[order], cols[order], grid, values)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
-        write_features(tmp_path, points, layer=LAYER)
-        if holds_styles(tmp_path):
-            add_style(tmp_path, LAYER, points_to_label_style(names, fields, NUMBER))
+        write_features(tmp_path, points, layer=LAYER, style=points_to_label_style(names, fields, NUMBER))
     if len(order) != options.size:
         logger.info(
             "%d points instead of %d, because each class gets at least %d, or all of its pixels",
@@ -99,16 +93,6 @@ def run(options: SampleOptions) -> SampleResult:
     which = f"field {fields[0]!r}" if len(fields) == 1 else f"fields {' and '.join(map(repr, fields))}"
     logger.info("fill in the %s with: %s", which, ", ".join(names))
     return SampleResult(dst_path, numbers)
-
-
-def _points(rows: NDArray[np.int64], cols: NDArray[np.int64], grid: Grid, fields: list[str]) -> gpd.GeoDataFrame:
-    """Points in the middle of pixels, with numbers from 1 and empty fields."""
-    empty = np.full(len(rows), None, dtype=object)
-    return gpd.GeoDataFrame(
-        {NUMBER: np.arange(1, len(rows) + 1)} | dict.fromkeys(fields, empty),
-        geometry=shapely.points(*transformed(grid.transform, cols + 0.5, rows + 0.5)),
-        crs=None if grid.crs is None else grid.crs.to_wkt(),
-    )
 
 
 def _to_fill_in(map_path: str, class_ids: list[int]) -> tuple[list[str], list[str]]:

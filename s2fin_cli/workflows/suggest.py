@@ -6,32 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import numpy as np
-import shapely
 
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
-from s2fin_cli.geo.pixels import transformed
 from s2fin_cli.model.file import find_model
 from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.suggesting.candidates import Drawing
-from s2fin_cli.vector.write import add_style, check_vector_crs, check_vector_path, holds_styles, write_features
+from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, write_features
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.suggest_search import Search
+from s2fin_cli.workflows.suggestion_fields import CLASS, LIKELIEST, PROB, PROB_SECOND, RANK, SECOND, WHY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import geopandas as gpd
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.suggesting.places import Place
     from s2fin_cli.workflows.options.suggest import SuggestOptions
 
-#: The layer of points, in formats that have names; and the field that the user fills in, as in `workflows.sample`.
-LAYER, FIELD = "suggestions", "class"
-#: The field that numbers the places, the one that is worth most first.
-RANK = "rank"
+#: The layer of points, in formats that have names.
+LAYER = "suggestions"
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,9 @@ def run(
     search = Search.of(options, model, drawing=drawing or Drawing(), stop=stop)
     check_vector_crs(dst_path, search.grid)
     places, names = search.places(progress), [c.name for c in search.classes]
-    points, style = _points(places, search.grid, names), points_to_label_style(names, [FIELD], RANK)
+    points, style = _points(places, search.grid, names), points_to_label_style(names, [CLASS], RANK)
     with staged([dst_path, style_path], overwrite=options.overwrite) as (tmp_path, tmp_style):
-        write_features(tmp_path, points, layer=LAYER)
-        if holds_styles(tmp_path):
-            add_style(tmp_path, LAYER, style)
+        write_features(tmp_path, points, layer=LAYER, style=style)
         tmp_style.write_bytes(style)
     coordinates = tuple(zip(points.geometry.x.tolist(), points.geometry.y.tolist(), strict=True))
     return SuggestResult(dst_path, style_path, tuple(places), coordinates, search.classes, search.labels is not None)
@@ -125,12 +121,11 @@ def _points(places: Sequence[Place], grid: Grid, names: Sequence[str]) -> gpd.Ge
     prob, prob_second = ([round(place.probs[i], 3) for place in places] for i in (0, 1))
     values = {
         RANK: np.arange(1, len(places) + 1),
-        FIELD: np.full(len(places), None, dtype=object),
-        "likeliest": first,
-        "prob": prob,
-        "second": second,
-        "prob_2nd": prob_second,
-        "why": [place.why for place in places],
+        CLASS: np.full(len(places), None, dtype=object),
+        LIKELIEST: first,
+        PROB: prob,
+        SECOND: second,
+        PROB_SECOND: prob_second,
+        WHY: [place.why for place in places],
     }
-    geometry = shapely.points(*transformed(grid.transform, cols + 0.5, rows + 0.5))
-    return gpd.GeoDataFrame(values, geometry=geometry, crs=None if grid.crs is None else grid.crs.to_wkt())
+    return pixel_points(rows, cols, grid, values)
