@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from s2fin_cli.core.classes import MAX_CLASS_ID, LandCoverClass, find_name
@@ -72,7 +73,7 @@ class Transitions:
             )
         return replace(self, values=values)
 
-    @property
+    @cached_property
     def pairs(self) -> dict[int, Pair]:
         """The classes before and after, by the number of the transition, in the order of the numbers."""
         return {value: pair for pair, value in sorted(self.values.items(), key=lambda item: item[1])}

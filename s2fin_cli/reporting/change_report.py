@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.figures import known
@@ -97,11 +98,16 @@ class ChangeReport:
         present = {class_id for pair in self.pixels for class_id in pair}
         return [class_id for class_id in self.transitions.names if class_id in present]
 
+    @cached_property
+    def _compared(self) -> int:
+        """Pixels that have a class in both maps."""
+        return sum(self.pixels.values())
+
     def cover(self, pairs: list[Pair]) -> Cover:
         """What some transitions cover together."""
         pixels = sum(self.pixels.get(pair, 0) for pair in pairs)
         area = None if self.areas is None else sum(self.areas.get(pair, 0.0) for pair in pairs)
-        return Cover(pixels, pixels / sum(self.pixels.values()), area)
+        return Cover(pixels, pixels / self._compared, area)
 
     def of_class(self, class_id: int) -> dict[str, Cover]:
         """What a class covers before and after, what of it is unchanged, and what it lost and gained."""

@@ -112,7 +112,7 @@ def assess_changes(found: Changes, reference: str, *, label_field: str | None) -
     for path in found.paths:
         with open_raster(path) as src:
             mapped.append(read_pixels(src, points))
-    ids = sorted(transitions.pairs)
+    ids = list(transitions.pairs)
     place = {value: position for position, value in enumerate(ids)}
     matrix = np.zeros((len(ids), len(ids) + 1), dtype=np.int64)
     for true, before, after in zip(points.class_ids.tolist(), *(values.tolist() for values in mapped), strict=True):
