@@ -55,7 +55,8 @@ def examine_machine() -> list[Finding]:
     """What the machine has."""
     found = [processor(cores(), torch.get_num_threads()), memory(available_memory())]
     found += devices(cuda_devices(), build=torch.version.cuda, has_driver=shutil.which("nvidia-smi") is not None)
-    return [*found, space("this folder", Path.cwd()), temporary_space()]
+    here = space("this folder", Path.cwd(), otherwise=HINT, remedy="write outputs to another folder")
+    return [*found, here, temporary_space()]
 
 
 def cores() -> int:
@@ -161,15 +162,17 @@ def temporary_space() -> Finding:
         folder = Path(tempfile.gettempdir())
     except OSError as error:  # none of the folders that Python tries can be written to
         return Finding("disk of temporary files", PROBLEM, str(error.strerror or error), NO_TEMPORARY)
-    return space("temporary files", folder)
+    return space("temporary files", folder, otherwise=PROBLEM, remedy=NO_TEMPORARY)
 
 
-def space(what: str, folder: Path) -> Finding:
+def space(what: str, folder: Path, *, otherwise: str, remedy: str) -> Finding:
     """Whether files can be written to a folder.
 
     Args:
         what: what the folder is, for the finding.
         folder: the folder.
+        otherwise: the status if they cannot.
+        remedy: what to do then.
     """
     part = f"disk of {what}"
     try:
@@ -177,10 +180,7 @@ def space(what: str, folder: Path) -> Finding:
             file.write(b"s2fin")
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        is_needed = what != "this folder"
-        remedy = NO_TEMPORARY if is_needed else "write outputs to another folder"
-        why = f"{folder} cannot be written to: {error.strerror or error}"
-        return Finding(part, PROBLEM if is_needed else HINT, why, remedy)
+        return Finding(part, otherwise, f"{folder} cannot be written to: {error.strerror or error}", remedy)
     found = f"{free / GIB:.1f} GiB free in {folder}"
     if free >= LEAST_SPACE:
         return Finding(part, GOOD, found)

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from s2fin_cli.core.progress import Progress
     from s2fin_cli.workflows.classify import ClassifyResult
 
-REPORT = "please report it, with the output of s2fin doctor"
+#: What to do about a problem that the user cannot mend.
+REPORT = "report it, with the output of s2fin doctor"
 #: The share of a logit by which float32 may differ from float64, and one device from another.
 TOLERANCE = 1e-3
 #: Pixels a side of the scene and of each field in it, and of the square with a label in the middle of a field.
@@ -77,7 +78,7 @@ def try_network(device: str) -> Finding:
     if difference <= TOLERANCE:
         return Finding("network", GOOD, found)
     remedy = 'compute with `device="cpu"`' if where.type != "cpu" else "install another build of torch"
-    return Finding("network", PROBLEM, f"{found}, and {TOLERANCE:.0e} is the most", f"{remedy}, and {REPORT[7:]}")
+    return Finding("network", PROBLEM, f"{found}, and {TOLERANCE:.0e} is the most", f"{remedy}, and {REPORT}")
 
 
 def _difference(device: torch.device) -> float:

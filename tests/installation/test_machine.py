@@ -120,10 +120,21 @@ def test_devices() -> None:
 
 
 def test_folders_that_cannot_be_written_to(tmp_path: Path) -> None:
-    assert space("this folder", tmp_path).status in (GOOD, HINT)
+    assert space("maps", tmp_path, otherwise=PROBLEM, remedy="take another one").status in (GOOD, HINT)
     missing = tmp_path / "none"
-    assert space("this folder", missing).status == HINT
-    found = space("temporary files", missing)
-    assert (found.part, found.status) == ("disk of temporary files", PROBLEM)
-    assert f"{missing} cannot be written to" in found.found
-    assert "TMPDIR" in str(found.remedy)
+    for status in (HINT, PROBLEM):
+        found = space("maps", missing, otherwise=status, remedy="take another one")
+        assert (found.part, found.status, found.remedy) == ("disk of maps", status, "take another one")
+        assert f"{missing} cannot be written to" in found.found
+
+
+def test_only_the_folder_of_temporary_files_has_to_be_writable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    here, temporary = examine_machine()[-2:]
+    assert (here.part, here.status) == ("disk of this folder", HINT)
+    assert "another folder" in str(here.remedy)
+    assert (temporary.part, temporary.status) == ("disk of temporary files", PROBLEM)
+    assert "TMPDIR" in str(temporary.remedy)

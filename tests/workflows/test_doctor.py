@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +43,16 @@ def test_a_self_test_that_is_stopped_is_not_a_problem_of_the_installation() -> N
     stop.set()
     with pytest.raises(Stopped):
         try_map("cpu", progress=stoppable(silent, stop))
+
+
+def test_a_self_test_that_fails_is_to_be_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    found = try_map("cpu", progress=silent)
+    assert (found.status, found.remedy) == ("problem", "report it, with the output of s2fin doctor")
+    assert "Read-only file system" in found.found
 
 
 def test_a_device_that_is_not_there() -> None:
