@@ -13,10 +13,12 @@ from s2fin_cli.teaching.members import FORESTS, choose_members
 from s2fin_cli.teaching.recipe import EnsembleRecipe
 from s2fin_cli.teaching.threads import in_threads
 
-#: Probabilities (n, classes) of a member, and the leaves of the pixels asked about and of those known, if any.
+#: Probabilities (n, classes) of a member, and the leaves of the pixels asked about and of others, if any.
 _Answer = tuple["NDArray[np.float32]", "NDArray[np.int32] | None", "NDArray[np.int32] | None"]
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from s2fin_cli.core.progress import Stop
@@ -115,21 +117,24 @@ def judge(
     panel = panel or Panel()
     asking = _Asking(panel, features, num_classes, seed, stop)
     if known is not None and len(np.unique(known.targets)) > 1:
-        answers = asking.answers(panel.members(known.features), known)
+        answers = asking.answers(panel.members(known.features), known, known.features)
+        leaves, known_leaves = _joined(own for _, own, _ in answers), _joined(others for _, _, others in answers)
         said = np.stack([*([] if network is None else [network]), *(probs for probs, _, _ in answers)])
     else:
         assert network is not None  # noqa: S101  the caller has either
-        answers = asking.answers(FORESTS, _pupils(features, network.argmax(axis=1), most=panel.pupils, seed=seed))
+        pupils = _pupils(features, network.argmax(axis=1), most=panel.pupils, seed=seed)
+        leaves = _joined(own for _, own, _ in asking.answers(FORESTS, pupils))
+        known_leaves = leaves[:0]
         said = network[None]
-    leaves, known_leaves = (
-        np.concatenate([part for part in parts if part is not None], axis=1)
-        for parts in zip(*((own, others) for _, own, others in answers), strict=True)
-    )
-    has_members = len(said) > 1 or network is None
     unlike = np.zeros(len(leaves), dtype=bool)
     if known is not None:
         unlike = are_unlike(features, reference_of(known.features, known.targets, known.units, seed=seed))
-    return Judgement(said.mean(axis=0), said, leaves, known_leaves if has_members else known_leaves[:0], unlike)
+    return Judgement(said.mean(axis=0), said, leaves, known_leaves, unlike)
+
+
+def _joined(leaves: Iterable[NDArray[np.int32] | None]) -> NDArray[np.int32]:
+    """The leaves (n, trees) of all forests."""
+    return np.concatenate([part for part in leaves if part is not None], axis=1)
 
 
 def _pupils(features: Features, classes: NDArray[np.int64], *, most: int, seed: int) -> Known:
@@ -157,19 +162,18 @@ class _Asking:
     seed: int
     stop: Stop | None
 
-    def answers(self, members: tuple[Member, ...], known: Known) -> list[_Answer]:
-        """The answers of members that learn from some pixels."""
-        return in_threads(self._answer, [(member, known) for member in members], stop=self.stop)
+    def answers(self, members: tuple[Member, ...], known: Known, others: Features | None = None) -> list[_Answer]:
+        """The answers of members that learn from some pixels, with the leaves of others if these are given."""
+        return in_threads(self._answer, [(member, known, others) for member in members], stop=self.stop)
 
-    def _answer(self, member: Member, known: Known) -> _Answer:
+    def _answer(self, member: Member, known: Known, others: Features | None) -> _Answer:
         recipe = self.panel.recipe
         classifier = member.fit(known.features, known.targets, seed=self.seed, recipe=recipe)
         probs = np.zeros((len(self.asked["position"]), self.num_classes), np.float32)
         probs[:, np.unique(known.targets)] = member.ask(classifier, self.asked, at_once=recipe.pixels_at_once)
-        own, others = (
-            None if leaves is None else leaves[:, : self.panel.trees]
-            for leaves in (
-                member.leaves(classifier, part, at_once=recipe.pixels_at_once) for part in (self.asked, known.features)
-            )
-        )
-        return probs, own, others
+
+        def leaves(features: Features) -> NDArray[np.int32] | None:
+            found = member.leaves(classifier, features, at_once=recipe.pixels_at_once)
+            return None if found is None else found[:, : self.panel.trees]
+
+        return probs, leaves(self.asked), None if others is None else leaves(others)
