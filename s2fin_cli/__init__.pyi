@@ -530,12 +530,12 @@ def evaluate(
     Args:
         map: class map to assess: a raster of whole numbers, in floating point too.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
-            such files, of which the last one decides about pixels that several label.
+            such files. Where several files label a pixel, the last file decides.
         label_field: class field of a vector reference; None takes the only possible field. Of several files, those
             without such a field go by their own.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
-        output: report to write, a `.json`, `.csv` or `.md` file; None for none.
+        output: report to write, a `.html`, `.json`, `.csv` or `.md` file; None for none.
         overwrite: whether an existing `output` may be replaced.
 
     Returns:
@@ -601,7 +601,7 @@ def report(
             None for none.
         suggestions: points that `s2fin suggest` wrote for the map's images, to show with pictures; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
-            such files, of which the last one decides about pixels that several label; None for none.
+            such files. Where several files label a pixel, the last file decides. None for none.
         label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
@@ -661,15 +661,15 @@ def split(
     """Split labels into spatially separate training and test labels.
 
     Args:
-        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
-            which the last one decides about pixels that several label. Features without a class are skipped.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files.
+            Where several files label a pixel, the last file decides. Features without a class are skipped.
         label_field: class field of the vector file; None takes the only possible field. Of several files, those without
             such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
-            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
+            Where files disagree, the last file wins; with "first", the first file wins; with "error", the run stops.
         like: image whose grid the label rasters get.
         train: training labels to write, a GeoTIFF.
         test: test labels to write, a GeoTIFF.
@@ -744,16 +744,17 @@ def suggest(
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
-        labels: labels that there are already, as of training: a file, or a sequence of files, of which the last one
-            decides about pixels that several label. Classifiers that learn from them show where they disagree and what
-            is unlike them, and no place near them is suggested. Empty for none: then the model alone decides.
+        labels: labels that there are already, as of training: a file, or a sequence of files. Where several files label
+            a pixel, the last file decides. With labels, places are also chosen where classifiers trained on them
+            disagree or where pixels look unlike the labels; no place near a label is suggested. Empty for none: then
+            the model alone decides.
         label_field: class field of the vector file; None takes the only possible field. Of several files, those without
             such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
-            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
+            Where files disagree, the last file wins; with "first", the first file wins; with "error", the run stops.
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
         probabilities: probabilities that `classify` wrote of these images with this model; None computes them where
             they are needed.
@@ -834,15 +835,15 @@ def train(
         coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
             measurement is reliable; "off" trusts the georeferencing.
         device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
-        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
-            which the last one decides about pixels that several label. Features without a class are skipped.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files.
+            Where several files label a pixel, the last file decides. Features without a class are skipped.
         label_field: class field of the vector file; None takes the only possible field. Of several files, those without
             such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
-            Between several files the last one decides, but with "first" the first one, and "error" refuses them.
+            Where files disagree, the last file wins; with "first", the first file wins; with "error", the run stops.
         output: model file to write.
         report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.

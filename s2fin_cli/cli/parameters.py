@@ -177,7 +177,7 @@ def label_options(command: Command, *, required: bool = True, more: str = "") ->
                 multiple=True,
                 required=required,
                 help="Polygons, lines, points, or a raster; repeat it for several files. Features without a class are "
-                f"skipped, and of a pixel that several files label, the last one decides.{more}",
+                f"skipped. Where several files label a pixel, the last file decides.{more}",
             ),
             click.option(
                 "--label-field",
@@ -198,8 +198,8 @@ def label_options(command: Command, *, required: bool = True, more: str = "") ->
                 default=LabelOptions.on_conflict,
                 show_default=True,
                 help="What happens to pixels that features of different classes cover: they are dropped, refused, or "
-                "assigned to the first or last feature. Of several files the last one decides, but with first the "
-                "first one, and error refuses them.",
+                "assigned to the first or last feature. Where files disagree, the last file wins; with first, the "
+                "first file wins; with error, the run stops.",
             ),
         ]
     ):

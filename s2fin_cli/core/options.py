@@ -211,15 +211,15 @@ class LabelOptions(Options):
     """Labels, and how they become pixels.
 
     Attributes:
-        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files, of
-            which the last one decides about pixels that several label. Features without a class are skipped.
+        labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files.
+            Where several files label a pixel, the last file decides. Features without a class are skipped.
         label_field: class field of the vector file; None takes the only possible field. Of several files, those
             without such a field go by their own.
         label_buffer: buffer around points and lines, in CRS units of the grid; None takes the pixel that holds a point,
             and half a pixel around a line.
         classes: CSV table of the classes with the columns id, name and color; labels of other classes are skipped.
-        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`. Between
-            several files the last one decides, but with "first" the first one, and "error" refuses them.
+        on_conflict: what happens to pixels that features of different classes cover, one of `CONFLICTS`. Where
+            files disagree, the last file wins; with "first", the first file wins; with "error", the run stops.
     """
 
     labels: StrPath | Sequence[StrPath]

@@ -23,8 +23,8 @@ class MappedClass:
         color: red, green and blue, 0 to 255 each; None where the map has no colour table.
         pixels: pixels of the class in the whole map, None where they were not counted.
         area: their area in square metres, None where it was not measured or the map has no CRS.
-        confidence: mean confidence of its pixels in the overview, None where it is not known.
-        outside: share of its pixels in the overview that look unlike all training data, None where it is not known.
+        confidence: mean confidence of its pixels, None where it is not known.
+        outside: share of its pixels that look unlike all training data, None where it is not known.
     """
 
     id: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,11 @@ class SuggestedPlace:
         return f"{self.rank}: {self.why}; {self.likeliest} {first}, {self.second} {second}"
 
     @property
+    def side(self) -> int:
+        """Pixels of a side of the picture, 0 without one."""
+        return 0 if self.picture is None else self.picture.shape[-1]
+
+    @cached_property
     def uri(self) -> str | None:
         """The picture as a data URI."""
         if self.picture is None:

@@ -26,6 +26,7 @@ from s2fin_cli.cli.main import Boundary, cli, main
 from s2fin_cli.cli.parameters import verbosity_options
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.model.file import read_model
+from s2fin_cli.reporting.files import CHANGE_FORMS, FORMS
 from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 from tests.files import CRS_CODE, TRANSFORM, read_raster, write_raster, write_vector
@@ -77,6 +78,18 @@ def test_version_and_help(run: Run) -> None:
     for name in cli.commands:
         assert name in text
         assert "--verbose" in succeeded(run(name, "--help")).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("evaluate", "output"), ("report", "output"), ("train", "report"), ("classify", "report"), ("compare", "report")],
+)
+def test_help_names_all_forms_of_a_report(command: str, option: str) -> None:
+    forms = CHANGE_FORMS if command == "compare" else FORMS
+    (found,) = [p for p in cli.commands[command].params if p.name == option]
+    assert isinstance(found, click.Option)
+    assert found.help is not None
+    assert set(re.findall(r"\.[a-z]+\b", found.help)) == set(forms)
 
 
 def test_the_two_lines_of_the_readme(run: Run, scene: Scene, tmp_path: Path) -> None:

@@ -223,6 +223,17 @@ def test_pictures_shrink_where_a_page_would_be_too_large() -> None:
     assert all(500 <= side < 1000 for size in sides for side in size)
 
 
+def test_the_place_is_in_the_middle_of_its_picture() -> None:
+    report = make_report()
+    place = replace(report.suggestions[0], picture=np.zeros((3, 21, 21), np.uint8))
+    page = Page.of(to_html(replace(report, suggestions=(place,))))
+    (mark,) = [e.attributes for e in page.all("rect") if e.attributes.get("class") == "place"]
+    assert (mark["x"], mark["y"], mark["width"], mark["height"]) == ("8", "8", "5", "5")
+    (drawing,) = [e for e in page.all("svg") if e.attributes.get("aria-label", "").startswith("Surroundings")]
+    assert drawing.attributes["viewbox"] == "0 0 21 21"
+    assert place.uri is place.uri, "a picture is encoded once"
+
+
 def test_a_page_of_many_epochs_is_small() -> None:
     report = make_report()
     assert report.training is not None

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
     help="The reference is a random sample within each class of the map, as s2fin sample draws it: estimate accuracies "
     "and class areas of the whole map, with margins of 95 % confidence.",
 )
-@click.option("-o", "--output", type=FilePath("REPORT"), help="Also write the report: .json, .csv or .md.")
+@click.option("-o", "--output", type=FilePath("REPORT"), help="Also write the report: .html, .json, .csv or .md.")
 @overwrite_option
 @json_option
 @verbosity_options

@@ -29,8 +29,8 @@ from s2fin_cli.workflows.options.suggest import SuggestOptions
 @partial(
     label_options,
     required=False,
-    more=" Classifiers that learn from them show where they disagree and what is unlike them, and no place near them "
-    "is suggested.",
+    more=" With labels, places are also chosen where classifiers trained on them disagree or where pixels look unlike "
+    "the labels; no place near a label is suggested.",
 )
 @click.option(
     "--probabilities",

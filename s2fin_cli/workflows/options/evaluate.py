@@ -19,12 +19,12 @@ class EvaluateOptions(Options):
     Attributes:
         map: class map to assess: a raster of whole numbers, in floating point too.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
-            such files, of which the last one decides about pixels that several label.
+            such files. Where several files label a pixel, the last file decides.
         label_field: class field of a vector reference; None takes the only possible field. Of several files, those
             without such a field go by their own.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.
-        output: report to write, a `.json`, `.csv` or `.md` file; None for none.
+        output: report to write, a `.html`, `.json`, `.csv` or `.md` file; None for none.
         overwrite: whether an existing `output` may be replaced.
     """
 

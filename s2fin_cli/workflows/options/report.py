@@ -27,7 +27,7 @@ class ReportOptions(ImageOptions):
             None for none.
         suggestions: points that `s2fin suggest` wrote for the map's images, to show with pictures; None for none.
         reference: reference labels: a vector file of polygons or points, or a raster of class numbers; or a sequence of
-            such files, of which the last one decides about pixels that several label; None for none.
+            such files. Where several files label a pixel, the last file decides. None for none.
         label_field: class field of a vector reference; None takes the only possible field.
         stratified: whether the reference is a random sample within each class of the map, as `s2fin sample` draws it;
             then accuracies and class areas of the whole map are estimated, with margins of 95 % confidence.

@@ -19,9 +19,10 @@ class SuggestOptions(LabelOptions, InputOptions):
 
     Attributes:
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
-        labels: labels that there are already, as of training: a file, or a sequence of files, of which the last one
-            decides about pixels that several label. Classifiers that learn from them show where they disagree and what
-            is unlike them, and no place near them is suggested. Empty for none: then the model alone decides.
+        labels: labels that there are already, as of training: a file, or a sequence of files. Where several files
+            label a pixel, the last file decides. With labels, places are also chosen where classifiers trained on them
+            disagree or where pixels look unlike the labels; no place near a label is suggested. Empty for none: then
+            the model alone decides.
         probabilities: probabilities that `classify` wrote of these images with this model; None computes them where
             they are needed.
         output: points to write, in the format of the suffix, see `VECTOR_OUTPUT_SUFFIXES`; their QGIS style is written
