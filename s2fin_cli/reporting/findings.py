@@ -74,6 +74,7 @@ class Known:
         covered: pixels of the map by class id, of the classes that it has.
         outside: share of each class's pixels that look unlike all training data, by class id.
         has_map: whether there is a map already.
+        has_suggestions: whether the report shows the places that `suggest` found.
     """
 
     labelled: Mapping[str, int] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Known:
     covered: Mapping[int, int] = field(default_factory=dict)
     outside: Mapping[int, float] = field(default_factory=dict)
     has_map: bool = True
+    has_suggestions: bool = False
 
 
 def find(basis: Basis | None, known: Known) -> Findings:
@@ -92,8 +94,9 @@ def find(basis: Basis | None, known: Known) -> Findings:
         known: what else is known.
     """
     last = _NO_REFERENCE if known.has_map else _NO_MAP
+    suggest = _SUGGESTED if known.has_suggestions else _SUGGEST
     if basis is None or not basis.accuracy.n:
-        advice = [*_unlike(known), *_few_labels(known.labelled), *_unsure(known), _SUGGEST, last]
+        advice = [*_unlike(known), *_few_labels(known.labelled), *_unsure(known), suggest, last]
         return Findings(_UNKNOWN if known.has_map else _UNKNOWN_MODEL, None, None, None, (), tuple(advice))
     accuracy, pairs = basis.accuracy, confused_pairs(basis)
     worst = _worst(basis) if pairs else None
@@ -102,7 +105,7 @@ def find(basis: Basis | None, known: Known) -> Findings:
         advice += _not_in_reference(accuracy, known)
     if not pairs:
         advice.insert(0, _NOTHING_CONFUSED)
-    advice.append(_SUGGEST)
+    advice.append(suggest)
     if basis.kind != "reference" or basis.trained_share:
         advice.append(last)
     return Findings(
@@ -121,6 +124,7 @@ _UNKNOWN_MODEL = "The accuracy of this model is not known: no labels were held o
 _SUGGEST = (
     "Let s2fin suggest choose the places: it writes those where a label is worth most to a file that you fill in."
 )
+_SUGGESTED = "Fill in the classes of the suggested places, and train again with their file beside the labels."
 _NO_REFERENCE = (
     "Check the map against labels that were not used for training: draw points with s2fin sample, fill in their class, "
     "and make this report with them as a stratified reference."

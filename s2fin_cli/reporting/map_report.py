@@ -166,6 +166,7 @@ class MapReport:
             covered={c.id: c.pixels for c in self.classes if c.pixels},
             outside={c.id: c.outside for c in self.classes if c.outside is not None},
             has_map=self.facts is not None or self.accuracy is not None,
+            has_suggestions=bool(self.suggestions),
         )
         found = find(self.basis, known)
         if self.facts is None or not self.facts.is_change_map:

@@ -214,7 +214,7 @@ def _facts(map_path: str, grid: Grid, mapped: int) -> MapFacts:
         shape=grid.shape,
         crs=None if grid.crs is None else crs_name(grid.crs),
         res=grid.res,
-        metres=known(float(f"{grid.metres:.4g}")),
+        metres=known(float(f"{grid.metres:.3g}")),
         bounds=tuple(grid.bounds),
         nodata_pixels=grid.width * grid.height - mapped,
     )

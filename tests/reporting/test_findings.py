@@ -49,6 +49,16 @@ def test_the_worst_class_and_what_it_is_confused_with() -> None:
     )
 
 
+def test_suggest_is_not_advised_where_its_places_are_shown() -> None:
+    filled_in = "Fill in the classes of the suggested places, and train again with their file beside the labels."
+    assert filled_in in found(has_suggestions=True).label_next
+    assert SUGGEST not in found(has_suggestions=True).label_next
+    shown = make_report()
+    assert shown.suggestions
+    assert filled_in in shown.findings.label_next
+    assert SUGGEST in replace(shown, suggestions=()).findings.label_next
+
+
 def test_the_confusion_of_the_most_pixels_is_named_where_it_is_another_one() -> None:
     findings = found(of=accuracy((9000, 1500, 0), (500, 9500, 0), (3, 0, 1)))
     assert findings.worst_class == "water"
