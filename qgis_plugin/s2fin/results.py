@@ -1,0 +1,172 @@
+"""From the outputs of s2fin to layers of the project: with their styles, in a group; the report in the browser.
+
+Processing loads layers when a run has ended and then calls a post-processor for each. Nothing here needs `iface`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qgis.core import (
+    QgsApplication,
+    QgsColorRampShader,
+    QgsProcessingContext,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsRasterShader,
+    QgsSingleBandPseudoColorRenderer,
+)
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QColor, QDesktopServices
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from qgis.core import (
+        QgsLayerTreeGroup,
+        QgsLayerTreeLayer,
+        QgsMapLayer,
+        QgsProcessingFeedback,
+        QgsProject,
+        QgsRasterLayer,
+    )
+
+#: Suffixes of the outputs that become layers, and of those that a browser shows.
+LAYERS = (".tif", ".tiff", ".gpkg", ".shp", ".fgb", ".geojson", ".parquet", ".tab", ".sqlite")
+PAGES = (".html",)
+#: What the layer of each output is called, the topmost first: points lie above maps, and maps above the other rasters.
+NAMES = {
+    "suggestions": "Places to label",
+    "sample": "Sample",
+    "polygons": "Polygons",
+    "change": "Change",
+    "map": "Land cover",
+    "train": "Training labels",
+    "test": "Test labels",
+    "confidence": "Confidence",
+    "uncertainty": "Dissimilarity to the labels",
+    "probabilities": "Probabilities",
+    "aligned": "Aligned image",
+}
+#: Outputs whose legend is folded away: it says again what that of the map says, or there are too many bands.
+_FOLDED = ("polygons", "probabilities", "aligned")
+#: Of rasters that QGIS would show in grey or as a mixture of bands: the band to show, and values, colours and labels.
+COLORS = {
+    "confidence": (1, ((0.0, "#b2182b", "0"), (0.5, "#fddbc7", "0.5"), (0.8, "#92c5de", "0.8"), (1.0, "#2166ac", "1"))),
+    "uncertainty": (4, ((0.0, "#fff7ec", "0"), (1.0, "#fdbb84", "1: the limit"), (2.0, "#7f0000", "2 and more"))),
+}
+#: What QGIS shows rasters without a style by.
+_DEFAULT_RENDERERS = ("singlebandgray", "multibandcolor")
+#: The place of a layer in its group, as a property of its node in the layer tree.
+_RANK = "s2fin/rank"
+#: Post-processors: Processing does not own them, so they have to live until it calls them.
+_KEPT: list[QgsProcessingLayerPostProcessorInterface] = []
+
+
+def load(
+    context: QgsProcessingContext, feedback: QgsProcessingFeedback, outputs: Mapping[str, Path], *, group: str
+) -> None:
+    """Let Processing load the outputs of a run, and open its report in the browser of a desktop.
+
+    To be called in the main thread (`postProcessAlgorithm`). Layers are loaded where Processing was asked to load at
+    least one of them, so not by `qgis_process` and not in the midst of a model.
+
+    Args:
+        context: of the run.
+        feedback: of the run.
+        outputs: files by the names of the outputs. An output that the user does not want to load is not among them.
+        group: name of the group of layers.
+    """
+    layers = {name: path for name, path in outputs.items() if path.suffix.lower() in LAYERS and path.exists()}
+    if any(context.willLoadLayerOnCompletion(str(path)) for path in layers.values()):
+        shared = _Group(group)
+        for name, path in layers.items():
+            _register(context, name, path, shared)
+    for path in outputs.values():
+        if path.suffix.lower() in PAGES and path.exists():
+            _open(path, feedback)
+
+
+def _register(context: QgsProcessingContext, name: str, path: Path, group: _Group) -> None:
+    """Let Processing load a layer, unless it was asked to already, and say how."""
+    title = NAMES.get(name, name.replace("_", " ").capitalize())
+    if not context.willLoadLayerOnCompletion(str(path)):
+        details = QgsProcessingContext.LayerDetails(title, context.project(), name)
+        context.addLayerToLoadOnCompletion(str(path), details)
+    details = context.layerToLoadOnCompletionDetails(str(path))
+    details.name, details.forceName = title, True
+    placing = _Placing(name, group)
+    _KEPT.append(placing)
+    details.setPostProcessor(placing)
+
+
+def _open(path: Path, feedback: QgsProcessingFeedback) -> None:
+    """Open a page in the browser where there is a desktop."""
+    if QgsApplication.platform() == "desktop":
+        feedback.pushInfo(f"{path} is opened in the browser")
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+class _Group:
+    """The group of the layers of one run, which is made for its first layer."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._made: str | None = None
+
+    def of(self, project: QgsProject) -> QgsLayerTreeGroup:
+        """The group, the topmost of the project; one of an earlier run with the same name stays as it is."""
+        root = project.layerTreeRoot()
+        if self._made is None or root.findGroup(self._made) is None:
+            names = (self._name, *(f"{self._name} ({number})" for number in range(2, 10000)))
+            self._made = next(name for name in names if root.findGroup(name) is None)
+            root.insertGroup(0, self._made)
+        return root.findGroup(self._made)
+
+
+class _Placing(QgsProcessingLayerPostProcessorInterface):
+    """Puts a loaded layer into the group of its run, and colours it where its file has no style."""
+
+    def __init__(self, output: str, group: _Group) -> None:
+        super().__init__()
+        self._output, self._group = output, group
+
+    def postProcessLayer(  # noqa: N802  QGIS's name
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Called by Processing when the layer is in the project."""
+        del feedback
+        if layer is None or not layer.isValid():
+            return
+        # NOTE: a style that the user chose for this output in Processing stays.
+        if self._output in COLORS and layer.renderer().type() in _DEFAULT_RENDERERS:
+            _color(layer, *COLORS[self._output])
+        node = context.project().layerTreeRoot().findLayer(layer.id())
+        if node is not None:
+            rank = list(NAMES).index(self._output) if self._output in NAMES else len(NAMES)
+            moved = _moved(node, self._group.of(context.project()), rank)
+            moved.setExpanded(self._output not in _FOLDED)
+
+
+def _moved(node: QgsLayerTreeLayer, group: QgsLayerTreeGroup, rank: int) -> QgsLayerTreeLayer:
+    """Move a layer to its place in a group; gives its node there."""
+    moved = node.clone()
+    moved.setCustomProperty(_RANK, rank)
+    ranks = [int(child.customProperty(_RANK, len(NAMES))) for child in group.children()]
+    # NOTE: the project drops a layer that is nowhere in its tree, so the copy comes first.
+    group.insertChildNode(sum(other <= rank for other in ranks), moved)
+    node.parent().removeChildNode(node)
+    return moved
+
+
+def _color(layer: QgsRasterLayer, band: int, stops: Sequence[tuple[float, str, str]]) -> None:
+    """Show one band of a raster in colours that are interpolated between values."""
+    ramp = QgsColorRampShader(stops[0][0], stops[-1][0])
+    items = [QgsColorRampShader.ColorRampItem(value, QColor(color), label) for value, color, label in stops]
+    ramp.setColorRampItemList(items)
+    shader = QgsRasterShader()
+    shader.setRasterShaderFunction(ramp)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader)
+    renderer.setClassificationMin(stops[0][0])
+    renderer.setClassificationMax(stops[-1][0])
+    layer.setRenderer(renderer)
