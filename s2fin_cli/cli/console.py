@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from s2fin_cli.core.progress import Progress
 
 logger = logging.getLogger(__name__)
+
+#: Environment variable by which a program that starts s2fin asks for progress that it can read: "json".
+PROGRESS_VARIABLE = "S2FIN_PROGRESS"
 
 
 class _ConsoleHandler(logging.Handler):
@@ -63,9 +67,11 @@ def console() -> Console:
 
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Progress on stderr: bars on a terminal, else lines, and nothing with -q."""
+    """Progress on stderr: bars on a terminal, else lines, or JSON if `$S2FIN_PROGRESS` says so; nothing with -q."""
     if not logger.isEnabledFor(logging.INFO):
         yield silent
+    elif os.environ.get(PROGRESS_VARIABLE) == "json":
+        yield _json_lines()
     elif console().is_terminal:
         with _bars() as show:
             yield show
@@ -82,6 +88,19 @@ def _lines() -> Progress:
         if news and news != last.get(stage):
             text = "".join(f"  {name} {value:.3f}" for name, value in figures.items())
             logger.info("%s: %d of %d%s", stage, done, total, text)
+        last[stage] = news
+
+    return show
+
+
+def _json_lines() -> Progress:
+    """An object on a line for each step that has figures, and for each hundredth of a stage without any."""
+    last: dict[str, object] = {}
+
+    def show(stage: str, done: int, total: int, **figures: float) -> None:
+        news = figures or (done * 100 // total if total else 0)
+        if news != last.get(stage):
+            click.echo(json.dumps({"stage": stage, "done": done, "total": total, "figures": figures}), err=True)
         last[stage] = news
 
     return show

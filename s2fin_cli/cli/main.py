@@ -32,6 +32,7 @@ from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import displayed, with_flags
 from s2fin_cli.cli.parameters import PROJECT_FOUND
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
+from s2fin_cli.cli.signals import end_on_request, end_with_stdin
 from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
 from s2fin_cli.core.files import protected
 from s2fin_cli.core.progress import INTERRUPTED
@@ -192,12 +193,10 @@ def main(command: Callable[..., Any] = cli) -> None:
     Args:
         command: a function of the program's name that runs it.
     """
-    # NOTE: these signals raise an exception, so that a batch system's request to end leaves no temporary file. An
-    # ignored signal stays ignored: under nohup a run goes on when its terminal is closed.
     for name in ("SIGTERM", "SIGHUP"):  # Windows does not have the latter
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda signum, _: sys.exit(128 + signum))
+        if hasattr(signal, name):
+            end_on_request(getattr(signal, name))
+    end_with_stdin()
     # NOTE: rasterio prints, and then ignores, that a message of GDAL is not UTF-8; errors of ours do not come this far.
     sys.unraisablehook = lambda caught: logger.debug("ignored: %r", caught.exc_value)
     sys.excepthook = _shown_unless_undecoded
