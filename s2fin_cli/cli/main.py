@@ -29,8 +29,9 @@ from s2fin_cli.cli.commands.sample import sample
 from s2fin_cli.cli.commands.split import split
 from s2fin_cli.cli.commands.suggest import suggest
 from s2fin_cli.cli.commands.train import train
+from s2fin_cli.cli.completion.installing import completion_options
 from s2fin_cli.cli.messages import displayed, with_flags
-from s2fin_cli.cli.parameters import PROJECT_FOUND
+from s2fin_cli.cli.parameters import PROJECT_FOUND, FilePath
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
 from s2fin_cli.cli.signals import end_on_request, end_with_stdin
 from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
@@ -111,28 +112,30 @@ class Boundary(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """The context, or a usage error in the form of our own."""
+        """The context, or an error in the form of our own."""
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
             raise _wrong_usage(error) from error
+        except S2finError as error:
+            raise _Failure(str(error), error.exit_code) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command, with defaults from the project file, and once for each of its tables there."""
         path = ctx.params.get("config") or (DEFAULT_PROJECT if Path(DEFAULT_PROJECT).is_file() else None)
-        wants_help = not set(args).isdisjoint(ctx.help_option_names)
+        is_not_run = ctx.resilient_parsing or not set(args).isdisjoint(ctx.help_option_names)
         defaults: dict[str, Defaults] = {}
-        if path is not None and not ctx.resilient_parsing:
-            with contextlib.suppress(UsageError) if wants_help else contextlib.nullcontext():
+        if path is not None:
+            with contextlib.suppress(UsageError) if is_not_run else contextlib.nullcontext():
                 defaults = read_defaults(Path(path), self.commands)
             if not ctx.params.get("config"):
                 ctx.meta[PROJECT_FOUND] = path
             ctx.with_resource(protected(Path(path)))
         ctx.default_map = {name: of.runs[0] if len(of.runs) == 1 else of.shared for name, of in defaults.items()}
         name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and name in defaults and len(defaults[name].runs) > 1 and not wants_help:
+        if command is not None and name in defaults and len(defaults[name].runs) > 1 and not is_not_run:
             command = _EachTable(command, defaults[name].runs)
         return name, command, rest
 
@@ -169,8 +172,12 @@ def _shown_unless_undecoded(kind: type[BaseException], error: BaseException, tra
 @click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="s2fin")
 @click.option(
-    "--config", metavar="FILE", help=f"Project file with inputs and options.  [default: {DEFAULT_PROJECT}, if there]"
+    "--config",
+    metavar="FILE",
+    type=FilePath("PROJECT"),
+    help=f"Project file with inputs and options.  [default: {DEFAULT_PROJECT}, if there]",
 )
+@completion_options
 def cli(config: str | None) -> None:
     """Land-cover maps from two co-located rasters and a few labels.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2fin_cli.cli.completion import contents
 from s2fin_cli.cli.parameters import FilePath, overwrite_option
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.map_options import MethodOptions, PolygonOptions, RasterOptions
@@ -133,6 +134,14 @@ def raster_options() -> list[Callable[[Command], Command]]:
     ]
 
 
+_PRIOR = click.option(
+    "--prior",
+    multiple=True,
+    metavar="CLASS=PERCENT",
+    shell_complete=contents.shares,
+    help="Approximate share of the mapped area that a class (its name or number) covers; repeat it for "
+    "each class that you know, with 0 to exclude one. The others share the rest.",
+)
 _READ_ERRORS = click.option(
     "--on-read-error",
     type=click.Choice(READ_ERRORS),
@@ -164,13 +173,7 @@ def method_options(command: Command) -> Command:
             click.option(
                 "--smooth", is_flag=True, help="Average each pixel's probabilities with those of similar pixels nearby."
             ),
-            click.option(
-                "--prior",
-                multiple=True,
-                metavar="CLASS=PERCENT",
-                help="Approximate share of the mapped area that a class (its name or number) covers; repeat it for "
-                "each class that you know, with 0 to exclude one. The others share the rest.",
-            ),
+            _PRIOR,
             click.option(
                 "--precision",
                 type=click.Choice(PRECISIONS),

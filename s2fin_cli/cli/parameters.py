@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2fin_cli.cli.completion import contents
+from s2fin_cli.cli.completion.paths import paths
 from s2fin_cli.cli.console import set_up_logging
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.options import CONFLICTS, COREGISTRATIONS, DEVICES, RESAMPLINGS, InputOptions, LabelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from click.shell_completion import CompletionItem
 
     Command = Callable[..., Any]
     FileType = click.ParamType[str]
@@ -43,6 +47,10 @@ class FilePath(FileType):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """The kind of file, shown for the value in the help."""
         return self._metavar
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """Folders, and files of this kind."""
+        return paths(incomplete, self._metavar)
 
 
 @dataclass(frozen=True)
@@ -126,12 +134,14 @@ def _input_options(wording: Wording) -> dict[str, Callable[[Command], Command]]:
             "--bidx",
             multiple=True,
             metavar="[MODALITY:]BANDS",
+            shell_complete=contents.bands,
             help=f"Bands to use, e.g. 1..5,8 or lidar:1; without a modality, of {wording.bands_of}.",
         ),
         "nodata": click.option(
             "--nodata",
             multiple=True,
             metavar="[MODALITY:]VALUE|none",
+            shell_complete=contents.values,
             help=f"Value that stands for no data, e.g. 0 or lidar:-9999; without a modality, of {wording.bands_of}.  "
             f"[default: {wording.nodata}]",
         ),
@@ -181,6 +191,7 @@ def label_options(command: Command, *, required: bool = True, more: str = "") ->
             ),
             click.option(
                 "--label-field",
+                shell_complete=contents.fields,
                 help="Class field of the labels; of several files, those without it go by their own.  "
                 "[default: the only possible field]",
             ),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
 from pathlib import Path
@@ -20,8 +19,8 @@ from safetensors.torch import save
 from s2fin import S2Fin, S2FinConfig
 from s2fin_cli.core.checks import is_no_path
 from s2fin_cli.core.errors import MALFORMED, ModelFileError, RasterError, reason
-from s2fin_cli.core.options import DEFAULT_MODEL, MODEL_VARIABLE
 from s2fin_cli.core.version import __version__
+from s2fin_cli.model.header import METADATA_KEY, metadata_text
 from s2fin_cli.model.info import ModelInfo
 from s2fin_cli.model.model_item import model_item
 from s2fin_cli.model.reference import MOST_KEPT, ReferencePixels
@@ -36,16 +35,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
-
-#: Key of the JSON text in the file's metadata, and the version of its contents.
-METADATA_KEY = "s2fin"
-#: Key in that text of the checksum of all else in it and of the weights: a wrong bit could change a map unnoticed.
+#: Key in the JSON text of the metadata of the checksum of all else in it and of the weights: a wrong bit could change a
+#: map unnoticed.
 CHECKSUM_KEY = "sha256"
 #: Key in that text of the model's STAC item.
 ITEM_KEY = "stac_item"
 #: How the names of the tensors of the reference pixels begin; those of the network are its own.
 REFERENCE_PREFIX = "reference."
+#: Version of that text.
 FORMAT_VERSION = 5
 #: Numbers that a network may consist of; it has about a million.
 MOST_WEIGHTS = 1 << 26
@@ -102,26 +99,6 @@ def _checksum(values: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) ->
     return digest.hexdigest()
 
 
-def find_model(given: str | os.PathLike[str] | None) -> Path:
-    """The model to use: the one given, else `model.s2fin` here, else the one `$S2FIN_MODEL` names.
-
-    Raises:
-        ModelFileError: there is none.
-    """
-    if given is not None:
-        return Path(given)
-    if (default := Path(DEFAULT_MODEL)).exists():
-        logger.info("model: %s, found in the current directory", default)
-        return default
-    if named := os.environ.get(MODEL_VARIABLE):
-        logger.info("model: %s, named by $%s", named, MODEL_VARIABLE)
-        return Path(named)
-    raise ModelFileError(
-        f"no model: there is no {DEFAULT_MODEL} in {Path.cwd()} and ${MODEL_VARIABLE} is not set; "
-        "train one with s2fin train, or name one with `model`"
-    )
-
-
 def read_info(src_path: str | os.PathLike[str]) -> ModelInfo:
     """Read the description of a model from its file.
 
@@ -164,13 +141,12 @@ def _read_metadata(src_path: str | os.PathLike[str]) -> str:
         what = "copy it to this machine first" if is_no_path(src_path) else "check the path"
         raise ModelFileError(f"there is no model file {src_path}; {what}")
     try:
-        with safe_open(src_path, framework="pt") as file:
-            metadata = file.metadata() or {}
+        text = metadata_text(src_path)
     except (SafetensorError, OSError) as error:
         raise ModelFileError(_why_unreadable(src_path, error)) from error
-    if METADATA_KEY not in metadata:
+    if text is None:
         raise ModelFileError(f"{src_path} holds safetensors weights, but not of an s2fin model; train one with s2fin")
-    return str(metadata[METADATA_KEY])
+    return text
 
 
 def _why_unreadable(src_path: str | os.PathLike[str], error: Exception) -> str:

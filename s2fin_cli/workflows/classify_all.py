@@ -18,7 +18,7 @@ from s2fin_cli.core.map_options import MethodOptions, WritingOptions
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.options import StackingOptions
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
-from s2fin_cli.model.file import find_model
+from s2fin_cli.model.header import find_model
 from s2fin_cli.scenes.read import read_scenes
 from s2fin_cli.scenes.records import Records, write_text
 from s2fin_cli.shards.folder import WorkFolder

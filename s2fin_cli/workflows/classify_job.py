@@ -28,8 +28,9 @@ from s2fin_cli.inference.smoothing import RADIUS, Smoother, guide_of
 from s2fin_cli.inference.source import StackSource
 from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
-from s2fin_cli.model.file import find_model, read_parts
+from s2fin_cli.model.file import read_parts
 from s2fin_cli.model.fit import check_values, fit_stack
+from s2fin_cli.model.header import find_model
 from s2fin_cli.raster.creation import RasterFormat, check_format
 from s2fin_cli.raster.unreadable import UnreadableBlocks
 from s2fin_cli.raster.write import AS_FLOATS

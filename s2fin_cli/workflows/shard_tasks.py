@@ -11,7 +11,7 @@ from s2fin_cli.core.device import threads
 from s2fin_cli.core.errors import InputError, S2finError
 from s2fin_cli.core.leftovers import sweep
 from s2fin_cli.core.progress import Progress, Stopped, silent
-from s2fin_cli.model.file import find_model
+from s2fin_cli.model.header import find_model
 from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.plan import check_same, read_plan
 from s2fin_cli.workflows.classify_job import load_model, prepare

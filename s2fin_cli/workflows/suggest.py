@@ -10,7 +10,7 @@ import numpy as np
 
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
-from s2fin_cli.model.file import find_model
+from s2fin_cli.model.header import find_model
 from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.suggesting.candidates import Drawing
 from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, write_features

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from s2fin_cli.model.file import CHECKSUM_KEY, METADATA_KEY
+from s2fin_cli.model.file import CHECKSUM_KEY
+from s2fin_cli.model.header import METADATA_KEY
 from tests.hostile.judge import what_is_wrong
 from tests.hostile.spoil import as_json, spoil_bytes, spoil_database, spoil_tags, spoil_text, spoil_values
 

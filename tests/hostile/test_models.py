@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from s2fin_cli.core.errors import ModelFileError
-from s2fin_cli.model.file import CHECKSUM_KEY, METADATA_KEY, read_info, read_model
+from s2fin_cli.model.file import CHECKSUM_KEY, read_info, read_model
+from s2fin_cli.model.header import METADATA_KEY
 from tests.hostile.cases import checksum
 
 if TYPE_CHECKING:

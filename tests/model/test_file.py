@@ -18,7 +18,8 @@ import s2fin
 import s2fin_cli
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.model import file as modelfile
-from s2fin_cli.model.file import find_model, read_info, read_model, read_parts, write_model
+from s2fin_cli.model.file import read_info, read_model, read_parts, write_model
+from s2fin_cli.model.header import find_model
 from s2fin_cli.workflows.classify import run as classify
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.options.classify import ClassifyOptions

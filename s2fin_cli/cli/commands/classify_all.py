@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from s2fin_cli.cli.completion import contents
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.map_parameters import method_options, with_options, work_options, writing_options
 from s2fin_cli.cli.parameters import FilePath, input_options, json_option, verbosity_options
@@ -51,6 +52,7 @@ def _map_options(command: Any) -> Any:
     "--images",
     multiple=True,
     metavar="MODALITY=FILES",
+    shell_complete=contents.patterns,
     help="Which files of a folder, or assets of STAC items, are which image: a pattern like hsi={name}_hsi.tif with "
     "{name} for the scene's name, or assets like msi=B02,B03. Repeat it for each image.  "
     "[default: {name}/hsi.tif, {name}/lidar.tif and so on; assets named hsi, lidar and so on]",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from s2fin_cli.cli.completion import contents
 from s2fin_cli.cli.console import print_json, shown_progress
 from s2fin_cli.cli.map_parameters import polygon_options, raster_options, with_options
 from s2fin_cli.cli.parameters import FilePath, json_option, overwrite_option, verbosity_options
@@ -35,6 +36,7 @@ _REFERENCE = [
     ),
     click.option(
         "--label-field",
+        shell_complete=contents.fields,
         help="Field of the reference that holds transitions such as 'forest -> water'.  [default: its fields before "
         "and after, else the only possible field]",
     ),

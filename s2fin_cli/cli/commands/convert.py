@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.argument("src", metavar="FILE", type=FilePath())
+@click.argument("src", metavar="FILE", type=FilePath("MATLAB"))
 @click.option("-o", "--output", type=FilePath("RASTER"), required=True, help="GeoTIFF to write.")
 @click.option("--variable", help="Array to convert, e.g. data_HS_LR or hsi.Data.  [default: the only possible one]")
 @click.option("--crs", help="CRS of the array, e.g. EPSG:32615.  [default: none]")

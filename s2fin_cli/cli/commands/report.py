@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from s2fin_cli.cli.completion import contents
 from s2fin_cli.cli.console import print_json
 from s2fin_cli.cli.parameters import FilePath, image_options, json_option, overwrite_option, verbosity_options
 from s2fin_cli.workflows.options.report import ReportOptions
@@ -36,7 +37,11 @@ logger = logging.getLogger(__name__)
     help="Labels that were not used for training: polygons, points, or a raster of class numbers; repeat it for "
     "several files.",
 )
-@click.option("--label-field", help="Class field of the reference.  [default: the only possible field]")
+@click.option(
+    "--label-field",
+    shell_complete=contents.fields,
+    help="Class field of the reference.  [default: the only possible field]",
+)
 @click.option(
     "--stratified",
     is_flag=True,
