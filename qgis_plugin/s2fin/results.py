@@ -57,8 +57,8 @@ COLORS = {
 }
 #: What QGIS shows rasters without a style by.
 _DEFAULT_RENDERERS = ("singlebandgray", "multibandcolor")
-#: The place of a layer in its group, as a property of its node in the layer tree.
-_RANK = "s2fin/rank"
+#: Properties of nodes of the layer tree: the place of a layer in its group, and whether a group is that of a run.
+_RANK, _OF_RUN = "s2fin/rank", "s2fin/run"
 #: Post-processors: Processing does not own them, so they have to live until it calls them.
 _KEPT: list[QgsProcessingLayerPostProcessorInterface] = []
 
@@ -114,13 +114,22 @@ class _Group:
         self._name = name
         self._made: str | None = None
 
-    def of(self, project: QgsProject) -> QgsLayerTreeGroup:
+    def take(self, node: QgsLayerTreeLayer, rank: int, project: QgsProject) -> QgsLayerTreeLayer:
+        """Move a layer to its place in the group; gives its node there."""
+        moved = _moved(node, self._of(project), rank)
+        root = project.layerTreeRoot()
+        if self._made != self._name and root.findGroup(self._name) is None:  # the layer was the last one there
+            root.findGroup(self._made).setName(self._name)
+            self._made = self._name
+        return moved
+
+    def _of(self, project: QgsProject) -> QgsLayerTreeGroup:
         """The group, the topmost of the project; one of an earlier run with the same name stays as it is."""
         root = project.layerTreeRoot()
         if self._made is None or root.findGroup(self._made) is None:
             names = (self._name, *(f"{self._name} ({number})" for number in range(2, 10000)))
             self._made = next(name for name in names if root.findGroup(name) is None)
-            root.insertGroup(0, self._made)
+            root.insertGroup(0, self._made).setCustomProperty(_OF_RUN, True)
         return root.findGroup(self._made)
 
 
@@ -138,24 +147,30 @@ class _Placing(QgsProcessingLayerPostProcessorInterface):
         del feedback
         if layer is None or not layer.isValid():
             return
-        # NOTE: a style that the user chose for this output in Processing stays.
+        # NOTE: if the project has a layer of this file already, Processing takes that, and the file is a new one now.
+        layer.reload()
+        layer.loadDefaultStyle()
         if self._output in COLORS and layer.renderer().type() in _DEFAULT_RENDERERS:
             _color(layer, *COLORS[self._output])
+        layer.triggerRepaint()
         node = context.project().layerTreeRoot().findLayer(layer.id())
         if node is not None:
             rank = list(NAMES).index(self._output) if self._output in NAMES else len(NAMES)
-            moved = _moved(node, self._group.of(context.project()), rank)
+            moved = self._group.take(node, rank, context.project())
             moved.setExpanded(self._output not in _FOLDED)
 
 
 def _moved(node: QgsLayerTreeLayer, group: QgsLayerTreeGroup, rank: int) -> QgsLayerTreeLayer:
-    """Move a layer to its place in a group; gives its node there."""
+    """Move a layer to its place in a group; gives its node there. An earlier run's group that it leaves empty goes."""
+    before = node.parent()
     moved = node.clone()
     moved.setCustomProperty(_RANK, rank)
     ranks = [int(child.customProperty(_RANK, len(NAMES))) for child in group.children()]
     # NOTE: the project drops a layer that is nowhere in its tree, so the copy comes first.
     group.insertChildNode(sum(other <= rank for other in ranks), moved)
-    node.parent().removeChildNode(node)
+    before.removeChildNode(node)
+    if before.customProperty(_OF_RUN) and not before.children():
+        before.parent().removeChildNode(before)
     return moved
 
 

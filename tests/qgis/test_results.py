@@ -1,0 +1,111 @@
+"""What s2fin writes, loaded by a real QGIS as the plugin does: names, styles, groups, lists of classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import s2fin_cli
+from tests.scenes import NAMES
+
+if TYPE_CHECKING:
+    from tests.qgis.qgis_of_debian import Qgis
+    from tests.scenes import Scene
+
+CLASSES = list(NAMES.values())
+
+
+@pytest.fixture(scope="module")
+def written(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Files that runs wrote, by run and output."""
+    folder = tmp_path_factory.mktemp("written")
+    rasters: dict[str, Any] = {name: folder / f"{name}.tif" for name in ("confidence", "uncertainty", "probabilities")}
+    page = folder / "report.html"
+    s2fin_cli.classify(**scene.images, model=model, output=folder / "map.tif", report=page, **rasters)
+    s2fin_cli.suggest(**scene.images, model=model, output=folder / "next.gpkg", number=4)
+    s2fin_cli.sample(map=folder / "map.tif", output=folder / "sample.gpkg", size=20, least=2)
+    parts = {name: folder / f"{name}.tif" for name in ("train", "test")}
+    s2fin_cli.split(like=scene.hsi, labels=scene.labels, distance=2, **parts)
+    runs = {
+        "classify": {"map": folder / "map.tif", "polygons": folder / "map.gpkg", **rasters, "report": page},
+        "suggest": {"suggestions": folder / "next.gpkg"},
+        "sample": {"sample": folder / "sample.gpkg"},
+        "split": parts,
+    }
+    return {run: {name: str(path) for name, path in files.items()} for run, files in runs.items()}
+
+
+def a_run(outputs: dict[str, str], *, load: list[str], group: str = "a run") -> dict[str, Any]:
+    return {"outputs": outputs, "load": load, "group": group}
+
+
+@pytest.fixture(scope="module")
+def loaded(qgis: Qgis, written: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A desktop after four runs, of which one was made again."""
+    runs = [
+        a_run(written["classify"], load=["map", "confidence", "uncertainty", "probabilities"], group="Classify"),
+        a_run(written["suggest"], load=["suggestions"], group="Suggest"),
+        a_run(written["sample"], load=["sample"], group="Sample"),
+        a_run(written["split"], load=["train", "test"], group="Split"),
+        a_run(written["suggest"], load=["suggestions"], group="Suggest"),
+    ]
+    found: dict[str, Any] = qgis.script("load_results", json.dumps(runs), "desktop")
+    return found
+
+
+def layers_of(loaded: dict[str, Any], group: str) -> dict[str, dict[str, Any]]:
+    (found,) = (each for each in loaded["tree"] if each.get("group") == group)
+    layers = {layer["layer"]: layer for layer in found["layers"]}
+    assert all(layer["valid"] for layer in layers.values())
+    return layers
+
+
+def test_each_run_has_a_group_and_the_latest_is_on_top(loaded: dict[str, Any]) -> None:
+    assert [each["group"] for each in loaded["tree"]] == ["Suggest", "Split", "Sample", "Classify"]
+    assert loaded["layers"] == sum(len(each["layers"]) for each in loaded["tree"])
+    assert not [line for said in loaded["said"] for line in said if line.startswith(("error", "warning"))]
+
+
+def test_maps_lie_above_what_they_were_made_with(loaded: dict[str, Any]) -> None:
+    layers = layers_of(loaded, "Classify")
+    below = ["Confidence", "Dissimilarity to the labels", "Probabilities"]
+    assert list(layers) == ["Polygons", "Land cover", *below]
+    assert layers["Land cover"]["expanded"]
+    assert not layers["Polygons"]["expanded"]
+
+
+def test_maps_have_their_classes(loaded: dict[str, Any]) -> None:
+    layers = layers_of(loaded, "Classify")
+    assert layers["Land cover"]["renderer"] == "paletted"
+    assert [label for label, _ in layers["Land cover"]["legend"]] == CLASSES
+    assert layers["Polygons"]["renderer"] == "categorizedSymbol"
+    assert layers["Polygons"]["legend"] == CLASSES
+    for title in ("Training labels", "Test labels"):
+        assert layers_of(loaded, "Split")[title]["renderer"] == "paletted"
+        assert {label for label, _ in layers_of(loaded, "Split")[title]["legend"]} >= set(CLASSES)
+
+
+def test_rasters_without_a_style_are_coloured(loaded: dict[str, Any]) -> None:
+    layers = layers_of(loaded, "Classify")
+    for title, band, first in (("Confidence", 1, "0"), ("Dissimilarity to the labels", 4, "0")):
+        assert layers[title]["renderer"] == "singlebandpseudocolor"
+        assert layers[title]["bands"] == [band]
+        assert layers[title]["legend"][0][0] == first
+
+
+def test_forms_offer_the_classes(loaded: dict[str, Any]) -> None:
+    for group, title in (("Suggest", "Places to label"), ("Sample", "Sample")):
+        assert layers_of(loaded, group)[title]["lists"] == {"class": CLASSES}
+    assert layers_of(loaded, "Suggest")["Places to label"]["labelled"]
+
+
+def test_the_report_is_opened_on_a_desktop(loaded: dict[str, Any], written: dict[str, dict[str, str]]) -> None:
+    assert loaded["opened"] == [written["classify"]["report"]]
+
+
+def test_nothing_is_loaded_or_opened_without_being_asked_for(qgis: Qgis, written: dict[str, dict[str, str]]) -> None:
+    found = qgis.script("load_results", json.dumps([a_run(written["classify"], load=[])]), "external")
+    assert found == {"tree": [], "layers": 0, "said": [[]], "opened": []}
