@@ -27,7 +27,7 @@ def written(scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory)
     s2fin_cli.classify(**scene.images, model=model, output=folder / "map.tif", report=page, **rasters)
     s2fin_cli.suggest(**scene.images, model=model, output=folder / "next.gpkg", number=4)
     s2fin_cli.sample(map=folder / "map.tif", output=folder / "sample.gpkg", size=20, least=2)
-    parts = {name: folder / f"{name}.tif" for name in ("train", "test")}
+    parts: dict[str, Any] = {name: folder / f"{name}.tif" for name in ("train", "test")}
     s2fin_cli.split(like=scene.hsi, labels=scene.labels, distance=2, **parts)
     runs = {
         "classify": {"map": folder / "map.tif", "polygons": folder / "map.gpkg", **rasters, "report": page},
