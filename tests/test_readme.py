@@ -35,7 +35,7 @@ def shown_commands(document: str) -> list[list[str]]:
         .replace("\\\n", " ")
         .splitlines()
     )
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.lstrip().startswith("s2fin ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines if re.match(r" *s2fin (?!-)", line)]
 
 
 def shown_projects(document: str) -> list[str]:
@@ -47,6 +47,13 @@ def test_every_shown_command_is_found(document: str) -> None:
     """None escapes the tests of commands because of how its block is marked."""
     lines = re.findall(rf"^ *s2fin (?:{'|'.join(cli.commands)})\b", text_of(document), re.MULTILINE)
     assert len(shown_commands(document)) == len(lines)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_shown_options_without_a_command_exist(document: str) -> None:
+    shown = set(re.findall(r"(?:^ *|`)s2fin (--[\w-]+)", text_of(document), re.MULTILINE))
+    known = {name for option in cli.get_params(click.Context(cli, **cli.context_settings)) for name in option.opts}
+    assert shown <= known
 
 
 def test_documents_show_commands() -> None:
