@@ -114,6 +114,7 @@ class Values:
             if given.featureLimit > 0 or getattr(given, "filterExpression", ""):
                 source = self._algorithm.parameterAsSource(parameters, name, context)
                 return self._files.vector(source, selected_only=selected)
+            parameters = {**parameters, name: given.source}  # QGIS 3.22 finds no layer by the definition itself
         layer: QgsVectorLayer | None = self._algorithm.parameterAsVectorLayer(parameters, name, context)
         if layer is None:
             raise QgsProcessingException(self._algorithm.invalidSourceError(parameters, name))

@@ -16,6 +16,8 @@ PYTHON = shutil.which("python3", path=os.defpath)
 PROCESS = next((path for path in ("/usr/bin/qgis_process.bin", "/usr/bin/qgis_process") if os.path.exists(path)), None)
 #: Whether a missing QGIS is a failure, which `.ci/run` says where it found one.
 IS_NEEDED = "S2FIN_NEEDS_QGIS" in os.environ
+#: A file in the profile that says that the plugin is enabled there.
+_ENABLED = "s2fin-is-enabled"
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "qgis_plugin"
 
@@ -47,12 +49,21 @@ class Qgis:
         """Variables of a process of QGIS with the plugin."""
         return {**plain_environment(self.home), "QGIS_PLUGINPATH": str(PLUGINS)}
 
+    def process(self, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A run of `qgis_process` with the plugin."""
+        if not (self.home / _ENABLED).exists():
+            self._run([str(PROCESS), "plugins", "enable", "s2fin"], {})
+            (self.home / _ENABLED).touch()
+        return self._run([str(PROCESS), *map(str, arguments)], variables)
+
     def script(self, name: str, *arguments: object, **variables: str) -> Any:
         """What a script of `tests/qgis/inside` answers."""
-        command = [str(PYTHON), "-m", f"tests.qgis.inside.{name}", *map(str, arguments)]
-        environment = {**self.environment, **variables}
-        done = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
-        )
+        done = self._run([str(PYTHON), "-m", f"tests.qgis.inside.{name}", *map(str, arguments)], variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1])
+
+    def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env={**self.environment, **variables}, cwd=ROOT, capture_output=True, text=True, check=False,
+            timeout=240,
+        )  # fmt: skip
