@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from s2fin_cli.core.version import __version__
-from s2fin_cli.workflows.functions import COMMANDS, function_of
+from s2fin_cli.workflows.functions import COMMANDS, FUNCTIONS, function_of
 
 __all__ = [
     "__version__",
@@ -22,6 +22,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "inspect",
+    "predict",
     "report",
     "sample",
     "split",
@@ -59,6 +60,7 @@ demo = function_of(COMMANDS["demo"])
 doctor = function_of(COMMANDS["doctor"])
 evaluate = function_of(COMMANDS["evaluate"])
 inspect = function_of(COMMANDS["inspect"])
+predict = function_of(FUNCTIONS["predict"])
 report = function_of(COMMANDS["report"])
 sample = function_of(COMMANDS["sample"])
 split = function_of(COMMANDS["split"])

@@ -7,6 +7,8 @@ Each command of the command line is a function of the same name here, with the s
 
 from collections.abc import Sequence
 
+from xarray import Dataset
+
 from s2fin_cli.core.options import StrPath
 from s2fin_cli.core.progress import Progress, Stop
 from s2fin_cli.workflows.align import AlignResult
@@ -18,6 +20,7 @@ from s2fin_cli.workflows.convert import ConvertResult
 from s2fin_cli.workflows.demo import DemoResult
 from s2fin_cli.workflows.doctor import DoctorResult
 from s2fin_cli.workflows.evaluate import EvaluateResult
+from s2fin_cli.workflows.in_memory import Features, Image, Labels
 from s2fin_cli.workflows.inspect import InspectResult
 from s2fin_cli.workflows.report import ReportResult
 from s2fin_cli.workflows.sample import SampleResult
@@ -37,6 +40,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "inspect",
+    "predict",
     "report",
     "sample",
     "split",
@@ -48,26 +52,28 @@ __version__: str
 
 def align(
     *,
-    hsi: StrPath | Sequence[StrPath] | None = None,
-    msi: StrPath | Sequence[StrPath] | None = None,
-    lidar: StrPath | Sequence[StrPath] | None = None,
-    dsm: StrPath | Sequence[StrPath] | None = None,
-    sar: StrPath | Sequence[StrPath] | None = None,
-    thermal: StrPath | Sequence[StrPath] | None = None,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
     bounds: Sequence[float] | None = None,
-    aoi: StrPath | None = None,
+    aoi: Features | None = None,
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
-    like: StrPath,
+    like: Image,
     output: StrPath,
     overwrite: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> AlignResult:
     """Warp an image onto the grid of another and write it.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
@@ -162,16 +168,16 @@ def assemble(
 
 def classify(
     *,
-    hsi: StrPath | Sequence[StrPath] | None = None,
-    msi: StrPath | Sequence[StrPath] | None = None,
-    lidar: StrPath | Sequence[StrPath] | None = None,
-    dsm: StrPath | Sequence[StrPath] | None = None,
-    sar: StrPath | Sequence[StrPath] | None = None,
-    thermal: StrPath | Sequence[StrPath] | None = None,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
     bounds: Sequence[float] | None = None,
-    aoi: StrPath | None = None,
+    aoi: Features | None = None,
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
@@ -206,6 +212,8 @@ def classify(
     stop: Stop | None = None,
 ) -> ClassifyResult:
     """Classify a scene with a trained model and write the map.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
@@ -295,7 +303,7 @@ def classify_all(
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
     bounds: Sequence[float] | None = None,
-    aoi: StrPath | None = None,
+    aoi: Features | None = None,
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
@@ -323,6 +331,8 @@ def classify_all(
     stop: Stop | None = None,
 ) -> ClassifyAllResult:
     """Classify many scenes with a trained model and write their maps.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         scenes: a CSV table with a row for each scene and columns named like the images, and `name` and `aoi` if wanted;
@@ -400,11 +410,11 @@ def compare(
     simplify: float | None = None,
     format: str = "GTiff",
     co: Sequence[str] = (),
-    before: StrPath,
-    after: StrPath,
+    before: Image,
+    after: Image,
     output: StrPath | None = None,
     polygons: StrPath | None = None,
-    reference: StrPath | None = None,
+    reference: Labels | None = None,
     label_field: str | None = None,
     report: StrPath | None = None,
     overwrite: bool = False,
@@ -412,6 +422,8 @@ def compare(
     stop: Stop | None = None,
 ) -> CompareResult:
     """Compare two class maps and write what changed.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         vector: whether to write polygons.
@@ -518,14 +530,16 @@ def doctor(
 
 def evaluate(
     *,
-    map: StrPath,
-    reference: StrPath | Sequence[StrPath],
+    map: Image,
+    reference: Labels | Sequence[Labels],
     label_field: str | None = None,
     stratified: bool = False,
     output: StrPath | None = None,
     overwrite: bool = False,
 ) -> EvaluateResult:
     """Assess a map's accuracy against reference labels.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         map: class map to assess: a raster of whole numbers, in floating point too.
@@ -565,26 +579,107 @@ def inspect(
         S2finError: something is wrong with the options, inputs or outputs; nothing is written.
     """
 
+def predict(
+    *,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
+    bidx: Sequence[str] = (),
+    nodata: float | str | Sequence[float | str] | None = (),
+    bounds: Sequence[float] | None = None,
+    aoi: Features | None = None,
+    resampling: str | None = None,
+    coregister: str = "off",
+    device: str = "auto",
+    smooth: bool = False,
+    prior: Sequence[str] = (),
+    precision: str = "float32",
+    model: StrPath | None = None,
+    stride: int | None = None,
+    on_read_error: str = "fail",
+    tile_size: int | None = None,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Dataset:
+    """Classify a scene with a trained model into memory, and write no file.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
+
+    Args:
+        hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
+            is a path, or a sequence of paths whose bands are stacked.
+        msi: multispectral image; the passive image if there is no `hsi`, else part of the second image.
+        lidar: LiDAR raster, e.g. heights above ground; part of the second image.
+        dsm: surface or terrain heights; part of the second image.
+        sar: SAR image; part of the second image.
+        thermal: thermal infrared image; part of the second image.
+        bidx: bands to use, each "[MODALITY:]BANDS", e.g. "1..5,8" or "lidar:1"; without a modality, of the passive
+            image. Bands are numbered from 1 through all files of a modality.
+        nodata: stored values that stand for no data, besides those that the files declare, each "[MODALITY:]VALUE".
+            Without a modality, of the passive image, where all bands must hold it; of another image, of each band by
+            itself. "none" for no such value. If none is given or declared for the passive image, s2fin looks for a
+            value that fills its border.
+        bounds: area of interest: left, bottom, right and top in the passive image's CRS.
+        aoi: area of interest: a vector file of polygons, clipped to `bounds` if both are given. A pixel is inside if
+            its centre is.
+        resampling: how the second image is warped onto the passive image's grid, one of nearest, bilinear, cubic,
+            cubic_spline, lanczos, average, mode, med, q1, q3 or rms; None averages much finer rasters and interpolates
+            others bilinearly.
+        coregister: "shift" measures the offset of the other images from the passive one, and shifts those where the
+            measurement is reliable; "off" trusts the georeferencing.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
+        smooth: whether to average each pixel's probabilities with those of similar pixels nearby.
+        prior: approximate share of the mapped area that classes cover, each "CLASS=PERCENT" with a class's name or
+            number; the other classes share the rest.
+        precision: precision of the network's matrix products, one of float32 or bfloat16; its frequency parts are
+            always float32.
+        model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
+        stride: pixels from one window to the next, odd: the side of the output block that each window predicts. None
+            takes what the model was trained for: 5, or 3 where its labels were dense.
+        on_read_error: what happens to a storage block of an image that cannot be read, as in a damaged file: "fail", or
+            "skip", so that its pixels have no data, with a warning.
+        tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips, the
+            same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+        probabilities: whether the dataset has the probabilities of all classes too.
+        uncertainty: whether the dataset also says how uncertain the class of each pixel is: entropy, margin,
+            disagreement of the teacher's members, and dissimilarity to the training data.
+        progress: called as the work advances, see `s2fin_cli.core.progress.Progress`.
+        stop: ends the work at its next step once it is set, see `s2fin_cli.core.progress.Stop`.
+
+    Returns:
+        the class of each pixel, its probability and what else was asked for.
+
+    Raises:
+        S2finError: something is wrong with the options, inputs or outputs; nothing is written.
+    """
+
 def report(
     *,
-    hsi: StrPath | Sequence[StrPath] | None = None,
-    msi: StrPath | Sequence[StrPath] | None = None,
-    lidar: StrPath | Sequence[StrPath] | None = None,
-    dsm: StrPath | Sequence[StrPath] | None = None,
-    sar: StrPath | Sequence[StrPath] | None = None,
-    thermal: StrPath | Sequence[StrPath] | None = None,
-    map: StrPath,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
+    map: Image,
     model: StrPath | None = None,
-    confidence: StrPath | None = None,
-    uncertainty: StrPath | None = None,
-    suggestions: StrPath | None = None,
-    reference: StrPath | Sequence[StrPath] | None = None,
+    confidence: Image | None = None,
+    uncertainty: Image | None = None,
+    suggestions: Features | None = None,
+    reference: Labels | Sequence[Labels] | None = None,
     label_field: str | None = None,
     stratified: bool = False,
     output: StrPath = "report.html",
     overwrite: bool = False,
 ) -> ReportResult:
     """Report on a map in one file: what it shows, how accurate it is, how it was made.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
@@ -617,7 +712,7 @@ def report(
 
 def sample(
     *,
-    map: StrPath,
+    map: Image,
     output: StrPath,
     size: int = 500,
     least: int = 50,
@@ -625,6 +720,8 @@ def sample(
     overwrite: bool = False,
 ) -> SampleResult:
     """Draw a stratified random sample of a map for interpreters.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         map: class map to sample.
@@ -643,12 +740,12 @@ def sample(
 
 def split(
     *,
-    labels: StrPath | Sequence[StrPath],
+    labels: Labels | Sequence[Labels],
     label_field: str | None = None,
     label_buffer: float | None = None,
     classes: StrPath | None = None,
     on_conflict: str = "drop",
-    like: StrPath,
+    like: Image,
     train: StrPath,
     test: StrPath,
     picture: StrPath | None = None,
@@ -659,6 +756,8 @@ def split(
     overwrite: bool = False,
 ) -> SplitResult:
     """Split labels into spatially separate training and test labels.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         labels: vector file of polygons, lines or points, or a raster of whole numbers; or a sequence of such files.
@@ -691,26 +790,26 @@ def split(
 
 def suggest(
     *,
-    hsi: StrPath | Sequence[StrPath] | None = None,
-    msi: StrPath | Sequence[StrPath] | None = None,
-    lidar: StrPath | Sequence[StrPath] | None = None,
-    dsm: StrPath | Sequence[StrPath] | None = None,
-    sar: StrPath | Sequence[StrPath] | None = None,
-    thermal: StrPath | Sequence[StrPath] | None = None,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
     bounds: Sequence[float] | None = None,
-    aoi: StrPath | None = None,
+    aoi: Features | None = None,
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
-    labels: StrPath | Sequence[StrPath] = (),
+    labels: Labels | Sequence[Labels] = (),
     label_field: str | None = None,
     label_buffer: float | None = None,
     classes: StrPath | None = None,
     on_conflict: str = "drop",
     model: StrPath | None = None,
-    probabilities: StrPath | None = None,
+    probabilities: Image | None = None,
     output: StrPath,
     number: int = 50,
     distance: float = 8.0,
@@ -720,6 +819,8 @@ def suggest(
     stop: Stop | None = None,
 ) -> SuggestResult:
     """Suggest the places of a scene where a label is worth most.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image
@@ -777,20 +878,20 @@ def suggest(
 
 def train(
     *,
-    hsi: StrPath | Sequence[StrPath] | None = None,
-    msi: StrPath | Sequence[StrPath] | None = None,
-    lidar: StrPath | Sequence[StrPath] | None = None,
-    dsm: StrPath | Sequence[StrPath] | None = None,
-    sar: StrPath | Sequence[StrPath] | None = None,
-    thermal: StrPath | Sequence[StrPath] | None = None,
+    hsi: Image | Sequence[Image] | None = None,
+    msi: Image | Sequence[Image] | None = None,
+    lidar: Image | Sequence[Image] | None = None,
+    dsm: Image | Sequence[Image] | None = None,
+    sar: Image | Sequence[Image] | None = None,
+    thermal: Image | Sequence[Image] | None = None,
     bidx: Sequence[str] = (),
     nodata: float | str | Sequence[float | str] | None = (),
     bounds: Sequence[float] | None = None,
-    aoi: StrPath | None = None,
+    aoi: Features | None = None,
     resampling: str | None = None,
     coregister: str = "off",
     device: str = "auto",
-    labels: StrPath | Sequence[StrPath],
+    labels: Labels | Sequence[Labels],
     label_field: str | None = None,
     label_buffer: float | None = None,
     classes: StrPath | None = None,
@@ -811,6 +912,8 @@ def train(
     stop: Stop | None = None,
 ) -> TrainResult:
     """Train a model on images and labels and write it.
+
+    Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either.
 
     Args:
         hsi: hyperspectral image; the passive image, whose grid (that of its finest file) becomes the map's. Each image

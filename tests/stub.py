@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import s2fin_cli
-from s2fin_cli.workflows.functions import COMMANDS, docstring_of, signature_of
+from s2fin_cli.workflows.functions import FUNCTIONS, docstring_of, signature_of
 
 PATH = Path(s2fin_cli.__file__).with_suffix(".pyi")
 
@@ -17,6 +17,8 @@ HEADER = '''"""{doc}"""
 # Written by `python -m tests.stub` from s2fin_cli/workflows/functions.py; do not edit.
 
 from collections.abc import Sequence
+
+from xarray import Dataset
 
 from s2fin_cli.core.options import StrPath
 from s2fin_cli.core.progress import Progress, Stop
@@ -32,16 +34,18 @@ __version__: str
 
 def make_stub() -> str:
     """The text of the stub, as ruff formats it."""
-    names = sorted(["__version__", *COMMANDS])
-    results = [f"from s2fin_cli.workflows.{name} import {COMMANDS[name].result}" for name in sorted(COMMANDS)]
+    names = sorted(["__version__", *FUNCTIONS])
+    ours = sorted(name for name, function in FUNCTIONS.items() if function.gives is None)
+    types = [f"from s2fin_cli.workflows.{name} import {FUNCTIONS[name].result}" for name in ours]
+    types.append("from s2fin_cli.workflows.in_memory import Features, Image, Labels")
     header = HEADER.format(
-        doc=s2fin_cli.__doc__, results="\n".join(results), names="\n".join(f'    "{name}",' for name in names)
+        doc=s2fin_cli.__doc__, results="\n".join(sorted(types)), names="\n".join(f'    "{name}",' for name in names)
     )
-    return "\n".join([header, *(_function(name) for name in sorted(COMMANDS))])
+    return "\n".join([header, *(_function(name) for name in sorted(FUNCTIONS))])
 
 
 def _function(name: str) -> str:
-    command = COMMANDS[name]
+    command = FUNCTIONS[name]
     parameters = [
         f"    {parameter.name}: {parameter.annotation}{_default(parameter.default)},"
         for parameter in signature_of(command).parameters.values()

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import xarray
 
 import s2fin_cli
 from s2fin_cli.cli.main import cli
 from s2fin_cli.core.errors import UsageError
-from s2fin_cli.workflows.functions import COMMANDS
+from s2fin_cli.workflows.functions import COMMANDS, FUNCTIONS
 from tests.files import write_raster
 from tests.stub import PATH, make_stub
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def test_every_command_is_a_function_with_the_same_options() -> None:
     assert set(COMMANDS) == {name.replace("-", "_") for name in cli.commands}
-    assert sorted(["__version__", *COMMANDS]) == s2fin_cli.__all__
+    assert sorted(["__version__", *FUNCTIONS]) == s2fin_cli.__all__
     hidden = {"as_json", "quiet", "verbose", "help"}
     for name, command in COMMANDS.items():
         parameters = inspect.signature(getattr(s2fin_cli, name)).parameters
@@ -33,18 +34,18 @@ def test_every_command_is_a_function_with_the_same_options() -> None:
         assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_are_documented(name: str) -> None:
     documentation = inspect.getdoc(getattr(s2fin_cli, name)) or ""
     for parameter in inspect.signature(getattr(s2fin_cli, name)).parameters:
         assert f"    {parameter}: " in documentation
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_workflows_have_what_the_functions_need(name: str) -> None:
-    command = COMMANDS[name]
+    command = FUNCTIONS[name]
     module = import_module(f"s2fin_cli.workflows.{name}")
-    assert hasattr(module, command.result)
+    assert hasattr(xarray if command.gives else module, command.result)
     parameters = inspect.signature(module.run).parameters
     assert {hook.name for hook in command.hooks} <= set(parameters)
 
@@ -56,7 +57,7 @@ def test_the_stub_is_what_is_written_from_the_options() -> None:
 def test_the_stub_has_the_signatures_that_functions_have() -> None:
     body = ast.parse(PATH.read_text(encoding="utf-8")).body
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
-    assert list(functions) == sorted(COMMANDS)
+    assert list(functions) == sorted(FUNCTIONS)
     for name, node in functions.items():
         given = [argument.arg for argument in node.args.kwonlyargs]
         assert given == list(inspect.signature(getattr(s2fin_cli, name)).parameters)
@@ -68,6 +69,7 @@ def test_type_checkers_know_the_keywords(tmp_path: Path, scene: Scene) -> None:
         lambda: s2fin_cli.evaluate(map="a.tif", referense="b.tif"),  # type: ignore[call-arg]
         lambda: s2fin_cli.train(hsi="a.tif", labels="b.gpkg", epochs="3"),  # type: ignore[arg-type]
         lambda: s2fin_cli.sample(map="a.tif"),  # type: ignore[call-arg]
+        lambda: s2fin_cli.predict(hsi="a.tif", output="map.tif"),  # type: ignore[call-arg]
     ):
         with pytest.raises(UsageError):
             call()

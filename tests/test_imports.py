@@ -111,7 +111,7 @@ def test_rasters_are_opened_in_one_place(path: Path) -> None:
 
 
 def test_the_command_line_starts_without_heavy_libraries() -> None:
-    heavy = {"torch", "rasterio", "geopandas", "pandas", "numpy", "s2fin", "rich"}
+    heavy = {"torch", "rasterio", "geopandas", "pandas", "numpy", "s2fin", "rich", "xarray"}
     code = f"import sys, s2fin_cli.cli.main; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -19,6 +19,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2fin_cli.core.copies import copy_at
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -112,10 +114,14 @@ def warp_like(path: str | Path, like: str | Path) -> str:
 def edit_info(path: str | Path, option: str, value: object = None) -> str:
     """For messages: the command that changes what a raster's header says; it comes with rasterio.
 
+    Of an array in memory it is the method of rioxarray.
+
     Args:
         path: the raster.
         option: the name of the command's option, without dashes.
         value: what the option takes, if anything.
     """
+    if copy_at(path) is not None:
+        return f'array.rio.write_{option}("{value}")' if option == "crs" else f"array.rio.write_{option}({value})"
     change = f"--{option}" if value is None else f"--{option} {value}"
     return f"rio edit-info {change} {quoted(path)}"

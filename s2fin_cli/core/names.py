@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.errors import InputError, OutputError
 from s2fin_cli.core.files import check_name
 from s2fin_cli.core.sidecars import names_read_beside
@@ -61,8 +62,11 @@ def absolute(path: StrPath) -> str:
 def without_credentials(path: StrPath) -> str:
     """A name as files may show it that are passed on; plain paths stay as they are.
 
-    The query of a URL, which may be a signature, is cut, and so are user and password, and passwords of databases.
+    The query of a URL, which may be a signature, is cut, and so are user and password, and passwords of databases. A
+    temporary file goes by the data that it holds.
     """
+    if (copy := copy_at(path)) is not None:
+        return copy.name
     if not is_dataset_name(path):
         return str(path)
     for secret, instead in _CREDENTIALS:

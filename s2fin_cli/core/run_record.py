@@ -30,7 +30,7 @@ class UsedFile:
 
     Attributes:
         option: name of the option that it was given with.
-        path: its absolute path, or a name of GDAL's own.
+        path: its absolute path, a name of GDAL's own, or the name of data that were in memory.
         size: bytes, None where it is not a file of this machine.
         sha256: checksum of its contents in hexadecimal, None where it was not computed.
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pyproj import Transformer
 from rasterio.warp import transform
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.errors import GeoreferencingError, edit_info, quoted
 from s2fin_cli.geo.crs import TRANSFORM_ERRORS, crs_code, crs_name, describe_crs, horizontal, is_engineering
 
@@ -37,6 +38,8 @@ class Placed:
 
     def assign(self, crs: str) -> str:
         """The command that assigns a CRS to it."""
+        if self.is_vector and copy_at(self.src_path) is not None:
+            return f'frame.set_crs("{crs}")'
         if self.is_vector:
             return f"ogr2ogr -a_srs {crs} OUT.gpkg {quoted(self.src_path)}"
         return edit_info(self.src_path, "crs", crs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.enums import Resampling
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, describe_bounds
 from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
@@ -214,9 +215,11 @@ def check_reference(info: RasterInfo, name: str) -> None:
     grid = info.grid
     if grid.is_rotated:
         a, b, _, d, e, _ = grid.transform[:6]
+        is_array = copy_at(info.src_path) is not None
+        remedy = "array.rio.reproject(array.rio.crs)" if is_array else "gdalwarp -r near IN.tif OUT.tif"
         raise GeoreferencingError(
             f"{name} has a rotated grid (a={a:.6g}, b={b:.6g}, d={d:.6g}, e={e:.6g}), and no map can have it; "
-            "make it north-up first with: gdalwarp -r near IN.tif OUT.tif"
+            f"make it north-up first with: {remedy}"
         )
 
 

@@ -21,9 +21,9 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from s2fin_cli.core.errors import GeoreferencingError, OutputError, UsageError
+from s2fin_cli.core.errors import GeoreferencingError, InputError, OutputError, UsageError, describe_missing
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, listed, vector_format
-from s2fin_cli.core.names import vector_output_name
+from s2fin_cli.core.names import vector_name, vector_output_name
 from s2fin_cli.geo.accuracy import SMALL_SHIFT_PX
 from s2fin_cli.geo.crs import describe_crs, is_engineering
 from s2fin_cli.geo.pixels import transformed
@@ -270,6 +270,25 @@ def write_features(dst_path: Path, frame: gpd.GeoDataFrame, *, layer: str, style
             )
     if style is not None and output.holds_styles:
         _add_style(dst_path, layer, style)
+
+
+def read_written(src_path: Path, *, layer: str) -> gpd.GeoDataFrame:
+    """Features of a file that was written, as it has them.
+
+    Args:
+        src_path: the file.
+        layer: the layer's name, in formats that have names.
+
+    Raises:
+        InputError: it is not there any more.
+    """
+    if not src_path.exists():
+        raise InputError(describe_missing(src_path))
+    _, output = _format_of(src_path)
+    if output.package is not None:
+        return gpd.read_parquet(src_path)
+    with vector_name(src_path) as name:
+        return gpd.read_file(name, **({"layer": layer} if output.holds_styles else {}))
 
 
 def _write_parquet(dst_path: Path, frame: gpd.GeoDataFrame) -> None:

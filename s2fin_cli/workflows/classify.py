@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2fin_cli.core.errors import quoted
+from s2fin_cli.core.errors import UsageError, quoted
 from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.inference.sinks import Counts
+from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
+from s2fin_cli.raster.datasets import CLASS, OF_PIXELS, need_xarray, open_dataset
 from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.vector.polygons import LAYER as POLYGON_LAYER
+from s2fin_cli.vector.write import read_written
 from s2fin_cli.workflows.classify_job import ClassifyJob, prepare
 from s2fin_cli.workflows.local_workers import check_workers
 from s2fin_cli.workflows.map_files import Rasters, write_map
@@ -25,6 +29,9 @@ from s2fin_cli.workflows.workers import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import geopandas as gpd
+    from xarray import Dataset
 
     from s2fin_cli.core.classes import LandCoverClass
     from s2fin_cli.core.options import StrPath
@@ -68,6 +75,36 @@ class ClassifyResult:
     def places(self) -> dict[str, StrPath | None]:
         """Where the outputs are, by name: paths, or URLs; None for those that are not wanted."""
         return {**vars(self.outputs), **self.urls}
+
+    def to_xarray(self) -> Dataset:
+        """The map and what was written with it as a dataset, whose pixels are read when they are asked for.
+
+        Raises:
+            UsageError: xarray is not installed, or no map was written to this machine.
+        """
+        need_xarray("`to_xarray`")
+        self._check_files()
+        of_variables = {CLASS: self.outputs.map, **{name: getattr(self.outputs, name) for name in OF_PIXELS}}
+        paths = {name: path for name, path in of_variables.items() if path is not None}
+        return open_dataset(paths, self.classes, {"uncertainty": UNCERTAINTY})
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """The polygons of the map.
+
+        Raises:
+            UsageError: none were written to this machine.
+        """
+        self._check_files()
+        if self.outputs.polygons is None:
+            raise UsageError("no polygons were written; classify the scene with `vector=True`")
+        return read_written(self.outputs.polygons, layer=POLYGON_LAYER)
+
+    def _check_files(self) -> None:
+        """Refuse to read outputs that are not on this machine."""
+        if self.shards is not None:
+            raise UsageError("a part of the shards was made, and no map; assemble it first")
+        if self.urls:
+            raise UsageError(f"the map was written to {self.urls['map']}; open it from there")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""

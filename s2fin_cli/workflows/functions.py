@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from s2fin_cli.core.errors import UsageError
 from s2fin_cli.core.formats import RASTER_DRIVERS, VECTOR_OUTPUT_SUFFIXES, listed
 from s2fin_cli.core.options import CONFLICTS, PRECISIONS, RESAMPLINGS
+from s2fin_cli.workflows.in_memory import as_files, takes
 from s2fin_cli.workflows.options.align import AlignOptions
 from s2fin_cli.workflows.options.assemble import AssembleOptions
 from s2fin_cli.workflows.options.classify import ClassifyOptions
@@ -27,6 +28,7 @@ from s2fin_cli.workflows.options.demo import DemoOptions
 from s2fin_cli.workflows.options.doctor import DoctorOptions
 from s2fin_cli.workflows.options.evaluate import EvaluateOptions
 from s2fin_cli.workflows.options.inspect import InspectOptions
+from s2fin_cli.workflows.options.predict import PredictOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.sample import SampleOptions
 from s2fin_cli.workflows.options.split import SplitOptions
@@ -42,6 +44,11 @@ CONSTANTS = {
     "VECTOR_FORMATS": VECTOR_FORMATS,
     "VECTOR_OUTPUT_SUFFIXES": VECTOR_OUTPUT_SUFFIXES,
 }
+
+#: What the docstring of a function says whose options take more than paths.
+_IN_MEMORY = (
+    "Images may be an `xarray.DataArray` instead of a path, features a `geopandas.GeoDataFrame`, labels either."
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,14 +79,15 @@ HOOKS = (
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the Python API.
+    """A function of the Python API, which all but one are a command of the command line too.
 
     Attributes:
-        name: name of the command, the function and the module in `workflows`.
+        name: name of the function, the command and the module in `workflows`.
         options: the class of its options, whose fields are the function's keywords.
         summary: what it does.
         returns: what its result is.
         hooks: the keywords besides the options.
+        gives: name of the result's class, if it is one of another package.
     """
 
     name: str
@@ -87,11 +95,12 @@ class Command:
     summary: str
     returns: str
     hooks: tuple[Hook, ...] = ()
+    gives: str | None = None
 
     @property
     def result(self) -> str:
-        """The name of the result's class, in the module of the same name in `workflows`."""
-        return "".join(word.capitalize() for word in self.name.split("_")) + "Result"
+        """The name of the result's class, in the module of the same name in `workflows` or in another package."""
+        return self.gives or "".join(word.capitalize() for word in self.name.split("_")) + "Result"
 
 
 COMMANDS = {
@@ -198,6 +207,17 @@ COMMANDS = {
         ),
     )
 }
+#: All functions: those of the commands, and one that only Python has.
+FUNCTIONS = COMMANDS | {
+    "predict": Command(
+        "predict",
+        PredictOptions,
+        "Classify a scene with a trained model into memory, and write no file.",
+        "the class of each pixel, its probability and what else was asked for.",
+        HOOKS,
+        gives="Dataset",
+    )
+}
 
 
 def function_of(command: Command) -> Callable[..., Any]:
@@ -209,9 +229,10 @@ def function_of(command: Command) -> Callable[..., Any]:
             first = fields(command.options)[0].name
             value = f'"{positional[0]}"' if isinstance(positional[0], str | PathLike) else repr(positional[0])
             raise UsageError(f"{command.name} takes keyword arguments: {command.name}({first}={value})")
-        options = command.options.from_kwargs({name: value for name, value in keywords.items() if name not in hooks})
-        given = {name: value for name, value in keywords.items() if name in hooks and value is not None}
-        return import_module(f"s2fin_cli.workflows.{command.name}").run(options, **given)
+        with as_files(command.name, keywords) as given:
+            called = {name: value for name, value in given.items() if name in hooks and value is not None}
+            options = command.options.from_kwargs({name: given[name] for name in given if name not in hooks})
+            return import_module(f"s2fin_cli.workflows.{command.name}").run(options, **called)
 
     function.__name__ = function.__qualname__ = command.name
     function.__module__ = "s2fin_cli"
@@ -223,9 +244,13 @@ def function_of(command: Command) -> Callable[..., Any]:
 def signature_of(command: Command) -> inspect.Signature:
     """The signature of a command's function: keywords only, annotations as they are written."""
     keyword, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    taken = takes(command.name)
     parameters = [
         inspect.Parameter(
-            field.name, keyword, annotation=field.type, default=empty if field.default is MISSING else field.default
+            field.name,
+            keyword,
+            annotation=str(field.type).replace("StrPath", taken[field.name][0] if field.name in taken else "StrPath"),
+            default=empty if field.default is MISSING else field.default,
         )
         for field in fields(command.options)
     ]
@@ -241,8 +266,9 @@ def docstring_of(command: Command) -> str:
     texts |= {hook.name: hook.text for hook in command.hooks}
     names = [field.name for field in fields(command.options)] + [hook.name for hook in command.hooks]
     arguments = "\n".join(_filled(f"{name}: {texts[name]}") for name in names if name in texts)
+    summary = f"{command.summary}\n\n    {_IN_MEMORY}" if takes(command.name).keys() & set(names) else command.summary
     return (
-        f"{command.summary}\n\n    Args:\n{arguments}\n\n    Returns:\n        {command.returns}\n\n    Raises:\n"
+        f"{summary}\n\n    Args:\n{arguments}\n\n    Returns:\n        {command.returns}\n\n    Raises:\n"
         "        S2finError: something is wrong with the options, inputs or outputs; nothing is written.\n    "
     )
 

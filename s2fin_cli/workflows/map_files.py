@@ -109,7 +109,7 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
         with open_rasters(job, replace(written, confidence=confidence)) as rasters:
             pixels = fill(rasters)
         if not any(pixels.values()):
-            raise RasterError(_why_empty(job.stack))
+            raise RasterError(why_empty(job.stack))
         counts = _counts(job, pixels, rasters)
         if written.polygons is not None:
             write_map_polygons(job, replace(written, confidence=confidence), progress=progress)
@@ -119,7 +119,8 @@ def write_map(job: ClassifyJob, fill: Callable[[Rasters], dict[int, int]], *, pr
         if outputs.report is not None:
             measured = Measured.of(written.map, grid, confidence, written.uncertainty)
     counts.unreadable.warn()
-    _warn_of_outside(counts)
+    if counts.outside_pixels is not None:
+        warn_of_outside(counts.outside_pixels, sum(counts.pixels.values()))
     if outputs.report is not None and measured is not None:
         report_of(_made(job, counts, measured), outputs.report)
     if job.options.overwrite:
@@ -147,14 +148,18 @@ def _made(job: ClassifyJob, counts: MapCounts, measured: Measured) -> NewMap:
     )  # fmt: skip
 
 
-def _warn_of_outside(counts: MapCounts) -> None:
-    """Warn of the pixels that look like nothing in the training data."""
-    if counts.outside_pixels:
-        mapped = sum(counts.pixels.values())
+def warn_of_outside(outside: int, mapped: int) -> None:
+    """Warn of the pixels that look like nothing in the training data, if there are any.
+
+    Args:
+        outside: how many there are.
+        mapped: how many pixels were mapped.
+    """
+    if outside:
         logger.warning(
             "%d of %d mapped pixels (%.1f %%) look unlike all training data, with a dissimilarity above 1: their "
             "classes are guesses; label some of them and train again",
-            counts.outside_pixels, mapped, 100 * counts.outside_pixels / mapped,
+            outside, mapped, 100 * outside / mapped,
         )  # fmt: skip
 
 
@@ -189,7 +194,7 @@ def open_rasters(job: ClassifyJob, written: Outputs) -> Iterator[Rasters]:
         yield Rasters(class_map, confidence, probabilities, counted)
 
 
-def _why_empty(stack: Stack) -> str:
+def why_empty(stack: Stack) -> str:
     """Why no pixel can be classified, for a message."""
     is_empty = band_statistics(sample_pixels(stack, SMALL)).is_empty
     lacking = [(layer, np.array(layer.numbers)[is_empty[bands]].tolist()) for layer, bands in stack.slices()]

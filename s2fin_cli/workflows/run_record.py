@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.names import absolute, without_credentials
 from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
@@ -110,7 +111,7 @@ def _used_files(given: Mapping[str, Sequence[StrPath]]) -> tuple[UsedFile, ...]:
     """
     left, found = HASHED_BYTES, []
     for option, path in [(name, absolute(path)) for name, paths in given.items() for path in paths]:
-        size = os.path.getsize(path) if os.path.isfile(path) else None
+        size = os.path.getsize(path) if copy_at(path) is None and os.path.isfile(path) else None
         is_hashed = size is not None and size <= left
         left -= (size or 0) if is_hashed else 0
         found.append(UsedFile(option, without_credentials(path), size, checksum(Path(path)) if is_hashed else None))

@@ -19,10 +19,12 @@ from s2fin_cli.raster.change import read_transitions
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.raster.tally import tally_classes
-from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, write_features
+from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, read_written, write_features
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
+    import geopandas as gpd
+
     from s2fin_cli.workflows.options.sample import SampleOptions
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,10 @@ class SampleResult:
 
     output: Path
     points: dict[int, int]
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """The points as they were written, with empty fields to fill in."""
+        return read_written(self.output, layer=LAYER)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""

@@ -13,7 +13,7 @@ from s2fin_cli.core.progress import Progress, Stop, silent, stoppable
 from s2fin_cli.model.header import find_model
 from s2fin_cli.raster.styles import points_to_label_style
 from s2fin_cli.suggesting.candidates import Drawing
-from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, write_features
+from s2fin_cli.vector.write import check_vector_crs, check_vector_path, pixel_points, read_written, write_features
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.suggest_search import Search
 from s2fin_cli.workflows.suggestion_fields import CLASS, LIKELIEST, PROB, PROB_SECOND, RANK, SECOND, WHY
@@ -51,6 +51,10 @@ class SuggestResult:
     coordinates: tuple[tuple[float, float], ...]
     classes: tuple[LandCoverClass, ...]
     has_labels: bool
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """The points as they were written, with an empty field for the class."""
+        return read_written(self.output, layer=LAYER)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values for scripts."""

@@ -52,6 +52,18 @@ def test_python_api(script: Script, scene: Scene, in_folder: Path) -> None:
     assert not list(in_folder.iterdir())
 
 
+@pytest.mark.slow
+def test_python_api_in_memory(script: Script, scene: Scene, in_folder: Path) -> None:
+    arguments = ("--in-memory", "--msi", scene.hsi, "--dsm", scene.lidar, "--labels", scene.labels, "--epochs", 1)
+    done = script(sys.executable, EXAMPLES / "python_api.py", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[-1] for line in lines[:-1]] == ["forest", "meadow", "water"]
+    assert sum(float(line.split()[0]) for line in lines[:-1]) == pytest.approx(100, abs=0.05)
+    assert lines[-1].startswith("60 x 70 pixels, mean confidence ")
+    assert not list(in_folder.iterdir())
+
+
 def test_python_api_says_what_is_wrong(script: Script) -> None:
     done = script(sys.executable, EXAMPLES / "python_api.py", "--msi", "none.tif")
     assert (done.returncode, done.stdout) == (1, "")

@@ -12,8 +12,8 @@ from s2fin_cli.core.options import READ_ERRORS, InputOptions, Options, StrPath
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComputingOptions(Options):
-    """Which model computes maps, and by which processes and in which parts.
+class ModelOptions(Options):
+    """Which model computes maps, and how it goes over the images.
 
     Attributes:
         model: model file; None takes `model.s2fin` in the current directory, else `$S2FIN_MODEL`.
@@ -23,6 +23,19 @@ class ComputingOptions(Options):
             "skip", so that its pixels have no data, with a warning.
         tile_size: side in pixels of the tiles that are read and computed at a time; of a raster stored in strips,
             the same number of pixels in wider tiles. None takes 256, and 640 on CUDA.
+    """
+
+    model: StrPath | None = None
+    stride: int | None = None
+    on_read_error: str = "fail"
+    tile_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputingOptions(ModelOptions):
+    """By which processes and in which parts maps are computed, besides the model.
+
+    Attributes:
         work: folder that keeps the finished shards of the map, which is made if it is missing: the same command then
             continues where an earlier one ended. None keeps nothing.
         workers: number of processes that make shards side by side; None makes them in this process. With CUDA, at most
@@ -35,10 +48,6 @@ class ComputingOptions(Options):
             the last bits of the confidence may differ.
     """
 
-    model: StrPath | None = None
-    stride: int | None = None
-    on_read_error: str = "fail"
-    tile_size: int | None = None
     work: StrPath | None = None
     workers: int | None = None
     scheduler: str | None = None

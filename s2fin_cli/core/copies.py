@@ -1,0 +1,84 @@
+"""Temporary files that hold data which were given in memory, and what messages and records call them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from os import PathLike
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A temporary file that holds data which were given in memory.
+
+    Attributes:
+        path: its absolute path.
+        option: the option that the data were given with.
+        kind: what the data are, e.g. "DataArray".
+    """
+
+    path: str
+    option: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """The name in records and reports: nobody can open the path later."""
+        return f"{self.option} ({self.kind})"
+
+    @property
+    def name_in_messages(self) -> str:
+        """The name in messages, with the option as they have it."""
+        return f"`{self.option}` ({self.kind})"
+
+
+#: The copies that there are, by path, of all threads.
+_copies: dict[str, Copy] = {}
+
+
+def copy_at(path: str | PathLike[str]) -> Copy | None:
+    """The copy that a path is of; None for any other file."""
+    return _copies.get(str(path))
+
+
+def described(text: str) -> str:
+    """A text in which copies are named by what they are copies of."""
+    for path, copy in list(_copies.items()):
+        if path in text:
+            text = text.replace(f"`{copy.option}` {path}", copy.name_in_messages).replace(path, copy.name_in_messages)
+    return text
+
+
+@contextlib.contextmanager
+def named_copies(copies: Sequence[Copy]) -> Iterator[None]:
+    """Let log records and records of runs name copies by what they are copies of, while the block runs."""
+    _copies.update({copy.path: copy for copy in copies})
+    _describe_log_records()
+    try:
+        yield
+    finally:
+        for copy in copies:
+            del _copies[copy.path]
+
+
+def _describe_log_records() -> None:
+    """Let s2fin's log records name copies as `described` does, from now on; it does nothing where there are none."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "describes_copies", False):
+        return
+
+    def make_described(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        if _copies and record.name.startswith("s2fin_cli"):
+            message = record.getMessage()
+            if (text := described(message)) != message:
+                record.msg, record.args = text, None
+        return record
+
+    make_described.describes_copies = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(make_described)
