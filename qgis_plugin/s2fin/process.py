@@ -67,6 +67,7 @@ def run(
     folder: str,
     listener: Listener,
     worded: Callable[[str], str] = str,
+    grace: float = GRACE,
 ) -> None:
     """Run s2fin to its end.
 
@@ -76,6 +77,7 @@ def run(
         folder: the folder that it is started in.
         listener: hears of progress and messages, in the calling thread.
         worded: gives a message of s2fin in the words of the caller.
+        grace: seconds that it has to end by itself after it was cancelled.
 
     Raises:
         RunError: it failed, or could not be started.
@@ -84,14 +86,14 @@ def run(
     with _started(arguments, {**environment, **FOR_PROGRAMS}, folder) as process:
         messages = _Messages(listener, worded)
         try:
-            for name, line in _lines(process, listener):
+            for name, line in _lines(process, listener, grace):
                 messages.take(name, line)
         finally:
             # also where something raises here: nothing is left running
             if process.poll() is None:
                 _end(process)
     if listener.isCanceled() and process.returncode != 0:
-        raise CancelledError("cancelled; nothing was written")
+        raise CancelledError("cancelled; no incomplete file is left")
     if process.returncode != 0:
         raise RunError(messages.error(process.returncode))
 
@@ -176,7 +178,7 @@ def _started(
                     stream.close()
 
 
-def _lines(process: subprocess.Popen[bytes], listener: Listener) -> Iterator[tuple[str, str]]:
+def _lines(process: subprocess.Popen[bytes], listener: Listener, grace: float) -> Iterator[tuple[str, str]]:
     """The lines of stdout and stderr as they come, with the name of the stream, until the process ends or is cancelled.
 
     After a cancellation the process is asked to end, and its last lines still come.
@@ -187,7 +189,7 @@ def _lines(process: subprocess.Popen[bytes], listener: Listener) -> Iterator[tup
     while give_up > time.monotonic():
         if give_up == float("inf") and listener.isCanceled():
             _ask_to_end(process)
-            give_up = time.monotonic() + GRACE
+            give_up = time.monotonic() + grace
         with contextlib.suppress(queue.Empty):
             yield lines.get(timeout=POLL)
             continue

@@ -33,7 +33,7 @@ from s2fin_cli.cli.completion.installing import completion_options
 from s2fin_cli.cli.messages import displayed, with_flags
 from s2fin_cli.cli.parameters import PROJECT_FOUND, FilePath
 from s2fin_cli.cli.project import DEFAULT_PROJECT, Defaults, numbered_table, read_defaults
-from s2fin_cli.cli.signals import end_on_request, end_with_stdin
+from s2fin_cli.cli.signals import Ending
 from s2fin_cli.core.errors import InputError, OutputError, S2finError, UsageError
 from s2fin_cli.core.files import protected
 from s2fin_cli.core.progress import INTERRUPTED
@@ -200,10 +200,11 @@ def main(command: Callable[..., Any] = cli) -> None:
     Args:
         command: a function of the program's name that runs it.
     """
+    ending = Ending()
     for name in ("SIGTERM", "SIGHUP"):  # Windows does not have the latter
         if hasattr(signal, name):
-            end_on_request(getattr(signal, name))
-    end_with_stdin()
+            ending.on(getattr(signal, name))
+    ending.with_stdin()
     # NOTE: rasterio prints, and then ignores, that a message of GDAL is not UTF-8; errors of ours do not come this far.
     sys.unraisablehook = lambda caught: logger.debug("ignored: %r", caught.exc_value)
     sys.excepthook = _shown_unless_undecoded

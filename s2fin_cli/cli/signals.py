@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import contextlib
 import os
 import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from s2fin_cli.core.progress import Stop
@@ -24,65 +24,72 @@ NOTICE = "\nwarning: stopping: the model so far will be kept; press Ctrl-C again
 
 #: Environment variable by which a program that starts s2fin asks it to end when its standard input is closed.
 EOF_VARIABLE = "S2FIN_STOP_AT_EOF"
-#: Seconds from the first of two requests to the second.
-_PAUSE = 0.3
+#: Set when nobody waits for the result of this process any more.
+_abandoned = threading.Event()
 
 
-def end_on_request(number: int) -> None:
-    """Let a signal end the process once: by an exception, so that temporary files are removed.
+class Ending:
+    """The end of the process by a signal, once: by an exception, so that temporary files are removed.
 
-    Further ones are ignored, because they would interrupt the removal. A signal that is ignored stays ignored: under
-    nohup a run goes on when its terminal is closed.
-
-    Args:
-        number: of the signal.
+    Further signals are ignored, because they would interrupt the removal.
     """
-    begun = False
 
-    def handle(signum: int, frame: FrameType | None) -> None:
-        nonlocal begun
-        if not begun:
-            begun = True
-            sys.exit(128 + signum)
+    def __init__(self) -> None:
+        self._code: int | None = None
 
-    if signal.getsignal(number) != signal.SIG_IGN:
-        signal.signal(number, handle)
+    def on(self, number: int) -> None:
+        """End on a signal. One that is ignored stays ignored: under nohup a run goes on when its terminal is closed."""
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, _: FrameType | None) -> None:
+        if self._code is None:
+            self._code = 128 + number
+            sys.exit(self._code)
+
+    def with_stdin(self) -> None:
+        """End, and keep nothing, once standard input is closed, if `$S2FIN_STOP_AT_EOF` asks for that.
+
+        Whoever started the process can end it so on every system, and it does not outlive them. Call this early, in the
+        main thread, after `on` of SIGTERM. Processes that this one starts get an empty standard input.
+        """
+        if os.environ.pop(EOF_VARIABLE, "") in ("", "0"):
+            return
+        with contextlib.suppress(OSError):  # there is none
+            watched = os.dup(0)
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, 0)
+            os.close(nothing)
+            threading.Thread(target=_signal_after, args=(watched, threading.get_ident()), daemon=True).start()
+            atexit.register(self._leave)  # so early that it is called after all others
+
+    def _leave(self) -> None:
+        """Spare who waits for the end the seconds that Python takes to dismantle PyTorch."""
+        if self._code is not None:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(self._code)
 
 
-def end_with_stdin() -> None:
-    """End the process, and keep nothing, once its standard input is closed, if `$S2FIN_STOP_AT_EOF` asks for that.
-
-    Whoever started it can end it so on every system, and it does not outlive them. Call this in the main thread, with
-    handlers for SIGTERM in place. Other processes that this one starts get an empty standard input.
-    """
-    if os.environ.pop(EOF_VARIABLE, "") in ("", "0"):
-        return
-    with contextlib.suppress(OSError):  # there is none
-        watched = os.dup(0)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        threading.Thread(target=_end_after, args=(watched, threading.get_ident()), daemon=True).start()
-
-
-def _end_after(watched: int, main_thread: int) -> None:
-    """Read a file to its end, then end the main thread by two signals: a job may keep its result after the first."""
+def _signal_after(watched: int, main_thread: int) -> None:
+    """Read a file to its end, then send the main thread a signal."""
     with contextlib.suppress(OSError):
         while os.read(watched, 4096):
             pass
-    for _ in range(2):
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(main_thread, signal.SIGTERM)  # it also wakes a thread that waits
-        else:
-            _thread.interrupt_main(signal.SIGTERM)
-        time.sleep(_PAUSE)
+    _abandoned.set()
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main_thread, signal.SIGTERM)  # it also wakes a thread that waits
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """A stop token that signals set; after the block, signals have their previous effect.
 
-    They have it at once if the job has nothing to keep or was already asked to end, so a second Ctrl-C always ends it.
+    They have it at once if the job has nothing to keep, was already asked to end, or has lost who started it, see
+    `Ending.with_stdin`. So a second Ctrl-C always ends it.
     An ignored signal stays ignored. Call this in the main thread.
     """
     stop = Stop()
@@ -90,7 +97,7 @@ def stop_on_signals() -> Iterator[Stop]:
     before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set or not stop.has_result:
+        if stop.is_set or not stop.has_result or _abandoned.is_set():
             before[signal.Signals(number)](number, frame)
             stop.set()
             return

@@ -115,6 +115,19 @@ def test_progress_is_shown_in_lines_where_there_is_no_terminal(run: Run, scene: 
     assert lines[-1][0] == lines[-1][1]
 
 
+def test_progress_for_programs_is_json(run: Run, scene: Scene, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("classify", *scene.arguments, "-m", model, "-o", "map.tif", "--tile-size", 16, "--stride", 1)
+    monkeypatch.setenv("S2FIN_PROGRESS", "json")
+    done = succeeded(run(*arguments))
+    steps = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"stage": "classifying"')]
+    assert len(steps) > 10, "finer than the lines for people"
+    assert [step["done"] for step in steps] == sorted({step["done"] for step in steps})
+    assert steps[-1] == {"stage": "classifying", "done": steps[-1]["total"], "total": steps[-1]["total"], "figures": {}}
+    assert "forest" in done.stderr, "messages are as ever"
+    quiet = succeeded(run(*arguments, "--overwrite", "-q"))
+    assert "classifying" not in quiet.stderr
+
+
 def test_the_accuracy_of_a_model_trained_on_all_labels_is_that_of_the_run_before(run: Run, scene: Scene) -> None:
     arguments = ("train", *scene.arguments, "--labels", scene.labels, *QUICK[:-1])
     heading = "accuracy on the pixels held out"

@@ -119,3 +119,71 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         assert not stop.is_set
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+# main() with a command that waits, perhaps as one with a result that it would keep after Ctrl-C
+WATCHED = """
+import os, subprocess, sys, threading
+from s2fin_cli.cli.main import main
+from s2fin_cli.cli.signals import stop_on_signals
+def command(prog_name):
+    try:
+        with stop_on_signals() as stop:
+            stop.has_result = sys.argv[1] == "result"
+            subprocess.run([sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"], check=True)
+            print("begun", os.environ.get("S2FIN_STOP_AT_EOF"), flush=True)
+            threading.Event().wait(60)
+    finally:
+        print("cleaned up")
+main(command)
+"""
+
+
+@pytest.mark.parametrize("kept", ["result", "nothing"])
+def test_the_end_of_stdin_ends_a_job_and_keeps_nothing_if_a_program_asks_for_that(kept: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHED, kept],
+        env={**os.environ, "S2FIN_STOP_AT_EOF": "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "''\n", "what the process starts has nothing to read"
+    assert process.stdout.readline() == "begun None\n"
+    process.stdin.write("what is written does not matter\n")
+    process.stdin.flush()
+    output, errors = process.communicate(timeout=60)  # which closes stdin
+    assert output == "cleaned up\n"
+    assert errors == ""
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_the_end_of_stdin_means_nothing_otherwise() -> None:
+    code = "from s2fin_cli.cli.main import main\nmain(lambda prog_name: print('went on'))"
+    for value in (None, "", "0"):
+        own = {name: text for name, text in os.environ.items() if name != "S2FIN_STOP_AT_EOF"}
+        environment = own if value is None else {**own, "S2FIN_STOP_AT_EOF": value}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        assert (done.stdout, done.returncode) == (b"went on\n", 0)
+
+
+# main() with a command that is asked to end a second time while it cleans up
+TWICE = """
+import os, signal
+from s2fin_cli.cli.main import main
+def command(prog_name):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("cleaned up")
+main(command)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_second_request_does_not_interrupt_the_cleaning_up() -> None:
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("cleaned up\n", "", 128 + signal.SIGTERM)
