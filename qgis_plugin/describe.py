@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +117,13 @@ def _command(command: click.Command, name: str, table: _Table) -> dict[str, Any]
         "page": shown.page,
         "tags": list(shown.tags),
         "help": paragraphs,
-        # what is written comes last, as in QGIS's own dialogs
-        "options": sorted(options, key=lambda option: option["kind"] in OUTPUTS),
+        "options": sorted(options, key=partial(_place, entries)),
     }
+
+
+def _place(entries: Mapping[str, Option], option: dict[str, Any]) -> tuple[bool, bool, bool]:
+    """Where an option stands: first what QGIS alone wants, last what is written, as in dialogs of QGIS's own."""
+    return option["kind"] in OUTPUTS, option["name"] == "overwrite", not entries[option["name"]].required
 
 
 def _option(command: click.Command, parameter: click.Parameter, entry: Option, table: _Table) -> dict[str, Any]:

@@ -37,23 +37,28 @@ _GEOMETRIES = {
 
 def parameters_of(command: Command) -> list[QgsProcessingParameterDefinition]:
     """The parameters of a command, in the order of its dialog."""
-    return [parameter for option in command.options for parameter in _parameters(option)]
-
-
-def _parameters(option: Option) -> list[QgsProcessingParameterDefinition]:
-    made = [_MADE[option.kind](option)]
-    if option.kind == "labels":
-        made.append(_further_labels(option))
-    for parameter in made:
-        parameter.setHelp(option.help)
-        if option.advanced:
-            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+    made, labels = [], None
+    for option in command.options:
+        made.append(_with_help(_MADE[option.kind](option), option))
+        if option.kind == "labels":
+            labels = option
+        elif labels is not None and labels.name in option.parents:  # their class field, which belongs beside them
+            made.append(_with_help(_further_labels(labels), labels))
+            labels = None
     return made
 
 
+def _with_help(parameter: QgsProcessingParameterDefinition, option: Option) -> QgsProcessingParameterDefinition:
+    parameter.setHelp(option.help)
+    if option.advanced:
+        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+    return parameter
+
+
 def _common(option: Option) -> dict[str, Any]:
-    """What all parameters have."""
-    return {"name": option.parameter, "description": option.title, "optional": not option.required}
+    """What all parameters have. One with a default always has a value, and is not called optional."""
+    is_optional = not option.required and option.default is None and option.kind != "bool"
+    return {"name": option.parameter, "description": option.title, "optional": is_optional}
 
 
 def _limits(option: Option) -> dict[str, float]:
