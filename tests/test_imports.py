@@ -20,8 +20,8 @@ NETWORK = ROOT / "models" / "s2fin"
 
 #: The packages of `s2fin_cli`; each imports only from those before it.
 ORDER = (
-    "core", "installation", "geo", "raster", "vector", "labels", "stack", "model", "assess", "reporting", "inference",
-    "shards", "scenes", "teaching", "suggesting", "training", "workflows", "cli",
+    "core", "installation", "stac", "geo", "raster", "vector", "labels", "stack", "model", "assess", "reporting",
+    "inference", "shards", "scenes", "teaching", "suggesting", "training", "workflows", "cli",
 )  # fmt: skip
 #: Modules beside the packages, and what they may import.
 LOOSE = {"__init__": set(ORDER[:-1]), "__main__": {"cli"}}

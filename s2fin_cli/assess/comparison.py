@@ -20,8 +20,9 @@ from s2fin_cli.labels.pixels import LabelledPixels
 from s2fin_cli.labels.read import Labels
 from s2fin_cli.raster.class_ids import check_class_raster, iter_class_strips, read_class_ids
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.info import RasterInfo, read_info
+from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.raster_info import RasterInfo
 from s2fin_cli.raster.tally import tally_strips
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from rasterio.io import MemoryFile
 
 from s2fin_cli.core.errors import RasterError
 from s2fin_cli.geo.extents import resolution_on
-from s2fin_cli.raster.info import RasterInfo
 from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.raster_info import RasterInfo
 from s2fin_cli.raster.vrt import add_band, add_source, leave_out, name_of, new_vrt
 
 if TYPE_CHECKING:

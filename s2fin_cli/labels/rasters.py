@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from s2fin_cli.geo.grid import Grid
     from s2fin_cli.labels.limits import Limits
     from s2fin_cli.labels.rules import LabelRules
-    from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.raster.raster_info import RasterInfo
     from s2fin_cli.raster.readers import WindowReader
 
 logger = logging.getLogger(__name__)

@@ -50,7 +50,7 @@ class Provenance:
     """What a class map was made from, and how.
 
     Attributes:
-        inputs: what it was derived from: a title and a path each.
+        inputs: what it was derived from: fields of a link and a path each.
         model_path: the model file.
         model_id: id of the model's own item.
         acquired: when the image was taken; None where that is not known.
@@ -58,7 +58,7 @@ class Provenance:
         software: versions by name.
     """
 
-    inputs: Sequence[tuple[str, str]]
+    inputs: Sequence[tuple[dict[str, str], str]]
     model_path: Path
     model_id: str
     acquired: datetime | None
@@ -67,7 +67,7 @@ class Provenance:
 
     def links(self, folder: Path) -> list[dict[str, Any]]:
         """The links of an item in a folder to what the map was derived from."""
-        links = [{"rel": "derived_from", "href": href(path, folder), "title": title} for title, path in self.inputs]
+        links = [{"rel": "derived_from", "href": href(path, folder), **more} for more, path in self.inputs]
         model = {
             "rel": "derived_from",
             "href": href(str(self.model_path.absolute()), folder),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STAC_VERSION = "1.1.0"
 MODEL_MEDIA_TYPE = "application/octet-stream; framework=safetensors"
+ITEM_MEDIA_TYPE = "application/geo+json"
 _CHUNK = 1 << 20
 #: Characters that need no escaping in the path of a reference, and in a whole URL (RFC 3986), besides letters and
 #: digits.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from s2fin_cli.core.errors import InputError
-    from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.raster.raster_info import RasterInfo
 
 
 #: Pixels of a class map that are read at a time at most.

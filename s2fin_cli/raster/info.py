@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +14,12 @@ from rasterio.enums import ColorInterp, MaskFlags
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_bounds, edit_info, quoted
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.alpha import alpha_roles
+from s2fin_cli.raster.asset_info import joined, with_item
 from s2fin_cli.raster.doubts import check_whole, find_doubts, is_lossy
-from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.raster.opening import open_asset_file, open_raster
+from s2fin_cli.raster.raster_info import RasterInfo
 from s2fin_cli.raster.spectra import read_bad_bands, read_wavelengths
+from s2fin_cli.stac.images import tiles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,104 +38,55 @@ RECTIFICATIONS = {
 _TRANSFORM = "'[WIDTH, 0, LEFT, 0, -HEIGHT, TOP]'"
 
 
-@dataclass(frozen=True)
-class RasterInfo:
-    """The description of a raster.
-
-    Attributes:
-        src_path: as given, GDAL's virtual paths included.
-        grid: where its pixels are.
-        indexes: 1-based numbers of the data bands; alpha bands that are masks are left out.
-        alpha_indexes: 1-based numbers of the alpha bands that are masks: they say where the others have data.
-        dtype: data type of the first data band.
-        nodata: declared nodata value of the first data band, or None.
-        scales, offsets: scales and offsets of the data bands; a value is the stored value times the scale, plus
-            the offset.
-        band_names: descriptions of the data bands, empty where there is none.
-        wavelengths: centre wavelengths in nanometres of the data bands, None for a band whose wavelength is
-            unknown; None where all are unknown.
-        bad_indexes: 1-based numbers of the data bands that the file declares bad.
-        driver: GDAL's short name of the format.
-        block_shape: (height, width) of its storage blocks.
-        rectified_by: what it has to be rectified by before its pixels have a position, a key of `RECTIFICATIONS`; None
-            if a transform gives it, or nothing does.
-        acquired: when it was taken, where the file says so.
-        colors: colours that the data bands are marked as, "red", "green", "blue" and so on; empty for none.
-        units: units of the values of the data bands, as the file names them; empty where it does not.
-        doubts: possible mistakes in it, a sentence each.
-        has_mask: whether a mask or an alpha band says where it has data.
-        is_lossy: whether it is compressed in a way that changes values.
-    """
-
-    src_path: str
-    grid: Grid
-    indexes: tuple[int, ...]
-    alpha_indexes: tuple[int, ...]
-    dtype: str
-    nodata: float | None
-    band_names: tuple[str, ...]
-    wavelengths: tuple[float | None, ...] | None
-    bad_indexes: tuple[int, ...]
-    driver: str
-    block_shape: tuple[int, int]
-    rectified_by: str | None
-    acquired: datetime | None
-    scales: tuple[float, ...]
-    offsets: tuple[float, ...]
-    colors: tuple[str, ...]
-    units: tuple[str, ...]
-    doubts: tuple[str, ...]
-    has_mask: bool
-    is_lossy: bool
-
-    @property
-    def count(self) -> int:
-        """Number of data bands."""
-        return len(self.indexes)
-
-    def decoded_bytes(self, block_rows: int) -> int:
-        """Bytes of rows of storage blocks over its whole width, all data bands, once they are decoded."""
-        height, width = self.block_shape
-        pixels = block_rows * height * -(-self.grid.width // width) * width
-        return pixels * self.count * np.dtype(self.dtype).itemsize
-
-
 def read_info(src_path: str | Path) -> RasterInfo:
-    """Read the description of a raster.
+    """Read the description of a raster; that of an asset of a STAC item has what the item says too.
 
     Raises:
         RasterError: it is missing, not a raster, or its values are complex numbers.
         GeoreferencingError: its transform gives its pixels no size.
+        InputError: it is an asset that cannot be found.
     """
-    with open_raster(src_path) as src:
-        alpha_indexes, alpha_data_indexes = alpha_roles(src)
-        indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
-        # NOTE: each property of a dataset looks at all its bands, so none is asked band by band
-        dtypes, names, roles, units = _data_dtypes(src, indexes), src.descriptions, src.colorinterp, src.units
-        check_whole(src)
-        scales, offsets = _scaling(src, indexes)
-        return RasterInfo(
-            src_path=str(src_path),
-            grid=grid_of(src),
-            indexes=indexes,
-            alpha_indexes=alpha_indexes,
-            dtype=dtypes[0],
-            nodata=src.nodatavals[indexes[0] - 1],
-            band_names=tuple(names[i - 1] or "" for i in indexes),
-            wavelengths=read_wavelengths(src, indexes),
-            bad_indexes=read_bad_bands(src, indexes),
-            driver=src.driver,
-            block_shape=src.block_shapes[indexes[0] - 1],
-            rectified_by=_rectified_by(src),
-            acquired=_acquired(src),
-            scales=scales,
-            offsets=offsets,
-            colors=tuple(_color_name(roles[i - 1]) for i in indexes),
-            units=tuple((units[i - 1] or "").strip() for i in indexes),
-            doubts=find_doubts(src, indexes, masks=alpha_indexes, alpha_data=alpha_data_indexes),
-            has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
-            is_lossy=is_lossy(src),
-        )
+    tiles = tiles_of(src_path)
+    if not tiles:
+        with open_raster(src_path) as src:
+            return _info_of(src, src_path)
+    if len(tiles) > 1:
+        with open_raster(src_path) as src:
+            return joined([read_info(tile.name) for tile in tiles], grid_of(src), str(src_path))
+    (tile,) = tiles
+    with open_asset_file(tile) as src:
+        return with_item(_info_of(src, tile.path), src, tile)
+
+
+def _info_of(src: rasterio.DatasetReader, src_path: str | Path) -> RasterInfo:
+    alpha_indexes, alpha_data_indexes = alpha_roles(src)
+    indexes = tuple(index for index in src.indexes if index not in alpha_indexes)
+    # NOTE: each property of a dataset looks at all its bands, so none is asked band by band
+    dtypes, names, roles, units = _data_dtypes(src, indexes), src.descriptions, src.colorinterp, src.units
+    check_whole(src)
+    scales, offsets = _scaling(src, indexes)
+    return RasterInfo(
+        src_path=str(src_path),
+        grid=grid_of(src),
+        indexes=indexes,
+        alpha_indexes=alpha_indexes,
+        dtype=dtypes[0],
+        nodata=src.nodatavals[indexes[0] - 1],
+        band_names=tuple(names[i - 1] or "" for i in indexes),
+        wavelengths=read_wavelengths(src, indexes),
+        bad_indexes=read_bad_bands(src, indexes),
+        driver=src.driver,
+        block_shape=src.block_shapes[indexes[0] - 1],
+        rectified_by=_rectified_by(src),
+        acquired=_acquired(src),
+        scales=scales,
+        offsets=offsets,
+        colors=tuple(_color_name(roles[i - 1]) for i in indexes),
+        units=tuple((units[i - 1] or "").strip() for i in indexes),
+        doubts=find_doubts(src, indexes, masks=alpha_indexes, alpha_data=alpha_data_indexes),
+        has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
+        is_lossy=is_lossy(src),
+    )
 
 
 def _data_dtypes(src: rasterio.DatasetReader, indexes: Sequence[int]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -28,8 +29,10 @@ from s2fin_cli.core.errors import (
 from s2fin_cli.core.gdal import GDAL_ERRORS
 from s2fin_cli.core.names import gdal_name, is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
-from s2fin_cli.core.virtual import check_sources, is_elsewhere, is_remote, sources_of
+from s2fin_cli.core.virtual import check_sources, is_remote, sources_of
+from s2fin_cli.raster.assets import side_by_side, supplement, supplemented
 from s2fin_cli.raster.lost_sources import LostSources
+from s2fin_cli.stac.images import files_of, is_elsewhere, tiles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
     from s2fin_cli.geo.grid import Grid
+    from s2fin_cli.stac.images import AssetRaster
 
 
 #: What rasterio raises where a file is not what it should be; texts are decoded when they are asked for.
@@ -45,6 +49,12 @@ UNREADABLE = (*GDAL_ERRORS, CRSError, UnicodeDecodeError)
 LARGEST_BLOCK = 384 << 20
 #: Bytes of a sidecar and of a virtual raster, at most.
 MOST_PAM, MOST_VRT = 16 << 20, 64 << 20
+#: What GDAL says where a server asks for credentials, and what to do for assets.
+_REFUSED = r"(code:?|error) (401|403|409)\b|AccessDenied|InvalidCredentials|Forbidden"
+_SIGN = (
+    "; the server wants credentials: give them (e.g. AWS_PROFILE, or AWS_NO_SIGN_REQUEST=YES for public data), or sign "
+    "the item with the catalogue's tool and save it again"
+)
 #: Sources of virtual rasters that this process must not read again.
 LOST = LostSources()
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
@@ -68,12 +78,58 @@ def environment(cache: int | None = None, *, threads: int | None = None) -> rast
 
 @contextlib.contextmanager
 def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster for reading.
+    """Open a raster for reading: a file, or an asset of a STAC item with what its file lacks and the item says.
 
     Raises:
         RasterError: it is missing, not a raster, holds no bands of its own, or is made of a file that is missing or
             cannot be read.
+        InputError: it is an asset that cannot be found.
+        GeoreferencingError: it is made of tiles that do not go together.
     """
+    tiles = tiles_of(src_path)
+    with contextlib.ExitStack() as stack:
+        if not tiles:
+            yield stack.enter_context(_open_file(src_path))
+            return
+        opened = [stack.enter_context(_open_asset(tile)) for tile in tiles]
+        if len(tiles) == 1:
+            yield opened[0]
+            return
+        joined = stack.enter_context(side_by_side(opened, str(src_path)))
+        stack.enter_context(_as_given(src_path, joined.name))
+        yield joined
+
+
+@contextlib.contextmanager
+def _open_asset(tile: AssetRaster) -> Iterator[rasterio.DatasetReader]:
+    """Open the file of an asset, with what it lacks and its item says."""
+    with (
+        open_asset_file(tile) as src,
+        supplemented(src, supplement(src, tile.chosen.asset)) as found,
+        _as_given(tile.path, found.name),
+    ):
+        yield found
+
+
+@contextlib.contextmanager
+def open_asset_file(tile: AssetRaster) -> Iterator[rasterio.DatasetReader]:
+    """Open the file of an asset as it is.
+
+    Raises:
+        RasterError: as `open_raster`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            src = stack.enter_context(_open_file(tile.path))
+        except RasterError as error:
+            hint = _SIGN if re.search(_REFUSED, str(error)) else ""
+            raise type(error)(f"{tile.describe()}: {error}{hint}") from error
+        yield src
+
+
+@contextlib.contextmanager
+def _open_file(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
+    """Open a raster that is a file, or has a name of GDAL's own."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment())
         # NOTE: a raster without georeferencing is judged by the caller; the warning would come twice.
@@ -170,14 +226,15 @@ def check_again(src_path: str) -> None:
     Raises:
         RasterError: a source cannot be opened, or is not on this machine, so that its connection may be at fault.
     """
-    if not sources_of(src_path):
-        return
-    if is_elsewhere(src_path):
-        raise RasterError(
-            f"{src_path} cannot be read, and not all of its sources are on this machine; check the connection and try "
-            "again, or copy the files to this machine"
-        )
-    check_sources(src_path, why_not=_why_not, error=RasterError, most_opened=None)
+    for path in files_of(src_path):
+        if not sources_of(path):
+            continue
+        if is_elsewhere(path):
+            raise RasterError(
+                f"{path} cannot be read, and not all of its sources are on this machine; check the connection and try "
+                "again, or copy the files to this machine"
+            )
+        check_sources(path, why_not=_why_not, error=RasterError, most_opened=None)
 
 
 def _is_lost(source: str) -> bool:

@@ -15,9 +15,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from s2fin_cli.core.names import absolute
-from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.geo.windows import clip
 from s2fin_cli.raster.opening import cannot_read, check_again, environment
+from s2fin_cli.stac.images import is_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

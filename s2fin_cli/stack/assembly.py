@@ -17,7 +17,9 @@ from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.geo.extents import bounds_on, check_without_crs, share_covered
 from s2fin_cli.geo.transformation import Placed, check_transformable
 from s2fin_cli.geo.windows import check_size
-from s2fin_cli.raster.info import RasterInfo, check_placed, read_info
+from s2fin_cli.raster.info import check_placed, read_info
+from s2fin_cli.raster.raster_info import RasterInfo
+from s2fin_cli.stac.images import rasters_of
 from s2fin_cli.stack.coregistration import coregister
 from s2fin_cli.stack.fill import Fill, Undeclared, Void, find_undeclared
 from s2fin_cli.stack.layer import Layer
@@ -60,7 +62,7 @@ def build_stack(
     if passive_of(given) is None:
         raise RasterError(no_passive_image())
     layers = [
-        _choose(Layer.of(modality, [_read_info(path) for path in paths]), (choice or {}).get(modality))
+        _choose(Layer.of(modality, _read_infos(paths)), (choice or {}).get(modality))
         for modality, paths in given.items()
     ]
     layers[0] = replace(layers[0], option=passive_option)
@@ -188,11 +190,15 @@ def _warn_of_fill(image: Layer, fill: Fill) -> None:
         )
 
 
-def _read_info(src_path: str) -> RasterInfo:
-    info = read_info(src_path)
-    for doubt in info.doubts:
-        logger.warning("%s", doubt)
-    return info
+def _read_infos(src_paths: Sequence[str]) -> list[RasterInfo]:
+    """Descriptions of the rasters of an image, with warnings of what is doubtful in them."""
+    infos = [read_info(name) for path in src_paths for name in rasters_of(path)]
+    for info in infos:
+        for doubt in info.doubts:
+            logger.warning("%s", doubt)
+        for note in info.notes:
+            logger.info("%s", note)
+    return infos
 
 
 def _choose(layer: Layer, numbers: Sequence[int] | None) -> Layer:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.raster.raster_info import RasterInfo
 
 #: Metres of the units of heights, in lower case as files name them; others are left as they are.
 METRES = dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), 0.3048) | dict.fromkeys(

@@ -25,6 +25,7 @@ from s2fin_cli.shards.folder import WorkFolder
 from s2fin_cli.shards.maker import software
 from s2fin_cli.shards.plan import read_plan
 from s2fin_cli.shards.receipt import checksum
+from s2fin_cli.stac.images import named_file
 from s2fin_cli.workflows.classify import carry_out, carry_out_in_shards
 from s2fin_cli.workflows.classify_job import load_model
 from s2fin_cli.workflows.input_identity import facts_of_inputs
@@ -178,7 +179,8 @@ def _check_apart(scenes: Sequence[Scene], report: Path, others: Sequence[StrPath
     inputs = {_place(path): "an input" for path in others}
     for scene in filter(lambda scene: scene.is_waiting, scenes):
         name = f"scene {scene.entry.name!r}"
-        inputs |= {_place(path): f"an input of {name}" for path in scene.options.inputs if not is_dataset_name(path)}
+        files = map(named_file, scene.options.inputs)
+        inputs |= {_place(path): f"an input of {name}" for path in files if not is_dataset_name(path)}
         for path in scene.paths:
             other = writers.setdefault(_place(path), name)
             if other != name:

@@ -14,7 +14,8 @@ from s2fin_cli.core.version import __version__
 from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
 from s2fin_cli.model.file import read_item
 from s2fin_cli.model.map_item import Provenance, Written, map_item
-from s2fin_cli.model.stac import class_objects, write_item_file
+from s2fin_cli.model.stac import ITEM_MEDIA_TYPE, class_objects, write_item_file
+from s2fin_cli.stac.images import tiles_of
 from s2fin_cli.workflows.classify_outputs import SCALED
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
         job.stack.grid.crop(job.stack.extent),
         files=_assets(job, written),
         provenance=Provenance(
-            inputs=[(layer.modality, raster.src_path) for layer in job.stack.layers for raster in layer.rasters],
+            inputs=_inputs(job),
             model_path=job.model_path,
             model_id=read_item(job.model_path)["id"],
             acquired=job.stack.image.finest.acquired,
@@ -53,6 +54,18 @@ def write_item(job: ClassifyJob, written: Outputs) -> None:
         ),
     )  # fmt: skip
     write_item_file(written.stac, item)
+
+
+def _inputs(job: ClassifyJob) -> list[tuple[dict[str, str], str]]:
+    """What a map was made from, as links: files, and STAC items by their own URL where they have one."""
+    found: list[tuple[dict[str, str], str]] = []
+    for modality, path in [(layer.modality, raster.src_path) for layer in job.stack.layers for raster in layer.rasters]:
+        items = [tile.item for tile in tiles_of(path)]
+        found += [
+            ({"title": f"{modality}: item {item.id}", "type": ITEM_MEDIA_TYPE}, item.url or item.place)
+            for item in items
+        ] or [({"title": modality}, path)]
+    return [link for number, link in enumerate(found) if link not in found[:number]]
 
 
 def _assets(job: ClassifyJob, written: Outputs) -> dict[str, Written]:

@@ -15,6 +15,8 @@ from s2fin_cli.core.names import followed, is_dataset_name, vector_name
 from s2fin_cli.core.sidecars import written_beside
 from s2fin_cli.core.virtual import local_file, sources_of
 from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.stac.images import files_of, named_file
+from s2fin_cli.stac.reference import find_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,19 +30,29 @@ _PLAIN = (".csv", ".tsv", ".txt", ".xyz", ".geojson", ".s2fin", ".mat")
 def input_files(inputs: Iterable[StrPath | None]) -> dict[str, str]:
     """The files that inputs consist of, each with the input that it belongs to.
 
-    Besides the inputs themselves these are the sources of virtual datasets, the files that GDAL lists for a raster
-    (headers, masks, overviews, world files), the containers and archives behind GDAL's own names, the targets of links,
-    and the files of a folder. Only headers are read, and a missing input has no files.
+    Besides the inputs themselves these are the assets of STAC items, the sources of virtual datasets, the files that
+    GDAL lists for a raster (headers, masks, overviews, world files), the containers and archives behind GDAL's own
+    names, the targets of links, and the files of a folder. Only headers are read, and a missing input has no files.
 
     Args:
         inputs: paths and names of GDAL's own; None stands for an input that was not given.
     """
     found: dict[str, str] = {}
     for given in dict.fromkeys(str(path) for path in inputs if path is not None):
-        found.setdefault(given, given)
-        for path in _parts(given):
-            found.setdefault(path, given)
+        for whole in _wholes(given):
+            found.setdefault(whole, given)
+            for path in _parts(whole):
+                found.setdefault(path, given)
     return found
+
+
+def _wholes(given: str) -> list[str]:
+    """The datasets that an input consists of: itself, or a STAC file and its assets."""
+    try:
+        file = named_file(given)
+        return [file, *files_of(given)] if file != given or find_reference(given) is not None else [given]
+    except S2finError:  # which reading it reports
+        return [given]
 
 
 def _parts(given: str) -> list[str]:

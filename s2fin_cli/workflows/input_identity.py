@@ -8,13 +8,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core import virtual
 from s2fin_cli.core.errors import RasterError, S2finError
 from s2fin_cli.core.names import is_dataset_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
-from s2fin_cli.core.virtual import is_elsewhere, local_file
 from s2fin_cli.geo.windows import evenly_spread, spread_windows
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import open_raster
+from s2fin_cli.stac.images import files_of, is_elsewhere, rasters_of
 from s2fin_cli.workflows.input_files import input_files
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ WINDOWS, SIDE, BANDS, BLOCKS = 16, 32, 3, 64
 def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """What inputs are, by what a message calls it.
 
-    Files go by their names, because their folder may be mounted elsewhere on another machine. Each has its size and a
+    Files go by their names, because their folder may be mounted elsewhere on another machine. Of a STAC file what
+    counts is which assets are meant, what they contain, and what the item says of them. Each has its size and a
     checksum; a file that is too large for a checksum of the whole has its time of change too. Rasters that are not on
     this machine are known by a checksum of what a few requests give. Each raster also has what its header and its
     sidecar declare.
@@ -67,7 +69,8 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     Raises:
         S2finError: a raster that is not on this machine cannot be read.
     """
-    given = [(option, path, _files(path)) for option, path in inputs]
+    rasters = [(option, name) for option, path in inputs for name in ([path] if option == VECTOR else rasters_of(path))]
+    given = [(option, path, _files(option, path)) for option, path in rasters]
     share = WHOLE_OF_ALL // max(sum(len(files) for _, _, files in given), 1)
     whole = min(max(share, LEAST_PIECES * PIECE), WHOLE)
     facts: dict[str, Any] = {}
@@ -77,12 +80,12 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         for file in files:
             label = _numbered(f"`{option}` {os.path.basename(file)}", labels)
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
-        if is_elsewhere(path):
+        if virtual.is_elsewhere(path) if option == VECTOR else is_elsewhere(path):
             facts[_numbered(f"the contents of `{option}` {_without_folder(path)}", labels)] = _sampled(option, path)
         if option != VECTOR:
             label = _numbered(f"`{option}` {_without_folder(path)}", declared)
             facts |= {f"the {name} of {label}": value for name, value in _declared(path).items()}
-    return facts | _lists([(option, path) for option, path, _ in given])
+    return facts | _lists(rasters)
 
 
 def _lists(inputs: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -101,13 +104,14 @@ def _without_folder(path: str) -> str:
     """A path without the folder of its file, where that is on this machine."""
     if not is_dataset_name(path):
         return os.path.basename(path)
-    folder = os.path.dirname(local_file(path) or "")
+    folder = os.path.dirname(virtual.local_file(path) or "")
     return path.replace(f"{folder}/", "", 1) if folder else path
 
 
-def _files(path: str) -> list[str]:
-    """The files of this machine that an input consists of, links followed."""
-    files = [file for file in input_files([path]) if os.path.isfile(file) and not file.lower().endswith(IGNORED)]
+def _files(option: str, path: str) -> list[str]:
+    """The files of this machine that an input consists of, links followed; of a STAC file, its assets alone."""
+    parts = input_files([path] if option == VECTOR else files_of(path))
+    files = [file for file in parts if os.path.isfile(file) and not file.lower().endswith(IGNORED)]
     return list(dict.fromkeys(map(os.path.realpath, files)))
 
 

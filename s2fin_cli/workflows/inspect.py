@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.core.options import StrPath
-    from s2fin_cli.raster.info import RasterInfo
+    from s2fin_cli.raster.raster_info import RasterInfo
     from s2fin_cli.stack.statistics import BandStatistics
     from s2fin_cli.workflows.options.inspect import InspectOptions
 

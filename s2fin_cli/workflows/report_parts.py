@@ -12,7 +12,6 @@ from s2fin_cli.core.classes import NO_CLASS
 from s2fin_cli.core.errors import InputError, ModelFileError, S2finError
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.core.names import is_dataset_name
-from s2fin_cli.core.virtual import is_elsewhere
 from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.raster.class_names import read_run
 from s2fin_cli.raster.info import read_info
@@ -27,6 +26,7 @@ from s2fin_cli.reporting.pictures import (
 )
 from s2fin_cli.reporting.training_report import TrainingReport
 from s2fin_cli.shards.receipt import checksum
+from s2fin_cli.stac.images import is_elsewhere, is_there, named_file, rasters_of
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.preview import view_classes, view_grid
 
@@ -97,7 +97,8 @@ class Origin:
             return file.path
         folder = os.path.dirname(os.path.abspath(self.map_path))
         for place in (file.path, os.path.join(folder, file.path), os.path.join(folder, Path(file.path).name)):
-            if os.path.isdir(place) or (os.path.isfile(place) and file.size in (None, os.path.getsize(place))):
+            named = named_file(place)
+            if os.path.isdir(named) or (os.path.isfile(named) and file.size in (None, os.path.getsize(named))):
                 return place
         return file.path
 
@@ -189,7 +190,7 @@ def images_of(origin: Origin, given: Mapping[str, Sequence[str]]) -> tuple[list[
 
 
 def _layer(modality: str, paths: Sequence[str]) -> Layer:
-    return Layer.of(modality, [read_info(path) for path in paths])
+    return Layer.of(modality, [read_info(name) for path in paths for name in rasters_of(path)])
 
 
 def _recorded(modality: str, paths: Sequence[str]) -> Layer:
@@ -202,7 +203,7 @@ def _recorded(modality: str, paths: Sequence[str]) -> Layer:
     for path in paths:
         if is_dataset_name(path):
             raise InputError(f"{path} is no file of this machine; give it as `{modality}`")
-        if not (os.path.isfile(path) or os.path.isdir(path)):
+        if not is_there(path):
             raise InputError(f"{path} is not there; give it as `{modality}` from where it is now")
         if is_elsewhere(path):
             raise InputError(f"{path} leads to another machine; give it as `{modality}`")

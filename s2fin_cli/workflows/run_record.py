@@ -18,6 +18,7 @@ from s2fin_cli.core.run_record import RunRecord, UsedFile
 from s2fin_cli.core.version import __version__
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.receipt import checksum
+from s2fin_cli.stac.images import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,8 +112,9 @@ def _used_files(given: Mapping[str, Sequence[StrPath]]) -> tuple[UsedFile, ...]:
     """
     left, found = HASHED_BYTES, []
     for option, path in [(name, absolute(path)) for name, paths in given.items() for path in paths]:
-        size = os.path.getsize(path) if copy_at(path) is None and os.path.isfile(path) else None
+        file = named_file(path)
+        size = os.path.getsize(file) if copy_at(path) is None and os.path.isfile(file) else None
         is_hashed = size is not None and size <= left
         left -= (size or 0) if is_hashed else 0
-        found.append(UsedFile(option, without_credentials(path), size, checksum(Path(path)) if is_hashed else None))
+        found.append(UsedFile(option, without_credentials(path), size, checksum(Path(file)) if is_hashed else None))
     return tuple(found)

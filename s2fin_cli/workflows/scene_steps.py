@@ -18,6 +18,7 @@ from s2fin_cli.core.progress import Stopped
 from s2fin_cli.model.fit import fit_stack
 from s2fin_cli.scenes.records import SceneRecord
 from s2fin_cli.shards.folder import WorkFolder
+from s2fin_cli.stac.images import files_of, is_there
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.classify_outputs import Outputs
@@ -174,7 +175,8 @@ class Scene:
         """
         options = self.options
         check_outputs(Outputs.of(options).wanted, overwrite=common.overwrite)
-        if not any(is_dataset_name(path) for path in options.inputs):
+        images = [file for paths in options.src_paths.values() for path in paths for file in files_of(path)]
+        if not any(map(is_dataset_name, [*images, *([] if options.aoi is None else [options.aoi])])):
             fit_stack(common.model.info, build_stack(options.src_paths, choice=options.band_choice))
 
     def fail(self, error: S2finError) -> None:
@@ -223,7 +225,7 @@ class Scene:
 
     def _lacks_only_inputs(self, record: SceneRecord, common: Common) -> bool:
         """Whether missing files of inputs are all that differs from a finished map's record; they are warned of."""
-        missing = [path for path in self.options.inputs if not is_dataset_name(path) and not os.path.exists(path)]
+        missing = [path for path in self.options.inputs if not is_there(path)]
         kept = {name: record.inputs.get(name) for name in self._inputs}
         if not missing or common.difference(record) or first_difference(kept, self._inputs):
             return False

@@ -11,6 +11,7 @@ import pytest
 from s2fin_cli.core.errors import InputError, S2finError, UsageError
 from s2fin_cli.scenes.entry import SceneEntry
 from s2fin_cli.scenes.read import read_scenes
+from s2fin_cli.stac.images import files_of
 
 
 def listed(path: Path, *images: str, without: tuple[Path, ...] = ()) -> dict[str, dict[str, Any]]:
@@ -81,10 +82,10 @@ def test_scenes_are_called_like_their_passive_image(tmp_path: Path) -> None:
         ("name,hsi\nCON:,a\n", "it has the character ':'"),
         (f"name,hsi\n{'x' * 201},a\n", "it has more than 200 bytes"),
         ("name,hsi\na,b,c\n", "more fields than its header"),
-        ('{"type": "FeatureCollection", "features": []}', "is no list of scenes"),
-        ('{"type": "FeatureCollection", "features": [{"id": 3, "assets": {}}]}', "are no items with an id"),
-        ('{"a": ' + "[" * 100_000, "is no list of scenes"),
-        ("{", "is no list of scenes"),
+        ('{"type": "FeatureCollection", "features": []}', "is an item collection without items"),
+        ('{"type": "FeatureCollection", "features": [{"id": 3, "assets": {}}]}', "its id is no text"),
+        ('{"a": ' + "[" * 100_000, "is no JSON"),
+        ("{", "is no JSON"),
     ],
 )
 def test_lists_that_make_no_sense(tmp_path: Path, text: str, message: str) -> None:
@@ -190,18 +191,26 @@ def test_items_by_keys_and_by_common_names(tmp_path: Path) -> None:
         item("S2_2", B02={"href": "file:///data/b%202.tif"}, dem={"href": "../dem.tif"}),
     )
     found = listed(path, "msi=blue,B03", "dsm=dem")
-    assert found["S2_1"] == {"msi": ["with space.tif", "https://e.org/B03.tif?a=%20"], "dsm": ["s3://bucket/dem.tif"]}
-    assert found["S2_2"]["error"].startswith(f"item 2 of {path}: the item has no asset blue, but B02, dem; ")
-    assert listed(path, "msi=B02", "dsm=dem")["S2_2"] == {"msi": ["/data/b 2.tif"], "dsm": ["../dem.tif"]}
+    named = [f"items.json#item=S2_1#assets={assets}" for assets in ("blue,B03", "dem")]
+    assert found["S2_1"] == {"msi": named[:1], "dsm": named[1:]}
+    assert [files_of(tmp_path / name) for name in named] == [
+        [str(tmp_path / "with space.tif"), "https://e.org/B03.tif?a=%20"],
+        ["s3://bucket/dem.tif"],
+    ]
+    assert found["S2_2"]["error"].startswith(f"item 2 of {path}: item S2_2 in {path} has no asset 'blue' ")
+    second = listed(path, "msi=B02", "dsm=dem")["S2_2"]
+    assert second == {"msi": ["items.json#item=S2_2#assets=B02"], "dsm": ["items.json#item=S2_2#assets=dem"]}
+    assert files_of(tmp_path / second["msi"][0]) == ["/data/b 2.tif"]
+    assert files_of(tmp_path / second["dsm"][0]) == [str(tmp_path / "../dem.tif")]
 
 
 def test_items_whose_assets_are_called_like_images(tmp_path: Path) -> None:
     items = item("a", hsi={"href": "h.tif"}, lidar={"href": "l.tif"}, thumbnail={"href": "t.png"}), item("b")
     found = listed(collection(tmp_path / "items.json", *items))
-    assert found["a"] == {"hsi": ["h.tif"], "lidar": ["l.tif"]}
+    assert found["a"] == {"hsi": ["items.json#item=a#assets=hsi"], "lidar": ["items.json#item=a#assets=lidar"]}
     assert "item 2 of" in found["b"]["error"]
     single = write(tmp_path / "item.json", json.dumps(items[0]))
-    assert listed(single)["a"] == {"hsi": ["h.tif"], "lidar": ["l.tif"]}
+    assert listed(single)["a"] == {"hsi": ["item.json#assets=hsi"], "lidar": ["item.json#assets=lidar"]}
 
 
 def test_items_without_the_assets_are_refused(tmp_path: Path) -> None:
