@@ -35,7 +35,8 @@ def shown_commands(document: str) -> list[list[str]]:
         .replace("\\\n", " ")
         .splitlines()
     )
-    return [shlex.split(line, comments=True)[1:] for line in lines if re.match(r" *s2fin (?!-)", line)]
+    # NOTE: to a shell, # begins a comment only at the beginning of a word
+    return [shlex.split(re.sub(r"(^|\s)#.*", "", line))[1:] for line in lines if re.match(r" *s2fin (?!-)", line)]
 
 
 def shown_projects(document: str) -> list[str]:

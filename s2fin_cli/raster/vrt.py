@@ -83,8 +83,10 @@ def new_vrt(shape: tuple[int, int], transform: Affine, crs: CRS | None) -> ET.El
 
 def add_band(root: ET.Element, dtype: str, *, nodata: float | None = None) -> ET.Element:
     """Add a band to a virtual raster, or to its mask."""
-    number = {} if root.tag == "MaskBand" else {"band": str(len(root.findall("VRTRasterBand")) + 1)}
-    band = ET.SubElement(root, "VRTRasterBand", dataType=TYPES[dtype], **number)
+    number = len(root.findall("VRTRasterBand")) + 1
+    band = ET.SubElement(root, "VRTRasterBand", dataType=TYPES[dtype])
+    if root.tag != "MaskBand":
+        band.set("band", str(number))
     if nodata is not None:
         ET.SubElement(band, "NoDataValue").text = repr(nodata)
     return band

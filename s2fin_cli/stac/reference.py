@@ -174,6 +174,8 @@ def _is_stac(path: str) -> bool:
     """Whether a JSON file is a STAC file, by its first bytes; a URL of one is taken for one."""
     if is_dataset_name(path):
         return path.lower().startswith(("http://", "https://", "s3://", "gs://"))
+    if not os.path.isfile(path):  # which may be a pipe
+        return False
     try:
         with open(path, "rb") as file:
             return _MARKS.search(file.read(_HEAD_BYTES)) is not None

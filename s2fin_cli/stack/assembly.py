@@ -11,7 +11,7 @@ from rasterio.enums import Resampling
 
 from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.errors import GeoreferencingError, RasterError, UsageError, describe_bounds
-from s2fin_cli.core.modality import MODALITIES, no_passive_image, passive_of
+from s2fin_cli.core.modality import MODALITIES, Role, no_passive_image, passive_of
 from s2fin_cli.geo.accuracy import warn_of_inaccuracy
 from s2fin_cli.geo.crs import crs_name
 from s2fin_cli.geo.extents import bounds_on, check_without_crs, share_covered
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 #: A second image that covers this share of the passive one only lacks an edge, which causes no warning.
 MOST_OF_IT = 0.99
+#: The user is warned if a larger share of a band of reflectances is negative because of a declared offset.
+NEGATIVE = 0.25
 
 
 def build_stack(
@@ -131,6 +133,7 @@ def _with_nodata(stack: Stack, given: Mapping[str, float | None]) -> Stack:
     for layer, void in found.voids:
         _warn_of_void(layer, void)
     _warn_of_implausible(stack, found)
+    _warn_of_negative(stack, found)
     fill = image.fill if found.fill is None or found.fill.is_declared_otherwise else found.fill.value
     return replace(stack, image=replace(image, fill=fill))
 
@@ -172,6 +175,28 @@ def _warn_of_implausible(stack: Stack, found: Undeclared) -> None:
                 "%s: band %s has values of about %.4g to %.4g, but %s are plausible; check the unit, the scale and the "
                 "nodata value",
                 layer.describe(), layer.describe_bands(list(odd)), min(lows), max(highs), modality.describe_plausible(),
+            )  # fmt: skip
+
+
+def _warn_of_negative(stack: Stack, found: Undeclared) -> None:
+    """Warn of bands of an optical image that are negative in large parts because of a declared offset."""
+    for layer, bands in stack.slices():
+        scaling = layer.scaling
+        if MODALITIES[layer.modality].role is not Role.PASSIVE or not (scaling.offsets < 0).any():
+            continue
+        values = found.pixels[:, bands].T.copy()
+        if found.fill is not None and layer is stack.image:
+            values[values == np.float32(found.fill.value)] = np.nan
+        scaling.apply(values)
+        has_data = np.maximum(np.isfinite(values).sum(axis=1), 1)
+        shares = np.where(scaling.offsets < 0, (values < 0).sum(axis=1) / has_data, 0)
+        odd = {number: share for number, share in zip(layer.numbers, shares.tolist(), strict=True) if share > NEGATIVE}
+        if odd:
+            logger.warning(
+                "%s: up to %.0f %% of the pixels of band %s are negative with the declared offset, which may have been "
+                "applied to the stored values already; if so, remove it from the file, or give offset=0 with a STAC "
+                "item",
+                layer.describe(), 100 * max(odd.values()), layer.describe_bands(list(odd)),
             )  # fmt: skip
 
 

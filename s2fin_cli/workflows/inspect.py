@@ -1,4 +1,4 @@
-"""Descriptions of rasters, vector files and model files, as plain JSON values."""
+"""Descriptions of rasters, vector files, model files and STAC files, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from s2fin_cli.model.model_item import model_item_beside
 from s2fin_cli.model.stac import write_item_file
 from s2fin_cli.raster.class_names import read_class_names
 from s2fin_cli.raster.info import read_info
+from s2fin_cli.stac.reference import find_reference
 from s2fin_cli.stack.assembly import check_reference
 from s2fin_cli.stack.fill import find_undeclared
 from s2fin_cli.stack.layer import Layer
@@ -31,6 +32,7 @@ from s2fin_cli.stack.useless import useless_bands
 from s2fin_cli.vector.description import describe_vector
 from s2fin_cli.vector.layers import is_vector
 from s2fin_cli.workflows.input_files import input_files
+from s2fin_cli.workflows.inspect_stac import describe_stac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +64,7 @@ class InspectResult:
 
 
 def run(options: InspectOptions) -> InspectResult:
-    """Describe a raster, a vector file or a model file, and write a model's STAC item if requested.
+    """Describe a raster, a vector file, a model file or a STAC file, and write a model's STAC item if requested.
 
     Args:
         options: the options.
@@ -77,20 +79,22 @@ def run(options: InspectOptions) -> InspectResult:
 
 
 def describe(src_path: StrPath) -> dict[str, Any]:
-    """Describe a raster, a vector file or a model file.
+    """Describe a raster, a vector file, a model file or a STAC file.
 
     Returns:
-        plain JSON values; `kind` is "raster", "vector" or "model". Where a model's `training` says `refitted`, its
-        `validation` figures belong to the run before the final training on all labels; `cross_validation` is of the
-        ensemble that taught the network, not of the network. `reference` says what a model keeps of its training data
-        for `uncertainty`; None in a model of an earlier version.
+        plain JSON values; `kind` is "raster", "vector", "model" or "stac", see `describe_stac`. Where a model's
+        `training` says `refitted`, its `validation` figures belong to the run before the final training on all labels;
+        `cross_validation` is of the ensemble that taught the network, not of the network. `reference` says what a
+        model keeps of its training data for `uncertainty`; None in a model of an earlier version.
 
     Raises:
         RasterError: it is none of them.
-        InputError: it is a vector file that cannot be read.
+        InputError: it is a vector file or a STAC file that cannot be read.
         ModelFileError: it is a model that is damaged.
     """
     path = str(src_path)
+    if (stac := find_reference(path)) is not None:
+        return describe_stac(stac, _describe_raster)
     if _is_model(path):
         _, info, reference = read_parts(path)
         kept = None if reference is None else reference.to_dict()
@@ -156,6 +160,7 @@ def _describe_raster(src_path: str) -> dict[str, Any]:
         "nodata": _plain(info.nodata),
         "border_fill": None if fill is None else fill.value,
         "doubts": [*info.doubts, *_doubts(stack.image, statistics)],
+        "notes": list(info.notes),
         "voids": [{"value": void.value, "share": round(void.share, 4), "bands": list(void.numbers)} for void in voids],
         "mask_bands": list(info.alpha_indexes),
         "bad_bands": list(info.bad_indexes),

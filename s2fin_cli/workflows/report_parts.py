@@ -26,7 +26,7 @@ from s2fin_cli.reporting.pictures import (
 )
 from s2fin_cli.reporting.training_report import TrainingReport
 from s2fin_cli.shards.receipt import checksum
-from s2fin_cli.stac.images import is_elsewhere, is_there, named_file, rasters_of
+from s2fin_cli.stac.images import is_elsewhere, named_file, rasters_of
 from s2fin_cli.stack.layer import Layer
 from s2fin_cli.stack.preview import view_classes, view_grid
 
@@ -203,7 +203,8 @@ def _recorded(modality: str, paths: Sequence[str]) -> Layer:
     for path in paths:
         if is_dataset_name(path):
             raise InputError(f"{path} is no file of this machine; give it as `{modality}`")
-        if not is_there(path):
+        file = named_file(path)
+        if not (os.path.isfile(file) or os.path.isdir(file)):
             raise InputError(f"{path} is not there; give it as `{modality}` from where it is now")
         if is_elsewhere(path):
             raise InputError(f"{path} leads to another machine; give it as `{modality}`")

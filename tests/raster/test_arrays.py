@@ -16,7 +16,8 @@ from affine import Affine
 from s2fin_cli.core.errors import InputError
 from s2fin_cli.raster.arrays import BLOCK_BYTES, Bands, class_names_of, write_array
 from s2fin_cli.raster.class_names import read_class_names
-from s2fin_cli.raster.info import RasterInfo, read_info
+from s2fin_cli.raster.info import read_info
+from s2fin_cli.raster.raster_info import RasterInfo
 from tests.files import TRANSFORM, read_raster, write_raster
 
 if TYPE_CHECKING:

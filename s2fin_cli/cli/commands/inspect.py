@@ -21,7 +21,11 @@ logger = logging.getLogger(__name__)
 @json_option
 @verbosity_options
 def inspect(*, as_json: bool, **options: Any) -> None:
-    """Show what a raster, a vector file or a model file holds."""
+    """Show what a raster, a vector file, a model file or a STAC file holds.
+
+    Of a STAC file it lists the items and the assets that may be images. FILE#assets=red,nir also shows the image that
+    these assets make.
+    """
     from rich.console import Console
 
     from s2fin_cli.cli.rendering.descriptions import print_description

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from s2fin_cli.cli.commands.train import train
 from s2fin_cli.cli.messages import with_flags
+from s2fin_cli.cli.rendering.stac import print_stac
 from s2fin_cli.core.errors import describe_bounds
 from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.raster.scaling import Scaling
@@ -104,6 +105,7 @@ def _oddities(raster: dict[str, Any]) -> dict[str, str]:
         "doubtful" + " " * number: with_flags(doubt.removeprefix(f"{raster['path']} "), train.params)
         for number, doubt in enumerate(raster["doubts"])
     }
+    rows |= {f"note{' ' * number}": note for number, note in enumerate(raster["notes"])}
     if raster["mask_bands"]:
         rows["mask"] = f"band {', '.join(map(str, raster['mask_bands']))} (alpha)"
     if raster["classes"]:
@@ -199,4 +201,8 @@ def _print_rows(rows: dict[str, str], console: Console) -> None:
     console.print(table)
 
 
-_PRINTERS = {"raster": _print_raster, "vector": _print_vector, "model": _print_model}
+def _print_stac(stac: dict[str, Any], console: Console) -> None:
+    print_stac(stac, console, _print_raster)
+
+
+_PRINTERS = {"raster": _print_raster, "vector": _print_vector, "model": _print_model, "stac": _print_stac}

@@ -12,7 +12,7 @@ class InspectOptions(Options):
     """Options of `s2fin inspect`.
 
     Attributes:
-        src: raster, model file or vector file to describe.
+        src: raster, model file, vector file or STAC file to describe.
         stac: where to write the STAC item that a model carries, a `.json` file; None for none.
         overwrite: whether an existing `stac` may be replaced.
     """
