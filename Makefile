@@ -2,7 +2,8 @@
 # make test: install, then run the quick tests.   make test-all: all tests, with their coverage.
 # make test-minimum: the quick tests with the oldest versions of the dependencies that pyproject.toml allows.
 # make lint: linters and types.   make docs: build the documentation site into build/site.
-# make check: all of it but test-minimum.
+# make dist: wheel and source archive in dist, checked as the package index would.
+# make check: all of it but test-minimum and dist.
 PYTHON ?= python3
 VENV ?= .venv
 MINIMUM ?= .venv-minimum
@@ -14,7 +15,7 @@ STAMP := $(VENV)/.installed
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 COVER := $(if $(COVERAGE),--cov --cov-append --cov-report= --cov-fail-under=0)
 
-.PHONY: demo test test-slow coverage test-all test-minimum lint docs check clean
+.PHONY: demo test test-slow coverage test-all test-minimum lint docs dist check clean
 
 demo: $(STAMP)
 	$(BIN)/s2fin demo --overwrite -o demo
@@ -47,6 +48,13 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
+
+# --no-isolation: the build's own requirements are installed with the others, in the versions that constraints.txt says
+dist: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 check: test-all lint docs demo
 
