@@ -145,6 +145,7 @@ OPTIONS = {
     "validation": Option("Share of the labels held out for validation", advanced=True, limits=(0, 1)),
     "refit": Option("Train the final model on all labels", advanced=True),
     "seed": Option("Seed of random choices", advanced=True, limits=_AT_LEAST_0),
+    "init": Option("Model to start from", "file", files=_MODEL_FILES),
     "train.output": Option("Model", "file_out", files=_MODEL_FILES),
     "train.report": Option("Report on the training", "file_out", files=_REPORT_FILES),
     # ---- maps --------------------------------------------------------------------------------------------------------

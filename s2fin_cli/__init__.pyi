@@ -897,6 +897,7 @@ def train(
     classes: StrPath | None = None,
     on_conflict: str = "drop",
     output: StrPath = "model.s2fin",
+    init: StrPath | None = None,
     report: StrPath | None = None,
     overwrite: bool = False,
     patch_size: int = 7,
@@ -948,6 +949,7 @@ def train(
         on_conflict: what happens to pixels that features of different classes cover, one of drop, error, first or last.
             Where files disagree, the last file wins; with "first", the first file wins; with "error", the run stops.
         output: model file to write.
+        init: model file of another scene with the same images, bands and classes to start from; None for none.
         report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.
         patch_size: side in pixels of the window around each pixel, odd, 5 to 21.

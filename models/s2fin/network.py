@@ -7,6 +7,7 @@ parts, the sizes, the head and all equations are this project's reconstruction, 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -25,6 +26,8 @@ from s2fin.stem import MapStem, StemMaps, TokenEmbedding
 TOKEN_CHUNK = 512
 #: The same on other devices, which would be idle most of the time with small pieces of work.
 DEVICE_TOKEN_CHUNK = 1 << 14
+#: The layers that compute logits: they have a row of weights for each class.
+LOGIT_LAYERS = ("head.classify", "map_stem.afcm.classify")
 
 
 class S2Fin(nn.Module):
@@ -261,6 +264,21 @@ class S2Fin(nn.Module):
         for layer in (self.head.classify, *([] if afcm is None else [afcm.classify])):
             layer.weight.mul_(factor)
             layer.bias.mul_(factor)
+
+    def with_classes(self, positions: Sequence[int]) -> S2Fin:
+        """A network that knows some of this one's classes and gives the same logits for them.
+
+        Args:
+            positions: positions of the classes among this network's, at least two, in the order of the new one.
+        """
+        network = S2Fin(dataclasses.replace(self.cfg, num_classes=len(positions))).to(self.image_mean)
+        chosen = torch.tensor(positions, device=self.image_mean.device)
+        weights = {
+            name: tensor[chosen] if name.rpartition(".")[0] in LOGIT_LAYERS else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        network.load_state_dict(weights)
+        return network.train(self.training)
 
     @torch.no_grad()
     def shift_logits(self, offsets: Tensor) -> None:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.crs import CRS
 
 from s2fin_cli.core.errors import ModelFileError
 from s2fin_cli.core.modality import MODALITIES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from s2fin_cli.model.info import BandSet, ModelInfo
     from s2fin_cli.stack.layer import Layer
     from s2fin_cli.stack.stack import Stack
+    from s2fin_cli.stack.statistics import BandStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 MAX_SCALE_FACTOR = 20.0
 #: From this factor on, the user gets a warning.
 WARNED_SCALE_FACTOR = 4.0
+#: The user is warned if a scene's resolution differs from the training image's by more than this factor.
+RESOLUTION_FACTOR = 1.25
 #: Rows of a table in a message at most.
 MOST_ROWS = 12
 
@@ -228,6 +232,28 @@ def _warn_of_colors(bands: BandSet, layer: Layer) -> None:
                 "differs, choose the bands in the model's order with `bidx`", layer.describe(), number, given, wanted,
             )  # fmt: skip
             return
+
+
+def check_scene(info: ModelInfo, stack: Stack, statistics: BandStatistics) -> None:
+    """Compare a scene with the one that a model was trained on: warns of other values and pixels.
+
+    Args:
+        info: the model.
+        stack: the scene's images, with the model's bands.
+        statistics: statistics of their bands.
+
+    Raises:
+        ModelFileError: values are in another unit, see `check_values`.
+    """
+    for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
+        check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
+    same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
+    factor = max(max(a / b, b / a) for a, b in zip(info.res, stack.grid.res, strict=True))
+    if same_crs and factor > RESOLUTION_FACTOR:
+        logger.warning(
+            "the model was trained on pixels of %.6g x %.6g and these have %.6g x %.6g: textures will look different",
+            *info.res, *stack.grid.res,
+        )  # fmt: skip
 
 
 def check_values(bands: BandSet, layer: Layer, *, low: np.ndarray, high: np.ndarray) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Key of a model's training under which the pixels of its labels are, as `LabelSketch.to_dict` gives them.
 LABEL_SKETCH = "label_sketch"
+#: Key of a model's training under which the model is that it started from, if it did: name of the "file", "model", the
+#: id of its STAC item, whose "statistics" standardise the scene ("model" or "scene"), and "labels_right", the share of
+#: the labels at which it had the right class.
+STARTED_FROM = "started_from"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.options import DEFAULT_MODEL
+from s2fin_cli.model.info import STARTED_FROM
 from s2fin_cli.model.stac import MODEL_MEDIA_TYPE, class_objects, extension, file_fields, href, item_of
 
 if TYPE_CHECKING:
@@ -53,15 +54,30 @@ def model_item(info: ModelInfo, *, parameters: int, digest: str) -> dict[str, An
     )
 
 
-def model_item_beside(item: dict[str, Any], model_path: Path, *, folder: Path) -> dict[str, Any]:
-    """The item of a model file for a folder: with the way to the file from there, its size and its checksum."""
+def model_item_beside(
+    item: dict[str, Any], model_path: Path, *, folder: Path, start_path: str | None = None
+) -> dict[str, Any]:
+    """The item of a model file for a folder: with the way to the file from there, its size and its checksum.
+
+    Args:
+        item: the item that the file carries.
+        model_path: the file.
+        folder: where the item will be.
+        start_path: file of the model that it started from, if it did.
+    """
     asset = {**item["assets"]["model"], "href": href(str(model_path.absolute()), folder), **file_fields(model_path)}
-    return {**item, "assets": {"model": asset}}
+    links = list(item["links"])
+    if start_path is not None:
+        title = f"model {item['properties']['mlm:pretrained_source']}"
+        place = href(start_path, folder)
+        links.append({"rel": "derived_from", "href": place, "type": MODEL_MEDIA_TYPE, "title": title})
+    return {**item, "assets": {"model": asset}, "links": links}
 
 
 def _model_properties(info: ModelInfo, parameters: int) -> dict[str, Any]:
     inputs = {"image": info.bands[:1], "aux": info.bands[1:]}
     training = {key: info.training[key] for key in ("epochs", "batch_size", "learning_rate", "seed")}
+    start = info.training.get(STARTED_FROM)
     return {
         "title": f"Land cover of {len(info.classes)} classes",
         "description": "A network of s2fin, our reconstruction of S2Fin, trained on the scene of this item's geometry.",
@@ -70,8 +86,8 @@ def _model_properties(info: ModelInfo, parameters: int) -> dict[str, Any]:
         "mlm:framework": "PyTorch",
         "mlm:framework_version": info.versions["torch"],
         "mlm:total_parameters": parameters,
-        "mlm:pretrained": False,
-        "mlm:pretrained_source": None,
+        "mlm:pretrained": start is not None,
+        "mlm:pretrained_source": None if start is None else f"{start['model']} ({start['file']})",
         "mlm:accelerator": None,
         "mlm:input": [_input(name, parts, info=info) for name, parts in inputs.items() if parts],
         "mlm:output": [_output(info.classes)],

@@ -12,7 +12,7 @@ from s2fin_cli.core.classes import MAX_CLASS_ID
 from s2fin_cli.core.modality import MODALITIES
 from s2fin_cli.labels.sketch import LabelSketch
 from s2fin_cli.model.findings import check_findings
-from s2fin_cli.model.info import LABEL_SKETCH
+from s2fin_cli.model.info import LABEL_SKETCH, STARTED_FROM
 
 if TYPE_CHECKING:
     from s2fin_cli.core.classes import LandCoverClass
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_BANDS = 65_535
 #: No count is as large, and no seed.
 MOST_COUNTED = 1 << 63
+#: Letters of a name of a file or a model, at most.
+MOST_LETTERS = 1000
 #: Keys of `ModelInfo.training` that hold whole numbers, and figures or nothing.
 _COUNTS = ("train_pixels", "validation_pixels", "epochs", "batch_size", "seed")
 _FIGURES = ("overall_accuracy", "average_accuracy", "kappa")
@@ -104,6 +106,8 @@ def _check_training(training: dict[str, Any]) -> None:
     _require(use is None or (_is_number(use) and 0 <= use <= 1), "use_of_second_image", use)
     if (sketch := training.get(LABEL_SKETCH)) is not None:
         LabelSketch.from_dict(sketch)
+    if (start := training.get(STARTED_FROM)) is not None:
+        _check_start(start)
     pixels = training["labelled_pixels"]
     is_right = isinstance(pixels, dict) and all(map(_is_count, pixels.values()))
     _require(is_right, "labelled_pixels", pixels)
@@ -112,6 +116,14 @@ def _check_training(training: dict[str, Any]) -> None:
             _require(isinstance(accuracy, dict), name, accuracy)
             for figure in _FIGURES:
                 _require(accuracy[figure] is None or _is_number(accuracy[figure]), figure, accuracy[figure])
+
+
+def _check_start(start: dict[str, Any]) -> None:
+    for name in ("file", "model"):
+        _require(isinstance(start[name], str) and len(start[name]) <= MOST_LETTERS, name, start[name])
+    _require(start["statistics"] in ("model", "scene"), "statistics", start["statistics"])
+    right = start["labels_right"]
+    _require(_is_number(right) and 0 <= right <= 1, "labels_right", right)
 
 
 def _is_whole(value: Any) -> bool:

@@ -111,7 +111,7 @@ class TrainingReport:
         kept = ("epochs", "seed", "split", "refitted", "interrupted", "train_pixels", "validation_pixels")
         labelled = self.figures.get("labelled_pixels") or {}
         return {
-            **{key: self.figures.get(key) for key in (*kept, "use_of_second_image")},
+            **{key: self.figures.get(key) for key in (*kept, "use_of_second_image", "started_from")},
             "labelled_pixels": [{"name": name, "pixels": count} for name, count in labelled.items()],
             "validation": None if self.validation is None else with_derived(self.validation.to_dict()),
             "cross_validation": None

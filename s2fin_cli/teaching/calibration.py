@@ -89,6 +89,12 @@ def fit_temperature(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> f
     return float(min(TEACHER_TEMPERATURES, key=loss))
 
 
+def balanced_accuracy(probs: NDArray[np.floating], targets: NDArray[np.int64]) -> float:
+    """Mean over the classes of the share of pixels (n,) whose likeliest class by (n, classes) is right."""
+    right = probs.argmax(axis=1) == targets
+    return float(np.mean([right[targets == number].mean() for number in np.unique(targets)]))
+
+
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities (n, classes) of scores."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.svm import SVC
 
-from s2fin_cli.teaching.calibration import softmax
+from s2fin_cli.teaching.calibration import SMALLEST_PROB, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,3 +121,21 @@ def by_position(task: Task, _seed: int) -> Classifier:
 def by_position_and_values(task: Task, _seed: int) -> Classifier:
     """Support vectors of position first, and of values."""
     return SupportVectors(task.widths, (2.0, 2.0))
+
+
+class GivenAnswers:
+    """Learns nothing: the values of a pixel are the answer already."""
+
+    def fit(self, _values: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
+        """Find out which classes are asked for, those of pixels (n,)."""
+        self.known = np.unique(targets)
+
+    def predict_proba(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the probabilities (n, classes it knows) of pixels."""
+        own = values[:, self.known].astype(np.float64) + SMALLEST_PROB
+        return np.asarray(own / own.sum(axis=1, keepdims=True))
+
+
+def as_given(_task: Task, _seed: int) -> Classifier:
+    """The answers of a model that was trained elsewhere."""
+    return GivenAnswers()

@@ -36,6 +36,8 @@ SHAPE_SCALES = (3, 15)
 CELLS_AT_ONCE = 16
 #: Deviation of a standardised spectrum below which its shape is only noise.
 FLATTEST = 1e-3
+#: What features hold of a model to start from, if there is one: its probabilities (n, classes).
+START = "start"
 
 #: float32 (n, features) by what they are: "bands", "components" and "shape" of the image and "aux", the second image's
 #: bands, alone for the pixel's own values, and with "mean" or "deviation" (which the shape has none of) and a scale for

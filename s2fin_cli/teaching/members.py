@@ -13,12 +13,13 @@ from s2fin_cli.stack.guide import FEW_BANDS
 from s2fin_cli.teaching.classifiers import (
     Classifier,
     Task,
+    as_given,
     boosting,
     by_position,
     by_position_and_values,
     extra_trees,
 )
-from s2fin_cli.teaching.features import Features
+from s2fin_cli.teaching.features import START, Features
 from s2fin_cli.teaching.views import (
     see_components,
     see_components_and_position,
@@ -27,6 +28,7 @@ from s2fin_cli.teaching.views import (
     see_pixel,
     see_position,
     see_shapes,
+    see_start,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +119,9 @@ POSITION = (
     Member("support vectors of position", see_position, by_position),
 )
 
+#: A model of another scene: it learns nothing here.
+STARTING = Member("model to start from", see_start, as_given)
+
 
 def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
     """Members for features.
@@ -126,4 +131,5 @@ def choose_members(features: Features, *, dense: bool) -> tuple[Member, ...]:
         dense: whether labels are dense, so that what is next to a label is mostly of its class.
     """
     few_bands = features["bands"].shape[1] <= FEW_BANDS
-    return (*FORESTS, *((BOOSTING,) if few_bands else ()), *(POSITION if dense else ()))
+    learning = (*FORESTS, *((BOOSTING,) if few_bands else ()), *(POSITION if dense else ()))
+    return (*learning, STARTING) if START in features else learning

@@ -30,6 +30,8 @@ class EnsembleRecipe:
         vote: the share of a member's answer that is its vote for its most likely class; the rest are its probabilities.
             Forests with few labels spread theirs widely and boosting does not: without votes an overconfident member
             outvotes several underconfident ones.
+        start_labels: with this many labels of each class on the mean, a model to start from counts half as much as all
+            other members together at the same error, with more labels less.
         pixels_at_once: pixels whose features are put side by side at a time: bounds memory.
     """
 
@@ -47,4 +49,5 @@ class EnsembleRecipe:
     error_floor: float = 0.1
     least_weight: float = 0.05
     vote: float = 0.5
+    start_labels: float = 10.0
     pixels_at_once: int = 1 << 15

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2fin_cli.labels.distances import nearest_label
-from s2fin_cli.teaching.calibration import Calibration, consensus, fit_temperature
+from s2fin_cli.teaching.calibration import Calibration, balanced_accuracy, consensus, fit_temperature
+from s2fin_cli.teaching.features import START
 from s2fin_cli.teaching.folds import assign_folds, learnt_outside
+from s2fin_cli.teaching.members import STARTING
+from s2fin_cli.teaching.starting import share_of_start, worth_by_error
 from s2fin_cli.teaching.threads import in_threads
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def cross_validate(
     targets = lesson.targets
     far = _validate(members, lesson, lesson.units, buffer=lesson.buffer, recipe=recipe, stop=stop)
     near = _validate(members, lesson, np.arange(len(targets)), buffer=0, recipe=recipe, stop=stop)
-    weights = _weights(far, targets, recipe)
+    weights = _weights(members, far, lesson, recipe)
     for member, weight in zip(members, weights, strict=True):
         logger.debug("teacher: weight %.3f for %s", weight, member.name)
     distances = [max(part.distance, 1.0) for part in (near, far)]
@@ -123,21 +126,31 @@ def _validate(
     return _Validation(probs, float(np.median(found)) if len(found) else 0.0)
 
 
-def _weights(validation: _Validation, targets: NDArray[np.int64], recipe: EnsembleRecipe) -> NDArray[np.float64]:
-    """Weights of the members by their errors, sum 1; 0 for those that would hardly count."""
+def _weights(
+    members: tuple[Member, ...], validation: _Validation, lesson: Lesson, recipe: EnsembleRecipe
+) -> NDArray[np.float64]:
+    """Weights of the members, sum 1; 0 for those that would hardly count."""
+    learns = np.array([member is not STARTING for member in members])
+    weights = np.zeros(len(members))
+    weights[learns] = _weights_by_error(validation.probs[learns], validation.known, lesson.targets, recipe)
+    if learns.all():
+        return weights
     known = validation.known
-    worth = np.ones(len(validation.probs))
+    own = consensus(validation.probs[:, known], weights, vote=recipe.vote)
+    share = share_of_start(lesson.features[START], own, lesson.targets, known=known, recipe=recipe)
+    return np.where(learns, (1 - share) * weights, share)
+
+
+def _weights_by_error(
+    probs: NDArray[np.float64], known: NDArray[np.bool_], targets: NDArray[np.int64], recipe: EnsembleRecipe
+) -> NDArray[np.float64]:
+    """Weights of members (members, n, classes) by their errors at the pixels that are known, sum 1."""
+    worth = np.ones(len(probs))
     if known.any():
-        errors = 1 - np.array([_balanced_accuracy(part[known], targets[known]) for part in validation.probs])
-        power = -recipe.power * known.sum() / (known.sum() + recipe.labels_to_trust)
-        worth = (errors + recipe.error_floor) ** power
+        errors = 1 - np.array([balanced_accuracy(part[known], targets[known]) for part in probs])
+        worth = worth_by_error(errors, int(known.sum()), recipe)
     worth[worth < recipe.least_weight * worth.max()] = 0
     return np.asarray(worth / worth.sum())
-
-
-def _balanced_accuracy(probs: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
-    right = probs.argmax(axis=1) == targets
-    return float(np.mean([right[targets == number].mean() for number in np.unique(targets)]))
 
 
 def _select(features: Features, which: NDArray[np.bool_]) -> Features:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2fin_cli.stack.guide import FEW_BANDS
-from s2fin_cli.teaching.features import SCALES, SHAPE_SCALES, Features
+from s2fin_cli.teaching.features import SCALES, SHAPE_SCALES, START, Features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,11 @@ def see_components_and_position(features: Features) -> list[NDArray[np.float32]]
     """The position, and means of the image's components and of the second image at all scales."""
     means = [features[f"{kind} mean {s}"] for kind in ("components", "aux") if kind in features for s in SCALES]
     return [features["position"], *means]
+
+
+def see_start(features: Features) -> list[NDArray[np.float32]]:
+    """The probabilities of the model to start from."""
+    return [features[START]]
 
 
 def _scales(features: Features, kind: str, scales: Sequence[int] = SCALES) -> list[NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from s2fin_cli.labels.sketch import LabelSketch
 from s2fin_cli.model.file import current_versions, training_grid
 from s2fin_cli.model.findings import MOST_EPOCHS
-from s2fin_cli.model.info import LABEL_SKETCH, BandSet, ModelInfo
+from s2fin_cli.model.info import LABEL_SKETCH, STARTED_FROM, BandSet, ModelInfo
 from s2fin_cli.training.class_values import class_values
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def describe_model(job: Job, first: Learnt, second: Learnt | None, *, run: RunRe
         "cross_validation": None if first.taught.accuracy is None else first.taught.accuracy.to_dict(),
         "use_of_second_image": _rounded(use),
         LABEL_SKETCH: LabelSketch.of(labels, scene.stack.grid).to_dict(),
+        **({} if job.start is None else {STARTED_FROM: job.start.origin}),
     }
     placed = training_grid(scene.stack.grid)
     config = kept.network.cfg.to_dict()

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from s2fin_cli.stack.cells import CELL_SIZE
+from s2fin_cli.training.samples import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2fin_cli.training.samples import TrainingSet
-
-
-class Windows(NamedTuple):
-    """Windows: their cells (n,), and the upper left pixels of their blocks in these."""
-
-    cells: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    cols: NDArray[np.int64]
 
 
 class Draws:
@@ -79,19 +72,7 @@ class Draws:
 
     def values(self, windows: Windows) -> list[Tensor]:
         """Near parts (n, C, side, side) of both images around windows, and the windows' context (n, P, P, C')."""
-        cells = self.train.cells
-
-        def cut(values: Tensor, *, planes: bool = True) -> Tensor:
-            # the centre of a block is half a block from its first pixel, and as far from the cell's edge at most
-            side = values.shape[2] - CELL_SIZE + 1
-            first = self.block_size // 2
-            places = [
-                (cell, slice(row + first, row + first + side), slice(col + first, col + first + side))
-                for cell, row, col in zip(*(part.tolist() for part in windows), strict=True)
-            ]
-            return torch.stack([values[cell, :, r, c] if planes else values[cell, r, c] for cell, r, c in places])
-
-        return [cut(cells.near), cut(cells.near_aux), cut(cells.context, planes=False)]
+        return self.train.cells.around(windows, self.block_size)
 
     def pixels(self, windows: Windows) -> Tensor:
         """Positions (n, block, block) of the pixels that windows predict, -1 for those that are not there."""

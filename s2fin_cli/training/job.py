@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from s2fin_cli.training.options import TrainingOptions
     from s2fin_cli.training.recipe import Recipe
     from s2fin_cli.training.scene import Scene
+    from s2fin_cli.training.start import Start
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Job:
         teacher: labels the scene for the network.
         progress: called as work advances; raises `Stopped` once the job is to end.
         stop: set to end the job early; the job marks it once it has a result worth keeping.
+        start: a model of another scene that the network starts from; None for none.
     """
 
     scene: Scene
@@ -42,6 +44,7 @@ class Job:
     teacher: Teacher[Any]
     progress: Progress
     stop: Stop
+    start: Start | None = None
 
     @property
     def labels(self) -> LabelledPixels:

@@ -91,14 +91,21 @@ def learn(job: Job, split: Split, *, before: Learnt | None = None, stage: str) -
     within = job.recipe.dense.within
     dense = are_dense(positions(train.rows, train.cols), positions(scene.rows, scene.cols), within=within)
     network = make_network(_config(job, dense=dense), scene, seed=options.seed)
-    resumes = before is not None and before.network.cfg == network.cfg
-    if before is not None and resumes:
-        network.load_state_dict(before.network.state_dict())
+    earlier = _earlier(job, network, before)
+    if earlier is not None:
+        network.load_state_dict(earlier.state_dict())
     taught = ask_teacher(job, network, train, dense=dense, before=None if before is None else before.taught)
-    outcome = _fit(job, network, taught.train_set, resumes=resumes, stage=stage)
+    outcome = _fit(job, network, taught.train_set, resumes=earlier is not None, stage=stage)
     found, outcome = _validated(job, network, validation, outcome)
     accuracy, reliability = (None, None) if found is None else (found.accuracy, found.reliability)
     return Learnt(network, outcome, accuracy, taught, (len(train), len(validation)), reliability)
+
+
+def _earlier(job: Job, network: S2Fin, before: Learnt | None) -> S2Fin | None:
+    """The network that a new one resumes from: of the run before, else of a model to start from."""
+    if before is not None and before.network.cfg == network.cfg:
+        return before.network
+    return None if job.start is None else job.start.network
 
 
 def labels_of(job: Job, split: Split) -> tuple[LabelledPixels, LabelledPixels]:

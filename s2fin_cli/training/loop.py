@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from s2fin import S2Fin
-    from s2fin_cli.training.draws import Windows
     from s2fin_cli.training.recipe import Recipe
-    from s2fin_cli.training.samples import TrainingSet
+    from s2fin_cli.training.samples import TrainingSet, Windows
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 #: Cells that are standardised at a time: bounds memory.
 STANDARDIZED_AT_ONCE = 16
+
+
+class Windows(NamedTuple):
+    """Windows: their cells (n,), and the upper left pixels of their blocks in these."""
+
+    cells: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,26 @@ class StandardizedCells:
             torch.cat([part.context for part in cells]),
             places.select(back),
         )
+
+    def around(self, windows: Windows, block_size: int) -> list[Tensor]:
+        """Near parts (n, C, side, side) of both images around windows, and the windows' context (n, P, P, C').
+
+        Args:
+            windows: the windows.
+            block_size: pixels a side of a block, which a window predicts.
+        """
+
+        def cut(values: Tensor, *, planes: bool = True) -> Tensor:
+            # the centre of a block is half a block from its first pixel, and as far from the cell's edge at most
+            side = values.shape[2] - CELL_SIZE + 1
+            first = block_size // 2
+            places = [
+                (cell, slice(row + first, row + first + side), slice(col + first, col + first + side))
+                for cell, row, col in zip(*(part.tolist() for part in windows), strict=True)
+            ]
+            return torch.stack([values[cell, :, r, c] if planes else values[cell, r, c] for cell, r, c in places])
+
+        return [cut(self.near), cut(self.near_aux), cut(self.context, planes=False)]
 
     def at_pixels(self, maps: Tensor) -> Tensor:
         """Values (n, C) of maps (cells, C, side, side) at the pixels."""

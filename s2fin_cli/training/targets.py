@@ -10,8 +10,9 @@ import numpy as np
 
 from s2fin_cli.labels.splits import cap_per_class, units_of
 from s2fin_cli.stack.cells import count_cells, have_data, iter_cells, whole_cells
-from s2fin_cli.teaching.features import MARGIN, features_at, merged, pixel_features, positions
+from s2fin_cli.teaching.features import MARGIN, START, features_at, merged, pixel_features, positions
 from s2fin_cli.teaching.teacher import Lesson, Questions
+from s2fin_cli.training.cell_probs import probs_at, probs_of_cells
 from s2fin_cli.training.labelled import common_radius, targets_of
 from s2fin_cli.training.memory import cell_bytes, cell_margin
 from s2fin_cli.training.reference import reference_pixels
@@ -89,8 +90,11 @@ def ask_teacher(job: Job, network: S2Fin, labels: LabelledPixels, *, dense: bool
 def make_lesson(job: Job, labels: LabelledPixels, kept: NDArray[np.int64], *, dense: bool) -> Lesson:
     """The teacher's lesson: some of the labels, at positions (n,) among them."""
     known, options = labels.select(kept), job.options
+    features = features_at(job.scene.standardizer, job.scene.stack, known.rows, known.cols)
+    if job.start is not None:
+        features[START] = probs_at(job.start.network, job.scene.stack, known.rows, known.cols)
     return Lesson(
-        features=features_at(job.scene.standardizer, job.scene.stack, known.rows, known.cols),
+        features=features,
         targets=targets_of(labels)[kept],
         units=units_of(labels, options.split, radius=common_radius(options, job.recipe.holding_out))[kept],
         num_classes=len(labels.classes),
@@ -113,7 +117,10 @@ def _read(
         features.append((part, pixel_features(scene.standardizer, cells)))
         standardized.append((part, StandardizedCells.of(network, cells)))
     joined = StandardizedCells.joined(standardized)
-    return joined, Questions(merged(features) | {"position": positions(rows, cols)}, known, joined.places)
+    asked = merged(features) | {"position": positions(rows, cols)}
+    if job.start is not None:
+        asked[START] = probs_of_cells(job.start.network, joined)
+    return joined, Questions(asked, known, joined.places)
 
 
 def _capped(labels: LabelledPixels, *, most: int, most_cells: int, generator: np.random.Generator) -> LabelledPixels:

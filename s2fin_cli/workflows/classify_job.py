@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from rasterio.crs import CRS
 from torch import Tensor
 
 from s2fin_cli.core.classes import map_encoding
@@ -29,7 +28,7 @@ from s2fin_cli.inference.source import StackSource
 from s2fin_cli.inference.tiles import classify_tiles
 from s2fin_cli.inference.uncertainty import BANDS as UNCERTAINTY
 from s2fin_cli.model.file import read_parts
-from s2fin_cli.model.fit import check_values, fit_stack
+from s2fin_cli.model.fit import check_scene, fit_stack
 from s2fin_cli.model.header import find_model
 from s2fin_cli.raster.creation import RasterFormat, check_format
 from s2fin_cli.raster.unreadable import UnreadableBlocks
@@ -54,9 +53,6 @@ if TYPE_CHECKING:
     from s2fin_cli.workflows.options.classify import ClassifyOptions
 
 logger = logging.getLogger(__name__)
-
-#: The user is warned if a map's resolution differs from the training image's by more than this factor.
-RESOLUTION_FACTOR = 1.25
 
 
 @dataclass(frozen=True)
@@ -218,7 +214,7 @@ def _prepare(options: ClassifyOptions, model: LoadedModel | None, *, writes: boo
         stack.grid.check_distance(options.simplify, "simplify")
     stop.check()
     with _skipping_suggested():
-        _check_scene(info, stack)
+        check_scene(info, stack, band_statistics(sample_pixels(stack, QUICK)))
     if skips:
         stack = replace(stack, skipped=UnreadableBlocks())  # so far the images may have been read on another grid
     keep_freed_memory()  # only now: blocks that were decoded so far are not needed again
@@ -257,17 +253,3 @@ def _check_stride(stride: int | None, largest: int) -> None:
     """Refuse a stride that the model was not trained for."""
     if stride is not None and stride > largest:
         raise UsageError(f"`stride` is {stride}, and the model was trained for at most {largest}; use that or less")
-
-
-def _check_scene(info: ModelInfo, stack: Stack) -> None:
-    """Compare the scene with the one that the model was trained on."""
-    statistics = band_statistics(sample_pixels(stack, QUICK))
-    for bands, (layer, chosen) in zip(info.bands, stack.slices(), strict=True):
-        check_values(bands, layer, low=statistics.low[chosen], high=statistics.high[chosen])
-    same_crs = info.crs is not None and stack.grid.crs == CRS.from_wkt(info.crs)
-    factor = max(max(a / b, b / a) for a, b in zip(info.res, stack.grid.res, strict=True))
-    if same_crs and factor > RESOLUTION_FACTOR:
-        logger.warning(
-            "the model was trained on pixels of %.6g x %.6g and these have %.6g x %.6g: textures will look different",
-            *info.res, *stack.grid.res,
-        )  # fmt: skip

@@ -15,7 +15,9 @@ from s2fin_cli.core.figures import known
 from s2fin_cli.core.files import check_outputs, staged
 from s2fin_cli.core.formats import VECTOR_OUTPUT_SUFFIXES, VECTOR_SUFFIXES
 from s2fin_cli.core.names import is_dataset_name
+from s2fin_cli.core.run_record import RunRecord
 from s2fin_cli.geo.crs import crs_name
+from s2fin_cli.model.file import read_info as read_model_info
 from s2fin_cli.model.file import read_item, read_parts
 from s2fin_cli.model.model_item import model_item_beside
 from s2fin_cli.model.stac import write_item_file
@@ -120,7 +122,11 @@ def _write_item(src_path: StrPath, dst_path: Path, *, overwrite: bool) -> None:
     if dst_path.suffix.lower() not in (".json", ".geojson"):
         raise UsageError(f"{dst_path} cannot be written: a STAC item is JSON; give a name that ends in .json")
     check_outputs([dst_path], overwrite=overwrite, inputs=input_files([src_path]))
-    item = model_item_beside(read_item(model), model, folder=dst_path.absolute().parent)
+    run = (read_model_info(model).findings or {}).get("run")
+    starts = [] if run is None else RunRecord.from_dict(run).paths_of("init")
+    item = model_item_beside(
+        read_item(model), model, folder=dst_path.absolute().parent, start_path=next(iter(starts), None)
+    )
     with staged([dst_path], overwrite=overwrite) as (tmp_path,):
         write_item_file(tmp_path, item)
 

@@ -26,6 +26,7 @@ from s2fin_cli.training.labelled import check_classes, hold_out, with_data
 from s2fin_cli.training.learning import learn_scene
 from s2fin_cli.training.recipe import Recipe
 from s2fin_cli.training.scene import explore, usable_bands
+from s2fin_cli.training.start import GivenModel
 from s2fin_cli.workflows.input_files import input_files
 from s2fin_cli.workflows.run_record import public, record_run
 from s2fin_cli.workflows.training_report import describe_training
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from s2fin_cli.assess.metrics import Accuracy
     from s2fin_cli.core.run_record import RunRecord
     from s2fin_cli.model.info import ModelInfo
+    from s2fin_cli.stack.stack import Stack
+    from s2fin_cli.stack.statistics import BandStatistics
     from s2fin_cli.teaching.teacher import Teacher
+    from s2fin_cli.training.labelled import Labelled
     from s2fin_cli.training.loop import Outcome
     from s2fin_cli.workflows.options.train import TrainOptions
 
@@ -106,7 +110,7 @@ def run(
         record = _record_of(options, job.scene.standardizer.device)
         with torch.random.fork_rng():  # the caller's random state stays unchanged
             first, second = learn_scene(job)
-    record = replace(record, warnings=public(warnings, [*options.inputs, *options.label_inputs]))
+    record = replace(record, warnings=public(warnings, options.files_read))
     info, kept = describe_model(job, first, second, run=record), second or first
     _log_use(kept.taught.use_of_second)
     with staged([dst_path], overwrite=options.overwrite) as (tmp_path,):
@@ -120,14 +124,14 @@ def run(
 def _check_outputs(options: TrainOptions, dst_path: Path, report_path: Path | None) -> None:
     if report_path is not None:
         check_suffix(report_path)
-    inputs = input_files([*options.inputs, *options.label_inputs])
+    inputs = input_files(options.files_read)
     outputs = [path for path in (dst_path, report_path) if path is not None]
     check_outputs(outputs, overwrite=options.overwrite, inputs=inputs)
 
 
 def _record_of(options: TrainOptions, device: torch.device) -> RunRecord:
     """The record of a run: of its files before it learns, which may take so long that they are edited meanwhile."""
-    named = {"labels": options.labels, "classes": options.classes}
+    named = {"labels": options.labels, "classes": options.classes, "init": options.init}
     return record_run("train", options, named=named, device=device)
 
 
@@ -158,27 +162,55 @@ def prepare(
     recipe, stop = recipe or Recipe(), stop or Stop()
     device = pick_device(options.device)
     keep_freed_memory()
-    stop.check()
-    stack = stack_of(options)
-    stop.check()
-    given = open_labels(options.label_paths, stack.grid, rules=rules_of(options))
-    stop.check()
-    stack, statistics = usable_bands(stack)
-    stop.check()
-    labelled = with_data(given, stack, labels_per_class=options.labels_per_class, seed=options.seed)
+    given = None if options.init is None else GivenModel.read(options.init)
+    if given is not None:
+        given.check_patch_size(options.patch_size)
+    stack, statistics, labelled = _read(options, given, stop)
     labels = labelled.pixels
-    check_classes(labels)
-    config = network_config(stack, num_classes=len(labels.classes), patch_size=options.patch_size, changes=network)
+    if given is None:
+        config = network_config(stack, num_classes=len(labels.classes), patch_size=options.patch_size, changes=network)
+    else:
+        config = given.config(labels)
     stop.check()
     scene = explore(stack, statistics, config, sampling=recipe.sampling, seed=options.seed, device=device)
+    split, start = hold_out(labels, options, recipe.holding_out), None
+    if given is not None:
+        stop.check()
+        start = given.start(scene, labels, split, most=recipe.sampling.teacher_labels, seed=options.seed)
+        scene = replace(scene, standardizer=start.network.standardizer)
     return Job(
         scene=scene,
         labelled=labelled,
-        split=hold_out(labels, options, recipe.holding_out),
+        split=split,
         config=config,
         options=options,
         recipe=recipe,
         teacher=teacher or EnsembleTeacher(recipe.ensemble, stop),
         progress=stoppable(progress, stop),
         stop=stop,
+        start=start,
     )
+
+
+def _read(options: TrainOptions, given: GivenModel | None, stop: Stop) -> tuple[Stack, BandStatistics, Labelled]:
+    """Read images and labels: the images without bands that are of no use, statistics of their bands, and the labels.
+
+    Raises:
+        Stopped: it was asked to end; it looks before each step that reads pixels.
+    """
+    stop.check()
+    stack = stack_of(options)
+    if given is not None:
+        stack = given.bands_of(stack)
+    stop.check()
+    labels = open_labels(options.label_paths, stack.grid, rules=rules_of(options))
+    stop.check()
+    stack, statistics = usable_bands(stack)
+    if given is not None:
+        given.check_images(stack, statistics)
+    stop.check()
+    labelled = with_data(labels, stack, labels_per_class=options.labels_per_class, seed=options.seed)
+    check_classes(labelled.pixels)
+    if given is not None:
+        given.check_labels(labelled.pixels, stack.grid)
+    return stack, statistics, labelled

@@ -33,6 +33,17 @@ def test_logits_are_scaled_and_shifted_exactly(factor: float, variant: str) -> N
     assert all(parameter.requires_grad and parameter.is_leaf for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("variant", ["default", "no-afcm", "one-image", "plain"])
+def test_a_network_with_some_of_the_classes_gives_their_logits(variant: str) -> None:
+    model = seeded(config(**VARIANTS[variant])).double().eval()
+    torch.nn.init.normal_(model.head.classify.bias)
+    given, positions = inputs(model), [3, 0, 4]
+    chosen = model.with_classes(positions)
+    assert chosen.cfg.num_classes == 3
+    assert not chosen.training
+    torch.testing.assert_close(chosen(*given), model(*given)[:, positions], rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("variant", ["default", "no-afcm"])
 def test_logits_of_all_pixels_of_a_window_are_scaled_and_shifted(variant: str) -> None:
     model = seeded(config(**VARIANTS[variant])).double()

@@ -15,9 +15,9 @@ from s2fin_cli.core.images import Images
 from s2fin_cli.core.progress import Stop
 from s2fin_cli.stack.cells import Cells, Places
 from s2fin_cli.training.augmentation import reorient
-from s2fin_cli.training.draws import Windows
 from s2fin_cli.training.loop import Run
 from s2fin_cli.training.recipe import Augmentation, Dense, Recipe, Steps
+from s2fin_cli.training.samples import Windows
 from tests.training.lessons import (
     MARGIN,
     hyperparameters,

@@ -14,8 +14,8 @@ from s2fin_cli.core.images import Images
 from s2fin_cli.inference.engine import Engine
 from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.stack.cells import CELL_SIZE, Cells, read_cells
-from s2fin_cli.training.draws import Draws, Windows
-from s2fin_cli.training.samples import StandardizedCells, TrainingSet
+from s2fin_cli.training.draws import Draws
+from s2fin_cli.training.samples import StandardizedCells, TrainingSet, Windows
 from tests.scenes import Scene
 from tests.training.lessons import MARGIN, SIZES, make_cells, make_network, patch_by_patch, soft
 

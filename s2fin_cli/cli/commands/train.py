@@ -32,6 +32,11 @@ logger = logging.getLogger(__name__)
 @click.option(
     "-o", "--output", type=FilePath("MODEL"), default=TrainOptions.output, show_default=True, help="Model to write."
 )
+@click.option(
+    "--init",
+    type=FilePath("MODEL"),
+    help="Model of another scene to start from, with the same images, bands and classes.",
+)
 @click.option("--report", type=FilePath("REPORT"), help="Also write what training found: .html, .json, .csv or .md.")
 @overwrite_option
 @click.option(

@@ -155,6 +155,7 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         + " x ".join(f"{value:.8g}" for value in model["res"]),
         **_label_files(model),
         "training": f"{_course(training)}, seed {training['seed']}",
+        **_start(training),
         "split": f"{training['split']}, {training['validation_pixels']} pixels held out",
         "uncertainty": _reference(model["reference"]),
         "versions": ", ".join(f"{name} {version}" for name, version in model["versions"].items()),
@@ -173,6 +174,12 @@ def _print_model(model: dict[str, Any], console: Console) -> None:
         labelled = training["labelled_pixels"].get(land_cover["name"], "")
         table.add_row(str(land_cover["id"]), Text(land_cover["name"]), swatch, str(labelled))
     console.print(table)
+
+
+def _start(training: dict[str, Any]) -> dict[str, str]:
+    """The model that training started from, if it did."""
+    start = training.get("started_from")
+    return {} if start is None else {"started from": f"{start['file']} ({start['model']})"}
 
 
 def _reference(reference: dict[str, Any] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s2fin_cli.core.checks import check, check_choice, check_whole, is_real, is_whole, make_plain
-from s2fin_cli.core.options import DEFAULT_MODEL, SPLITS, InputOptions, LabelOptions, StrPath
+from s2fin_cli.core.options import DEFAULT_MODEL, SPLITS, InputOptions, LabelOptions, StrPath, path_tuple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +14,7 @@ class TrainOptions(LabelOptions, InputOptions):
 
     Attributes:
         output: model file to write.
+        init: model file of another scene with the same images, bands and classes to start from; None for none.
         report: where to write a report of what training found, if anywhere: a `.html`, `.json`, `.csv` or `.md` file.
         overwrite: whether an existing `output` may be replaced.
         patch_size: side in pixels of the window around each pixel, odd, 5 to 21.
@@ -29,6 +30,7 @@ class TrainOptions(LabelOptions, InputOptions):
     """
 
     output: StrPath = DEFAULT_MODEL
+    init: StrPath | None = None
     report: StrPath | None = None
     overwrite: bool = False
     patch_size: int = 7
@@ -54,3 +56,8 @@ class TrainOptions(LabelOptions, InputOptions):
         check("seed", seed, is_whole(seed) and 0 <= seed < 2**63, "a whole number, 0 to 2^63 - 1")
         make_plain(self, int, "patch_size", "epochs", "batch_size", "labels_per_class", "seed")
         make_plain(self, float, "learning_rate", "validation")
+
+    @property
+    def files_read(self) -> list[str]:
+        """Every file that is read."""
+        return [*self.inputs, *self.label_inputs, *path_tuple(self.init)]
