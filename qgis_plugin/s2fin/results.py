@@ -5,6 +5,7 @@ Processing loads layers when a run has ended and then calls a post-processor for
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from qgis.core import (
@@ -50,10 +51,26 @@ NAMES = {
 }
 #: Outputs whose legend is folded away: it says again what that of the map says, or there are too many bands.
 _FOLDED = ("polygons", "probabilities", "aligned")
-#: Of rasters that QGIS would show in grey or as a mixture of bands: the band to show, and values, colours and labels.
+#: Of rasters that QGIS would show in grey or as a mixture of bands: the band to show, and classes of its values, each
+#: with the largest value, a colour and a label.
 COLORS = {
-    "confidence": (1, ((0.0, "#b2182b", "0"), (0.5, "#fddbc7", "0.5"), (0.8, "#92c5de", "0.8"), (1.0, "#2166ac", "1"))),
-    "uncertainty": (4, ((0.0, "#fff7ec", "0"), (1.0, "#fdbb84", "1: the limit"), (2.0, "#7f0000", "2 and more"))),
+    "confidence": (
+        1,
+        (
+            (0.5, "#b2182b", "up to 0.5"),
+            (0.7, "#f4a582", "0.5 to 0.7"),
+            (0.9, "#92c5de", "0.7 to 0.9"),
+            (math.inf, "#2166ac", "above 0.9"),
+        ),
+    ),
+    "uncertainty": (
+        4,
+        (
+            (0.5, "#fff7ec", "up to 0.5: like the labels"),
+            (1.0, "#fdcc8a", "0.5 to 1"),
+            (math.inf, "#b30000", "above 1: unlike all labels"),
+        ),
+    ),
 }
 #: What QGIS shows rasters without a style by.
 _DEFAULT_RENDERERS = ("singlebandgray", "multibandcolor")
@@ -174,14 +191,12 @@ def _moved(node: QgsLayerTreeLayer, group: QgsLayerTreeGroup, rank: int) -> QgsL
     return moved
 
 
-def _color(layer: QgsRasterLayer, band: int, stops: Sequence[tuple[float, str, str]]) -> None:
-    """Show one band of a raster in colours that are interpolated between values."""
-    ramp = QgsColorRampShader(stops[0][0], stops[-1][0])
-    items = [QgsColorRampShader.ColorRampItem(value, QColor(color), label) for value, color, label in stops]
+def _color(layer: QgsRasterLayer, band: int, classes: Sequence[tuple[float, str, str]]) -> None:
+    """Show one band of a raster in a colour for each class of values."""
+    ramp = QgsColorRampShader(0.0, classes[-2][0])
+    ramp.setColorRampType(QgsColorRampShader.Discrete)
+    items = [QgsColorRampShader.ColorRampItem(value, QColor(color), label) for value, color, label in classes]
     ramp.setColorRampItemList(items)
     shader = QgsRasterShader()
     shader.setRasterShaderFunction(ramp)
-    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader)
-    renderer.setClassificationMin(stops[0][0])
-    renderer.setClassificationMax(stops[-1][0])
-    layer.setRenderer(renderer)
+    layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader))

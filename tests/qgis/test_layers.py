@@ -22,6 +22,7 @@ from tests.files import TRANSFORM, read_raster, write_raster, write_vector
 from tests.scenes import make_heights, make_image, make_truth, write_labels
 
 if TYPE_CHECKING:
+    from tests.qgis.conftest import Once
     from tests.qgis.qgis_of_debian import Qgis
 
 POINTS = [shapely.Point(TRANSFORM * (5, 5)), shapely.Point(TRANSFORM * (20, 20))]
@@ -88,11 +89,14 @@ def write_files(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def handed(qgis: Qgis, tmp_path_factory: pytest.TempPathFactory) -> Handed:
+def handed(qgis: Qgis, once: Once) -> Handed:
     """All cases, in one process of QGIS."""
-    folder = tmp_path_factory.mktemp("layers")
-    write_files(folder)
-    return Handed(folder, qgis.script("hand_over", folder))
+
+    def make(folder: Path) -> Any:
+        write_files(folder)
+        return qgis.script("hand_over", folder)
+
+    return Handed(*once("layers", make))
 
 
 # ---- vectors ---------------------------------------------------------------------------------------------------------

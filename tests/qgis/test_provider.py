@@ -19,6 +19,7 @@ from tests.qgis.quick import NOTED, write_program
 from tests.scenes import NAMES
 
 if TYPE_CHECKING:
+    from tests.qgis.conftest import Once
     from tests.qgis.qgis_of_debian import Qgis
     from tests.scenes import Scene
 
@@ -77,10 +78,8 @@ def test_without_s2fin_a_sentence_says_how_to_install_it(qgis: Qgis, olinda: Pat
 # ---- the loop on the example -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def loop(qgis: Qgis, program: Path, olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of files of train, classify, report, suggest, labels filled in, and train again."""
-    folder = tmp_path_factory.mktemp("loop")
+def run_loop(qgis: Qgis, program: Path, olinda: Path, folder: Path) -> None:
+    """Train, classify, report, suggest, labels filled in, and train again."""
     images = {"MSI": olinda / "L7_ETMs.tif", "DSM": olinda / "olinda_dem_utm25s.tif"}
     part = {**images, "BOUNDS": "291000,296000,9112000,9117000 [EPSG:31985]", "DEVICE": "cpu"}
     labels, reference, points = olinda / "training.shp", olinda / "validation.shp", folder / "next.gpkg"
@@ -99,7 +98,12 @@ def loop(qgis: Qgis, program: Path, olinda: Path, tmp_path_factory: pytest.TempP
         done = qgis.process("run", f"s2fin:{command}", *given(parameters), S2FIN_EXECUTABLE=str(program))
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"OUTPUT:\t{parameters['OUTPUT']}" in done.stdout
-    return folder
+
+
+@pytest.fixture(scope="module")
+def loop(qgis: Qgis, program: Path, olinda: Path, once: Once) -> Path:
+    """The folder of the files of the loop."""
+    return once("loop", lambda folder: run_loop(qgis, program, olinda, folder))[0]
 
 
 @pytest.mark.slow
@@ -206,15 +210,18 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(qgis: Qgis, program: Path, scene: Scene, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(qgis: Qgis, program: Path, scene: Scene, model: Path, once: Once) -> Runs:
     """All runs, in one process of QGIS."""
-    folder = tmp_path_factory.mktemp("runs")
-    frame = gpd.read_file(scene.labels)
-    frame.to_file(folder / "several.gpkg", layer="whole")
-    frame.iloc[:10].to_file(folder / "several.gpkg", layer="half")
-    steps = steps_of(scene, model, folder)
-    found = qgis.script("run_algorithms", json.dumps(list(steps.values())), S2FIN_EXECUTABLE=str(program))
-    return Runs(folder, dict(zip(steps, found, strict=True)))
+
+    def make(folder: Path) -> Any:
+        frame = gpd.read_file(scene.labels)
+        frame.to_file(folder / "several.gpkg", layer="whole")
+        frame.iloc[:10].to_file(folder / "several.gpkg", layer="half")
+        steps = steps_of(scene, model, folder)
+        found = qgis.script("run_algorithms", json.dumps(list(steps.values())), S2FIN_EXECUTABLE=str(program))
+        return dict(zip(steps, found, strict=True))
+
+    return Runs(*once("runs", make))
 
 
 @pytest.mark.slow
