@@ -130,7 +130,7 @@ def _option(command: click.Command, parameter: click.Parameter, entry: Option, t
     assert isinstance(parameter, click.Option)  # noqa: S101  the commands have no arguments
     name = str(parameter.name)
     kind = _kind(str(command.name), parameter, entry)
-    default = entry.default if entry.default is not None else _plain(parameter.default)
+    default = entry.default if entry.default is not None else _default(parameter)
     given = {
         "choices": list(parameter.type.choices) if isinstance(parameter.type, click.Choice) else None,
         "off": max(parameter.secondary_opts, key=len, default=None),
@@ -145,7 +145,7 @@ def _option(command: click.Command, parameter: click.Parameter, entry: Option, t
         "required": parameter.required or entry.required or (kind in OUTPUTS and default is not None) or None,
         "advanced": entry.advanced or None,
         "default": None if kind in (*INPUTS, *OUTPUTS) else default,
-        "own_default": _plain(parameter.default) if entry.default is not None else None,
+        "own_default": _default(parameter) if entry.default is not None else None,
     }
     return {
         "name": name,
@@ -157,9 +157,11 @@ def _option(command: click.Command, parameter: click.Parameter, entry: Option, t
     }
 
 
-def _plain(default: object) -> Any:
+def _default(parameter: click.Option) -> Any:
     """A default as JSON has it; click marks a missing one by an object of its own."""
-    return default if isinstance(default, bool | int | float | str) else None
+    if parameter.is_flag:
+        return parameter.default is True
+    return parameter.default if isinstance(parameter.default, int | float | str) else None
 
 
 def _switch(command: click.Command, entry: Option) -> str | None:

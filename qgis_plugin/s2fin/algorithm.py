@@ -45,6 +45,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._command, self._version = command, version
         self._folder = Path()
         self._arguments: list[str] = []
+        self._refused: Exception | None = None
         self._outputs: dict[str, str] = {}
         self._shown: dict[str, Path] = {}
 
@@ -124,11 +125,19 @@ class Algorithm(QgsProcessingAlgorithm):
         self._folder = Path(QgsProcessingUtils.tempFolder()) / f"s2fin_{uuid.uuid4().hex}"
         self._folder.mkdir(parents=True)
         try:
-            files = InputFiles(context, feedback, self._folder)
-            values = Values(self, self._command, parameters, context, files).all()
+            self._take(parameters, context, feedback)
+        except QgsProcessingException as error:
+            # NOTE: QGIS would say in its log alone what is wrong here; what is raised below reaches every caller.
+            self._refused = error
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        return True
+
+    def _take(self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
+        """Take the values of the parameters."""
+        files = InputFiles(context, feedback, self._folder)
+        values = Values(self, self._command, parameters, context, files).all()
         self._arguments = command_line(self._command, values)
         written = [option for option in self._command.options if option.is_output and values[option.name] is not None]
         self._outputs = {option.parameter: values[option.name] for option in written}
@@ -137,13 +146,14 @@ class Algorithm(QgsProcessingAlgorithm):
             for option in written
             if is_to_be_loaded(parameters.get(option.parameter))
         }
-        return True
 
     def processAlgorithm(  # noqa: N802
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run s2fin, in the background."""
         try:
+            if self._refused is not None:
+                raise self._refused
             self._run(feedback)
         except (NotFoundError, RunError) as error:
             raise QgsProcessingException(str(error)) from None

@@ -170,7 +170,7 @@ def real(arguments: list[object], folder: Path, environment: dict[str, str], lis
 
 
 def test_an_error_of_s2fin_itself(tmp_path: Path, environment: dict[str, str]) -> None:
-    with pytest.raises(RunError, match=r"^none\.tif does not exist$"):
+    with pytest.raises(RunError, match=r"^none\.tif does not exist"):
         real(["evaluate", "--map", "none.tif", "--reference", "none.gpkg"], tmp_path, environment, Listener())
 
 
