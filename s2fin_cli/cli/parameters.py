@@ -49,8 +49,9 @@ class FilePath(FileType):
         return self._metavar
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        """Folders, and files of this kind."""
-        return paths(incomplete, self._metavar)
+        """Folders, and files of this kind; what a STAC file has to offer as images."""
+        found = contents.references(incomplete) if "#" in incomplete else None
+        return paths(incomplete, self._metavar) if found is None else found
 
 
 @dataclass(frozen=True)

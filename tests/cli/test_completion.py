@@ -173,6 +173,29 @@ def test_bands_of_the_images(in_folder: Path) -> None:
     assert completed("s2fin align --like a.tif --lidar b.tif --bidx ") == ["1", "2"]
 
 
+def test_assets_of_a_stac_file(in_folder: Path) -> None:
+    assets = {
+        "red": {"href": "B04.tif", "eo:bands": [{"name": "B04", "common_name": "red"}]},
+        "nir": {"href": "B08.tif"},
+        "thumbnail": {"href": "t.png", "roles": ["thumbnail"]},
+    }
+    items = [{"type": "Feature", "id": name, "properties": {}, "assets": assets} for name in ("S2A_1", "S2B_2")]
+    (in_folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    assert completed("s2fin train --msi it") == ["items.json"]
+    assert completed("s2fin train --msi items.json#") == ["items.json#assets=", "items.json#item="]
+    assert completed("s2fin train --msi items.json#assets=") == [
+        f"items.json#assets={name}" for name in ("red", "B04", "nir")
+    ]
+    assert completed("s2fin train --msi items.json#assets=red,n") == ["items.json#assets=red,nir"]
+    assert completed("s2fin train --msi items.json#item=S2A_1#a") == ["items.json#item=S2A_1#assets="]
+    assert completed("s2fin train --msi items.json#item=S2A_1,") == ["items.json#item=S2A_1,S2B_2"]
+    assert completed("s2fin train --msi other.json#assets=") == []
+    (in_folder / "other.json").write_text("{}")
+    assert completed("s2fin train --msi other.json#assets=") == []
+    (in_folder / "a#1.tif").touch()
+    assert completed("s2fin train --msi a#") == ["a#1.tif"]
+
+
 def test_patterns_of_scenes(in_folder: Path) -> None:
     assert completed("s2fin classify-all --images l") == ["lidar="]
 

@@ -41,6 +41,8 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path, environment: dict[s
         (folder / f"training{suffix}").symlink_to(LABELS.with_suffix(suffix))
     classes = [{"name": name} for name in ("bare soil", "forest")]
     save_file({"weight": np.zeros(1)}, folder / "model.s2fin", metadata={"s2fin": json.dumps({"classes": classes})})
+    item = {"type": "Feature", "id": "a", "assets": {name: {"href": f"{name}.tif"} for name in ("red", "nir")}}
+    (folder / "items.json").write_text(json.dumps(item))
     path = f"{command_in(commands)}{os.pathsep}{environment['PATH']}"
     yield from opened(request.param, script, folder=folder, environment={**environment, **own, "PATH": path})
 
@@ -68,6 +70,8 @@ def test_the_tab_key_on_values(terminal: Terminal) -> None:
     assert terminal.words("s2fin classi")[1] == "classify"
     assert terminal.words("s2fin train --labels training.shp --label-field ")[-1] == "class"
     assert terminal.words("s2fin classify --prior forest=20 --prior ")[-1] == "bare soil="
+    assert terminal.words("s2fin classify --msi items.json#assets=red,n")[-1] == "items.json#assets=red,nir"
+    assert terminal.words("s2fin classify --msi=items.json#assets=n")[-1] == "--msi=items.json#assets=nir"
     assert terminal.words("s2fin train --hsi a.tif --sar b.tif --nodata sar:n")[-1] == "sar:none"
     shown = terminal.shown("s2fin cl")
     assert "classify-all" in shown

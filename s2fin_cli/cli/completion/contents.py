@@ -76,6 +76,34 @@ def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
     return [*_images(ctx, incomplete), *([CompletionItem(word)] if word.startswith(incomplete) else [])]
 
 
+def references(incomplete: str) -> Items | None:
+    """What of a local STAC file can be meant as an image: parts behind "#", assets and items.
+
+    Returns:
+        None where the word is no reference to such a file.
+    """
+    from s2fin_cli.stac.document import read_items  # noqa: PLC0415
+    from s2fin_cli.stac.reference import SUFFIXES  # noqa: PLC0415
+
+    path, *parts = incomplete.split("#")
+    local = os.path.expanduser(path)
+    if not parts or not path.lower().endswith(SUFFIXES) or not os.path.isfile(local):
+        return None
+    key, mark, listed = parts[-1].partition("=")
+    head = incomplete.removesuffix(parts[-1])
+    if not mark:
+        return [_open(f"{head}{name}=") for name in ("assets", "item") if name.startswith(key)]
+    names: dict[str, None] = {}
+    with contextlib.suppress(S2finError):
+        for item in read_items(local):
+            rasters = [asset for asset in item.assets.values() if asset.may_be_raster]
+            of_item = {"item": [item.id], "assets": [name for asset in rasters for name in (asset.key, *asset.names)]}
+            names |= dict.fromkeys(of_item.get(key, ()))
+    start = listed.rpartition(",")[2]
+    head = incomplete.removesuffix(start)
+    return [CompletionItem(head + name) for name in names if name.startswith(start) and name not in listed.split(",")]
+
+
 def patterns(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """The images that files can be named for."""
     return [_open(f"{name}=") for name in MODALITIES if name.startswith(incomplete)]

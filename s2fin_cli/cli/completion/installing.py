@@ -24,8 +24,8 @@ _OURS = "Completion of s2fin for"
 def completion_options(command: Command) -> Command:
     """--install-completion and --show-completion."""
     for name, callback, text in (
-        ("--show-completion", _show, "Print the completion script of a shell, and exit."),
-        ("--install-completion", _install, "Write it where the shell finds it, say what to do next, and exit."),
+        ("--show-completion", _show, "Print the completion script of a shell:"),
+        ("--install-completion", _install, "Install completion with the tab key in a shell:"),
     ):
         command = click.option(
             name,

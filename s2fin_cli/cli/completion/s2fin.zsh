@@ -13,7 +13,7 @@ _s2fin() {
             file) _files; return ;;
         esac
     done
-    [[ $PREFIX == --*=* ]] && compset -P '*='
+    [[ $PREFIX == --*=* ]] && compset -P 1 '*='
     (( $#plain )) && compadd -V values -- $plain
     (( $#described )) && compadd -V described -l -d shown -- $described
     (( $#open )) && compadd -V open -S '' -- $open

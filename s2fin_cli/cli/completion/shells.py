@@ -90,7 +90,7 @@ class _Bash(_Complete, BashComplete):
         cut = max((typed.removeprefix(option).rfind(sign) for sign in breaks), default=-1) + 1
         value = ("" if "=" in breaks else option) + item.value[cut:]
         # a blank, and what else bash would read, gets a backslash; in paths bash itself does so
-        return value if item.type == PATH else re.sub(r"([^\w@%+=:,./-])", r"\\\1", value)
+        return value if item.type == PATH else re.sub(r"(^#|[^\w@%+=:,./#-])", r"\\\1", value)
 
 
 class _Zsh(_Complete, ZshComplete):
