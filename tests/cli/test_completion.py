@@ -330,7 +330,7 @@ def test_place_that_cannot_be_written(in_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "login", "found"),
-    [(["powershell"], "/bin/zsh", "'powershell'"), ([], "/bin/tcsh", "'/bin/tcsh'"), ([], None, "not set")],
+    [(["tcsh"], "/bin/zsh", "for 'tcsh'"), ([], "/bin/dash", "for '/bin/dash'"), ([], None, "$SHELL is not set")],
 )
 def test_shell_without_a_script(arguments: list[str], login: str | None, found: str) -> None:
     done = CliRunner().invoke(cli, ["--show-completion", *arguments], env={"SHELL": login})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2fin_cli.cli.completion.shells import SHELLS, script
-from s2fin_cli.core.errors import OutputError
+from s2fin_cli.core.errors import OutputError, quoted
 from s2fin_cli.core.files import staged
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Command = Callable[..., Any]
 
+_SHOW = "--show-completion"
 #: Words in the first lines of each script, by which a file is known as ours.
 _OURS = "Completion of s2fin for"
 
@@ -24,7 +25,7 @@ _OURS = "Completion of s2fin for"
 def completion_options(command: Command) -> Command:
     """--install-completion and --show-completion."""
     for name, callback, text in (
-        ("--show-completion", _show, "Print the completion script of a shell:"),
+        (_SHOW, _show, "Print the completion script of a shell:"),
         ("--install-completion", _install, "Install completion with the tab key in a shell:"),
     ):
         command = click.option(
@@ -70,8 +71,8 @@ def _shell(value: str) -> str:
     login = os.environ.get("SHELL", "")
     name = value or Path(login).name
     if name not in SHELLS:
-        what = repr(value) if value else f"$SHELL, which is {login!r}" if login else "$SHELL, which is not set"
-        raise click.UsageError(f"there is no completion for {what}; name one of {', '.join(SHELLS)}")
+        missing = "$SHELL is not set" if not name else f"there is no completion for {value or login!r}"
+        raise click.UsageError(f"{missing}; name one of {', '.join(SHELLS)}")
     return name
 
 
@@ -98,7 +99,9 @@ def write_script(shell: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_free = not path.exists() or _OURS in path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); see --show-completion") from error
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); write the script where you can: s2fin {_SHOW} {shell} > FILE"
+        ) from error
     if not is_free:
         raise OutputError(f"{path} is there already and was not written by s2fin; move it away first")
     with staged([path], overwrite=True) as (temporary,):
@@ -110,11 +113,11 @@ def _next_step(shell: str, path: Path) -> str:
     if shell == "bash":
         return (
             "Open a new terminal. If nothing is completed there, the package bash-completion is missing; install it, "
-            f"or add this line to ~/.bashrc:\n  source {path}"
+            f"or add this line to ~/.bashrc:\n  source {quoted(path)}"
         )
     if shell == "zsh":
         return (
-            f"If {path.parent.parent / '.zshrc'} does not have these lines, add them; then open a new terminal:\n"
-            f"  fpath=({path.parent} $fpath)\n  autoload -Uz compinit && compinit"
+            f"If {path.parent.parent / '.zshrc'} does not have these lines, add them before any other with compinit; "
+            f"then open a new terminal:\n  fpath=({quoted(path.parent)} $fpath)\n  autoload -Uz compinit && compinit"
         )
     return "Open a new terminal."
