@@ -93,11 +93,8 @@ def _chosen(path: Path, place: Place) -> Path | None:
 
 
 def _in(folder: Path, place: Place) -> Path | None:
-    for name in ("s2fin.exe", "s2fin.cmd", "s2fin.bat") if place.is_windows else ("s2fin",):
-        path = folder / name
-        if _can_run(path, place):
-            return path.absolute()
-    return None
+    path = folder / ("s2fin.exe" if place.is_windows else "s2fin")
+    return path.absolute() if _can_run(path, place) else None
 
 
 def _can_run(path: Path, place: Place) -> bool:

@@ -31,6 +31,8 @@ LAST_LINES = 2.0
 #: Lines of the end of the messages that are kept for an error that is none of s2fin's own.
 KEPT_LINES = 5
 _ERROR, _WARNING = "error: ", "warning: "
+#: What the lines in tables are drawn by.
+_RULE = "\u2500"
 
 
 class Listener(Protocol):
@@ -47,6 +49,9 @@ class Listener(Protocol):
 
     def pushInfo(self, info: str) -> None:  # noqa: N802
         """A message."""
+
+    def pushConsoleInfo(self, info: str) -> None:  # noqa: N802
+        """A row of a table."""
 
     def pushWarning(self, warning: str) -> None:  # noqa: N802
         """A warning."""
@@ -115,6 +120,8 @@ class _Messages:
             self._error.append(line)
         elif line.startswith(_WARNING):
             self._listener.pushWarning(self._worded(line[len(_WARNING) :]))
+        elif "  " in line.strip() or set(line) == {_RULE}:  # a table, whose columns QGIS would lose
+            self._listener.pushConsoleInfo(line.replace(" ", "\u00a0"))
         elif line.strip():
             self._last.append(line)
             self._listener.pushInfo(self._worded(line) if name == "stderr" else line)

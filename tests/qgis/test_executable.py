@@ -18,6 +18,8 @@ from s2fin_cli.core.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.qgis.qgis_of_debian import Qgis
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
 
 
@@ -192,6 +194,17 @@ def test_s2fin_itself_sees_nothing_of_qgis_and_has_the_version_of_the_descriptio
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [31985, sys.prefix]
+
+
+@pytest.mark.slow
+def test_the_setting_is_among_the_options_of_processing(qgis: Qgis, tmp_path: Path) -> None:
+    found = qgis.script("choose_program", program(tmp_path / "s2fin"))
+    assert found["settings"] == ["S2FIN_EXECUTABLE"]
+    (without, why), chosen, (wrong, where) = found["runs"]
+    assert (without, why[:42]) == (False, "s2fin is not installed, or not found: inst")
+    assert chosen == [True, ""]
+    assert (wrong, where[:36]) == (False, "the setting of the plugin names /usr")
+    assert found["left"] == [None], "the plugin takes away what it added"
 
 
 def test_on_windows_the_folders_of_qgis_are_taken_off_the_path_and_those_of_conda_put_before(tmp_path: Path) -> None:

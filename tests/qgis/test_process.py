@@ -24,6 +24,7 @@ class Listener:
 
     cancels_at: str = "never"
     said: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
     percents: list[float] = field(default_factory=list)
@@ -42,6 +43,9 @@ class Listener:
     def pushInfo(self, info: str) -> None:  # noqa: N802
         self.said.append(info)
         self._hear(info)
+
+    def pushConsoleInfo(self, info: str) -> None:  # noqa: N802
+        self.rows.append(info)
 
     def pushWarning(self, warning: str) -> None:  # noqa: N802
         self.warnings.append(warning)
@@ -66,6 +70,7 @@ def test_messages_come_line_by_line_and_in_their_kinds(tmp_path: Path) -> None:
     heard = Listener()
     text = r"""
     echo 'a table'
+    echo ' 1 sea    9.5'
     printf 'warning: a doubt\nfirst\nsecond\r\n\n' >&2
     printf '{"stage": "training", "done": 1, "total": 4, "figures": {"loss": 0.5}}\n' >&2
     printf '{"stage": "classifying", "done": 1, "total": 2, "figures": {}}\n{"stage": 5}\n' >&2
@@ -76,6 +81,7 @@ def test_messages_come_line_by_line_and_in_their_kinds(tmp_path: Path) -> None:
     assert set(heard.said) == {
         "a table", "first", "second", "training: 1 of 4  loss 0.500", '{"stage": 5}', "half a char: \ufffd",
     }  # fmt: skip
+    assert heard.rows == ["\u00a01\u00a0sea\u00a0\u00a0\u00a0\u00a09.5"], "columns stay where they are"
     assert heard.stages == ["Training ...", "Classifying ..."]
     assert heard.percents == [25, 50]
 
@@ -184,7 +190,7 @@ def test_progress_and_results_of_s2fin_itself(
     assert (tmp_path / "map.tif").is_file()
     assert "Classifying ..." in heard.stages
     assert heard.percents[-1] == 100
-    assert any("forest" in line for line in heard.said)
+    assert any("forest" in line for line in heard.rows)
     with pytest.raises(RunError, match=r"^map\.tif already exists; give --overwrite to replace it, or another name$"):
         real(classify, tmp_path, environment, Listener())
 
