@@ -105,9 +105,9 @@ def _notes(extra: Supplement, tile: AssetRaster) -> Iterator[str]:
     """What the file lacks and the item says."""
     if extra.nodata:
         values = shortened([f"{value:g}" for value in sorted(set(extra.nodata.values()))])
-        yield f"{tile.path} declares no nodata value; that of its item is used, {values}"
+        yield f"{tile.describe_item()}: its nodata value is used, {values}, as its files declare none"
     if extra.crs is not None or extra.transform is not None:
-        yield f"{tile.path} does not say where it is; what its item says is used"
+        yield f"{tile.describe_item()}: its CRS and position are used, as its files have none"
 
 
 def _doubts_of_nodata(info: RasterInfo, bands: Sequence[Band], tile: AssetRaster) -> list[str]:
@@ -117,8 +117,8 @@ def _doubts_of_nodata(info: RasterInfo, bands: Sequence[Band], tile: AssetRaster
         return []
     other = shortened([f"{value:g}" for value in sorted(said)])
     return [
-        f"{tile.path} declares the nodata value {own:g}, and its item says {other}; the file's is used, and if "
-        "both stand for no data, give the other one with `nodata`"
+        f"{tile.describe_item()} says that the nodata value is {other}, and its files declare {own:g}, which is used; "
+        "if both stand for no data, give the other one with `nodata`"
     ]
 
 

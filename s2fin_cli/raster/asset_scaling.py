@@ -92,12 +92,12 @@ def _check(own: Pair, said: Pair, tile: AssetRaster) -> None:
 def _notes(own: Sequence[Pair], scales: Sequence[float], offsets: Sequence[float], tile: AssetRaster) -> Iterator[str]:
     if list(zip(scales, offsets, strict=True)) != list(own):
         is_given = tile.reference.scale is not None or tile.reference.offset is not None
-        whose = "those given" if is_given else "those of its item"
+        whose = "numbers that were given" if is_given else "numbers that its files do not declare"
         shown = " and ".join(
             f"{name} {', '.join(f'{value:g}' for value in dict.fromkeys(values))}"
             for name, values in (("scale", scales), ("offset", offsets))
         )
-        yield f"{tile.describe()}: {whose} are applied, {shown}"
+        yield f"{tile.describe_item()}: {whose} are applied, {shown}"
 
 
 def _doubts(offsets: Sequence[float], tile: AssetRaster, *, is_left_out: bool) -> Iterator[str]:
@@ -105,16 +105,17 @@ def _doubts(offsets: Sequence[float], tile: AssetRaster, *, is_left_out: bool) -
     item = tile.item
     if is_left_out:
         yield (
-            f"{tile.describe()} declares an offset, and also says that it has been applied to the stored values "
-            "(boa_offset_applied), so it is not applied again; if it was not, give it, e.g. "
-            f"{_example(tile, 'offset=-0.1')}"
+            f"{tile.describe_item()} declares an offset, and also says that it has been applied to the stored values "
+            "(boa_offset_applied), so it is not applied again; if it was not, give it behind the name, e.g. "
+            f"{tile.reference.path}#offset=-0.1"
         )
     is_known = tile.reference.offset is not None or item.offset_is_applied or any(offsets)
     if not is_known and _has_offset(item.baseline):
         yield (
-            f"{tile.describe()} is of Sentinel-2 processing baseline {item.baseline}, and since 04.00 values are "
-            "stored 1000 higher, which neither the file nor the item declares; to use it with images of an earlier "
-            f"baseline, give {_example(tile, 'offset=-1000')}, or offset=0 if it has been subtracted already"
+            f"{tile.describe_item()} is of Sentinel-2 processing baseline {item.baseline}, and since 04.00 values are "
+            "stored 1000 higher, which neither its files nor the item declare; to use it with images of an earlier "
+            f"baseline, give that behind the name, {tile.reference.path}#offset=-1000, or #offset=0 if it has been "
+            "subtracted already"
         )
 
 

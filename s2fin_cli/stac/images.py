@@ -41,6 +41,10 @@ class AssetRaster:
     chosen: Chosen
     reference: Reference
 
+    def describe_item(self) -> str:
+        """The item in words, for messages that are the same for all its assets."""
+        return f"item {self.item.id} in {self.reference.path}"
+
     def describe(self) -> str:
         """The asset in words, for messages."""
         return f"asset {self.chosen.asset.key!r} of {self.item.id} in {self.reference.path}"

@@ -182,7 +182,8 @@ def _warn_of_negative(stack: Stack, found: Undeclared) -> None:
     """Warn of bands of an optical image that are negative in large parts because of a declared offset."""
     for layer, bands in stack.slices():
         scaling = layer.scaling
-        if MODALITIES[layer.modality].role is not Role.PASSIVE or not (scaling.offsets < 0).any():
+        is_grid_only = layer.option is not None
+        if is_grid_only or MODALITIES[layer.modality].role is not Role.PASSIVE or not (scaling.offsets < 0).any():
             continue
         values = found.pixels[:, bands].T.copy()
         if found.fill is not None and layer is stack.image:
@@ -218,11 +219,11 @@ def _warn_of_fill(image: Layer, fill: Fill) -> None:
 def _read_infos(src_paths: Sequence[str]) -> list[RasterInfo]:
     """Descriptions of the rasters of an image, with warnings of what is doubtful in them."""
     infos = [read_info(name) for path in src_paths for name in rasters_of(path)]
-    for info in infos:
-        for doubt in info.doubts:
-            logger.warning("%s", doubt)
-        for note in info.notes:
-            logger.info("%s", note)
+    # NOTE: files of one item may have the same doubts
+    for doubt in dict.fromkeys(doubt for info in infos for doubt in info.doubts):
+        logger.warning("%s", doubt)
+    for note in dict.fromkeys(note for info in infos for note in info.notes):
+        logger.info("%s", note)
     return infos
 
 
