@@ -35,6 +35,7 @@ def scene_item(scene: Scene, path: Path, **changes: object) -> str:
     return save(path, {**own, "assets": assets, "links": links, **changes})
 
 
+@pytest.mark.slow
 def test_a_map_of_an_item_is_that_of_its_files(run: Run, scene: Scene, model: Path, tmp_path: Path) -> None:
     path = scene_item(scene, tmp_path / "item.json")
     images = {"hsi": f"{path}#assets=image", "lidar": f"{path}#assets=heights"}
@@ -43,8 +44,8 @@ def test_a_map_of_an_item_is_that_of_its_files(run: Run, scene: Scene, model: Pa
     )
     (tmp_path / "s2fin.toml").write_text("".join(f'{name} = "{Path(value).name}"\n' for name, value in images.items()))
     options = ("--config", tmp_path / "s2fin.toml")
-    made = run(*options, "classify", "--model", model, "-o", tmp_path / "map.tif", "--no-vector", "--stac", "--workers", 1,
-               "--work", tmp_path / "work")  # fmt: skip
+    outputs = ("-o", tmp_path / "map.tif", "--no-vector", "--stac")
+    made = run(*options, "classify", "--model", model, *outputs, "--workers", 1, "--work", tmp_path / "work")
     assert made.exit_code == 0, made.stderr
     with rasterio.open(tmp_path / "map.tif") as src, rasterio.open(plain.outputs.map) as other:
         assert np.array_equal(src.read(1), other.read(1))
