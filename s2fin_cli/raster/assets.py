@@ -69,13 +69,14 @@ def bands_of(src: DatasetReader, asset: Asset) -> dict[int, Band] | None:
 def supplement(src: DatasetReader, asset: Asset) -> Supplement:
     """What the file of an asset lacks and its item says."""
     crs, transform = place_of(asset)
-    lacks_place = src.transform == Affine.identity() and not src.gcps[0] and src.rpcs is None
+    # NOTE: of a netCDF file without a position the rows are upside down
+    is_placed = src.transform != Affine.identity() or src.gcps[0] or src.rpcs is not None or src.driver == "netCDF"
     nodatavals = src.nodatavals
     is_declared = any(value is not None for value in nodatavals) or has_mask(src)
     bands = {} if is_declared else bands_of(src, asset) or {}
     return Supplement(
         crs=crs if src.crs is None and not src.gcps[0] else None,
-        transform=transform if lacks_place else None,
+        transform=None if is_placed else transform,
         nodata={index: band.nodata for index, band in bands.items() if band.nodata is not None},
     )
 

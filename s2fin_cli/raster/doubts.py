@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 
 from s2fin_cli.core.errors import RasterError, edit_info, quoted
+from s2fin_cli.raster.opening import images_in
 from s2fin_cli.raster.vrt import as_vrt
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ def _doubts_of_alpha(src: rasterio.DatasetReader, masks: Sequence[int], alpha_da
 
 
 def _doubts(src: rasterio.DatasetReader, indexes: Sequence[int]) -> Iterator[str]:
-    if src.subdatasets:
-        names = ", ".join(src.subdatasets[:3]) + (", ..." if len(src.subdatasets) > 3 else "")
+    if len(images := images_in(src)) > 1:
+        names = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
         yield (
-            f"{src.name} holds {len(src.subdatasets)} images, and the first is read; to read others too, give their "
+            f"{src.name} holds {len(images)} images, and the first is read; to read others too, give their "
             f"names ({names}), each with the option again"
         )
     if _is_indexed(src, indexes):

@@ -15,6 +15,8 @@ from s2fin_cli.core.errors import GeoreferencingError, RasterError, describe_bou
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.alpha import alpha_roles
 from s2fin_cli.raster.asset_info import joined, with_item
+from s2fin_cli.raster.coordinates import doubts_of_position, misplaced
+from s2fin_cli.raster.dimensions import names_by_time
 from s2fin_cli.raster.doubts import check_whole, find_doubts, is_lossy
 from s2fin_cli.raster.opening import open_asset_file, open_raster
 from s2fin_cli.raster.raster_info import RasterInfo
@@ -65,6 +67,7 @@ def _info_of(src: rasterio.DatasetReader, src_path: str | Path) -> RasterInfo:
     dtypes, names, roles, units = _data_dtypes(src, indexes), src.descriptions, src.colorinterp, src.units
     check_whole(src)
     scales, offsets = _scaling(src, indexes)
+    dated = None if any(names) else names_by_time(src, indexes)
     return RasterInfo(
         src_path=str(src_path),
         grid=grid_of(src),
@@ -72,8 +75,9 @@ def _info_of(src: rasterio.DatasetReader, src_path: str | Path) -> RasterInfo:
         alpha_indexes=alpha_indexes,
         dtype=dtypes[0],
         nodata=src.nodatavals[indexes[0] - 1],
-        band_names=tuple(names[i - 1] or "" for i in indexes),
-        wavelengths=read_wavelengths(src, indexes),
+        band_names=dated or tuple(names[i - 1] or "" for i in indexes),
+        # NOTE: bands of different dates must not be taken for each other
+        wavelengths=None if dated else read_wavelengths(src, indexes),
         bad_indexes=read_bad_bands(src, indexes),
         driver=src.driver,
         block_shape=src.block_shapes[indexes[0] - 1],
@@ -83,7 +87,11 @@ def _info_of(src: rasterio.DatasetReader, src_path: str | Path) -> RasterInfo:
         offsets=offsets,
         colors=tuple(_color_name(roles[i - 1]) for i in indexes),
         units=tuple((units[i - 1] or "").strip() for i in indexes),
-        doubts=find_doubts(src, indexes, masks=alpha_indexes, alpha_data=alpha_data_indexes),
+        doubts=(
+            *find_doubts(src, indexes, masks=alpha_indexes, alpha_data=alpha_data_indexes),
+            *doubts_of_position(src),
+        ),
+        misplaced=misplaced(src),
         has_mask=bool(alpha_indexes) or src.mask_flag_enums[indexes[0] - 1] == [MaskFlags.per_dataset],
         is_lossy=is_lossy(src),
     )
@@ -162,14 +170,16 @@ def check_placed(info: RasterInfo, name: str) -> None:
     """Refuse a raster that has to be rectified before its pixels have a position.
 
     Raises:
-        GeoreferencingError: it is placed only by ground control points, rational polynomials or arrays, or its extent
-            is impossible in degrees.
+        GeoreferencingError: it is placed only by ground control points, rational polynomials or arrays, its coordinates
+            are not where GDAL places it, or its extent is impossible in degrees.
     """
     if info.rectified_by is not None:
         what, how = RECTIFICATIONS[info.rectified_by]
         raise GeoreferencingError(
             f"{name} is placed by {what} only; rectify it first{how} {quoted(info.src_path)} RECTIFIED.tif"
         )
+    if info.misplaced is not None:
+        raise GeoreferencingError(f"{name} {info.misplaced}")
     _check_degrees(info, name)
 
 

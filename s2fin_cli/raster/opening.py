@@ -142,8 +142,7 @@ def _open_file(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
             raise RasterError(_why_not_open(src_path, error)) from error
         stack.enter_context(_as_raster_error(src_path))
         if src.count == 0:
-            subdatasets = "\n  ".join(src.subdatasets) or "(none)"
-            raise RasterError(f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {subdatasets}")
+            raise RasterError(_without_bands(src_path, src))
         _check_blocks(src)
         stack.enter_context(_as_given(src_path, name))
         if src.driver == "VRT":
@@ -172,6 +171,37 @@ def _check_blocks(src: rasterio.DatasetReader) -> None:
                 f"memory, and at most {LARGEST_BLOCK >> 20} MiB are read at a time; write it again with: "
                 f"gdal_translate -co TILED=YES {quoted(src.name)} OUT.tif"
             )
+
+
+def _without_bands(src_path: str | Path, src: rasterio.DatasetReader) -> str:
+    """The message that a raster holds other rasters only, or none that can be read."""
+    images = images_in(src)
+    if images or not src.subdatasets:
+        listed = "\n  ".join(images) or "(none)"
+        return f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {listed}"
+    why = _why_not(src.subdatasets[0]) or "none of its arrays has rows and columns"
+    return f"{src_path} holds no images that GDAL {rasterio.__gdal_version__} can read ({why}){_zarr_hint(why)}"
+
+
+def _zarr_hint(why: str) -> str:
+    """What to do about an array of Zarr version 3, whose codecs GDAL 3.10 does not know."""
+    if "codec" not in why:
+        return ""
+    return "; write it as Zarr of version 2, e.g. in Python with xarray: data.to_zarr(PATH, zarr_format=2)"
+
+
+def images_in(src: rasterio.DatasetReader) -> list[str]:
+    """Names of the images in an open raster: its subdatasets, without those arrays of Zarr that are coordinates."""
+    names: list[str] = src.subdatasets
+    return [name for name in names if src.driver != "Zarr" or _is_image(name)]
+
+
+def _is_image(name: str) -> bool:
+    try:
+        with without_georeferencing_warning(), rasterio.open(name) as src:
+            return bool(src.count) and min(src.shape) > 1
+    except UNREADABLE:
+        return False
 
 
 @contextlib.contextmanager
@@ -312,4 +342,5 @@ def _why_not_open(src_path: str | Path, error: Exception) -> str:
     what = (
         "give a GeoTIFF or another raster format" if is_plain else "check the name, the credentials and the connection"
     )
-    return f"{src_path} is not a raster that GDAL can read ({reason(error)}); {what}"
+    said = reason(error)
+    return f"{src_path} is not a raster that GDAL can read ({said}){_zarr_hint(said) or f'; {what}'}"

@@ -34,6 +34,7 @@ class RasterInfo:
         block_shape: (height, width) of its storage blocks.
         rectified_by: what it has to be rectified by before its pixels have a position, a key of `RECTIFICATIONS`; None
             if a transform gives it, or nothing does.
+        misplaced: why the position is none or wrong, as what completes its name to a sentence; None if it is right.
         acquired: when it was taken, where the file says so.
         colors: colours that the data bands are marked as, "red", "green", "blue" and so on; empty for none.
         units: units of the values of the data bands, as the file names them; empty where it does not.
@@ -55,6 +56,7 @@ class RasterInfo:
     driver: str
     block_shape: tuple[int, int]
     rectified_by: str | None
+    misplaced: str | None
     acquired: datetime | None
     scales: tuple[float, ...]
     offsets: tuple[float, ...]

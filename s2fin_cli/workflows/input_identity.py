@@ -77,6 +77,8 @@ def facts_of_inputs(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     labels: Counter[str] = Counter()
     declared: Counter[str] = Counter()
     for option, path, files in given:
+        if (folder := _folder(option, path)) is not None:
+            facts[_numbered(f"the contents of `{option}` {_without_folder(path)}", labels)] = _facts_of_folder(folder)
         for file in files:
             label = _numbered(f"`{option}` {os.path.basename(file)}", labels)
             facts |= {f"the {name} of {label}": value for name, value in _facts_of_file(file, whole).items()}
@@ -119,6 +121,26 @@ def _numbered(label: str, labels: Counter[str]) -> str:
     """A label with a number where files of several folders have the same name."""
     labels[label] += 1
     return label if labels[label] == 1 else f"{label} ({labels[label]})"
+
+
+def _folder(option: str, path: str) -> str | None:
+    """The folder that a raster of many files is, such as one of Zarr; None of any other input."""
+    if option == VECTOR:
+        return None
+    places = [virtual.local_file(file) if is_dataset_name(file) else file for file in files_of(path)]
+    return next((place for place in places if place is not None and os.path.isdir(place)), None)
+
+
+def _facts_of_folder(folder: str) -> str:
+    """A checksum of the files in a folder by their names, sizes and contents; of many, by times instead of contents."""
+    found = sorted(os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    statuses = {path: os.stat(path) for path in found}
+    is_small = sum(status.st_size for status in statuses.values()) <= WHOLE
+    digest = hashlib.sha256()
+    for path, status in statuses.items():
+        told = _checksum(path, [0], WHOLE) if is_small else int(status.st_mtime) // TIME_UNIT
+        digest.update(repr((os.path.relpath(path, folder), status.st_size, told)).encode())
+    return digest.hexdigest()[:16]
 
 
 def _facts_of_file(path: str, whole: int) -> dict[str, Any]:

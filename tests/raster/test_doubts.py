@@ -118,7 +118,9 @@ def test_what_netcdf_says_of_missing_values_and_gdal_does_not(
             dimension.attach_scale(file[axis])
         for name, value in attributes.items():
             heights.attrs[name] = np.float32(value)
-    doubts = read_info(f"NETCDF:{tmp_path}/a.nc:heights").doubts
+    found = read_info(f"NETCDF:{tmp_path}/a.nc:heights").doubts
+    doubts = [doubt for doubt in found if "no coordinates that GDAL recognises" not in doubt]
+    assert len(doubts) < len(found)
     assert [f"declares no-data values by {said}" in doubt for doubt in doubts] == ([] if said is None else [True])
 
 
