@@ -1,24 +1,23 @@
-"""Arrays of xarray as rasters: what georeferences them, and how they are written without loading them whole."""
+"""Arrays of xarray as rasters: their bands, and how they are written without loading them whole."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError, reason
-from s2fin_cli.geo.grid import GRID_TOLERANCE_PX, Grid
+from s2fin_cli.core.errors import RasterError, reason
+from s2fin_cli.core.figures import number_of
+from s2fin_cli.raster.array_grid import grid_of
 from s2fin_cli.raster.class_names import CLASSES_TAG
 from s2fin_cli.raster.creation import RasterFormat
 from s2fin_cli.raster.write import Encoding, as_os_error, create_raster
@@ -29,16 +28,21 @@ if TYPE_CHECKING:
 
     from xarray import DataArray
 
+    from s2fin_cli.geo.grid import Grid
+
+logger = logging.getLogger(__name__)
+
 #: Bytes of values that are held at a time, if the array is not made of larger chunks.
 BLOCK_BYTES = 64 << 20
 #: Names of dimensions that run along rows and columns, besides those that rioxarray knows.
 _X, _Y = ("x", "lon", "long", "easting", "col", "column"), ("y", "lat", "northing", "row")
-#: Coordinates may be off their even spacing by this share of it, as 32-bit numbers are.
-_UNEVEN = 0.1
 #: Data types without a raster's, and what their values become.
-_STORED = {"bool": "uint8", "float16": "float32"}
+_STORED = {"bool": "uint8", "float16": "float32", "float128": "float64"}
 #: Names of coordinates that are wavelengths.
 _WAVELENGTHS = ("wave", "lambda")
+#: Attributes that declare the value for no data, scales and offsets; the first one that there is counts.
+_NODATA = ("_FillValue", "missing_value", "nodata")
+_SCALES, _OFFSETS = ("scales", "scale_factor"), ("offsets", "add_offset")
 #: Nothing is gained by compressing or by overviews.
 _FORMAT = RasterFormat(options={"compress": "none", "predictor": "1", "bigtiff": "if_safer"}, overviews=False)
 
@@ -85,7 +89,7 @@ class Bands:
         if 0 in array.shape:
             raise RasterError(f"{name} has no values: its shape is {array.shape}; choose a part that has some")
         dtype = _stored_dtype(array, name)
-        return cls(array, _grid(array, name), Encoding(dtype, _nodata(array, dtype)))
+        return cls(array, grid_of(array, name), Encoding(dtype, _nodata(array, dtype, name)))
 
     def blocks(self) -> Iterator[tuple[slice, Window]]:
         """Bands and windows that cover the array: chunks where it has some, else strips of full width."""
@@ -118,10 +122,12 @@ def write_array(dst_path: Path, array: DataArray, *, name: str, on_block: Callab
     """
     found = Bands.of(array, name)
     count = found.array.shape[0]
+    scaling = _scaling(found.array, name)
     with create_raster(
         dst_path, found.grid, _FORMAT, count=count, encoding=found.encoding, overviews=Resampling.nearest
     ) as dst:
         with as_os_error():
+            dst.scales, dst.offsets = scaling
             _declare(dst, found.array, count)
         for bands, window in found.blocks():
             on_block()
@@ -173,98 +179,21 @@ def _stored_dtype(array: DataArray, name: str) -> str:
     return _STORED.get(array.dtype.name, array.dtype.name)
 
 
-def _nodata(array: DataArray, dtype: str) -> float | None:
+def _nodata(array: DataArray, dtype: str, name: str) -> float | None:
     """The declared nodata value; None where there is none, or where no value can be equal to it."""
-    declared = next((array.attrs[key] for key in ("_FillValue", "missing_value", "nodata") if key in array.attrs), None)
-    if declared is None:  # decoded values are NaN there
-        return math.nan if array.rio.encoded_nodata is not None else None
-    value = float(np.ravel(declared)[0])
-    if np.dtype(dtype).kind == "f":
-        return value
-    limits = np.iinfo(dtype)
+    declared = _numbers(array, _NODATA, name)
+    if len(set(declared)) > 1:
+        found = ", ".join(f"{value:g}" for value in declared)
+        raise RasterError(
+            f"{name} has the nodata values {found}, and an array can have one; open the file with masked=True"
+        )
+    is_float, encoded = np.dtype(dtype).kind == "f", array.rio.encoded_nodata
+    if not declared and encoded is not None:  # decoded values are NaN there, and whole numbers cannot be decoded
+        declared = [math.nan if is_float else float(encoded)]
+    if not declared or is_float:
+        return declared[0] if declared else None
+    value, limits = declared[0], np.iinfo(dtype)
     return value if value == value // 1 and limits.min <= value <= limits.max else None
-
-
-# ---- georeferencing --------------------------------------------------------------------------------------------------
-
-
-def _grid(array: DataArray, name: str) -> Grid:
-    """The grid of an array whose last dimensions are rows and columns."""
-    try:
-        crs = None if array.rio.crs is None else CRS.from_user_input(array.rio.crs)
-    except (CRSError, ValueError) as error:
-        raise GeoreferencingError(
-            f"{name} has a CRS that PROJ cannot read ({reason(error)}); assign the right one: "
-            'array.rio.write_crs("EPSG:CODE")'
-        ) from error
-    transform = _transform(array, name)
-    if transform is None and crs is not None:
-        raise GeoreferencingError(
-            f"{name} has a CRS, but neither coordinates nor a transform; give it one: "
-            "array.rio.write_transform(Affine(WIDTH, 0, LEFT, 0, -HEIGHT, TOP))"
-        )
-    height, width = array.shape[-2:]
-    return Grid(crs, Affine.identity() if transform is None else transform, (height, width))
-
-
-def _transform(array: DataArray, name: str) -> Affine | None:
-    """The transform that the coordinates give, which are right where a part was cut out; else the declared one.
-
-    A declared transform that agrees with them is kept, as it is exact.
-    """
-    declared = _declared_transform(array)
-    axes = [_axis(array, dim, name) for dim in array.dims[:-3:-1]]  # columns, rows
-    if declared is not None and (declared.b != 0 or declared.d != 0):
-        return declared
-    known = (None, None) if declared is None else ((declared.c, declared.a), (declared.f, declared.e))
-    lines = [
-        _line(axis, own, array.shape[-1 - number]) for number, (axis, own) in enumerate(zip(axes, known, strict=True))
-    ]
-    if lines[0] is None or lines[1] is None:
-        return declared
-    (left, width), (top, height) = lines[0], lines[1]
-    return Affine(width, 0, left, 0, height, top)
-
-
-def _declared_transform(array: DataArray) -> Affine | None:
-    """The transform in the attributes, as GDAL or rasterio write it."""
-    stored = array.coords[array.rio.grid_mapping].attrs if array.rio.grid_mapping in array.coords else {}
-    if "GeoTransform" in stored:
-        return Affine.from_gdal(*map(float, str(stored["GeoTransform"]).split()))
-    return Affine(*array.attrs["transform"][:6]) if "transform" in array.attrs else None
-
-
-def _axis(array: DataArray, dim: Hashable, name: str) -> NDArray[np.float64] | None:
-    """The coordinates of pixels' middles along a dimension; None where it has none."""
-    if dim not in array.coords:
-        return None
-    axis = array.coords[dim].values
-    if axis.dtype.kind not in "iuf":
-        raise GeoreferencingError(f"{name} has coordinates along {dim} that are no numbers; give those of its pixels")
-    axis = np.asarray(axis, dtype=np.float64)
-    steps = np.diff(axis)
-    usual = (axis[-1] - axis[0]) / max(len(steps), 1)
-    if len(steps) and not (usual != 0 and (np.abs(steps - usual) <= _UNEVEN * abs(usual)).all()):
-        raise GeoreferencingError(
-            f"{name} has coordinates along {dim} that are not evenly spaced, from {axis[0]:.10g} to {axis[-1]:.10g}; "
-            "resample it to a regular grid first, e.g. array.rio.reproject(array.rio.crs)"
-        )
-    return axis
-
-
-def _line(
-    axis: NDArray[np.float64] | None, declared: tuple[float, float] | None, size: int
-) -> tuple[float, float] | None:
-    """Where pixels begin along a dimension, and their size; None where neither is known."""
-    if axis is None or (size == 1 and declared is None):
-        return declared
-    step = declared[1] if size == 1 and declared is not None else (axis[-1] - axis[0]) / (size - 1)
-    found = axis[0] - step / 2
-    if declared is not None:
-        ends = declared[0] - found, declared[0] + size * declared[1] - (found + size * step)
-        if max(map(abs, ends)) <= GRID_TOLERANCE_PX * abs(step):
-            return declared
-    return float(found), float(step)
 
 
 # ---- what an array says of its bands ---------------------------------------------------------------------------------
@@ -275,10 +204,8 @@ def _declare(dst: Any, array: DataArray, count: int) -> None:
     attrs, dim = array.attrs, array.dims[0]
     for index, text in enumerate(_texts(_names(array), count), start=1):
         dst.set_band_description(index, text)
-    if "units" in attrs:
-        dst.units = _texts(attrs["units"], count) or dst.units
-    dst.scales = _numbers(attrs.get("scales", attrs.get("scale_factor")), count, 1.0)
-    dst.offsets = _numbers(attrs.get("offsets", attrs.get("add_offset")), count, 0.0)
+    units = attrs.get("units", ())
+    dst.units = ([units] * count if isinstance(units, str) else _texts(units, count)) or dst.units
     for key, coord in array.coords.items():
         if coord.dims == (dim,) and any(word in str(key).lower() for word in _WAVELENGTHS):
             unit = coord.attrs.get("units", attrs.get("wavelength_units", ""))
@@ -302,16 +229,48 @@ def _texts(given: Any, count: int) -> list[str]:
     return texts if len(texts) == count else []
 
 
-def _numbers(given: Any, count: int, default: float) -> list[float]:
-    """A number for each band, of one that holds for all or of as many."""
-    numbers = [] if given is None else [float(number) for number in np.ravel(given)]
-    return numbers if len(numbers) == count else numbers[:1] * count or [default] * count
+def _scaling(array: DataArray, name: str) -> tuple[list[float], list[float]]:
+    """Scale and offset of each band."""
+    count = array.shape[0]
+    found = []
+    for keys, default in ((_SCALES, 1.0), (_OFFSETS, 0.0)):
+        numbers = _numbers(array, keys, name) or [default]
+        if len(numbers) not in (1, count):
+            raise RasterError(
+                f"{name} has {number_of(count, 'band')} and {len(numbers)} {keys[0]}; give one for each band: "
+                f'array.attrs["{keys[0]}"] = [...]'
+            )
+        found.append(numbers if len(numbers) == count else numbers * count)
+    if array.dtype.kind == "f" and found != [[1.0] * count, [0.0] * count]:
+        declared = [key for key in (*_SCALES, *_OFFSETS) if key in array.attrs]
+        logger.warning(
+            "%s has floating-point values, which are scaled as its attribute %s says; if they are scaled already, "
+            'delete it: del array.attrs["%s"]', name, declared[0], declared[0],
+        )  # fmt: skip
+    return found[0], found[1]
+
+
+def _numbers(array: DataArray, keys: Sequence[str], name: str) -> list[float]:
+    """The numbers in the first attribute of some that there is; empty where there is none."""
+    key = next((key for key in keys if array.attrs.get(key) is not None), None)
+    if key is None:
+        return []
+    try:
+        return [float(number) for number in np.ravel(array.attrs[key])]
+    except (TypeError, ValueError):
+        raise RasterError(
+            f"{name} has an attribute {key} that is no number, {array.attrs[key]!r:.50}; correct it, or delete it: "
+            f'del array.attrs["{key}"]'
+        ) from None
 
 
 def class_names_of(attrs: Mapping[Any, Any]) -> dict[int, str]:
     """Names by class id from attributes as `class_attributes` and the CF conventions have them; empty for none."""
-    ids = np.ravel(attrs.get("flag_values", ())).tolist()
     meanings = attrs.get("flag_meanings", "")
-    names = attrs.get("class_names") or (meanings.split() if isinstance(meanings, str) else meanings)
-    names = [names] if isinstance(names, str) else list(names)
-    return {int(i): str(name) for i, name in zip(ids, names, strict=True)} if len(ids) == len(names) else {}
+    names = attrs.get("class_names", meanings.split() if isinstance(meanings, str) else meanings)
+    try:
+        ids = [int(i) for i in np.ravel(attrs.get("flag_values", ()))]
+    except (TypeError, ValueError):
+        return {}
+    texts = [str(name) for name in np.ravel(names)]
+    return dict(zip(ids, texts, strict=True)) if len(ids) == len(texts) else {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import pandas as pd
 import pyogrio
+import shapely
 
 from s2fin_cli.core.errors import InputError, reason
 from s2fin_cli.core.names import vector_output_name
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 _OWN_COLUMNS = {"FID": "s2fin_number", "GEOMETRY_NAME": "s2fin_geometry"}
 #: Kinds of values, by pandas' names, that a file holds as they are.
 _PLAIN = ("string", "integer", "floating", "boolean", "empty", "datetime64", "datetime")
+#: Errors about values of a frame.
+_UNWRITABLE = (
+    ValueError, OverflowError, NotImplementedError, pyogrio.errors.DataLayerError, pyogrio.errors.FieldError,
+    pyogrio.errors.GeometryError,
+)  # fmt: skip
 
 
 def write_frame(dst_path: Path, frame: gpd.GeoDataFrame | gpd.GeoSeries, *, name: str) -> None:
     """Write a frame with its fields, its active geometry and its CRS, if it has one.
 
-    Categories become their values, and values that no file holds, such as lists, become texts.
+    Indexes that have names become fields, as in files that geopandas writes. Categories become their values, and values
+    that no file holds, such as lists, become texts.
 
     Args:
         dst_path: a GeoPackage.
@@ -32,23 +39,18 @@ def write_frame(dst_path: Path, frame: gpd.GeoDataFrame | gpd.GeoSeries, *, name
         name: its name, for messages.
 
     Raises:
-        InputError: it has no geometry, or cannot be written.
+        InputError: it has no geometry, columns that no file can tell apart, or values that cannot be written.
         OSError: the file cannot be written.
     """
     geometries = frame if isinstance(frame, gpd.GeoSeries) else _geometries(frame, name)
-    others = pd.DataFrame(index=frame.index) if frame is geometries else _fields(frame)
-    whole = gpd.GeoDataFrame(others.reset_index(drop=True), geometry=geometries.reset_index(drop=True))
+    others = pd.DataFrame(index=frame.index) if frame is geometries else _fields(frame, name)
+    whole = gpd.GeoDataFrame(others.reset_index(drop=True), geometry=_lines_of_rings(geometries))
     options = {**_OWN_COLUMNS, **({} if geometries.crs is not None else {"SRID": "-1"})}
     try:
         with warnings.catch_warnings(), vector_output_name(dst_path) as path:
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.write_dataframe(whole, path, layer="features", driver="GPKG", layer_options=options)
-    except (
-        ValueError,
-        pyogrio.errors.DataLayerError,
-        pyogrio.errors.FieldError,
-        pyogrio.errors.GeometryError,
-    ) as error:
+    except _UNWRITABLE as error:
         raise InputError(f"{name} cannot be read ({reason(error)}); keep only the fields that are needed") from error
 
 
@@ -60,16 +62,34 @@ def _geometries(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoSeries:
     return frame.geometry
 
 
-def _fields(frame: gpd.GeoDataFrame) -> pd.DataFrame:
-    """All columns but geometries, in types that files have."""
-    geometric = [column for column, dtype in frame.dtypes.items() if str(dtype) == "geometry"]
-    fields = pd.DataFrame(frame.drop(columns=geometric))
+def _lines_of_rings(geometries: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Geometries without rings, which no file has and which GDAL crashes on; a closed line says the same."""
+    values = geometries.to_numpy(copy=True)
+    rings = shapely.get_type_id(values) == shapely.GeometryType.LINEARRING
+    values[rings] = [shapely.LineString(ring.coords) for ring in values[rings]]
+    return gpd.GeoSeries(values, crs=geometries.crs)
+
+
+def _fields(frame: gpd.GeoDataFrame, name: str) -> pd.DataFrame:
+    """All columns but geometries, and the indexes that have names, in types that files have."""
+    fields = pd.DataFrame(frame).loc[:, [dtype.name != "geometry" for dtype in frame.dtypes]]
+    fields = fields.reset_index([each for each in frame.index.names if each is not None and each not in fields])
     fields.columns = [str(column) for column in fields.columns]
+    known: dict[str, str] = {}
+    for column in fields.columns:
+        if (other := known.get(column.lower())) is not None:
+            raise InputError(
+                f"{name} has the columns {other!r} and {column!r}, which are one field in a file; rename or drop one"
+            )
+        known[column.lower()] = column
     return fields.apply(_plain)
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    values = column.astype(column.cat.categories.dtype) if isinstance(column.dtype, pd.CategoricalDtype) else column
+    is_loose = isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object
+    values = column.astype(object).convert_dtypes() if is_loose else column
+    if values.dtype == "float16":
+        return values.astype("float32")
     if pd.api.types.infer_dtype(values, skipna=True) in _PLAIN:
         return values
     return values.astype(object).where(values.isna(), values.astype(str)).where(values.notna(), None)

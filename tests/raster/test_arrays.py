@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VALUES = np.arange(2 * 30 * 40).reshape(2, 30, 40)
+#: By how much 40 coordinates are off an even grid of 10 m: up to 10 m, although no step is off by more than 0.5 m.
+DRIFT = 0.5 * np.concatenate([np.arange(20), np.arange(20, 0, -1)])
 
 
 def image(folder: Path, dtype: str = "int16", **profile: Any) -> Path:
@@ -62,6 +64,20 @@ def test_what_a_file_says_of_its_bands_is_kept(tmp_path: Path) -> None:
     found = written(tmp_path, opened(path))
     assert (found.band_names, found.units) == (("red", "665 nm"), ("m", "m"))
     assert (found.scales, found.offsets) == ((0.5, 0.5), (3, 3))
+
+
+def test_one_unit_and_one_scale_are_those_of_all_bands(tmp_path: Path) -> None:
+    found = written(tmp_path, opened(image(tmp_path)).assign_attrs(units="ft", scale_factor=0.5))
+    assert (found.units, found.scales) == (("ft", "ft"), (0.5, 0.5))
+
+
+def test_floats_that_declare_a_scale_are_doubtful(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    array = opened(image(tmp_path)).assign_attrs(scale_factor=0.5)
+    assert written(tmp_path, array).scales == (0.5, 0.5)
+    assert not caplog.text
+    # xarray keeps attributes in arithmetic
+    assert written(tmp_path, array * 0.5).scales == (0.5, 0.5)
+    assert "has floating-point values, which are scaled as its attribute scale_factor says" in caplog.text
 
 
 def test_decoded_values_are_not_scaled_again(tmp_path: Path) -> None:
@@ -116,6 +132,14 @@ def test_a_rotated_transform_is_kept(tmp_path: Path) -> None:
     assert written(tmp_path, opened(path)).grid == read_info(path).grid
 
 
+def test_a_part_of_a_rotated_array_is_refused(tmp_path: Path) -> None:
+    array = opened(image(tmp_path, transform=TRANSFORM @ Affine.rotation(20)))
+    assert np.array_equal(values_of(written(tmp_path, array[1:])), VALUES[1:])
+    for part in (array[:, 1:], array[:, :, ::2], array[:, ::-1]):
+        with pytest.raises(InputError, match="is a part of a rotated array, and its transform is that of the whole"):
+            written(tmp_path, part)
+
+
 def test_neither_crs_nor_transform(tmp_path: Path) -> None:
     found = written(tmp_path, xr.DataArray(VALUES[0], dims=("y", "x")))
     assert (found.grid.crs, found.grid.transform) == (None, Affine.identity())
@@ -126,6 +150,8 @@ def test_types_without_a_raster(tmp_path: Path) -> None:
     assert written(tmp_path, array > 3).dtype == "uint8"
     assert written(tmp_path, array.astype("float16")).dtype == "float32"
     assert written(tmp_path, array.assign_attrs(_FillValue=-9999)).nodata is None  # no byte can be that
+    assert written(tmp_path, array.rio.write_nodata(4, encoded=True)).nodata == 4
+    assert written(tmp_path, array.astype("longdouble")).dtype == "float64"
 
 
 def test_names_and_wavelengths_of_coordinates(tmp_path: Path) -> None:
@@ -140,7 +166,9 @@ def test_names_of_classes_go_with_them(tmp_path: Path) -> None:
     found = written(tmp_path, xr.DataArray(VALUES[0].astype("uint8"), dims=("y", "x"), attrs=attrs))
     assert read_class_names(found.src_path) == {1: "bare_soil", 4: "water"}
     assert class_names_of({**attrs, "class_names": ["bare soil", "water"]}) == {1: "bare soil", 4: "water"}
+    assert class_names_of({**attrs, "class_names": np.array(["bare soil", "water"])}) == {1: "bare soil", 4: "water"}
     assert class_names_of({**attrs, "flag_meanings": "water"}) == {}
+    assert class_names_of({**attrs, "flag_values": ["low", "high"]}) == {}
 
 
 class Recorder:
@@ -180,12 +208,19 @@ def test_arrays_without_chunks_are_read_in_strips() -> None:
         (lambda array: array.astype("complex64"), "holds complex values"),
         (lambda array: array.astype("datetime64[s]"), r"holds values of datetime64\[s\]"),
         (lambda array: array.isel(x=[0, 1, 5]), "along x that are not evenly spaced, from 500005 to 500055"),
+        (lambda array: array.assign_coords(x=array.x + DRIFT), "along x that are not evenly"),
         (lambda array: array.isel(y=[3, 3]), "along y that are not evenly spaced"),
         (lambda array: array.assign_coords(x=[f"{i}" for i in range(40)]), "along x that are no numbers"),
         (
             lambda array: array.drop_vars(["x", "y", "spatial_ref"]).rio.write_crs("EPSG:32632"),
             "has a CRS, but neither coordinates nor a transform",
         ),
+        (lambda array: array.drop_vars("spatial_ref").assign_attrs(crs="EPSG:999999"), "has a CRS that PROJ cannot"),
+        (lambda array: array.assign_attrs(transform="here").drop_vars("spatial_ref"), "a transform that cannot be"),
+        (lambda array: array.assign_attrs(_FillValue="none"), "has an attribute _FillValue that is no number, 'none'"),
+        (lambda array: array.assign_attrs(_FillValue=[0, 1]), "has the nodata values 0, 1, and an array can have one"),
+        (lambda array: array[[1]].assign_attrs(scales=(0.5, 2)), "has 1 band and 2 scales; give one for each band"),
+        (lambda array: array.assign_attrs(add_offset="x"), "has an attribute add_offset that is no number"),
     ],
 )
 def test_what_cannot_be_a_raster_is_refused(
