@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import shutil
 import uuid
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ class Algorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._command, self._version = command, version
         self._folder = Path()
+        self._files: InputFiles | None = None
         self._arguments: list[str] = []
         self._refused: Exception | None = None
         self._outputs: dict[str, str] = {}
@@ -136,8 +136,8 @@ class Algorithm(QgsProcessingAlgorithm):
 
     def _take(self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
         """Take the values of the parameters."""
-        files = InputFiles(context, feedback, self._folder)
-        values = Values(self, self._command, parameters, context, files).all()
+        self._files = InputFiles(context, feedback, self._folder)
+        values = Values(self, self._command, parameters, context, self._files).all()
         self._arguments = command_line(self._command, values)
         written = [option for option in self._command.options if option.is_output and values[option.name] is not None]
         self._outputs = {option.parameter: values[option.name] for option in written}
@@ -172,8 +172,13 @@ class Algorithm(QgsProcessingAlgorithm):
             environment=clean_environment(program, place),
             folder=str(self._folder),  # where no project file of s2fin is
             listener=feedback,
-            worded=partial(with_titles, self._command),
+            worded=self._worded,
         )
+
+    def _worded(self, message: str) -> str:
+        """A message of s2fin in the words of the dialog, with layers by their names."""
+        message = with_titles(self._command, message)
+        return message if self._files is None else self._files.worded(message)
 
     def postProcessAlgorithm(  # noqa: N802
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback

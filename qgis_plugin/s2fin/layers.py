@@ -65,7 +65,7 @@ class InputFiles:
         self._context, self._feedback, self._folder = context, feedback, folder
         self._rasters: dict[str, str] = {}
         self._vectors: dict[tuple[str, bool], str] = {}
-        self._stems: set[str] = set()
+        self._made: dict[str, str] = {}
 
     # ---- rasters ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class InputFiles:
         writer.flushBuffer()
         _check_written(writer, source)
         del writer  # which closes the file
-        self._feedback.pushInfo(f"{count} features of {source.sourceName()!r}, as QGIS shows them: {path}")
+        self._feedback.pushInfo(f"s2fin gets {count} features of the layer {source.sourceName()!r} as QGIS shows them")
         return path
 
     # ---- areas -----------------------------------------------------------------------------------------------------
@@ -217,13 +217,20 @@ class InputFiles:
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
+    def worded(self, message: str) -> str:
+        """A message of s2fin with the names of layers in place of the files that were made of them."""
+        for path, name in self._made.items():
+            message = message.replace(path, f"the layer {name!r}")
+        return message
+
     def _path(self, name: str, suffix: str) -> str:
-        """A path that no other layer has; messages of s2fin name it, so it looks like the layer's name."""
+        """A path that no other layer has."""
         stem = re.sub(r"\W+", "_", name).strip("_")[:60] or "layer"
-        free = next(each for each in (stem, *(f"{stem}_{n}" for n in range(2, 10000))) if each not in self._stems)
-        self._stems.add(free)
+        paths = (str(self._folder / f"{each}{suffix}") for each in (stem, *(f"{stem}_{n}" for n in range(2, 10000))))
+        path = next(path for path in paths if path not in self._made)
+        self._made[path] = name
         self._folder.mkdir(parents=True, exist_ok=True)
-        return str(self._folder / f"{free}{suffix}")
+        return path
 
     def _say(self, layer: QgsRasterLayer, what: str) -> None:
         self._feedback.pushInfo(f"{_called(layer)} {what}; s2fin takes it as QGIS shows it")
@@ -319,7 +326,7 @@ class _Nodata:
         self._added: dict[int, float] = {}
         for number in bands:
             ranges = provider.userNoDataValues(number)
-            if len(ranges) > 1 or any(each.min() != each.max() for each in ranges):
+            if len(ranges) > 1 or any(each.min() < each.max() for each in ranges):
                 raise QgsProcessingException(
                     f"{_called(layer)} has several additional nodata values in QGIS, and s2fin takes one; {EXPORT}"
                 )

@@ -16,7 +16,7 @@ from qgis.core import (
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
 )
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import QThread, QUrl
 from qgis.PyQt.QtGui import QColor, QDesktopServices
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def _register(context: QgsProcessingContext, name: str, path: Path, group: _Grou
 
 
 def _open(path: Path, feedback: QgsProcessingFeedback) -> None:
-    """Open a page in the browser where there is a desktop."""
-    if QgsApplication.platform() == "desktop":
+    """Open a page in the browser where there is a desktop, but not for a step of a model, which runs in a thread."""
+    if QgsApplication.platform() == "desktop" and QThread.currentThread() == QgsApplication.instance().thread():
         feedback.pushInfo(f"{path} is opened in the browser")
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 

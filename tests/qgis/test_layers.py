@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.spectra import read_wavelengths
 from s2fin_cli.vector.read import read_features
 from tests.files import TRANSFORM, read_raster, write_raster, write_vector
+from tests.object_store import object_store
 from tests.scenes import make_heights, make_image, make_truth, write_labels
 
 if TYPE_CHECKING:
@@ -94,7 +96,10 @@ def handed(qgis: Qgis, once: Once) -> Handed:
 
     def make(folder: Path) -> Any:
         write_files(folder)
-        return qgis.script("hand_over", folder)
+        with object_store(folder) as store:
+            found = qgis.script("hand_over", folder, store.url)
+            assert [method for method, path, _ in store.requests() if path == "/hsi.tif"]
+        return found
 
     return Handed(*once("layers", make))
 
@@ -115,7 +120,8 @@ def test_selected_features_keep_their_numbers(handed: Handed) -> None:
     assert features["class"].tolist() == whole["class"].loc[[3, 5]].tolist()
     assert features.geometry.geom_equals(whole.geometry.loc[[3, 5]]).all()
     assert features.crs == whole.crs
-    assert Path(handed.path("selected")).stem == "labels"
+    assert Path(handed.path("selected")).name == "labels.gpkg"
+    assert handed.cases["selected"]["said"] == ["s2fin gets 2 features of the layer 'labels' as QGIS shows them"]
     assert "no feature of the layer 'labels' is selected" in handed.error("nothing_selected")
 
 
@@ -192,6 +198,7 @@ def test_a_raster_that_says_what_qgis_shows_is_used(handed: Handed) -> None:
     assert handed.path("raster_in_archive") == f"/vsizip/{handed.folder / 'hsi.zip'}/hsi.tif"
     assert handed.path("raster_of_container") == f"GPKG:{handed.folder / 'rasters.gpkg'}:second"
     assert handed.path("group").split("\n") == [str(handed.folder / name) for name in ("lidar.tif", "hsi.tif")]
+    assert re.fullmatch(r"/vsicurl/http://127\.0\.0\.1:\d+/hsi\.tif", handed.path("remote_raster"))
     for case in ("raster_in_archive", "raster_of_container"):
         with open_raster(handed.path(case)) as src:
             assert (src.width, src.height) == (70, 60)

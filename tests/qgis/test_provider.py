@@ -14,7 +14,8 @@ import pytest
 import rasterio
 
 from s2fin_cli.model.file import read_model
-from tests.files import everything_in, read_raster
+from s2fin_cli.raster.class_names import read_class_names
+from tests.files import everything_in
 from tests.qgis.quick import NOTED, write_program
 from tests.scenes import NAMES
 
@@ -153,31 +154,25 @@ def steps_of(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str, Any
     train = {**images, **QUICK, "LABEL_FIELD": "class"}
     labels, made = str(scene.labels), str(folder / "map.tif")
     in_map = {"MODEL": str(model), **images, "DEVICE": "cpu"}
+    half = f"{folder / 'several.gpkg'}|layername=half|subset=\"class\" <> 'water'"
+
+    def split(given: Any, name: str) -> tuple[str, dict[str, Any]]:
+        parts = {part.upper(): str(folder / f"{part}_{name}.tif") for part in ("train", "test")}
+        return "split", {"LIKE": str(scene.hsi), "LABELS": given, "DISTANCE": 2, **parts}
+
     runs: dict[str, tuple[str, dict[str, Any]]] = {
         "classify": ("classify", {**in_map, "OUTPUT": {"load": made}, "CONFIDENCE": {"load": str(folder / "c.tif")}}),
         "evaluate": ("evaluate", {"MAP": made, "REFERENCE": labels, "OUTPUT": str(folder / "accuracy.json")}),
         "sample": ("sample", {"MAP": made, "SIZE": 9, "LEAST": 2, "OUTPUT": str(folder / "sample.gpkg")}),
         "compare": ("compare", {"BEFORE": made, "AFTER": made, "OUTPUT": str(folder / "change.tif")}),
         "align": ("align", {"LIKE": str(scene.hsi), "LIDAR": [str(scene.lidar)], "OUTPUT": str(folder / "on.tif")}),
-        "split": (
-            "split",
-            {"LIKE": str(scene.hsi), "LABELS": labels, "DISTANCE": 2}
-            | {name.upper(): str(folder / f"{name}.tif") for name in ("train", "test")},
-        ),
+        "split": split(labels, "all"),
         "memory": (
             "train",
             {**train, "LABELS": {"layer": labels, "memory": True}, "OUTPUT": str(folder / "memory.s2fin")},
         ),
-        "selected": (
-            "train",
-            {**train, "LABELS": {"layer": labels, "selected": [1, 2, 4, 5]}, "OUTPUT": str(folder / "selected.s2fin")},
-        ),
-        "subset": (
-            "split",
-            {"LIKE": str(scene.hsi), "DISTANCE": 2}
-            | {"LABELS": {"layer": f"{folder / 'several.gpkg'}|layername=half|subset=\"class\" <> 'water'"}}
-            | {name.upper(): str(folder / f"{name}_half.tif") for name in ("train", "test")},
-        ),
+        "selected": split({"layer": labels, "selected": [1, 2, 4, 5]}, "selected"),
+        "subset": split({"layer": half}, "subset"),
         "wrong": (
             "train",
             {**train, "LABELS": labels, "LABEL_FIELD": "kind", "OUTPUT": str(folder / "wrong.s2fin")},
@@ -204,9 +199,10 @@ class Runs:
         results: dict[str, Any] = self.found[name]["results"]
         return results
 
-    def classes(self, name: str) -> set[str]:
-        """The classes of a model."""
-        return {each.name for each in read_model(self.folder / f"{name}.s2fin")[1].classes}
+    def split(self, name: str) -> set[str]:
+        """The classes of both parts of labels that were split."""
+        found = [read_class_names(self.folder / f"{part}_{name}.tif") for part in ("train", "test")]
+        return {each for names in found for each in names.values()}
 
 
 @pytest.fixture(scope="module")
@@ -234,8 +230,8 @@ def test_each_command_runs(runs: Runs) -> None:
         assert (runs.folder / file).stat().st_size
     assert json.loads((runs.folder / "accuracy.json").read_text())["overall_accuracy"] > 0.5
     assert len(gpd.read_file(runs.folder / "sample.gpkg", layer="sample")) == 9
-    assert runs.results("split")["TRAIN"] == str(runs.folder / "train.tif")
-    assert set(read_raster(runs.folder / "test.tif").flat) - {0} == set(NAMES)
+    assert runs.results("split")["TRAIN"] == str(runs.folder / "train_all.tif")
+    assert runs.split("all") == set(NAMES.values())
 
 
 @pytest.mark.slow
@@ -245,13 +241,14 @@ def test_what_is_asked_for_is_loaded(runs: Runs) -> None:
 
 
 @pytest.mark.slow
-def test_layers_as_qgis_has_them_are_trained_on(runs: Runs) -> None:
+def test_layers_as_qgis_has_them_are_used(runs: Runs) -> None:
     for name in ("memory", "selected", "subset"):
         runs.results(name)
-    assert runs.classes("memory") == set(NAMES.values())
-    assert runs.classes("selected") == {"forest", "meadow"}
-    found = set(read_raster(runs.folder / "train_half.tif").flat) | set(read_raster(runs.folder / "test_half.tif").flat)
-    assert len(found - {0}) == 2
+    assert "labels: the classes of the layer 'vector' are taken from its field 'class'" in runs.found["subset"]["said"]
+    model = read_model(runs.folder / "memory.s2fin")[1]
+    assert {each.name for each in model.classes} == set(NAMES.values())
+    assert runs.split("selected") == {"forest", "meadow"}
+    assert runs.split("subset") == {"forest", "meadow"}
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """Hands over layers in many states, as JSON: the path that s2fin would get of each, or why it is refused.
 
-python3 -m tests.qgis.inside.hand_over FOLDER
+python3 -m tests.qgis.inside.hand_over FOLDER URL
 
-FOLDER holds the files that `tests/qgis/test_layers.py` writes.
+FOLDER holds the files that `tests/qgis/test_layers.py` writes; URL is where a server gives them.
 """
 
 from __future__ import annotations
@@ -220,6 +220,9 @@ class Cases:
 
     def raster_in_archive(self) -> str:
         return self._raster(QgsRasterLayer(f"/vsizip/{self._folder / 'hsi.zip'}/hsi.tif", "zipped"))
+
+    def remote_raster(self) -> str:
+        return self._raster(QgsRasterLayer(f"/vsicurl/{sys.argv[2]}/hsi.tif", "remote"))
 
     def raster_in_memory(self) -> str:
         gdal.Translate("/vsimem/hsi.tif", str(self._folder / "hsi.tif"))
