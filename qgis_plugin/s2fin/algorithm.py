@@ -14,11 +14,12 @@ from qgis.PyQt.QtGui import QIcon
 from . import results
 from .arguments import Values, is_to_be_loaded
 from .command_line import command_line, shown, with_titles
-from .executable import NotFoundError, Place, check_version, clean_environment, find
+from .executable import NotFoundError, Place, clean_environment, find
 from .layers import InputFiles
 from .parameters import parameters_of
 from .process import RunError, run
 from .settings import executable_setting
+from .version import check_version
 
 if TYPE_CHECKING:
     from qgis.core import QgsProcessingContext, QgsProcessingFeedback
@@ -164,7 +165,7 @@ class Algorithm(QgsProcessingAlgorithm):
     def _run(self, feedback: QgsProcessingFeedback) -> None:
         place = Place.here(executable_setting())
         program = find(place)
-        if (warning := check_version(program, self._version, place)) is not None:
+        if (warning := check_version(program, self._version, place, feedback.isCanceled)) is not None:
             feedback.pushWarning(warning)
         feedback.pushCommandInfo(shown(program.name, self._arguments))
         run(

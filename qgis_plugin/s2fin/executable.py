@@ -1,11 +1,10 @@
-"""Finds s2fin and asks for its version. Needs no QGIS."""
+"""Finds s2fin, and makes the environment that it runs in. Needs no QGIS."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
 
 #: The variable that names the program.
 VARIABLE = "S2FIN_EXECUTABLE"
-INSTALL = "install it by “uv tool install s2fin” or “pipx install s2fin” in a terminal"
+INSTALL = "install it by “uv tool install git+https://github.com/s2fin/s2fin” in a terminal"
 CHOOSE = "or choose the program in Settings > Options > Processing > Providers > s2fin"
-#: Seconds that the program has to tell its version; the first start after an installation is slow.
-PATIENCE = 120
 #: Variables by which QGIS, or what it was started from, sets up its own Python, GDAL, PROJ and Qt; in s2fin they would
 #: name the wrong files.
 FOREIGN = re.compile(
@@ -190,64 +187,3 @@ def clean_environment(program: Path, place: Place) -> dict[str, str]:
             own = [str(prefix), str(prefix / "Library" / "bin"), str(prefix / "Scripts"), *own]
         kept["PATH"] = ";".join(own)
     return {**kept, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1", "COLUMNS": "120"}
-
-
-def check_version(program: Path, wanted: str, place: Place) -> str | None:
-    """Whether a program is an s2fin that the plugin can run.
-
-    Args:
-        program: the program.
-        wanted: the version that the plugin was made for.
-        place: this machine.
-
-    Returns:
-        a warning where it is newer, else None.
-
-    Raises:
-        NotFoundError: it is no s2fin, or too old, or too new.
-    """
-    found = _version(program, place)
-    (major, minor), (wanted_major, wanted_minor) = _numbers(found), _numbers(wanted)
-    if (major, minor) < (wanted_major, wanted_minor):
-        raise NotFoundError(
-            f"{program} is s2fin {found}, and this plugin needs {wanted_major}.{wanted_minor}: update it by “uv tool "
-            "upgrade s2fin” or “pipx upgrade s2fin” in a terminal"
-        )
-    if major > wanted_major:
-        raise NotFoundError(
-            f"{program} is s2fin {found}, and this plugin was made for {wanted}: update the plugin in Plugins > Manage "
-            "and Install Plugins"
-        )
-    if minor > wanted_minor:
-        return f"s2fin is {found}, and this plugin was made for {wanted}: an update of the plugin may have more options"
-    return None
-
-
-def _version(program: Path, place: Place) -> str:
-    """What a program says that its version is."""
-    try:
-        done = subprocess.run(  # noqa: S603  a list of arguments, no shell
-            [str(program), "--version"],
-            env=clean_environment(program, place),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except (OSError, ValueError) as error:
-        raise NotFoundError(f"{program} cannot be started: {error}; {INSTALL}, {CHOOSE}") from error
-    except subprocess.TimeoutExpired as error:
-        raise NotFoundError(f"{program} did not tell its version within {PATIENCE} seconds; {CHOOSE}") from error
-    text = done.stdout.decode("utf-8", errors="replace")
-    said = re.search(r"(?m)^s2fin, version (\d+\.\d+\S*)\s*$", text)
-    if done.returncode != 0 or said is None:
-        lines = (done.stderr.decode("utf-8", errors="replace").strip() or text.strip()).splitlines()
-        last = f"; it says: {lines[-1][:200]}" if lines else ""
-        raise NotFoundError(f"{program} does not work as s2fin{last}; install it again, {CHOOSE}")
-    return said[1]
-
-
-def _numbers(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")[:2]
-    return int(major), int(re.sub(r"\D.*", "", minor) or 0)

@@ -61,6 +61,10 @@ class RunError(Exception):
     """A run that failed; the message is a sentence for the user."""
 
 
+class StartError(RunError):
+    """A program that could not be started."""
+
+
 class CancelledError(RunError):
     """A run that was cancelled."""
 
@@ -85,7 +89,8 @@ def run(
         grace: seconds that it has to end by itself after it was cancelled.
 
     Raises:
-        RunError: it failed, or could not be started.
+        RunError: it failed.
+        StartError: it could not be started.
         CancelledError: the listener asked for its end.
     """
     with _started(arguments, {**environment, **FOR_PROGRAMS}, folder) as process:
@@ -175,7 +180,7 @@ def _started(
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except (OSError, ValueError) as error:
-        raise RunError(f"{arguments[0]} cannot be started: {error}") from error
+        raise StartError(f"{arguments[0]} cannot be started: {error}") from error
     try:
         yield process
     finally:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qgis_plugin.s2fin.executable import NotFoundError, Place, check_version, clean_environment, find, folders
+from qgis_plugin.s2fin.executable import NotFoundError, Place, clean_environment, find, folders
+from qgis_plugin.s2fin.process import CancelledError
+from qgis_plugin.s2fin.version import check_version
 from s2fin_cli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def test_without_s2fin_one_sentence_says_how_to_install_it(tmp_path: Path) -> No
     with pytest.raises(NotFoundError) as caught:
         find(place(tmp_path, {"PATH": tmp_path / "bin"}))
     assert str(caught.value) == (
-        "s2fin is not installed, or not found: install it by “uv tool install s2fin” or “pipx install s2fin” in a "
+        "s2fin is not installed, or not found: install it by “uv tool install git+https://github.com/s2fin/s2fin” in a "
         "terminal, or choose the program in Settings > Options > Processing > Providers > s2fin"
     )
 
@@ -152,17 +154,22 @@ def test_versions_that_go_together(tmp_path: Path, version: str, wanted: str, me
             "echo 's2fin, version 1.0.0'",
             "is s2fin 1.0.0, and this plugin was made for 0.2.0: update the plugin in Plugins",
         ),
-        ("echo 'other, version 0.2.0'", "does not work as s2fin; it says: other, version 0.2.0; install it again"),
+        ("echo 'other, version 0.2.0'", "does not work as s2fin (other, version 0.2.0); install it again"),
         (
             "echo trace >&2; echo 'No module' >&2; exit 1",
-            "does not work as s2fin; it says: No module; install it again",
+            "does not work as s2fin (No module); install it again",
         ),
-        ("exit 0", "does not work as s2fin; install it again"),
+        ("exit 0", "does not work as s2fin (it says nothing); install it again"),
     ],
 )
 def test_programs_that_the_plugin_cannot_use(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(NotFoundError, match=re.escape(message)):
         check_version(program(tmp_path / "s2fin", text), "0.2.0", place(tmp_path, {"PATH": os.defpath}))
+
+
+def test_the_question_for_the_version_can_be_cancelled(tmp_path: Path) -> None:
+    with pytest.raises(CancelledError):
+        check_version(program(tmp_path / "s2fin", "cat; exit 1"), "0.1.0", place(tmp_path), lambda: True)
 
 
 def test_a_program_that_the_system_cannot_start(tmp_path: Path) -> None:
