@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 #: Key of a model's training under which the pixels of its labels are, as `LabelSketch.to_dict` gives them.
 LABEL_SKETCH = "label_sketch"
-#: Key of a model's training under which the model is that it started from, if it did: name of the "file", "model", the
-#: id of its STAC item, whose "statistics" standardise the scene ("model" or "scene"), and "labels_right", the share of
-#: the labels at which it had the right class.
+#: Key of a model's training under which the model is that it started from, if it did: name of the "file"; "model", the
+#: id of its STAC item; whose "statistics" standardise the scene ("model" or "scene"); "labels_right", the share of the
+#: labels at which it had the right class; and "learnt_from", sketches of the labels that it and the models before it
+#: learnt from, each with the WKT of its "crs".
 STARTED_FROM = "started_from"
 
 
@@ -98,13 +99,22 @@ class ModelInfo:
         """Pixels a side of the surroundings that the network sees."""
         return S2FinConfig.from_dict(self.architecture).input_size
 
+    @property
+    def learnt_from(self) -> list[dict[str, Any]]:
+        """Sketches of the labels that it and the models that it started from learnt from, see `STARTED_FROM`."""
+        earlier = (self.training.get(STARTED_FROM) or {}).get("learnt_from", [])
+        own = self.training.get(LABEL_SKETCH)  # None in a model of an earlier version
+        return [*earlier, *([] if own is None else [{"sketch": own, "crs": self.crs}])]
+
     def label_sketch(self, grid: Grid) -> LabelSketch | None:
         """The sketch of the labels that it was trained on; None if they cannot be at the same places on a grid."""
         values = self.training.get(LABEL_SKETCH)
-        if values is None:  # of an earlier version
-            return None
-        sketch = LabelSketch.from_dict(values)
-        return sketch if sketch.may_hold(grid, None if self.crs is None else CRS.from_wkt(self.crs)) else None
+        return None if values is None else _sketch_on(grid, values, self.crs)
+
+    def label_sketches(self, grid: Grid) -> list[LabelSketch]:
+        """Those of `learnt_from` that may be at the same places on a grid."""
+        found = [_sketch_on(grid, part["sketch"], part["crs"]) for part in self.learnt_from]
+        return [sketch for sketch in found if sketch is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -128,3 +138,9 @@ class ModelInfo:
             versions=dict(values["versions"]),
             findings=None if values.get("findings") is None else dict(values["findings"]),
         )
+
+
+def _sketch_on(grid: Grid, values: Mapping[str, Any], crs: str | None) -> LabelSketch | None:
+    """A sketch of labels in a CRS; None if they cannot be at the same places on a grid."""
+    sketch = LabelSketch.from_dict(values)
+    return sketch if sketch.may_hold(grid, None if crs is None else CRS.from_wkt(crs)) else None

@@ -124,6 +124,11 @@ def _check_start(start: dict[str, Any]) -> None:
     _require(start["statistics"] in ("model", "scene"), "statistics", start["statistics"])
     right = start["labels_right"]
     _require(_is_number(right) and 0 <= right <= 1, "labels_right", right)
+    _require(isinstance(start["learnt_from"], list), "learnt_from", start["learnt_from"])
+    for part in start["learnt_from"]:
+        LabelSketch.from_dict(part["sketch"])
+        if part["crs"] is not None:
+            CRS.from_wkt(part["crs"])
 
 
 def _is_whole(value: Any) -> bool:

@@ -109,9 +109,10 @@ class TrainingReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         kept = ("epochs", "seed", "split", "refitted", "interrupted", "train_pixels", "validation_pixels")
-        labelled = self.figures.get("labelled_pixels") or {}
+        labelled, start = self.figures.get("labelled_pixels") or {}, self.figures.get("started_from")
         return {
-            **{key: self.figures.get(key) for key in (*kept, "use_of_second_image", "started_from")},
+            **{key: self.figures.get(key) for key in (*kept, "use_of_second_image")},
+            "started_from": start and {key: start.get(key) for key in ("file", "model", "statistics", "labels_right")},
             "labelled_pixels": [{"name": name, "pixels": count} for name, count in labelled.items()],
             "validation": None if self.validation is None else with_derived(self.validation.to_dict()),
             "cross_validation": None

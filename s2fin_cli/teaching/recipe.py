@@ -30,8 +30,11 @@ class EnsembleRecipe:
         vote: the share of a member's answer that is its vote for its most likely class; the rest are its probabilities.
             Forests with few labels spread theirs widely and boosting does not: without votes an overconfident member
             outvotes several underconfident ones.
-        start_labels: with this many labels of each class on the mean, a model to start from counts half as much as all
-            other members together at the same error, with more labels less.
+        start_power: a model to start from counts by a power of its error, as a member does, and all members together
+            by the same power of theirs.
+        start_labels: with this many labels of each class on the mean, it counts half as much as they do at the same
+            error, and with more labels less.
+        unknown_error: what their error is taken for if no label can be held out.
         pixels_at_once: pixels whose features are put side by side at a time: bounds memory.
     """
 
@@ -49,5 +52,7 @@ class EnsembleRecipe:
     error_floor: float = 0.1
     least_weight: float = 0.05
     vote: float = 0.5
+    start_power: float = 3.0
     start_labels: float = 10.0
+    unknown_error: float = 0.4
     pixels_at_once: int = 1 << 15

@@ -13,7 +13,7 @@ from s2fin_cli.teaching.calibration import Calibration, balanced_accuracy, conse
 from s2fin_cli.teaching.features import START
 from s2fin_cli.teaching.folds import assign_folds, learnt_outside
 from s2fin_cli.teaching.members import STARTING
-from s2fin_cli.teaching.starting import share_of_start, worth_by_error
+from s2fin_cli.teaching.starting import share_of_start
 from s2fin_cli.teaching.threads import in_threads
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def _weights_by_error(
     worth = np.ones(len(probs))
     if known.any():
         errors = 1 - np.array([balanced_accuracy(part[known], targets[known]) for part in probs])
-        worth = worth_by_error(errors, int(known.sum()), recipe)
+        power = -recipe.power * known.sum() / (known.sum() + recipe.labels_to_trust)
+        worth = (errors + recipe.error_floor) ** power
     worth[worth < recipe.least_weight * worth.max()] = 0
     return np.asarray(worth / worth.sum())
 

@@ -105,7 +105,7 @@ class GivenModel:
         try:
             return fit_stack(self.info, stack)
         except ModelFileError as error:
-            raise ModelFileError(f"{self.path} cannot be started from: {error}") from error
+            raise ModelFileError(f"training cannot start from {self.path}: {error}") from error
 
     def check_images(self, stack: Stack, statistics: BandStatistics) -> None:
         """Refuse images without usable values in a band that the model takes, or of another unit.
@@ -132,8 +132,7 @@ class GivenModel:
             LabelError: some of them are such, or of a class that the model does not know.
         """
         self._positions(labels)
-        sketch = self.info.label_sketch(grid)
-        share = 0.0 if sketch is None else sketch.share_in([labels], grid)
+        share = max((sketch.share_in([labels], grid) for sketch in self.info.label_sketches(grid)), default=0.0)
         if share > 0:
             raise LabelError(
                 f"{self.path}, the model to start from, learnt from about {100 * share:.0f} % of these labels, so they "
@@ -194,6 +193,7 @@ class GivenModel:
         )
         name = Path(without_credentials(self.path)).name
         origin = {"file": name, "model": self.identifier, "statistics": statistics, "labels_right": round(right, 3)}
+        origin["learnt_from"] = self.info.learnt_from
         return Start(chosen, origin)
 
     def _for_classes(self, labels: LabelledPixels) -> S2Fin:

@@ -29,15 +29,21 @@ def share(start_right: float, own_right: float, *, count: int = 40, held_out: in
 
 def test_it_counts_half_as_much_as_the_ensemble_with_ten_labels_of_a_class() -> None:
     assert share(0.5, 0.5, count=20) == pytest.approx(1 / 3)
-    assert share(0.0, 1.0, count=20, held_out=0) == pytest.approx(1 / 3), "no label could be held out"
     assert share(1.0, 1.0, count=2) == pytest.approx(10 / 21)
+
+
+def test_where_no_label_can_be_held_out_it_is_measured_against_an_assumed_error() -> None:
+    assert share(0.6, 1.0, count=20, held_out=0) == pytest.approx(1 / 3)
+    assert share(0.1, 0.0, count=20, held_out=0) < 0.1
+    assert share(1.0, 0.0, count=20, held_out=0) > 0.9
 
 
 def test_it_counts_more_the_better_it_is_and_less_the_more_labels_there_are() -> None:
     shares = [share(right, 0.75) for right in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert shares == sorted(shares)
     assert share(0.5, 0.5, count=4) > share(0.5, 0.5, count=40) > share(0.5, 0.5, count=400)
-    assert share(0.5, 1.0, count=400) < 0.01
+    assert share(0.0, 1.0) < 0.01
+    assert share(1.0, 0.0) > 0.99
 
 
 def test_it_is_a_member_where_there_is_one() -> None:

@@ -212,17 +212,23 @@ def test_labels_that_the_model_learnt_from_are_refused(scene: Scene, model: Path
     refused(LabelError, "learnt from about 80 % of these labels", scene, tmp_path, model)
 
 
+def test_labels_that_the_model_before_it_learnt_from_are_refused(
+    scene: Scene, started: TrainResult, tmp_path: Path
+) -> None:
+    refused(LabelError, "new.s2fin, .*, learnt from about 80 % of these labels", scene, tmp_path, started.model)
+
+
 @pytest.mark.parametrize(
     ("error", "match", "changes"),
     [
         (
             ModelFileError,
-            "cannot be started from: the model needs `hsi` and `lidar`; `lidar` is missing",
+            "training cannot start from .*: the model needs `hsi` and `lidar`; `lidar` is missing",
             {"lidar": None},
         ),
         (UsageError, "`patch_size` is 7, and .* has windows of 5 pixels; use `patch_size=5`", {"patch_size": 7}),
         (ModelFileError, "no model file .*; check the path", {"init": "none.s2fin"}),
-        (ModelFileError, "cannot be started from: .* lacks|were trained|was trained on 5 bands", {"bidx": ("1..4",)}),
+        (ModelFileError, "training cannot start from .*: the model was trained on 5 bands", {"bidx": ("1..4",)}),
     ],
     ids=["image", "patch size", "file", "band"],
 )
@@ -248,7 +254,9 @@ def test_the_model_to_start_from_is_not_replaced(elsewhere: Scene, model: Path, 
     assert own.read_bytes() == model.read_bytes()
 
 
-@pytest.mark.parametrize(("name", "value"), [("statistics", "guessed"), ("labels_right", 2.0), ("file", 5)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("statistics", "guessed"), ("labels_right", 2.0), ("learnt_from", [{"crs": 1}])]
+)
 def test_a_description_that_nobody_wrote_is_refused(
     started: TrainResult, tmp_path: Path, name: str, value: object
 ) -> None:
