@@ -68,6 +68,8 @@ class Values:
             "bool": self._bool,
             "enum": self._enum,
             "texts": self._texts,
+            "file": self._path,
+            "folder": self._path,
             "raster_out": self._layer_out,
             "vector_out": self._layer_out,
             "file_out": self._file_out,
@@ -180,6 +182,9 @@ class Values:
             return None
         return str(self._algorithm.parameterAsString(self._parameters, option.parameter, self._context)).strip() or None
 
+    def _path(self, option: Option) -> str | None:
+        return _absolute(self._text(option))
+
     def _texts(self, option: Option) -> list[str]:
         given = self._parameters.get(option.parameter)
         if not isinstance(given, (list, tuple)):
@@ -199,6 +204,6 @@ def is_to_be_loaded(given: Any) -> bool:
     return not isinstance(given, QgsProcessingOutputLayerDefinition) or given.destinationProject is not None
 
 
-def _absolute(path: str) -> str | None:
+def _absolute(path: str | None) -> str | None:
     """A path that means the same in another folder."""
     return os.path.abspath(path) if path else None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.scenes import Scene
 
 COMMANDS = Description.read()
+#: The folder that QGIS is started in.
+ROOT = Path(__file__).parents[2]
 _PROGRAM = """#!{python}
 import json, sys
 print("s2fin, version {version}" if sys.argv[1:] == ["--version"] else json.dumps(sys.argv[1:]))
@@ -138,9 +140,9 @@ def test_each_kind_of_value(given: dict[str, list[str]], scene: Scene) -> None:
         ["--epochs", "3"],
         ["--seed", "7"],
         ["--aoi", labels],
-        ["--classes", "classes.csv"],
+        ["--classes", str(ROOT / "classes.csv")],
         ["--no-refit"],
-        ["--output", str(Path.cwd() / "m.s2fin")],
+        ["--output", str(ROOT / "m.s2fin")],
     ):
         place = arguments.index(expected[0])
         assert arguments[place : place + len(expected)] == expected
@@ -151,8 +153,8 @@ def test_each_kind_of_value(given: dict[str, list[str]], scene: Scene) -> None:
 @pytest.mark.slow
 def test_outputs_that_are_not_wanted(given: dict[str, list[str]]) -> None:
     assert "--no-vector" in given["map"]
-    assert {"--stac", "--overwrite"} <= set(given["map"])
-    assert given["map"][-3:] == ["--output", str(Path.cwd() / "map.tif"), "--no-vector"]
+    assert {"--stac", "--overwrite", str(ROOT / "m.s2fin")} <= set(given["map"])
+    assert given["map"][-3:] == ["--output", str(ROOT / "map.tif"), "--no-vector"]
     assert given["map"][given["map"].index("--prior") :][:4] == ["--prior", "a=1", "--prior", "b=2"]
     assert "--no-vector" not in given["polygons"]
     assert given["polygons"][-1].endswith(".gpkg")

@@ -17,7 +17,15 @@ from qgis_plugin import describe
 from qgis_plugin.s2fin.command_line import command_line
 from qgis_plugin.s2fin.commands import Description
 from s2fin_cli.cli.main import cli
+from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.options import Options
 from s2fin_cli.core.version import __version__
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.options.compare import CompareOptions
+from s2fin_cli.workflows.options.sample import SampleOptions
+from s2fin_cli.workflows.options.split import SplitOptions
+from s2fin_cli.workflows.options.suggest import SuggestOptions
+from s2fin_cli.workflows.options.train import TrainOptions
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "qgis_plugin" / "s2fin"
@@ -88,17 +96,43 @@ def test_every_command_leads_to_a_page_of_the_documentation(command: object) -> 
     assert (ROOT / "docs" / "how-to" / f"{page}.md").is_file()
 
 
-def test_limits_are_never_narrower_than_those_of_the_command() -> None:
-    """The least and the greatest number that QGIS lets a user choose are accepted, and so is each default."""
-    refused = []
+def test_a_default_is_within_its_limits() -> None:
     for command in DESCRIPTION.commands:
         for option in command.options:
-            for value in {option.default} - {None, ""}:
-                if option.minimum is not None and not option.minimum <= value:
-                    refused.append((command.name, option.name, value))
-                if option.maximum is not None and not value <= option.maximum:
-                    refused.append((command.name, option.name, value))
-    assert not refused
+            if option.default is not None and option.minimum is not None:
+                assert option.minimum <= option.default <= (option.maximum or option.default), option
+
+
+#: What the options of a command need besides the one in question.
+NEEDED: dict[type[Options], dict[str, Any]] = {
+    TrainOptions: {"hsi": "a.tif", "labels": "a.gpkg"},
+    ClassifyOptions: {"hsi": "a.tif", "output": "m.tif", "work": "."},
+    SuggestOptions: {"hsi": "a.tif", "labels": "a.gpkg", "output": "p.gpkg"},
+    SampleOptions: {"map": "m.tif", "output": "p.gpkg"},
+    CompareOptions: {"before": "m.tif", "after": "n.tif", "output": "c.tif"},
+    SplitOptions: {"labels": "a.gpkg", "like": "a.tif", "train": "b.tif", "test": "c.tif"},
+}
+
+
+@pytest.mark.parametrize("options", NEEDED, ids=lambda options: options.__name__)
+def test_a_number_beyond_the_limits_of_a_dialog_is_one_that_the_command_refuses(options: type[Options]) -> None:
+    command = DESCRIPTION.command(options.__name__.removesuffix("Options").lower())
+    numbers = [option for option in command.options if option.kind in ("int", "float", "distance")]
+    assert numbers
+    for option in numbers:
+        assert option.minimum is not None, f"{option.name} has no limit in qgis_plugin/shown.py"
+        step = 1 if option.kind == "int" else 0.01
+        whole = int if option.kind == "int" else float
+        for limit, beyond in ((option.minimum, -step), (option.maximum, step)):
+            if limit is not None:
+                with pytest.raises(UsageError, match=f"`{option.name}` is "):
+                    options.from_kwargs({**NEEDED[options], option.name: whole(limit + beyond)})
+
+
+def test_every_command_with_numbers_is_tested_so() -> None:
+    tested = {options.__name__.removesuffix("Options").lower() for options in NEEDED}
+    kinds = {command.name: {option.kind for option in command.options} for command in DESCRIPTION.commands}
+    assert {name for name, found in kinds.items() if found & {"int", "float", "distance"}} == tested
 
 
 def test_no_text_of_the_dialogs_speaks_of_flags_or_of_typing() -> None:
