@@ -81,15 +81,21 @@ def _content(path: str) -> bytes:
             return bytes(answer.read(MOST_BYTES + 1))
     if not url.lower().startswith(("s3://", "gs://")):
         raise InputError(f"{path} cannot be read as a STAC file under this name; copy it to this machine first")
+    return _stored(path, url)
+
+
+def _stored(path: str, url: str) -> bytes:
+    """The contents of an object in a store."""
     try:
-        fsspec = importlib.import_module("fsspec")
-        with fsspec.open(url, "rb") as file:
+        with importlib.import_module("fsspec").open(url, "rb") as file:
             return bytes(file.read(MOST_BYTES + 1))
     except ImportError as error:
         raise InputError(
             f'{path} cannot be read without {error.name}; install it with: pip install "s2fin[cloud]", or copy the '
             "file to this machine"
         ) from error
+    except Exception as error:  # each store has errors of its own
+        raise InputError(f"{path} cannot be read ({reason(error)}); check its name and the credentials") from error
 
 
 def _unreadable(path: str, error: OSError) -> str:

@@ -18,19 +18,23 @@ import s2fin_cli
 from s2fin_cli.core.errors import InputError, OutputError, RasterError, S2finError, UsageError
 from s2fin_cli.model.file import read_model
 from s2fin_cli.raster.info import read_info
+from s2fin_cli.stac.images import files_of, is_elsewhere
+from s2fin_cli.workflows.input_identity import facts_of_inputs
 from s2fin_cli.workflows.train import run as run_train
 from tests.files import write_raster
 from tests.object_store import ObjectStore, object_store
 from tests.recipes import SMALL
 from tests.reporting.pages import Page
 from tests.scenes import Scene, make_image, tiny_options
+from tests.stac.making import item, save
 from tests.workflows.sharding import check_same_map, names, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from s2fin_cli.workflows.classify import ClassifyResult
-    from tests.scenes import Run
+    from tests.stac.making import item, save
+from tests.scenes import Run
 
 #: GDAL's settings for a quick end of what fails.
 QUICK = {
@@ -155,6 +159,49 @@ def test_reports_on_maps_and_of_images_in_a_store(
         found = read_page(tmp_path / "report.html")
         assert found["map"]["path"] == there
         assert [layer["key"] for layer in found["pictures"]["layers"]] == shown
+
+
+def item_in(store: ObjectStore, scene: Scene, folder: str) -> Path:
+    """An item in a bucket whose assets are the files beside it."""
+    assets = {"image": {"href": f"./{scene.hsi.name}"}, "heights": {"href": scene.lidar.name}}
+    path = store.root / folder / "item.json"
+    save(path, {**item("remote"), "assets": assets})
+    return path
+
+
+def test_an_item_in_a_store_and_its_assets(scene: Scene, store: ObjectStore) -> None:
+    item_in(store, scene, "b")
+    for start in (f"{store.url}/b", f"/vsicurl/{store.url}/b"):
+        name = f"{start}/item.json#assets=image"
+        assert files_of(name) == [f"{store.url}/b/{scene.hsi.name}"]
+        assert (read_info(name).grid, is_elsewhere(name)) == (read_info(scene.hsi).grid, True)
+        assert f"the contents of `hsi` {name}" in facts_of_inputs([("hsi", name)])
+    with pytest.raises(InputError, match=r"none\.json cannot be read .*404.*; check the name and the connection"):
+        read_info(f"{store.url}/b/none.json#assets=image")
+    with pytest.raises(InputError, match=r"a\.json cannot be read .*403.*; sign in or sign the URL first, or save"):
+        read_info(f"{store.url}/b/forbidden/a.json#assets=image")
+
+
+def test_an_asset_that_a_server_refuses(store: ObjectStore, tmp_path: Path) -> None:
+    asset = {"href": f"{store.url}/b/forbidden/hsi.tif"}
+    path = save(tmp_path / "item.json", {**item("signed"), "assets": {"image": asset}})
+    with pytest.raises(RasterError) as raised:
+        read_info(f"{path}#assets=image")
+    assert str(raised.value).startswith(f"asset 'image' of signed in {path}: {asset['href']} is not a raster")
+    assert str(raised.value).endswith("or sign the item with the catalogue's tool and save it again")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("s3fs") is None, reason="s3fs, of the extra cloud, is not installed")
+def test_an_item_on_s3(scene: Scene, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    item_in(store, scene, "b")
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True, "endpoint_url": store.url})
+    for start in ("s3://b", "/vsis3/b"):
+        assert read_info(f"{start}/item.json#assets=image").grid == read_info(scene.hsi).grid
+    with pytest.raises(
+        InputError, match=r"s3://b/none\.json cannot be read \(.*\); check its name and the credentials"
+    ):
+        read_info("s3://b/none.json#assets=image")
 
 
 def read_page(path: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def classify(*, as_json: bool, **options: Any) -> None:
     """Classify a scene with a trained model.
 
     The map has the passive image's grid; the other images are warped onto it tile by tile. If an image is in several
-    files, repeat its option.
+    files, repeat its option. An image may also be assets of a STAC item: item.json#assets=red,nir.
     """
     from s2fin_cli.cli.rendering.maps import log_map
     from s2fin_cli.workflows.classify import run

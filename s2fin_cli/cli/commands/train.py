@@ -89,7 +89,8 @@ def train(*, as_json: bool, **options: Any) -> None:
     """Train a model on images and labels.
 
     The passive image (--hsi, else --msi) sets the grid; the other images are warped onto it. If an image is in several
-    files, repeat its option. Without a second image, the passive image's spectral components are used as one.
+    files, repeat its option. An image may also be assets of a STAC item: item.json#assets=red,nir. Without a second
+    image, the passive image's spectral components are used as one.
 
     First an ensemble of simple classifiers learns from the labels, and labels pixels all over the images; then the
     network learns from both.
