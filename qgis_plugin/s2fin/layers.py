@@ -176,7 +176,7 @@ class InputFiles:
         for feature in source.getFeatures():
             if self._feedback.isCanceled():
                 raise QgsProcessingException("the run was cancelled")
-            writer.addFeature(_converted(feature, fields), QgsFeatureSink.FastInsert)
+            writer.addFeature(_converted(feature, fields), QgsFeatureSink.Flag.FastInsert)
             count += 1
         writer.flushBuffer()
         _check_written(writer, source)
@@ -196,11 +196,12 @@ class InputFiles:
         """
         rectangle, crs = QgsRectangle(extent), layer.crs()
         if extent.crs().isValid() and crs.isValid() and extent.crs() != crs:
-            transform = QgsCoordinateTransform(crs, extent.crs(), self._context.transformContext())
+            there = QgsCoordinateTransform(crs, extent.crs(), self._context.transformContext())
+            back = QgsCoordinateTransform(extent.crs(), crs, self._context.transformContext())
             try:
                 # NOTE: far from its area a projection gives any numbers, so the extent is clipped first.
-                clipped = rectangle.intersect(transform.transformBoundingBox(layer.extent()))
-                rectangle = transform.transformBoundingBox(clipped, QgsCoordinateTransform.ReverseTransform)
+                clipped = rectangle.intersect(there.transformBoundingBox(layer.extent()))
+                rectangle = back.transformBoundingBox(clipped)
             except QgsCsException as error:
                 raise QgsProcessingException(
                     f"the extent {extent.toString(2)} in {_crs_name(extent.crs())} cannot be transformed to "
@@ -380,9 +381,8 @@ def _shows_its_file(layer: QgsVectorLayer) -> bool:
     """Whether QGIS shows the features and fields of the file, without edits, filters and settings of the user's."""
     if layer.isModified() or layer.subsetString() or _has_other_crs(layer):
         return False
-    fields = layer.fields()
-    if any(fields.fieldOrigin(index) != QgsFields.OriginProvider for index in range(fields.count())):
-        return False  # joined and virtual fields
+    if layer.fields().names() != layer.dataProvider().fields().names():
+        return False  # some are joined or virtual
     fresh = QgsVectorLayer(layer.source(), "fresh", "ogr")
     return fresh.isValid() and fresh.dataProvider().encoding() == layer.dataProvider().encoding()
 
@@ -422,7 +422,7 @@ def _free_name(names: Sequence[str]) -> str:
 
 
 def _check_written(writer: QgsVectorFileWriter, source: QgsFeatureSource) -> None:
-    if writer.hasError() != QgsVectorFileWriter.NoError:
+    if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise QgsProcessingException(
             f"the layer {source.sourceName()!r} cannot be copied to a GeoPackage ({writer.errorMessage()}); {EXPORT}"
         )

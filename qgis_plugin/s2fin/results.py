@@ -164,8 +164,9 @@ class _Placing(QgsProcessingLayerPostProcessorInterface):
         del feedback
         if layer is None or not layer.isValid():
             return
-        # NOTE: if the project has a layer of this file already, Processing takes that, and the file is a new one now.
-        layer.reload()
+        # NOTE: if the project has a layer of this file already, Processing takes that; it still has the extent of the
+        # file that was there before.
+        layer.setDataSource(layer.source(), layer.name(), layer.providerType())
         layer.loadDefaultStyle()
         if self._output in COLORS and layer.renderer().type() in _DEFAULT_RENDERERS:
             _color(layer, *COLORS[self._output])

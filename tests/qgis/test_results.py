@@ -29,7 +29,12 @@ def write_results(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str
     s2fin_cli.sample(map=folder / "map.tif", output=folder / "sample.gpkg", size=20, least=2)
     parts: dict[str, Any] = {name: folder / f"{name}.tif" for name in ("train", "test")}
     s2fin_cli.split(like=scene.hsi, labels=scene.labels, distance=2, **parts)
+    for name, bounds in (("before", None), ("after", (500_100, 4_999_700, 500_300, 4_999_900))):
+        output = folder / f"{name}.tif"
+        s2fin_cli.classify(**scene.images, model=model, output=output, bounds=bounds, vector=False)
     runs = {
+        "before": {"map": folder / "before.tif"},
+        "after": {"map": folder / "after.tif"},
         "classify": {"map": folder / "map.tif", "polygons": folder / "map.gpkg", **rasters, "report": page},
         "suggest": {"suggestions": folder / "next.gpkg"},
         "sample": {"sample": folder / "sample.gpkg"},
@@ -51,8 +56,11 @@ def a_run(outputs: dict[str, str], *, load: list[str], group: str = "a run") -> 
 
 @pytest.fixture(scope="module")
 def loaded(qgis: Qgis, written: dict[str, dict[str, str]], once: Once) -> dict[str, Any]:
-    """A desktop after four runs, of which one was made again."""
+    """A desktop after five runs, of which two were made again."""
+    before, after = written["before"]["map"], written["after"]["map"]
     runs = [
+        a_run(written["before"], load=["map"], group="Again"),
+        a_run(written["before"], load=["map"], group="Again") | {"replace": {before: after}},
         a_run(written["classify"], load=["map", "confidence", "uncertainty", "probabilities"], group="Classify"),
         a_run(written["suggest"], load=["suggestions"], group="Suggest"),
         a_run(written["sample"], load=["sample"], group="Sample"),
@@ -71,9 +79,15 @@ def layers_of(loaded: dict[str, Any], group: str) -> dict[str, dict[str, Any]]:
 
 
 def test_each_run_has_a_group_and_the_latest_is_on_top(loaded: dict[str, Any]) -> None:
-    assert [each["group"] for each in loaded["tree"]] == ["Suggest", "Split", "Sample", "Classify"]
+    assert [each["group"] for each in loaded["tree"]] == ["Suggest", "Split", "Sample", "Classify", "Again"]
     assert loaded["layers"] == sum(len(each["layers"]) for each in loaded["tree"])
     assert not [line for said in loaded["said"] for line in said if line.startswith(("error", "warning"))]
+
+
+def test_a_layer_whose_file_was_replaced_shows_the_new_one(loaded: dict[str, Any]) -> None:
+    layers = layers_of(loaded, "Again")
+    assert list(layers) == ["Land cover"]
+    assert layers["Land cover"]["place"] == [500_100, 4_999_900, 20, 20]
 
 
 def test_maps_lie_above_what_they_were_made_with(loaded: dict[str, Any]) -> None:

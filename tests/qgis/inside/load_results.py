@@ -3,13 +3,15 @@
 python3 -m tests.qgis.inside.load_results RUNS PLATFORM
 
 RUNS: JSON, a list of runs, each with the files of its `outputs` by name, the names of those that Processing was asked
-to `load`, and the name of the `group`. PLATFORM: "desktop" or "external".
+to `load`, the name of the `group`, and if wanted `replace`, files that take the place of others before. PLATFORM:
+"desktop" or "external".
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,10 @@ class Browser(QObject):  # type: ignore[misc] # Qt has no types
         self.opened.append(url.toLocalFile())
 
 
-def run(outputs: dict[str, str], *, load: list[str], group: str) -> list[str]:
+def run(outputs: dict[str, str], *, load: list[str], group: str, replace: dict[str, str] | None = None) -> list[str]:
     """What Processing does after a run; gives what it says."""
+    for path, other in (replace or {}).items():
+        os.replace(other, path)  # as s2fin does
     context, feedback = in_project()
     for name in load:
         details = QgsProcessingContext.LayerDetails("as Processing calls it", context.project(), name)
@@ -65,7 +69,12 @@ def described(node: Any) -> dict[str, Any]:
 def of_raster(layer: Any) -> dict[str, Any]:
     """The legend of a raster layer, and the band that is shown."""
     legend = [[label, color.name()] for label, color in layer.renderer().legendSymbologyItems()]
-    return {"legend": legend, "bands": layer.renderer().usesBands()}
+    left, top = layer.extent().xMinimum(), layer.extent().yMaximum()
+    return {
+        "legend": legend,
+        "bands": layer.renderer().usesBands(),
+        "place": [left, top, layer.width(), layer.height()],
+    }
 
 
 def of_vector(layer: Any) -> dict[str, Any]:
@@ -85,7 +94,7 @@ def main() -> None:
     start_processing()
     browser = Browser()
     QDesktopServices.setUrlHandler("file", browser.show)
-    said = [run(each["outputs"], load=each["load"], group=each["group"]) for each in runs]
+    said = [run(**each) for each in runs]
     root = QgsProject.instance().layerTreeRoot()
     answer(
         {
