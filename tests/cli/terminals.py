@@ -67,11 +67,11 @@ class Terminal:
         self._send(f"printf '%s\\n' end-'of'-{self._count}\n")
         return self._read(end)
 
-    def words(self, line: str) -> list[str]:
-        """The words of a line after the tab key, as a command gets them."""
+    def words(self, line: str, *, end: str = "") -> list[str]:
+        """The words of a line after the tab key and what is typed then, as a command gets them."""
         self._count += 1
         # Ctrl-A goes to the beginning of the line
-        self._send(f"{line}\t\x01printf '[%s]\\n' begin-'of'-{self._count} \n")
+        self._send(f"{line}\t{end}\x01printf '[%s]\\n' begin-'of'-{self._count} \n")
         shown = self.run("")
         return re.findall(r"^\[(.*)\]\r*$", shown.split(f"[begin-of-{self._count - 1}]")[1], re.MULTILINE)
 

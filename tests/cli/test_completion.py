@@ -93,6 +93,7 @@ def test_paths_of_the_home_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_names_that_would_end_a_line_are_left_out(here: Path) -> None:
     (here / "a\nb.tif").touch()
     (here / "a\tc.tif").touch()
+    (Path(os.fsdecode(os.fsencode(here / "a") + b"\xff.tif"))).touch()
     assert completed("s2fin classify --hsi a") == ["a.tif"]
 
 
@@ -225,6 +226,12 @@ def test_values_as_bash_needs_them(model: Path, monkeypatch: pytest.MonkeyPatch)
     assert completed("s2fin classify --hsi=my", "bash") == ["my map.tif"]
     assert completed("s2fin classify --hsi a.tif --sar a.tif --bidx hs", "bash") == ["hsi:"]
     assert completed("s2fin classify --hsi a.tif --sar a.tif --nodata hsi:", "bash") == ["none"]
+    assert completed('s2fin classify --prior "b', "bash") == ["bare soil="]
+    classes = [{"name": "it's $HOME"}]
+    save_file({"weight": np.zeros(1)}, "odd.s2fin", metadata={"s2fin": json.dumps({"classes": classes})})
+    assert completed("s2fin classify -m odd.s2fin --prior i", "bash") == [r"it\'s\ \$HOME="]
+    assert completed("s2fin classify -m odd.s2fin --prior 'i", "bash") == [r"it'\''s $HOME="]
+    assert completed('s2fin classify -m odd.s2fin --prior "i', "bash") == [r"it's \$HOME="]
     monkeypatch.setenv("_S2FIN_BREAKS", "\"'@><;|&(")
     assert completed("s2fin classify --hsi=my", "bash") == ["--hsi=my map.tif"]
     assert completed("s2fin classify --hsi a.tif --sar a.tif --nodata hsi:", "bash") == ["hsi:none"]

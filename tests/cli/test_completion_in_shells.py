@@ -19,6 +19,8 @@ from tests.cli.terminals import Terminal, command_in, opened
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Name of a class that would be a command if it were not quoted.
+ODD = "odd; $(touch made) `touch made` 'o' \"d\""
 LABELS = Path(__file__).parents[2] / "examples" / "olinda" / "training.shp"
 
 
@@ -39,7 +41,7 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path, environment: dict[s
     (folder / "training.shp").symlink_to(LABELS)
     for suffix in (".dbf", ".shx", ".prj"):
         (folder / f"training{suffix}").symlink_to(LABELS.with_suffix(suffix))
-    classes = [{"name": name} for name in ("bare soil", "forest")]
+    classes = [{"name": name} for name in ("bare soil", "forest", ODD)]
     save_file({"weight": np.zeros(1)}, folder / "model.s2fin", metadata={"s2fin": json.dumps({"classes": classes})})
     item = {"type": "Feature", "id": "a", "assets": {name: {"href": f"{name}.tif"} for name in ("red", "nir")}}
     (folder / "items.json").write_text(json.dumps(item))
@@ -69,12 +71,21 @@ def test_the_tab_key_on_files(terminal: Terminal, tmp_path: Path) -> None:
 def test_the_tab_key_on_values(terminal: Terminal) -> None:
     assert terminal.words("s2fin classi")[1] == "classify"
     assert terminal.words("s2fin train --labels training.shp --label-field ")[-1] == "class"
-    assert terminal.words("s2fin classify --prior forest=20 --prior ")[-1] == "bare soil="
+    assert terminal.words("s2fin classify --prior forest=20 --prior b")[-1] == "bare soil="
     assert terminal.words("s2fin classify --msi items.json#assets=red,n")[-1] == "items.json#assets=red,nir"
     assert terminal.words("s2fin classify --msi=items.json#assets=n")[-1] == "--msi=items.json#assets=nir"
     assert terminal.words("s2fin train --hsi a.tif --sar b.tif --nodata sar:n")[-1] == "sar:none"
     shown = terminal.shown("s2fin cl")
     assert "classify-all" in shown
+
+
+@pytest.mark.slow
+def test_a_name_is_never_run_as_a_command(terminal: Terminal, tmp_path: Path) -> None:
+    for begin in ("o", "'o", '"o', "odd\\;"):
+        # bash closes the quotes itself
+        end = begin[0] if begin[0] in "'\"" and terminal.shell != "bash" else ""
+        assert terminal.words(f"s2fin classify --prior {begin}", end=end)[-1] == f"{ODD}="
+    assert not list(tmp_path.rglob("made"))
 
 
 @pytest.mark.slow

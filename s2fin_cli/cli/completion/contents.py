@@ -33,7 +33,7 @@ _PARTED = re.compile(r"^(.*(?:[:,]|\.\.))?(.*)$", re.DOTALL)
 def fields(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """Names of the fields of the labels, or of the reference, that the line or the project file names."""
     with _without_optional_imports():
-        from s2fin_cli.vector.fields import field_names  # noqa: PLC0415
+        from s2fin_cli.vector.fields import field_names
     names: dict[str, None] = {}
     for path in _files(ctx, "labels") + _files(ctx, "reference"):
         with contextlib.suppress(Exception):  # a file that cannot be read has no fields to offer
@@ -43,7 +43,7 @@ def fields(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
 
 def shares(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """Names of the model's classes, each with "=" behind it, that have no share yet."""
-    from s2fin_cli.model.header import class_names, find_model  # noqa: PLC0415
+    from s2fin_cli.model.header import class_names, find_model
 
     try:
         names = class_names(find_model(ctx.params.get("model")))
@@ -55,7 +55,7 @@ def shares(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
 
 def bands(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """Numbers of an image's bands with their names, and the images where there are several."""
-    from s2fin_cli.raster.opening import open_raster  # noqa: PLC0415
+    from s2fin_cli.raster.opening import open_raster
 
     match = _PARTED.match(incomplete)
     head, start = (match[1] or "", match[2]) if match else ("", incomplete)
@@ -82,8 +82,8 @@ def references(incomplete: str) -> Items | None:
     Returns:
         None where the word is no reference to such a file.
     """
-    from s2fin_cli.stac.document import read_items  # noqa: PLC0415
-    from s2fin_cli.stac.reference import SUFFIXES  # noqa: PLC0415
+    from s2fin_cli.stac.document import read_items
+    from s2fin_cli.stac.reference import SUFFIXES
 
     path, *parts = incomplete.split("#")
     local = os.path.expanduser(path)

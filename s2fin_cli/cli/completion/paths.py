@@ -64,9 +64,11 @@ def paths(incomplete: str, kind: str) -> list[CompletionItem[str]]:
     head = incomplete.removesuffix(start)
     try:
         with os.scandir(os.path.expanduser(head) or ".") as found:
-            entries = [each for each in found if each.name.startswith(start) and _is_shown(each.name, start)]
+            entries = [each for each in found if each.name.startswith(start)]
     except OSError:
         return []
+    if not start.startswith("."):
+        entries = [entry for entry in entries if not entry.name.startswith(".")]
     entries.sort(key=lambda entry: entry.name)
     folders = {entry.name for entry in entries if entry.is_dir()}
     files = {entry.name: entry.path for entry in entries if entry.name not in folders}
@@ -75,11 +77,6 @@ def paths(incomplete: str, kind: str) -> list[CompletionItem[str]]:
         chosen = {*files}
     names = [f"{entry.name}/" if entry.name in folders else entry.name for entry in entries if entry.name in chosen]
     return [CompletionItem(head + name, type=PATH) for name in names]
-
-
-def _is_shown(name: str, start: str) -> bool:
-    """Whether a name can be passed to a shell line by line, and is not hidden unless the user asks for hidden ones."""
-    return name.isprintable() and (not name.startswith(".") or start.startswith("."))
 
 
 def is_of_kind(path: str, kind: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 #: Variables of the scripts: the line up to the cursor, and the characters that bash ends words at.
 LINE, BREAKS = "_S2FIN_LINE", "_S2FIN_BREAKS"
+#: Characters by which a name would end a line or be a command to the terminal, and bytes of a name that are no text.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 #: Characters of a help text that are shown beside a value.
 _MOST_HELP = 70
 #: Ends the last word of a line, so that an empty word is seen.
@@ -59,7 +62,8 @@ class _Complete(ShellComplete):
         """The items, a line each; none where anything goes wrong, as nobody reads messages while a line is typed."""
         with contextlib.suppress(Exception):
             args, incomplete = self.get_completion_args()
-            return "\n".join(map(self.format_completion, self.get_completions(args, incomplete)))
+            items = [item for item in self.get_completions(args, incomplete) if not _UNSEEN.search(item.value)]
+            return "\n".join(map(self.format_completion, items))
         return ""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
@@ -81,15 +85,14 @@ class _Bash(_Complete, BashComplete):
     """Bash replaces only what stands behind the last "=" or ":", and inserts values as they are."""
 
     def inserted(self, item: Item) -> str:
-        """The rest of a value, with blanks and signs behind backslashes unless the word is in quotes."""
+        """The rest of a value, with a backslash before what bash would read; in paths bash itself adds these."""
         line = os.environ.get(LINE, "")
-        if _is_quoted(line):
-            return item.value
+        if quote := _open_quote(line):
+            return item.value if item.type == PATH else _quoted(item.value, quote)
         breaks = set(os.environ.get(BREAKS, "")) & set("=:@")
         typed, option = words_of(line)[-1], _option_of(line)
         cut = max((typed.removeprefix(option).rfind(sign) for sign in breaks), default=-1) + 1
         value = ("" if "=" in breaks else option) + item.value[cut:]
-        # a blank, and what else bash would read, gets a backslash; in paths bash itself does so
         return value if item.type == PATH else re.sub(r"(^#|[^\w@%+=:,./#-])", r"\\\1", value)
 
 
@@ -111,9 +114,22 @@ def words_of(line: str) -> list[str]:
     return [*words[:-1], words[-1].removesuffix(_END)]
 
 
-def _is_quoted(line: str) -> bool:
-    """Whether a line ends inside quotes."""
-    return len(split_arg_string(f"{line} {_END}")[-1]) > 1
+def _open_quote(line: str) -> str:
+    """The quotation mark that a line has not closed; empty where there is none."""
+    return next((mark for mark in ("", "'", '"') if _is_complete(f"{line}x{mark}")), "")
+
+
+def _is_complete(line: str) -> bool:
+    try:
+        shlex.split(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _quoted(value: str, quote: str) -> str:
+    """A value as it stands between quotation marks."""
+    return re.sub(r'(["$`\\])', r"\\\1", value) if quote == '"' else value.replace("'", r"'\''")
 
 
 def _option_of(line: str) -> str:
