@@ -167,7 +167,7 @@ class _Messages:
 def _started(
     arguments: Sequence[str], environment: Mapping[str, str], folder: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process; afterwards its pipes are closed."""
+    """The process; afterwards its standard input is closed. The readers close the other pipes."""
     try:
         process = subprocess.Popen(  # noqa: S603  a list of arguments, no shell
             list(arguments),
@@ -184,10 +184,7 @@ def _started(
     try:
         yield process
     finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        _ask_to_end(process)
 
 
 def _lines(process: subprocess.Popen[bytes], listener: Listener, grace: float) -> Iterator[tuple[str, str]]:
@@ -198,15 +195,14 @@ def _lines(process: subprocess.Popen[bytes], listener: Listener, grace: float) -
     lines: queue.Queue[tuple[str, str]] = queue.Queue()
     readers = [_reader("stdout", process.stdout, lines.put), _reader("stderr", process.stderr, lines.put)]
     give_up = float("inf")
-    while give_up > time.monotonic():
+    while process.poll() is None or not lines.empty():
+        if time.monotonic() > give_up:
+            return
         if give_up == float("inf") and listener.isCanceled():
             _ask_to_end(process)
             give_up = time.monotonic() + grace
         with contextlib.suppress(queue.Empty):
             yield lines.get(timeout=POLL)
-            continue
-        if process.poll() is not None:
-            break
     for reader in readers:  # a process that s2fin started may still hold them
         reader.join(LAST_LINES)
     while not lines.empty():
@@ -214,11 +210,11 @@ def _lines(process: subprocess.Popen[bytes], listener: Listener, grace: float) -
 
 
 def _reader(name: str, stream: IO[bytes] | None, put: Callable[[tuple[str, str]], None]) -> threading.Thread:
-    """A thread that puts the lines of a stream."""
+    """A thread that puts the lines of a stream, and closes it."""
 
     def read() -> None:
         assert stream is not None  # noqa: S101  they are pipes
-        with contextlib.suppress(OSError, ValueError):  # closed, because a process that s2fin started holds it
+        with contextlib.suppress(OSError), stream:
             for line in stream:
                 put((name, line.decode("utf-8", errors="replace").rstrip("\r\n")))
 

@@ -148,7 +148,10 @@ def test_a_program_that_ignores_its_end_is_killed_with_all_that_it_started(tmp_p
     with pytest.raises(CancelledError):
         run([script(tmp_path, text)], environment=dict(os.environ), folder=str(tmp_path), listener=heard, grace=0.5)
     first, second, _ = heard.said
-    assert not [pid for pid in (int(first), int(second)) if is_running(pid)]
+    deadline = time.monotonic() + 30
+    while any(is_running(int(number)) for number in (first, second)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [number for number in (first, second) if is_running(int(number))]
 
 
 def test_a_fault_of_the_listener_leaves_nothing_running(tmp_path: Path) -> None:
