@@ -217,6 +217,7 @@ WORDS = {
     "If an image is in several files, repeat its option.": "If an image is in several files, choose all of "
     "them, in the order of their bands.",
     "if it is in several files, repeat its option.": "if it is in several files, choose all of them.",
+    " An image may also be assets of a STAC item: item.json#assets=red,nir.": "",
     "; repeat it for several files": "",
     "; repeat it for each class that you know, with 0 to exclude one": ", one class a line, with 0 to exclude one",
     "; or s3://bucket/map.tif": "",
