@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -22,20 +21,20 @@ from s2fin_cli.core.errors import (
     RasterError,
     UnreadableError,
     describe_bounds,
-    describe_missing,
     quoted,
     reason,
 )
 from s2fin_cli.core.gdal import GDAL_ERRORS
-from s2fin_cli.core.names import gdal_name, is_dataset_name
+from s2fin_cli.core.names import gdal_name
 from s2fin_cli.core.sidecars import PAM_SUFFIX
 from s2fin_cli.core.virtual import check_sources, is_remote, sources_of
 from s2fin_cli.raster.assets import side_by_side, supplement, supplemented
 from s2fin_cli.raster.lost_sources import LostSources
+from s2fin_cli.raster.refusals import signing_hint, why_not_open, zarr_hint
 from s2fin_cli.stac.images import files_of, is_elsewhere, tiles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from rasterio.windows import Window
 
@@ -49,12 +48,6 @@ UNREADABLE = (*GDAL_ERRORS, CRSError, UnicodeDecodeError)
 LARGEST_BLOCK = 384 << 20
 #: Bytes of a sidecar and of a virtual raster, at most.
 MOST_PAM, MOST_VRT = 16 << 20, 64 << 20
-#: What GDAL says where a server asks for credentials, and what to do for assets.
-_REFUSED = r"(code:?|error) (401|403|409)\b|AccessDenied|InvalidCredentials|Forbidden"
-_SIGN = (
-    "; the server wants credentials: give them (e.g. AWS_PROFILE, or AWS_NO_SIGN_REQUEST=YES for public data), or sign "
-    "the item with the catalogue's tool and save it again"
-)
 #: Sources of virtual rasters that this process must not read again.
 LOST = LostSources()
 #: Bytes of GDAL's block cache, the least and the most; its default is a share of the machine's memory.
@@ -91,13 +84,25 @@ def open_raster(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         if not tiles:
             yield stack.enter_context(_open_file(src_path))
             return
+        LOST.check(str(src_path), paths := [tile.path for tile in tiles])
         opened = [stack.enter_context(_open_asset(tile)) for tile in tiles]
         if len(tiles) == 1:
             yield opened[0]
             return
         joined = stack.enter_context(side_by_side(opened, str(src_path)))
         stack.enter_context(_as_given(src_path, joined.name))
+        stack.enter_context(_noting_lost(paths))
         yield joined
+
+
+@contextlib.contextmanager
+def _noting_lost(sources: Collection[str]) -> Iterator[None]:
+    """Take note of sources of a virtual raster that cannot be opened any more, if reading fails."""
+    try:
+        yield
+    except (RasterError, RasterioError):
+        LOST.add(list(filter(_is_lost, sources)))
+        raise
 
 
 @contextlib.contextmanager
@@ -122,8 +127,7 @@ def open_asset_file(tile: AssetRaster) -> Iterator[rasterio.DatasetReader]:
         try:
             src = stack.enter_context(_open_file(tile.path))
         except RasterError as error:
-            hint = _SIGN if re.search(_REFUSED, str(error)) else ""
-            raise type(error)(f"{tile.describe()}: {error}{hint}") from error
+            raise type(error)(f"{tile.describe()}: {error}{signing_hint(error)}") from error
         yield src
 
 
@@ -139,7 +143,7 @@ def _open_file(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         try:
             src = stack.enter_context(rasterio.open(name))
         except UNREADABLE as error:
-            raise RasterError(_why_not_open(src_path, error)) from error
+            raise RasterError(why_not_open(src_path, error)) from error
         stack.enter_context(_as_raster_error(src_path))
         if src.count == 0:
             raise RasterError(_without_bands(src_path, src))
@@ -180,14 +184,7 @@ def _without_bands(src_path: str | Path, src: rasterio.DatasetReader) -> str:
         listed = "\n  ".join(images) or "(none)"
         return f"{src_path} holds no bands of its own; give one of its subdatasets:\n  {listed}"
     why = _why_not(src.subdatasets[0]) or "none of its arrays has rows and columns"
-    return f"{src_path} holds no images that GDAL {rasterio.__gdal_version__} can read ({why}){_zarr_hint(why)}"
-
-
-def _zarr_hint(why: str) -> str:
-    """What to do about an array of Zarr version 3, whose codecs GDAL 3.10 does not know."""
-    if "codec" not in why:
-        return ""
-    return "; write it as Zarr of version 2, e.g. in Python with xarray: data.to_zarr(PATH, zarr_format=2)"
+    return f"{src_path} holds no images that GDAL {rasterio.__gdal_version__} can read ({why}){zarr_hint(why)}"
 
 
 def images_in(src: rasterio.DatasetReader) -> list[str]:
@@ -256,7 +253,9 @@ def check_again(src_path: str) -> None:
     Raises:
         RasterError: a source cannot be opened, or is not on this machine, so that its connection may be at fault.
     """
-    for path in files_of(src_path):
+    for path in (files := files_of(src_path)):
+        if len(files) > 1 and (why := _why_not(path)) is not None:
+            raise RasterError(f"{src_path} is made of {path}, which cannot be read ({why}); put it back, and try again")
         if not sources_of(path):
             continue
         if is_elsewhere(path):
@@ -326,21 +325,3 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).strip().removesuffix(".")
-
-
-def _why_not_open(src_path: str | Path, error: Exception) -> str:
-    is_plain = not is_dataset_name(src_path)
-    if is_plain and not os.path.exists(src_path):
-        return describe_missing(src_path)
-    if is_plain and os.path.isdir(src_path):
-        return f"{src_path} is a folder; give the raster file inside it"
-    if isinstance(error, CRSError):
-        return (
-            f"{src_path} has a CRS that PROJ cannot read ({reason(error)}); assign the right one: "
-            f"gdal_edit.py -a_srs EPSG:CODE {quoted(src_path)}"
-        )
-    what = (
-        "give a GeoTIFF or another raster format" if is_plain else "check the name, the credentials and the connection"
-    )
-    said = reason(error)
-    return f"{src_path} is not a raster that GDAL can read ({said}){_zarr_hint(said) or f'; {what}'}"

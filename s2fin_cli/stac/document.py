@@ -8,6 +8,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections import Counter
 from typing import Any
 
 from s2fin_cli.core.errors import InputError, describe_missing, reason, shortened
@@ -52,8 +53,8 @@ def _read(path: str, changed: tuple[int, int] | None) -> tuple[Item, ...]:
     if not features:
         raise InputError(f"{path} is an item collection without items; search again, and save what was found")
     items = [Item.of(feature, path) for feature in features]
-    ids = [item.id for item in items]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+    counted = Counter(item.id for item in items)
+    if twice := sorted(name for name, count in counted.items() if count > 1):
         raise InputError(f"{path} has several items with the id {shortened(twice)}; remove what is there twice")
     return tuple(items)
 

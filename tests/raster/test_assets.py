@@ -260,6 +260,26 @@ def test_items_that_are_no_tiles_of_one_image(tmp_path: Path, how: dict[str, Any
         read_info(f"{path}#join=tiles#assets=B02")
 
 
+def test_a_tile_that_gets_lost_is_never_read_as_zeros(tmp_path: Path) -> None:
+    path, _ = write_tiles(tmp_path)
+    name = f"{path}#join=tiles#assets=B02"
+    content = (tmp_path / "b/B02.tif").read_bytes()
+    with pytest.raises((RasterError, rasterio.errors.RasterioError)):
+        read_without(tmp_path / "b/B02.tif", name)
+    with pytest.raises(RasterError):
+        stored(name)
+    (tmp_path / "b/B02.tif").write_bytes(content)
+    with pytest.raises(RasterError, match="which could not be read before and would be read as zeros now"):
+        stored(name)
+
+
+def read_without(lost: Path, name: str) -> None:
+    """Read a raster of which a tile is deleted once it is open."""
+    with open_raster(name) as src:
+        lost.unlink()
+        src.read()
+
+
 def test_tiles_of_which_one_is_scaled_otherwise(tmp_path: Path) -> None:
     for number, name in enumerate("ab"):
         write_bands(tmp_path / name, transform=TRANSFORM * Affine.translation(48 * number, 0))
