@@ -1,6 +1,7 @@
 # make demo: install, then train on the example scene, classify it and assess the map.
 # make test: install, then run the quick tests.   make test-all: all tests, with their coverage.
 # make test-minimum: the quick tests with the oldest versions of the dependencies that pyproject.toml allows.
+# make gallery DATA=FOLDER: execute the notebooks of the documentation again, with the scenes in a folder.
 # make lint: linters and types.   make docs: build the documentation site into build/site.
 # make dist: wheel and source archive in dist, checked as the package index would.
 # make check: all of it but test-minimum and dist.
@@ -15,7 +16,7 @@ STAMP := $(VENV)/.installed
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 COVER := $(if $(COVERAGE),--cov --cov-append --cov-report= --cov-fail-under=0)
 
-.PHONY: demo test test-slow coverage test-all test-minimum lint docs dist check clean
+.PHONY: demo test test-slow coverage test-all test-minimum lint docs gallery dist check clean
 
 demo: $(STAMP)
 	$(BIN)/s2fin demo --overwrite -o demo
@@ -56,12 +57,15 @@ dist: $(STAMP)
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
+gallery: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python docs/gallery/execute.py $(DATA)
+
 check: test-all lint docs demo
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "s2fin needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,gallery]'
 	touch $@
 
 clean:

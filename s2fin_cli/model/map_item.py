@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.formats import media_type
 from s2fin_cli.geo.crs import crs_code
 from s2fin_cli.model.stac import MODEL_MEDIA_TYPE, extension, file_fields, href, item_of
@@ -67,7 +68,8 @@ class Provenance:
 
     def links(self, folder: Path) -> list[dict[str, Any]]:
         """The links of an item in a folder to what the map was derived from."""
-        links = [{"rel": "derived_from", "href": href(path, folder), **more} for more, path in self.inputs]
+        files = [(more, path) for more, path in self.inputs if copy_at(path) is None]
+        links = [{"rel": "derived_from", "href": href(path, folder), **more} for more, path in files]
         model = {
             "rel": "derived_from",
             "href": href(str(self.model_path.absolute()), folder),

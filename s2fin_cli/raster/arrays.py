@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from s2fin_cli.core.errors import RasterError, reason
+from s2fin_cli.core.errors import MALFORMED, RasterError, reason
 from s2fin_cli.core.figures import number_of
 from s2fin_cli.raster.array_grid import grid_of
 from s2fin_cli.raster.class_names import CLASSES_TAG
@@ -265,7 +266,12 @@ def _numbers(array: DataArray, keys: Sequence[str], name: str) -> list[float]:
 
 
 def class_names_of(attrs: Mapping[Any, Any]) -> dict[int, str]:
-    """Names by class id from attributes as `class_attributes` and the CF conventions have them; empty for none."""
+    """Names by class id from attributes; empty for none.
+
+    They are those of `class_attributes` and the CF conventions, or those of a map of s2fin that rioxarray opened.
+    """
+    with contextlib.suppress(*MALFORMED):
+        return {int(i): str(name) for i, name in json.loads(attrs[CLASSES_TAG]).items()}
     meanings = attrs.get("flag_meanings", "")
     names = attrs.get("class_names", meanings.split() if isinstance(meanings, str) else meanings)
     try:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from s2fin_cli.core.copies import Copy, described, named_copies
 from s2fin_cli.core.errors import DiskFullError, OutputError, S2finError, UsageError
+from s2fin_cli.core.files import is_disk_full
+from s2fin_cli.core.formats import listed
+from s2fin_cli.core.leftovers import sweep, work_in_progress
 from s2fin_cli.core.modality import MODALITIES
 
 if TYPE_CHECKING:
@@ -70,18 +73,19 @@ class Given:
     Attributes:
         option: the option.
         value: the data.
+        kind: the name of their type.
         number: which of several values of the option it is, from 1; 0 for a single value.
     """
 
     option: str
     value: Any
+    kind: str
     number: int = 0
 
     def copy(self, folder: Path) -> Copy:
         """The temporary file for them in a folder."""
-        kind, number = type(self.value).__name__, self.number
-        path = folder / f"{self.option}{number or ''}{_SUFFIXES[_kind(self.value) or ARRAY]}"
-        return Copy(str(path), self.option, f"{kind} {number}" if number else kind)
+        path = folder / f"{self.option}{self.number or ''}{_SUFFIXES[self.kind]}"
+        return Copy(str(path), self.option, f"{self.kind} {self.number}" if self.number else self.kind)
 
 
 def takes(command: str) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -126,7 +130,7 @@ def _given(command: str, keywords: Mapping[str, Any]) -> Iterator[Given]:
                 continue
             if option not in taken or kind not in taken[option][1]:
                 raise UsageError(_why_not(option, kind, taken))
-            yield Given(option, part, number if len(parts) > 1 else 0)
+            yield Given(option, part, kind, number if len(parts) > 1 else 0)
 
 
 def _kind(value: Any) -> str | None:
@@ -145,16 +149,16 @@ def _kind(value: Any) -> str | None:
 def _why_not(option: str, kind: str, taken: Mapping[str, tuple[str, tuple[str, ...]]]) -> str:
     if option not in taken:
         return f"`{option}` is of type {kind}, which it does not take; only images, labels and areas can be in memory"
-    wanted = " or a ".join(("path", *taken[option][1])).replace(" or a ", ", a ", len(taken[option][1]) - 1)
+    wanted = listed(("a path", *(f"a {name}" for name in taken[option][1])))
     remedy = f"; {_REMEDIES[kind]}" if kind in _REMEDIES and not (kind == "DataFrame" and FRAME not in wanted) else ""
-    return f"`{option}` is of type {kind}, and it must be a {wanted}{remedy}"
+    return f"`{option}` is of type {kind}, and it must be {wanted}{remedy}"
 
 
 def _check_here(keywords: Mapping[str, Any], given: list[Given]) -> None:
     """Refuse data in memory for what other processes read at another time or place."""
     for name in _ELSEWHERE:
         if keywords.get(name) is not None:
-            what = f"`{given[0].option}` is a {type(given[0].value).__name__}"
+            what = f"`{given[0].option}` is a {given[0].kind}"
             raise UsageError(
                 f"`{name}` makes a map at another time or place, and {what} in memory, which is not there; write it "
                 f"to a file first, or leave `{name}` out"
@@ -164,16 +168,13 @@ def _check_here(keywords: Mapping[str, Any], given: list[Given]) -> None:
 @contextlib.contextmanager
 def _copies(given: list[Given], stop: Stop | None) -> Iterator[list[tuple[Given, Copy]]]:
     """Temporary files of data in memory, known by name while the block runs."""
-    from s2fin_cli.core.files import is_disk_full  # noqa: PLC0415
-    from s2fin_cli.core.leftovers import sweep, work_in_progress  # noqa: PLC0415
-
     parent = Path(tempfile.gettempdir())
     sweep(parent)
     with work_in_progress(parent) as folder:
         pairs = [(each, each.copy(folder)) for each in given]
         try:
             for each, copy in pairs:
-                _write(each.value, copy, stop)
+                _write(each, copy, stop)
         except OSError as error:
             if is_disk_full(folder, error):
                 raise DiskFullError(
@@ -187,9 +188,9 @@ def _copies(given: list[Given], stop: Stop | None) -> Iterator[list[tuple[Given,
             yield pairs
 
 
-def _write(value: Any, copy: Copy, stop: Stop | None) -> None:
+def _write(given: Given, copy: Copy, stop: Stop | None) -> None:
     """Write data to their temporary file; the packages that know them are imported here only."""
-    if _kind(value) == ARRAY:
+    if given.kind == ARRAY:
         from s2fin_cli.raster.datasets import need_xarray  # noqa: PLC0415
 
         need_xarray(copy.name_in_messages)
@@ -198,11 +199,11 @@ def _write(value: Any, copy: Copy, stop: Stop | None) -> None:
         from s2fin_cli.raster.arrays import write_array  # noqa: PLC0415
 
         check = (lambda: None) if stop is None else stop.check
-        write_array(Path(copy.path), value, name=copy.name_in_messages, on_block=check)
+        write_array(Path(copy.path), given.value, name=copy.name_in_messages, on_block=check)
     else:
         from s2fin_cli.vector.frame_copies import write_frame  # noqa: PLC0415
 
-        write_frame(Path(copy.path), value, name=copy.name_in_messages)
+        write_frame(Path(copy.path), given.value, name=copy.name_in_messages)
 
 
 def _with_paths(option: str, value: Any, copies: list[tuple[Given, Copy]]) -> Any:

@@ -163,12 +163,14 @@ def test_names_and_wavelengths_of_coordinates(tmp_path: Path) -> None:
 
 def test_names_of_classes_go_with_them(tmp_path: Path) -> None:
     attrs = {"flag_values": np.array([1, 4], "uint8"), "flag_meanings": "bare_soil water"}
-    found = written(tmp_path, xr.DataArray(VALUES[0].astype("uint8"), dims=("y", "x"), attrs=attrs))
+    found = written(tmp_path, opened(image(tmp_path, "uint8"))[0].assign_attrs(attrs))
     assert read_class_names(found.src_path) == {1: "bare_soil", 4: "water"}
     assert class_names_of({**attrs, "class_names": ["bare soil", "water"]}) == {1: "bare soil", 4: "water"}
     assert class_names_of({**attrs, "class_names": np.array(["bare soil", "water"])}) == {1: "bare soil", 4: "water"}
     assert class_names_of({**attrs, "flag_meanings": "water"}) == {}
     assert class_names_of({**attrs, "flag_values": ["low", "high"]}) == {}
+    again = opened(Path(found.src_path)).load()  # a map opened by rioxarray
+    assert read_class_names(written(tmp_path, again).src_path) == {1: "bare_soil", 4: "water"}
 
 
 class Recorder:

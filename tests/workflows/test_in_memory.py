@@ -75,7 +75,7 @@ def test_the_loop_from_memory_is_that_from_files(scene: Scene, tmp_path: Path, s
         s2fin_cli.train(**images, labels=given, output=path, report=tmp_path / f"{name}_training.html", **small)
         s2fin_cli.classify(
             **images, model=path, output=tmp_path / f"{name}.tif", confidence=tmp_path / f"{name}_confidence.tif",
-            report=tmp_path / f"{name}.html",
+            report=tmp_path / f"{name}.html", stac=True,
         )  # fmt: skip
     for suffix in (".tif", "_confidence.tif"):
         with rasterio.open(tmp_path / f"files{suffix}") as a, rasterio.open(tmp_path / f"memory{suffix}") as b:
@@ -84,6 +84,8 @@ def test_the_loop_from_memory_is_that_from_files(scene: Scene, tmp_path: Path, s
     assert not left_in(scratch)
     for path in tmp_path.glob("memory*"):
         assert str(scratch).encode() not in path.read_bytes(), path
+    links = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))["links"]
+    assert [link["href"] for link in links if link["rel"] == "derived_from"] == ["./memory.s2fin"]
     run, model_run = (
         read_run(tmp_path / "memory.tif"),
         TrainingReport.of(read_model_info(tmp_path / "memory.s2fin")).run,
