@@ -213,6 +213,8 @@ def test_a_crs_set_in_qgis_is_used(handed: Handed, case: str, name: str, before:
         assert src.crs.to_epsg() == 32633
         assert src.transform.almost_equals(TRANSFORM)
         assert (src.read() == stored(handed, name)).all()
+    with open_raster(handed.path("raster_with_crs_taken_away")) as src:
+        assert src.crs is None
     (said,) = handed.cases[case]["said"]
     assert said == (
         f"the layer 'image' is in EPSG:32633 in QGIS, and in {before} in its file; s2fin takes it as QGIS shows it"

@@ -189,6 +189,11 @@ class Cases:
         layer.setCrs(QgsCoordinateReferenceSystem(OTHER_CRS))
         return self._raster(layer)
 
+    def raster_with_crs_taken_away(self) -> str:
+        layer = self._image()
+        layer.setCrs(QgsCoordinateReferenceSystem())
+        return self._raster(layer)
+
     def raster_with_nodata(self) -> str:
         return self._with_nodata(self._image(), 148)
 
