@@ -237,6 +237,35 @@ def test_values_as_bash_needs_them(model: Path, monkeypatch: pytest.MonkeyPatch)
     assert completed("s2fin classify --hsi a.tif --sar a.tif --nodata hsi:", "bash") == ["hsi:none"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "inserted"),
+    [("s", r"s\$HOME\'\`x\`="), ("'s", r"s$HOME'\''`x`="), ('"s', r"s\$HOME'\`x\`="), ("'it'\\''s", None)],
+)
+def test_what_bash_would_run_is_quoted(here: Path, typed: str, inserted: str | None) -> None:
+    classes = [{"name": "s$HOME'`x`"}]
+    save_file({"weight": np.zeros(1)}, here / "model.s2fin", metadata={"s2fin": json.dumps({"classes": classes})})
+    assert completed(f"s2fin classify --prior {typed}", "bash") == ([] if inserted is None else [inserted])
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_controls_do_not_reach_the_terminal(here: Path, shell: str) -> None:
+    classes = [{"name": name} for name in ("a\nb", "a\tb", "a\x1b[31mb", "ä b")]
+    save_file({"weight": np.zeros(1)}, here / "model.s2fin", metadata={"s2fin": json.dumps({"classes": classes})})
+    assert completed("s2fin classify --prior '", shell) == ["ä b="]
+    write_raster(here / "a.tif", np.ones((1, 4, 4), np.uint8))
+    with rasterio.open(here / "a.tif", "r+") as image:
+        image.descriptions = ("near\x1b[31m\ninfrared",)
+    assert lines("s2fin train --hsi a.tif --bidx ", shell) == [["plain", "1", "near[31m infrared"]]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+def test_pipes_are_not_waited_for(here: Path) -> None:
+    os.mkfifo(here / "pipe.gpkg")
+    assert completed("s2fin train --labels pipe.gpkg --label-field ") == []
+    assert completed("s2fin train --hsi pipe.gpkg --bidx ") == []
+    assert completed("s2fin classify -m pipe.gpkg --prior ") == []
+
+
 def test_fish_gets_the_option_before_the_value(here: Path) -> None:
     assert completed("s2fin classify --hsi=a", "fish") == ["--hsi=a.tif"]
 
@@ -295,6 +324,7 @@ def test_script_is_shown_by_its_option_and_by_clicks_variable(shell: str) -> Non
         ("bash", {}, ".local/share/bash-completion/completions/s2fin", "bash-completion"),
         ("bash", {"XDG_DATA_HOME": "data"}, "data/bash-completion/completions/s2fin", "source"),
         ("bash", {"BASH_COMPLETION_USER_DIR": "own"}, "own/completions/s2fin", "source"),
+        ("bash", {"BASH_COMPLETION_USER_DIR": "own:other"}, "own/completions/s2fin", "source"),
         ("zsh", {}, ".zfunc/_s2fin", "fpath=("),
         ("zsh", {"ZDOTDIR": "z"}, "z/.zfunc/_s2fin", "z/.zshrc"),
         ("fish", {}, ".config/fish/completions/s2fin.fish", "new terminal"),
@@ -325,6 +355,16 @@ def test_somebody_elses_script_stays(in_folder: Path) -> None:
     assert done.exit_code == 1
     assert "was not written by s2fin; move it away first" in done.stderr
     assert path.read_text() == "complete -c s2fin\n"
+
+
+def test_a_link_to_the_script_stays(in_folder: Path) -> None:
+    kept, path = in_folder / "kept.fish", in_folder / "fish" / "completions" / "s2fin.fish"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(kept)
+    for _ in range(2):  # of which the first makes the file
+        done = CliRunner().invoke(cli, ["--install-completion", "fish"], env={"XDG_CONFIG_HOME": str(in_folder)})
+        assert done.exit_code == 0
+        assert (path.is_symlink(), kept.read_text()) == (True, script("fish"))
 
 
 def test_place_that_cannot_be_written(in_folder: Path) -> None:

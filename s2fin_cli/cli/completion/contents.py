@@ -46,9 +46,10 @@ def shares(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
     from s2fin_cli.model.header import class_names, find_model
 
     try:
-        names = class_names(find_model(ctx.params.get("model")))
-    except (S2finError, OSError, ValueError):
+        model = find_model(ctx.params.get("model"))
+    except (S2finError, OSError):
         return []
+    names = class_names(model) if model.is_file() else []
     given = {text.rpartition("=")[0] for text in ctx.params.get(str(param.name)) or ()}
     return [_open(f"{name}=") for name in names if name not in given and name.startswith(incomplete)]
 
@@ -127,10 +128,10 @@ def _reference(ctx: click.Context) -> str | None:
 
 
 def _files(ctx: click.Context, name: str) -> list[str]:
-    """The local files that an option was given."""
+    """The local files and folders that an option was given; nothing that would be waited for, such as a pipe."""
     value: Any = ctx.params.get(name) or ()
     given = [value] if isinstance(value, str) else value
-    return [text for text in given if os.path.exists(text)]
+    return [text for text in given if os.path.isfile(text) or os.path.isdir(text)]
 
 
 @contextlib.contextmanager

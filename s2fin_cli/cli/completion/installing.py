@@ -81,8 +81,8 @@ def completion_file(shell: str) -> Path:
     home = Path.home()
     if shell == "bash":
         data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-        folder = Path(os.environ.get("BASH_COMPLETION_USER_DIR") or data / "bash-completion")
-        return folder / "completions" / "s2fin"
+        folders = os.environ.get("BASH_COMPLETION_USER_DIR", "").split(":")
+        return Path(folders[0] or data / "bash-completion") / "completions" / "s2fin"
     if shell == "zsh":
         return Path(os.environ.get("ZDOTDIR") or home) / ".zfunc" / "_s2fin"
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
@@ -95,6 +95,7 @@ def write_script(shell: str, path: Path) -> None:
     Raises:
         OutputError: it cannot be written, or a file of somebody else's is there.
     """
+    path = path.resolve()  # a link stays one, as those who keep such files elsewhere have it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_free = not path.exists() or _OURS in path.read_text(encoding="utf-8", errors="replace")
