@@ -6,7 +6,9 @@ import contextlib
 import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.log_records import changed_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,22 +33,17 @@ _current: ContextVar[Caption | None] = ContextVar("caption", default=None)
 @contextlib.contextmanager
 def captions() -> Iterator[None]:
     """Give messages of s2fin the names that `captioned` sets, while the block runs."""
-    make = logging.getLogRecordFactory()
-
-    def make_captioned(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record, caption = make(*args, **kwargs), _current.get()
-        if caption is not None and record.name.startswith("s2fin_cli"):
-            message = record.getMessage()
-            if record.levelno >= logging.WARNING:
-                caption.warnings.append(message)
-            record.msg, record.args = f"{caption.name}: {message}", None
-        return record
-
-    logging.setLogRecordFactory(make_captioned)
-    try:
+    with changed_records(_with_name):
         yield
-    finally:
-        logging.setLogRecordFactory(make)
+
+
+def _with_name(record: logging.LogRecord, message: str) -> str:
+    """A message with the name of the thing that this thread works on; warnings are kept."""
+    if (caption := _current.get()) is None:
+        return message
+    if record.levelno >= logging.WARNING:
+        caption.warnings.append(message)
+    return f"{caption.name}: {message}"
 
 
 @contextlib.contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from s2fin_cli.core.log_records import changed_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,27 +59,9 @@ def described(text: str) -> str:
 def named_copies(copies: Sequence[Copy]) -> Iterator[None]:
     """Let log records and records of runs name copies by what they are copies of, while the block runs."""
     _copies.update({copy.path: copy for copy in copies})
-    _describe_log_records()
     try:
-        yield
+        with changed_records(lambda _, message: described(message)):
+            yield
     finally:
         for copy in copies:
             del _copies[copy.path]
-
-
-def _describe_log_records() -> None:
-    """Let s2fin's log records name copies as `described` does, from now on; it does nothing where there are none."""
-    make = logging.getLogRecordFactory()
-    if getattr(make, "describes_copies", False):
-        return
-
-    def make_described(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make(*args, **kwargs)
-        if _copies and record.name.startswith("s2fin_cli"):
-            message = record.getMessage()
-            if (text := described(message)) != message:
-                record.msg, record.args = text, None
-        return record
-
-    make_described.describes_copies = True  # type: ignore[attr-defined]
-    logging.setLogRecordFactory(make_described)

@@ -40,13 +40,18 @@ _TYPES = {
     "geopandas": (FRAME, SERIES),
     "pandas": ("DataFrame",),
     "numpy": ("ndarray",),
+    "shapely": ("Geometry",),
 }
-#: What to do with data of types that are not taken.
+#: How data of types that are not taken become those of a type that may be.
 _REMEDIES = {
-    "Dataset": 'give one of its variables, or all as bands: dataset.to_dataarray(dim="band")',
-    "ndarray": 'give it a place first: xarray.DataArray(values, dims=("band", "y", "x")).rio.write_crs("EPSG:CODE")'
-    ".rio.write_transform(transform)",
-    "DataFrame": "give it geometries first: geopandas.GeoDataFrame(frame, geometry=..., crs=...)",
+    "Dataset": (ARRAY, 'give one of its variables, or all as bands: dataset.to_dataarray(dim="band")'),
+    "ndarray": (
+        ARRAY,
+        'give it a place first: xarray.DataArray(values, dims=("band", "y", "x")).rio.write_crs("EPSG:CODE")'
+        ".rio.write_transform(transform)",
+    ),
+    "DataFrame": (FRAME, "give it geometries first: geopandas.GeoDataFrame(frame, geometry=..., crs=...)"),
+    "Geometry": (SERIES, 'give it a CRS first: geopandas.GeoSeries([geometry], crs="EPSG:CODE")'),
 }
 #: The types that an option takes besides paths, and the name of them all in signatures.
 IMAGE, FEATURES, LABELS = ("Image", (ARRAY,)), ("Features", (FRAME, SERIES)), ("Labels", (ARRAY, FRAME))
@@ -150,8 +155,9 @@ def _why_not(option: str, kind: str, taken: Mapping[str, tuple[str, tuple[str, .
     if option not in taken:
         return f"`{option}` is of type {kind}, which it does not take; only images, labels and areas can be in memory"
     wanted = listed(("a path", *(f"a {name}" for name in taken[option][1])))
-    remedy = f"; {_REMEDIES[kind]}" if kind in _REMEDIES and not (kind == "DataFrame" and FRAME not in wanted) else ""
-    return f"`{option}` is of type {kind}, and it must be {wanted}{remedy}"
+    becomes, remedy = _REMEDIES.get(kind, (None, ""))
+    hint = f"; {remedy}" if becomes in taken[option][1] else ""
+    return f"`{option}` is of type {kind}, and it must be {wanted}{hint}"
 
 
 def _check_here(keywords: Mapping[str, Any], given: list[Given]) -> None:

@@ -217,6 +217,23 @@ def test_only_copies_are_renamed() -> None:
     assert described(text) == text
 
 
+def test_log_records_are_made_as_before_afterwards() -> None:
+    copies = [Copy(f"/data/{name}.tif", name, "DataArray") for name in ("hsi", "lidar")]
+    make, logger = logging.getLogRecordFactory(), logging.getLogger("s2fin_cli.somewhere")
+
+    def text_of(path: str) -> str:
+        return logger.makeRecord(logger.name, logging.INFO, "", 0, "read %s", (path,), None).getMessage()
+
+    first, second = named_copies(copies[:1]), named_copies(copies[1:])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # as threads may end in any order
+    assert text_of("/data/lidar.tif") == "read `lidar` (DataArray)"
+    assert text_of("/data/hsi.tif") == "read /data/hsi.tif"
+    second.__exit__(None, None, None)
+    assert logging.getLogRecordFactory() is make
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +260,8 @@ FRAME = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)])
         ),
         ("train", {"hsi": FRAME}, r"`hsi` is of type GeoDataFrame, and it must be a path or a DataArray$"),
         ("train", {"aoi": xr.DataArray()}, "must be a path, a GeoDataFrame or a GeoSeries$"),
+        ("train", {"aoi": shapely.Point(0, 0)}, "is of type Geometry, .*; give it a CRS first: geopandas.GeoSeries"),
+        ("train", {"hsi": pd.DataFrame()}, "must be a path or a DataArray$"),
         ("classify", {"confidence": xr.DataArray()}, "`confidence` is of type DataArray, which it does not take; only"),
         ("inspect", {"src": xr.DataArray()}, "`src` is of type DataArray, which it does not take; only"),
         (
