@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,12 @@ from s2fin_cli.core.log_records import changed_records
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
+
+#: Types of data in memory.
+ARRAY, FRAME, SERIES = "DataArray", "GeoDataFrame", "GeoSeries"
+_NAME = re.compile(rf"([a-z_]+) \(({ARRAY}|{FRAME}|{SERIES})( \d+)?\)")
+#: Suffixes of the files that hold them.
+SUFFIXES = {ARRAY: ".tif", FRAME: ".gpkg", SERIES: ".gpkg"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,18 @@ _copies: dict[str, Copy] = {}
 def copy_at(path: str | PathLike[str]) -> Copy | None:
     """The copy that a path is of; None for any other file."""
     return _copies.get(str(path))
+
+
+def is_name_of_data(path: str) -> bool:
+    """Whether a record has the name of data in memory in place of a path, see `Copy.name`."""
+    return _NAME.fullmatch(path) is not None
+
+
+def file_for(name: str) -> str:
+    """The name in capitals of a file that would hold data which a record names, e.g. "LABELS2.gpkg"."""
+    found = _NAME.fullmatch(name)
+    assert found is not None  # noqa: S101  the caller asked `is_name_of_data`
+    return f"{found[1].upper()}{(found[3] or '').strip()}{SUFFIXES[found[2]]}"
 
 
 def described(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s2fin_cli.core.copies import file_for, is_name_of_data
 from s2fin_cli.core.errors import quoted
 from s2fin_cli.core.flags import flag_of
 
@@ -17,7 +18,7 @@ _AT_ONCE = ("bounds",)
 
 
 def command_of(run: RunRecord, output: str) -> str:
-    """The command as it is typed.
+    """The command as it is typed, with names in capitals for files of data that were in memory.
 
     Args:
         run: the record.
@@ -25,7 +26,7 @@ def command_of(run: RunRecord, output: str) -> str:
     """
     parts = ["s2fin", run.command]
     for file in run.files:
-        parts += [flag_of(file.option), quoted(file.path)]
+        parts += [flag_of(file.option), file_for(file.path) if is_name_of_data(file.path) else quoted(file.path)]
     for name, value in (run.options or {}).items():
         parts += _typed(name, value)
     return " ".join([*parts, flag_of("output"), quoted(output)])

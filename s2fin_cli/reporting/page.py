@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from s2fin_cli.core.copies import is_name_of_data
 from s2fin_cli.core.flags import as_flag, flag_of, rewritten
 from s2fin_cli.reporting import charts
 
@@ -39,6 +40,7 @@ def to_html(report: MapReport) -> str:
     )
     environment.globals |= {"num": _Numbers(values), "charts": charts, "mark": _mark(values)}
     environment.filters |= {"flags": _with_flags, "flag": flag_of}
+    environment.tests["name_of_data"] = is_name_of_data
     page = partial(
         environment.get_template("page.html").render,
         r=values,

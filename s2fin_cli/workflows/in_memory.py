@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2fin_cli.core.copies import Copy, described, named_copies
+from s2fin_cli.core.copies import ARRAY, FRAME, SERIES, SUFFIXES, Copy, described, named_copies
 from s2fin_cli.core.errors import DiskFullError, OutputError, S2finError, UsageError
 from s2fin_cli.core.files import is_disk_full
 from s2fin_cli.core.formats import listed
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Features = StrPath | gpd.GeoDataFrame | gpd.GeoSeries
     Labels = StrPath | xarray.DataArray | gpd.GeoDataFrame
 
-ARRAY, FRAME, SERIES = "DataArray", "GeoDataFrame", "GeoSeries"
 #: Types of data in memory, by the package that has them: those that are taken, and others that are often given instead.
 _TYPES = {
     "xarray": (ARRAY, "Dataset"),
@@ -67,8 +66,6 @@ _OF_COMMANDS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 #: Options of maps that are continued later or made elsewhere, where there is no data in memory.
 _ELSEWHERE = ("work", "scheduler", "shard")
-#: Suffixes of the temporary files.
-_SUFFIXES = {ARRAY: ".tif", FRAME: ".gpkg", SERIES: ".gpkg"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class Given:
 
     def copy(self, folder: Path) -> Copy:
         """The temporary file for them in a folder."""
-        path = folder / f"{self.option}{self.number or ''}{_SUFFIXES[self.kind]}"
+        path = folder / f"{self.option}{self.number or ''}{SUFFIXES[self.kind]}"
         return Copy(str(path), self.option, f"{self.kind} {self.number}" if self.number else self.kind)
 
 

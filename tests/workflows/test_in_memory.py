@@ -84,6 +84,7 @@ def test_the_loop_from_memory_is_that_from_files(scene: Scene, tmp_path: Path, s
     assert not left_in(scratch)
     for path in tmp_path.glob("memory*"):
         assert str(scratch).encode() not in path.read_bytes(), path
+    assert "s2fin classify --hsi HSI.tif --lidar LIDAR.tif" in (tmp_path / "memory.html").read_text(encoding="utf-8")
     links = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))["links"]
     assert [link["href"] for link in links if link["rel"] == "derived_from"] == ["./memory.s2fin"]
     run, model_run = (
