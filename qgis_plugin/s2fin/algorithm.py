@@ -48,6 +48,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._arguments: list[str] = []
         self._refused: Exception | None = None
         self._outputs: dict[str, str] = {}
+        self._loaded: dict[str, QgsProcessingContext.LayerDetails] = {}
         self._shown: dict[str, Path] = {}
 
     # ---- what QGIS shows of it; the names are QGIS's ----------------------------------------------------------------
@@ -142,6 +143,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._arguments = command_line(self._command, values)
         written = [option for option in self._command.options if option.is_output and values[option.name] is not None]
         self._outputs = {option.parameter: values[option.name] for option in written}
+        self._loaded = context.layersToLoadOnCompletion()
         self._shown = {
             option.role or option.name: Path(values[option.name])
             for option in written
@@ -185,5 +187,9 @@ class Algorithm(QgsProcessingAlgorithm):
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Have QGIS load what was written, and open a report."""
+        # NOTE: the dialog runs an algorithm in a thread with a context of its own, which forgets what is to be loaded.
+        for path, details in self._loaded.items():
+            if path in self._outputs.values() and not context.willLoadLayerOnCompletion(path):
+                context.addLayerToLoadOnCompletion(path, details)
         results.load(context, feedback, self._shown, group=f"s2fin: {self._command.title}")
         return {}

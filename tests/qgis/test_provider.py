@@ -177,12 +177,17 @@ def steps_of(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str, Any
             "train",
             {**train, "LABELS": labels, "LABEL_FIELD": "kind", "OUTPUT": str(folder / "wrong.s2fin")},
         ),
+        "dialog": (
+            "sample",
+            {"MAP": {"layer": made}, "SIZE": 9, "LEAST": 2, "OUTPUT": {"load": str(folder / "shown.gpkg")}},
+        ),
         "foreign": ("sample", {"MAP": made, "SIZE": 9, "LEAST": 2, "OUTPUT": str(folder / "foreign.gpkg")}),
     }
     steps = {
         name: {"algorithm": f"s2fin:{command}", "parameters": parameters}
         for name, (command, parameters) in runs.items()
     }
+    steps["dialog"]["dialog"] = True
     steps["foreign"]["environment"] = FOREIGN
     return steps
 
@@ -238,6 +243,14 @@ def test_each_command_runs(runs: Runs) -> None:
 def test_what_is_asked_for_is_loaded(runs: Runs) -> None:
     assert set(runs.found["classify"]["loaded"]) == {str(runs.folder / name) for name in ("map.tif", "c.tif")}
     assert runs.found["sample"]["loaded"] == []
+
+
+@pytest.mark.slow
+def test_the_dialog_runs_it_in_a_thread_and_loads_the_results(runs: Runs) -> None:
+    found = runs.found["dialog"]
+    assert (found["done"], found["alive"]) == (True, True)
+    assert found["results"] == {"OUTPUT": str(runs.folder / "shown.gpkg")}
+    assert found["layers"][0] == "Sample"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ python3 -m tests.qgis.inside.run_algorithms STEPS
 
 STEPS: JSON, a list of objects with the `algorithm`, its `parameters`, and if wanted
 - `environment`: variables to set before the run;
+- `dialog`: true, to run it in a thread as the dialog does, and to load the results;
 - `cancel`: a text; the run is cancelled when a line that has it was said.
 
 An object with `fill` instead is a file whose empty field `class` is filled in with the field `from` in QGIS's editing.
@@ -23,6 +24,7 @@ from typing import Any
 
 from qgis.core import (
     QgsApplication,
+    QgsProcessingAlgRunnerTask,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
@@ -30,6 +32,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QEventLoop, QTimer
 
 from tests.qgis.inside.started import Feedback, answer, in_project, plugin, start, start_processing
 
@@ -86,6 +89,29 @@ def fill(path: str, *, source: str) -> dict[str, Any]:
     return {"saved": layer.commitChanges()}
 
 
+def run_as_dialog(name: str, parameters: dict[str, Any], context: Any, feedback: Feedback) -> dict[str, Any]:
+    """A run in a thread, as the dialog does it, with the layers of the project afterwards."""
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(name)
+    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+    loading = importlib.import_module("processing.gui.Postprocessing")
+    events, ended, alive = QEventLoop(), [], []
+
+    def end(is_done: bool, results: dict[str, Any]) -> None:
+        loading.handleAlgorithmResults(algorithm, context, feedback, parameters=parameters)
+        ended.append((is_done, results))
+        events.quit()
+
+    timer = QTimer()
+    timer.timeout.connect(lambda: alive.append(True))
+    timer.start(10)
+    task.executed.connect(end)
+    QgsApplication.taskManager().addTask(task)
+    events.exec()
+    layers = [layer.name() for layer in QgsProject.instance().layerTreeRoot().layerOrder()]
+    (found,) = ended
+    return {"done": found[0], "results": found[1], "layers": layers, "said": feedback.lines, "alive": bool(alive)}
+
+
 def run(step: dict[str, Any]) -> dict[str, Any]:
     """One run."""
     if "fill" in step:
@@ -95,6 +121,8 @@ def run(step: dict[str, Any]) -> dict[str, Any]:
     if "cancel" in step:
         feedback = Cancelling(step["cancel"])
     parameters = {name: value(given) for name, given in step["parameters"].items()}
+    if step.get("dialog"):
+        return run_as_dialog(step["algorithm"], parameters, context, feedback)
     processing = importlib.import_module("processing")
     try:
         found = processing.run(step["algorithm"], parameters, context=context, feedback=feedback)
