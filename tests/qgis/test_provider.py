@@ -183,7 +183,7 @@ def steps_of(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str, Any
         ),
         "foreign": ("sample", {"MAP": made, "SIZE": 9, "LEAST": 2, "OUTPUT": str(folder / "foreign.gpkg")}),
     }
-    steps = {
+    steps: dict[str, dict[str, Any]] = {
         name: {"algorithm": f"s2fin:{command}", "parameters": parameters}
         for name, (command, parameters) in runs.items()
     }
