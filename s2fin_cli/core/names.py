@@ -39,8 +39,10 @@ _SHORT_BYTES = 400
 _CREDENTIALS = (
     (re.compile(r"://[^/?\s]*@"), "://"),
     (re.compile(r"""\b(password|passwd|pwd)\s*=\s*('(\\.|[^'\\])*'|"[^"]*"|[^\s;"]+)""", re.IGNORECASE), r"\1="),
-    (re.compile(r"""\?[^}<"]*"""), ""),
+    (re.compile(r"""\?[^}<"#]*"""), ""),
 )
+#: What stands behind the name of a STAC file.
+_STAC_PARTS = re.compile(r"#(assets|item|datetime|join|alternate|scale|offset)=.*", re.DOTALL)
 #: Longest chain of links that is followed.
 _MOST_LINKS = 40
 
@@ -56,7 +58,16 @@ def is_dataset_name(src_path: StrPath) -> bool:
 
 def absolute(path: StrPath) -> str:
     """A path that a process in any folder understands; names of GDAL's own stay as they are."""
-    return str(path) if is_dataset_name(path) else os.path.abspath(path)
+    if is_dataset_name(path):
+        return str(path)
+    file, rest = _parted(str(path))
+    return os.path.abspath(file) + rest
+
+
+def _parted(path: str) -> tuple[str, str]:
+    """A path in two parts: the file, and what says which part of a STAC file is meant, in which dots are no folders."""
+    found = None if os.path.lexists(path) else _STAC_PARTS.search(path)
+    return (path, "") if found is None else (path[: found.start()], found[0])
 
 
 def without_credentials(path: StrPath) -> str:
@@ -82,7 +93,10 @@ def looks_like_dataset_name(text: str) -> bool:
 
 def in_folder(name: str, folder: Path) -> str:
     """A path that a file names relative to its folder; a name of GDAL's own stays, unless such a file is there."""
-    return name if looks_like_dataset_name(name) and not os.path.lexists(folder / name) else str(folder / name)
+    if looks_like_dataset_name(name) and not os.path.lexists(folder / name):
+        return name
+    file, rest = _parted(name)
+    return f"{folder / file}{rest}"
 
 
 def plain_name(path: StrPath, *, error: type[Exception] = OutputError) -> str:

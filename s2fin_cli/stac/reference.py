@@ -25,7 +25,7 @@ TIME, TILES = "time", "tiles"
 #: Characters that need no escaping in a part of a reference, besides letters, digits and "-._~".
 _PLAIN = " :/+()@!$'*?"
 #: What makes a JSON file a STAC file, and within how many bytes it is looked for.
-_MARKS = re.compile(rb'"(stac_version|stac_extensions|assets)"\s*:')
+_MARKS = re.compile(rb'"(?:stac_version|stac_extensions)"\s*:|"assets"\s*:\s*\{')
 _HEAD_BYTES = 1 << 20
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2fin_cli.core.errors import InputError, S2finError, UsageError
+from s2fin_cli.core.names import absolute, in_folder, without_credentials
 from s2fin_cli.stac.images import files_of, is_elsewhere, rasters_of
 from s2fin_cli.stac.location import located
 from s2fin_cli.stac.reference import Reference, find_reference
@@ -134,6 +135,17 @@ def test_other_names_are_no_references(tmp_path: Path) -> None:
     (tmp_path / "labels.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     for name in ("a.tif", "a#b.tif", str(tmp_path / "a.json#assets=b"), str(tmp_path / "labels.geojson"), "no.json"):
         assert rasters_of(name) == [name]
+
+
+def test_references_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "items.json", *series(order=[0, 1, 2]))
+    monkeypatch.chdir(tmp_path)
+    name = "items.json#join=time#assets=red#datetime=2024-06-15/.."
+    assert absolute(name) == f"{tmp_path}/{name}"
+    assert in_folder(name, tmp_path) == f"{tmp_path}/{name}"
+    assert len(rasters_of(absolute(name))) == 2
+    url = "https://e.org/items.json?sig=secret#item=a#assets=red"
+    assert without_credentials(url) == "https://e.org/items.json#item=a#assets=red"
 
 
 def series(*, order: list[int]) -> list[dict[str, object]]:
