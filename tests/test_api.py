@@ -90,6 +90,8 @@ def test_type_checkers_know_the_keywords(tmp_path: Path, scene: Scene) -> None:
 
 
 def test_positional_arguments_are_refused() -> None:
+    with pytest.raises(UsageError, match=r'predict takes keyword arguments: predict\(model="q\.s2fin"\)'):
+        s2fin_cli.predict("q.s2fin")  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r'inspect takes keyword arguments: inspect\(src="q\.tif"\)'):
         s2fin_cli.inspect("q.tif")  # type: ignore[call-arg]
 

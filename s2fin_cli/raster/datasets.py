@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2fin_cli.core.classes import map_encoding
-from s2fin_cli.core.errors import UsageError
+from s2fin_cli.core.errors import InputError, UsageError, describe_missing
 from s2fin_cli.geo.pixels import transformed
 
 if TYPE_CHECKING:
@@ -97,12 +97,17 @@ def open_dataset(
         paths: rasters by what they hold; that of `CLASS` among them.
         classes: the map's classes.
         bands: names of the variables that the bands of a raster become.
+
+    Raises:
+        InputError: a raster is not there any more.
     """
     import rioxarray  # noqa: PLC0415  an extra
     import xarray  # noqa: PLC0415  an extra
 
     arrays: dict[str, DataArray] = {}
     for name, path in paths.items():
+        if not path.exists():
+            raise InputError(describe_missing(path))
         # NOTE: class ids stay whole numbers, whereas scaled probabilities become what they stand for
         opened: Any = rioxarray.open_rasterio(path, mask_and_scale=name != CLASS)
         for number, variable in enumerate(bands.get(name, (name,))):

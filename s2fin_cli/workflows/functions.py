@@ -226,7 +226,7 @@ def function_of(command: Command) -> Callable[..., Any]:
 
     def function(*positional: Any, **keywords: Any) -> Any:
         if positional:
-            first = fields(command.options)[0].name
+            first = "model" if command.gives is not None else fields(command.options)[0].name
             value = f'"{positional[0]}"' if isinstance(positional[0], str | PathLike) else repr(positional[0])
             raise UsageError(f"{command.name} takes keyword arguments: {command.name}({first}={value})")
         with as_files(command.name, keywords) as given:

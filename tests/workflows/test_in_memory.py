@@ -147,6 +147,8 @@ def test_results_open_as_frames(result: ClassifyResult) -> None:
     try:
         with pytest.raises(InputError, match="does not exist"):
             result.to_geodataframe()
+        with pytest.raises(InputError, match="does not exist"):
+            replace(result, outputs=replace(result.outputs, map=moved.with_name("none.tif"))).to_xarray()
     finally:
         moved.rename(result.outputs.polygons)
 
