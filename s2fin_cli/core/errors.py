@@ -104,11 +104,21 @@ def quoted(path: str | os.PathLike[str]) -> str:
 
 
 def warp_like(path: str | Path, like: str | Path) -> str:
-    """For messages: the command that brings a class map to the grid of another raster; it comes with rasterio."""
+    """For messages: the command that brings a class map to the grid of another raster; it comes with rasterio.
+
+    Where one of them is an array in memory, it is the method of rioxarray.
+    """
+    if copy_at(path) is not None or copy_at(like) is not None:
+        return f"{_array_of(path, 'array')}.rio.reproject_match({_array_of(like, 'other')})"
     options = {"like": quoted(like), "resampling": "nearest"}
     return " ".join(
         ["rio warp", quoted(path), "ALIGNED.tif", *(f"--{name} {value}" for name, value in options.items())]
     )
+
+
+def _array_of(path: str | Path, name: str) -> str:
+    """What code calls an array in memory, or how it opens a raster."""
+    return f'rioxarray.open_rasterio("{path}")' if copy_at(path) is None else name
 
 
 def edit_info(path: str | Path, option: str, value: object = None) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
+from s2fin_cli.core.copies import copy_at
 from s2fin_cli.core.errors import RasterError, edit_info, quoted
 from s2fin_cli.core.formats import BLOCK_SIZE
 from s2fin_cli.geo.windows import iter_tiles
@@ -127,7 +128,10 @@ def no_class_number(src_path: str | Path, value: float, place: str) -> str:
             f"{src_path} holds {value:.9g} at {place}, which is no class number; if it means no data, declare it with: "
             + edit_info(src_path, "nodata", f"{value:.17g}")
         )
+    command = f"gdal_calc.py -A {quoted(src_path)} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
+    if copy_at(src_path) is not None:
+        command = "array.round()"
     return (
         f"{src_path} holds {value:.9g} at {place}; class numbers must be whole numbers: if these are classes, round "
-        f"them with: gdal_calc.py -A {quoted(src_path)} --calc='rint(A)' --type=UInt16 --outfile=CLASSES.tif"
+        f"them with: {command}"
     )

@@ -171,9 +171,8 @@ def _check_here(keywords: Mapping[str, Any], given: list[Given]) -> None:
 @contextlib.contextmanager
 def _copies(given: list[Given], stop: Stop | None) -> Iterator[list[tuple[Given, Copy]]]:
     """Temporary files of data in memory, known by name while the block runs."""
-    parent = Path(tempfile.gettempdir())
-    sweep(parent)
-    with work_in_progress(parent) as folder:
+    with _temporary_folder() as folder:
+        parent = folder.parent
         pairs = [(each, each.copy(folder)) for each in given]
         try:
             for each, copy in pairs:
@@ -189,6 +188,22 @@ def _copies(given: list[Given], stop: Stop | None) -> Iterator[list[tuple[Given,
             raise OutputError(f"copying {copy.name_in_messages} to {parent} failed: {error}") from error
         with named_copies([copy for _, copy in pairs]):
             yield pairs
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A new folder where the system has temporary files; what killed runs left there is removed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            parent = Path(tempfile.gettempdir())
+            sweep(parent)
+            folder = stack.enter_context(work_in_progress(parent))
+        except OSError as error:
+            raise OutputError(
+                f"data in memory are copied to temporary files, which cannot be written ({error}); name a folder for "
+                "them in the environment variable TMPDIR"
+            ) from error
+        yield folder
 
 
 def _write(given: Given, copy: Copy, stop: Stop | None) -> None:

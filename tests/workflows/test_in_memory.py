@@ -212,6 +212,17 @@ def test_remedies_are_those_of_the_packages(scene: Scene, tmp_path: Path) -> Non
         s2fin_cli.align(like=rotated, lidar=scene.lidar, output=tmp_path / "aligned.tif")
 
 
+def test_remedies_for_maps_in_memory(result: ClassifyResult, tmp_path: Path) -> None:
+    found = result.to_xarray()["class"].load()
+    output = tmp_path / "change.tif"
+    with pytest.raises(InputError, match=r"one with: array.rio.reproject_match\(other\)$"):
+        s2fin_cli.compare(before=found, after=found[1:], output=output)
+    with pytest.raises(InputError, match=r"array.rio.reproject_match\(rioxarray.open_rasterio\(\"/.*map.tif\"\)\)$"):
+        s2fin_cli.compare(before=result.outputs.map, after=found[1:], output=output)
+    with pytest.raises(InputError, match=r"round them with: array.round\(\)$"):
+        s2fin_cli.compare(before=found, after=found.astype("float32") + 0.25, output=output)
+
+
 def test_only_copies_are_renamed() -> None:
     copy = Copy("/tmp/x/hsi.tif", "hsi", "DataArray")  # noqa: S108
     text = "`hsi` /tmp/x/hsi.tif and /tmp/x/hsi.tif, not /tmp/x/his.tif"
@@ -319,6 +330,12 @@ def test_a_stopped_copy_leaves_nothing(scene: Scene, scratch: Path) -> None:
     with pytest.raises(Stopped):
         s2fin_cli.align(like=opened(scene.hsi), lidar=scene.lidar, output="aligned.tif", stop=stop)
     assert not left_in(scratch)
+
+
+def test_a_missing_folder_for_temporary_files(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(OutputError, match=r"cannot be written \(.*missing.*name a folder for them .* TMPDIR$"):
+        s2fin_cli.align(like=opened(scene.hsi), lidar=scene.lidar, output=tmp_path / "aligned.tif")
 
 
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
