@@ -191,5 +191,6 @@ class Algorithm(QgsProcessingAlgorithm):
         for path, details in self._loaded.items():
             if path in self._outputs.values() and not context.willLoadLayerOnCompletion(path):
                 context.addLayerToLoadOnCompletion(path, details)
-        results.load(context, feedback, self._shown, group=f"s2fin: {self._command.title}")
+        titles = {option.role or option.name: option.title for option in self._command.options if option.is_output}
+        results.load(context, feedback, self._shown, group=f"s2fin: {self._command.title}", titles=titles)
         return {}

@@ -81,7 +81,12 @@ _KEPT: list[QgsProcessingLayerPostProcessorInterface] = []
 
 
 def load(
-    context: QgsProcessingContext, feedback: QgsProcessingFeedback, outputs: Mapping[str, Path], *, group: str
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+    outputs: Mapping[str, Path],
+    *,
+    group: str,
+    titles: Mapping[str, str],
 ) -> None:
     """Let Processing load the outputs of a run, and open its report in the browser of a desktop.
 
@@ -93,28 +98,31 @@ def load(
         feedback: of the run.
         outputs: files by the names of the outputs. An output that the user does not want to load is not among them.
         group: name of the group of layers.
+        titles: what Processing calls the outputs, by their names; a layer that is called otherwise, as the output of a
+            model, keeps its name.
     """
     layers = {name: path for name, path in outputs.items() if path.suffix.lower() in LAYERS and path.exists()}
     if any(context.willLoadLayerOnCompletion(str(path)) for path in layers.values()):
         shared = _Group(group)
         for name, path in layers.items():
-            _register(context, name, path, shared)
+            details = _registered(context, name, path)
+            if details.name == titles.get(name, ""):
+                details.name, details.forceName = NAMES.get(name, details.name), True
+            placing = _Placing(name, shared)
+            _KEPT.append(placing)
+            details.setPostProcessor(placing)
     for path in outputs.values():
         if path.suffix.lower() in PAGES and path.exists():
             _open(path, feedback)
 
 
-def _register(context: QgsProcessingContext, name: str, path: Path, group: _Group) -> None:
-    """Let Processing load a layer, unless it was asked to already, and say how."""
-    title = NAMES.get(name, name.replace("_", " ").capitalize())
+def _registered(context: QgsProcessingContext, name: str, path: Path) -> QgsProcessingContext.LayerDetails:
+    """How Processing loads a layer, which it is told to unless it was asked to already."""
     if not context.willLoadLayerOnCompletion(str(path)):
+        title = NAMES.get(name, name.replace("_", " ").capitalize())
         details = QgsProcessingContext.LayerDetails(title, context.project(), name)
         context.addLayerToLoadOnCompletion(str(path), details)
-    details = context.layerToLoadOnCompletionDetails(str(path))
-    details.name, details.forceName = title, True
-    placing = _Placing(name, group)
-    _KEPT.append(placing)
-    details.setPostProcessor(placing)
+    return context.layerToLoadOnCompletionDetails(str(path))
 
 
 def _open(path: Path, feedback: QgsProcessingFeedback) -> None:

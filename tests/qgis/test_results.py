@@ -26,7 +26,8 @@ def write_results(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str
     page = folder / "report.html"
     s2fin_cli.classify(**scene.images, model=model, output=folder / "map.tif", report=page, **rasters)
     s2fin_cli.suggest(**scene.images, model=model, output=folder / "next.gpkg", number=4)
-    s2fin_cli.sample(map=folder / "map.tif", output=folder / "sample.gpkg", size=20, least=2)
+    for name in ("sample", "another"):
+        s2fin_cli.sample(map=folder / "map.tif", output=folder / f"{name}.gpkg", size=20, least=2)
     parts: dict[str, Any] = {name: folder / f"{name}.tif" for name in ("train", "test")}
     s2fin_cli.split(like=scene.hsi, labels=scene.labels, distance=2, **parts)
     for name, bounds in (("before", None), ("after", (500_100, 4_999_700, 500_300, 4_999_900))):
@@ -38,6 +39,7 @@ def write_results(scene: Scene, model: Path, folder: Path) -> dict[str, dict[str
         "classify": {"map": folder / "map.tif", "polygons": folder / "map.gpkg", **rasters, "report": page},
         "suggest": {"suggestions": folder / "next.gpkg"},
         "sample": {"sample": folder / "sample.gpkg"},
+        "another": {"sample": folder / "another.gpkg"},
         "split": parts,
     }
     return {run: {name: str(path) for name, path in files.items()} for run, files in runs.items()}
@@ -56,14 +58,15 @@ def a_run(outputs: dict[str, str], *, load: list[str], group: str = "a run") -> 
 
 @pytest.fixture(scope="module")
 def loaded(qgis: Qgis, written: dict[str, dict[str, str]], once: Once) -> dict[str, Any]:
-    """A desktop after five runs, of which two were made again."""
+    """A desktop after six runs, of which two were made again."""
     before, after = written["before"]["map"], written["after"]["map"]
     runs = [
+        a_run(written["sample"], load=["sample"], group="Model") | {"called": "by its author"},
         a_run(written["before"], load=["map"], group="Again"),
         a_run(written["before"], load=["map"], group="Again") | {"replace": {before: after}},
         a_run(written["classify"], load=["map", "confidence", "uncertainty", "probabilities"], group="Classify"),
         a_run(written["suggest"], load=["suggestions"], group="Suggest"),
-        a_run(written["sample"], load=["sample"], group="Sample"),
+        a_run({"sample": written["another"]["sample"]}, load=["sample"], group="Sample"),
         a_run(written["split"], load=["train", "test"], group="Split"),
         a_run(written["suggest"], load=["suggestions"], group="Suggest"),
     ]
@@ -79,7 +82,7 @@ def layers_of(loaded: dict[str, Any], group: str) -> dict[str, dict[str, Any]]:
 
 
 def test_each_run_has_a_group_and_the_latest_is_on_top(loaded: dict[str, Any]) -> None:
-    assert [each["group"] for each in loaded["tree"]] == ["Suggest", "Split", "Sample", "Classify", "Again"]
+    assert [each["group"] for each in loaded["tree"]] == ["Suggest", "Split", "Sample", "Classify", "Again", "Model"]
     assert loaded["layers"] == sum(len(each["layers"]) for each in loaded["tree"])
     assert not [line for said in loaded["said"] for line in said if line.startswith(("error", "warning"))]
 
@@ -124,6 +127,10 @@ def test_forms_offer_the_classes(loaded: dict[str, Any]) -> None:
     for group, title in (("Suggest", "Places to label"), ("Sample", "Sample")):
         assert layers_of(loaded, group)[title]["lists"] == {"class": CLASSES}
     assert layers_of(loaded, "Suggest")["Places to label"]["labelled"]
+
+
+def test_an_output_of_a_model_keeps_its_name(loaded: dict[str, Any]) -> None:
+    assert list(layers_of(loaded, "Model")) == ["by its author"]
 
 
 def test_the_report_is_opened_on_a_desktop(loaded: dict[str, Any], written: dict[str, dict[str, str]]) -> None:

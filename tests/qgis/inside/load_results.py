@@ -3,8 +3,8 @@
 python3 -m tests.qgis.inside.load_results RUNS PLATFORM
 
 RUNS: JSON, a list of runs, each with the files of its `outputs` by name, the names of those that Processing was asked
-to `load`, the name of the `group`, and if wanted `replace`, files that take the place of others before. PLATFORM:
-"desktop" or "external".
+to `load`, the name of the `group`, and if wanted `replace`, files that take the place of others before, and what a
+model has the layers `called`. PLATFORM: "desktop" or "external".
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from qgis.PyQt.QtGui import QDesktopServices
 
 from tests.qgis.inside.started import answer, in_project, plugin, start, start_processing
 
+#: What Processing calls each output.
+TITLE = "as Processing calls it"
+
 
 class Browser(QObject):  # type: ignore[misc] # Qt has no types
     """Takes the place of the desktop's browser."""
@@ -35,16 +38,18 @@ class Browser(QObject):  # type: ignore[misc] # Qt has no types
         self.opened.append(url.toLocalFile())
 
 
-def run(outputs: dict[str, str], *, load: list[str], group: str, replace: dict[str, str] | None = None) -> list[str]:
+def run(
+    outputs: dict[str, str], *, load: list[str], group: str, replace: dict[str, str] | None = None, called: str = TITLE
+) -> list[str]:
     """What Processing does after a run; gives what it says."""
     for path, other in (replace or {}).items():
         os.replace(other, path)  # as s2fin does
     context, feedback = in_project()
     for name in load:
-        details = QgsProcessingContext.LayerDetails("as Processing calls it", context.project(), name)
+        details = QgsProcessingContext.LayerDetails(called, context.project(), name)
         context.addLayerToLoadOnCompletion(outputs[name], details)
     files = {name: Path(path) for name, path in outputs.items()}
-    plugin("results").load(context, feedback, files, group=group)
+    plugin("results").load(context, feedback, files, group=group, titles=dict.fromkeys(files, TITLE))
     algorithm = QgsApplication.processingRegistry().algorithmById("native:buffer")
     loading = importlib.import_module("processing.gui.Postprocessing")
     loading.handleAlgorithmResults(algorithm, context, feedback, parameters={})
