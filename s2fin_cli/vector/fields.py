@@ -23,12 +23,14 @@ _MOST_BYTES, _MOST_STEPS = 16 << 20, 1_000_000
 
 
 def field_names(src_path: StrPath) -> list[str]:
-    """The names of the fields of all layers, in their order; none of a large file that has no header.
+    """The names of the fields of all layers, in their order; none of a virtual file or of a large one without header.
 
     Raises:
         InputError: as `check_views`.
         Exception: any error of pyogrio's or pyarrow's, if the file cannot be read.
     """
+    if Path(src_path).suffix.lower() == ".vrt":
+        return []  # it may have its features from a server
     known = None if is_dataset_name(src_path) else format_of(Path(src_path))
     if known is not None and known.driver == "Parquet":
         return _parquet_fields(Path(src_path))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +119,17 @@ def test_fields_of_the_labels(here: Path) -> None:
     assert completed("s2fin train --label-field ") == []
     assert completed("s2fin train --labels a.tif --label-field ") == []  # which is empty
     assert completed("s2fin train --labels missing.gpkg --label-field ") == []
+
+
+def test_no_server_is_asked(here: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source = f"/vsicurl/http://127.0.0.1:{server.getsockname()[1]}/x.geojson"
+        (here / "far.vrt").write_text(
+            f"<OGRVRTDataSource><OGRVRTLayer name='x'><SrcDataSource>{source}</SrcDataSource></OGRVRTLayer>"
+            "</OGRVRTDataSource>"
+        )
+        assert completed("s2fin train --labels far.vrt --label-field ") == []
+        assert not select.select([server], [], [], 0)[0]
 
 
 def test_fields_of_a_table_and_of_parquet(here: Path) -> None:
