@@ -90,14 +90,16 @@ def _check(own: Pair, said: Pair, tile: AssetRaster) -> None:
 
 
 def _notes(own: Sequence[Pair], scales: Sequence[float], offsets: Sequence[float], tile: AssetRaster) -> Iterator[str]:
-    if list(zip(scales, offsets, strict=True)) != list(own):
-        is_given = tile.reference.scale is not None or tile.reference.offset is not None
-        whose = "numbers that were given" if is_given else "numbers that its files do not declare"
-        shown = " and ".join(
-            f"{name} {', '.join(f'{value:g}' for value in dict.fromkeys(values))}"
-            for name, values in (("scale", scales), ("offset", offsets))
-        )
-        yield f"{tile.describe_item()}: {whose} are applied, {shown}"
+    """Which numbers are applied that the file does not declare."""
+    if list(zip(scales, offsets, strict=True)) == list(own):
+        return
+    shown = " and ".join(
+        f"{name} {', '.join(f'{value:g}' for value in dict.fromkeys(values))}"
+        for name, values in (("scale", scales), ("offset", offsets))
+    )
+    is_given = tile.reference.scale is not None or tile.reference.offset is not None
+    why = "are applied, as they were given" if is_given else "are applied, as its files declare none"
+    yield f"{tile.describe_item()}: {shown} {why}"
 
 
 def _doubts(offsets: Sequence[float], tile: AssetRaster, *, is_left_out: bool) -> Iterator[str]:

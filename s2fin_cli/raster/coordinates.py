@@ -57,8 +57,8 @@ def misplaced(src: rasterio.DatasetReader) -> str | None:
         if found and not any(len(values) == size and _fits(values, src.transform, axis) for values in found):
             return (
                 f"has {('x', 'y')[axis]} coordinates that are not evenly spaced or not those of its "
-                f"{('columns', 'rows')[axis]}; order its dimensions as (y, x), e.g. in Python with xarray: "
-                'data.transpose(..., "y", "x"), and resample it to an even grid'
+                f"{('columns', 'rows')[axis]}; put its dimensions in the order (y, x), e.g. in Python with xarray: "
+                'data.transpose(..., "y", "x"), or resample it to an even grid'
             )
     return None
 

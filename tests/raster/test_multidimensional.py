@@ -178,7 +178,7 @@ def test_zarr_of_version_3_is_refused_with_what_to_do(tmp_path: Path) -> None:
         ),
         (
             lambda: series()[0, :, :HEIGHT].transpose("x", "y"),
-            r"has x coordinates that are .*; order its",
+            r"has x coordinates that are .*; put its",
         ),
         (lambda: uneven(0.09), r"has y coordinates that are not evenly spaced or not those of its rows"),
         (lambda: uneven(0.8), r"has a CRS, but no evenly spaced coordinates that GDAL recognises"),

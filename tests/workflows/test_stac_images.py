@@ -59,6 +59,7 @@ def test_a_map_of_an_item_is_that_of_its_files(run: Run, scene: Scene, model: Pa
     ]
 
 
+@pytest.mark.slow
 def test_many_scenes_use_what_their_items_say(scene: Scene, model: Path, tmp_path: Path) -> None:
     path = scene_item(scene, tmp_path / "items.json")
     done = s2fin_cli.classify_all(
@@ -133,7 +134,7 @@ def test_inspect_lists_items_and_assets_and_the_image_that_they_make(run: Run, t
     text = run("inspect", f"{path}#item=a#assets=red,green").stdout
     assert "other assets: visual, thumbnail, granule" in text
     assert text.count("40 px, 1 band of uint16") == 2
-    assert "numbers that its files do not declare are applied" in " ".join(text.split())
+    assert "are applied, as its files declare none" in " ".join(text.split())
     missing = run("inspect", f"{path}#item=a#assets=nir")
     assert missing.exit_code == 1
     assert "has no asset 'nir'" in missing.stderr
