@@ -1,6 +1,7 @@
 """Whether a model of another scene helps to start from: `s2fin train --init`, against training without it.
 
 python benchmarks/init.py [--pairs A;B] [--counts 1,5,20] [--draws 0,1,2] [--csv benchmarks/results/init.csv]
+python benchmarks/init.py --tables --csv benchmarks/results/init.csv
 
 A pair is two halves of a scene, see `scene_pairs.py`. A model of the first half is trained with 30 labels of each
 class. The second half has few labels, in half of its blocks of 25 x 25 pixels; accuracy is measured in the other half,
@@ -36,6 +37,8 @@ from summary import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from s2fin_cli.labels.pixels import LabelledPixels
     from scene_pairs import Draw, Half, Pair
@@ -160,22 +163,35 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
             writer.writerow([*result.key, f"{result.oa:.2f}", f"{result.aa:.2f}", f"{result.seconds:.1f}"])
 
 
-def by_pair(results: Sequence[Result], labels: int) -> str:
-    """A table of the mean OA of each pair and way with a number of labels, and what starting from the model adds."""
-    found = {result.key: result.oa for result in results if result.labels == labels}
-    pairs = list(dict.fromkeys(pair for pair, *_ in found))
-    rows, gains = [], []
-    for pair in pairs:
-        own = {way: [oa for (name, _, _, other), oa in found.items() if (name, other) == (pair, way)] for way in WAYS}
-        gain = np.array(own[WITH]) - np.array(own[WITHOUT])
-        gains.append(gain.mean())
-        rows.append([pair, *(f"{np.mean(own[way]):.1f}" for way in WAYS), _with_error(gain)])
-    means = [f"{np.mean([oa for (*_, other), oa in found.items() if other == way]):.1f}" for way in WAYS]
-    rows.append(["**mean**", *means, _with_error(np.array(gains))])
-    return table([f"OA, {labels} a class", *WAYS, "gain"], rows)
+def by_pair(results: Sequence[Result], labels: int, figure: str = "oa") -> str:
+    """A table of a mean figure of each pair and way with a number of labels, and of what starting from a model adds.
+
+    Only draws of which all ways were measured count. The mean is over pairs, and its error that between them.
+    """
+    found = {result.key: float(getattr(result, figure)) for result in results if result.labels == labels}
+    draws: dict[str, list[list[float]]] = defaultdict(list)
+    for pair, _, draw in dict.fromkeys(key[:3] for key in found):
+        own = [found.get((pair, labels, draw, way)) for way in WAYS]
+        if None not in own:
+            draws[pair].append([value for value in own if value is not None])
+    rows = [[pair, *_means(own), _with_error(_gains(own))] for pair, own in draws.items()]
+    pairs = [np.mean(own, axis=0).tolist() for own in draws.values()]
+    head = [f"{figure.upper()}, {labels} a class", *WAYS, "gain"]
+    return table(head, [*rows, ["**mean**", *_means(pairs), _with_error(_gains(pairs))]] if pairs else [])
 
 
-def _with_error(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+def _means(figures: Sequence[Sequence[float]]) -> list[str]:
+    """Means of figures by way, of draws or pairs."""
+    return [f"{value:.1f}" for value in np.mean(figures, axis=0).tolist()]
+
+
+def _gains(figures: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """What starting from a model adds, of draws or pairs."""
+    by_way = np.array(figures)
+    return np.asarray(by_way[:, WAYS.index(WITH)] - by_way[:, WAYS.index(WITHOUT)])
+
+
+def _with_error(values: NDArray[np.float64]) -> str:
     """Mean and standard error."""
     error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
     return f"{values.mean():+.1f}{error}"
@@ -193,9 +209,11 @@ def times(results: Sequence[Result]) -> str:
 def main(arguments: Iterable[str] | None = None) -> None:
     """Measure, print tables and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", default=";".join(pair.name for pair in PAIRS), help="names, separated by semicolons")
+    reported = ";".join(pair.name for pair in PAIRS if pair.reported)
+    parser.add_argument("--pairs", default=reported, help="names, separated by semicolons")
     parser.add_argument("--counts", default="1,5,20", help="labels of each class")
     parser.add_argument("--draws", default="0,1,2", help="seeds")
+    parser.add_argument("--tables", action="store_true", help="only print tables of the file's figures")
     parser.add_argument("--swapped", action="store_true", help="start from the second half, as choices were made")
     parser.add_argument("--folder", type=Path, help="where scenes and models are kept; else they are made again")
     parser.add_argument("--csv", type=Path, help="file for all figures")
@@ -204,7 +222,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     torch.set_num_threads(1)
     counts, draws = ([int(number) for number in text.split(",")] for text in (given.counts, given.draws))
     results = [] if given.csv is None else read_results(given.csv)
-    pairs = [pair for pair in PAIRS if pair.name in given.pairs.split(";")]
+    pairs = [] if given.tables else [pair for pair in PAIRS if pair.name in given.pairs.split(";")]
     with tempfile.TemporaryDirectory() as folder:
         scenes = Scenes(given.folder or Path(folder), swapped=given.swapped)
         for result in measure(pairs, counts, draws, scenes, {result.key for result in results}):
@@ -212,7 +230,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
             results.append(result)
             if given.csv is not None:
                 write_results(given.csv, results)
-    print(*(by_pair(results, count) for count in counts), times(results), sep="\n")
+    tables = [by_pair(results, count, figure) for count in counts for figure in ("oa", "aa")]
+    print(*tables, times(results), sep="\n")
 
 
 if __name__ == "__main__":
