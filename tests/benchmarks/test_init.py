@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 
 from init import ALONE, WAYS, WITH, WITHOUT, Result, by_pair, read_results, times, write_results
+from records import RESULTS
 from s2fin_cli.core.classes import make_classes
 from s2fin_cli.labels.pixels import LabelledPixels
 from scene_pairs import GAP, PAIRS, SOURCE_LABELS, Half, draw_source, draw_target, make_pair
@@ -95,3 +96,12 @@ def test_figures_are_kept(tmp_path: Path) -> None:
     assert read_results(path) == []
     write_results(path, made_results())
     assert read_results(path) == made_results()
+
+
+def test_kept_results_are_as_a_run_would_write_them(tmp_path: Path) -> None:
+    kept = RESULTS.parent / "init.csv"
+    results = read_results(kept)
+    assert {result.way for result in results} == set(WAYS)
+    assert {result.pair for result in results} == {pair.name for pair in PAIRS if pair.reported}
+    write_results(tmp_path / "init.csv", results)
+    assert (tmp_path / "init.csv").read_bytes() == kept.read_bytes()

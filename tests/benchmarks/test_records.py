@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 IDS = np.array([3, 70, 22531])
-#: Files of records that are kept; the figures of suggested places have a form of their own, see test_suggest.py.
-KEPT = sorted(path for path in RESULTS.parent.glob("*.csv") if path.stem != "suggest")
+#: Files of records that are kept; two others have a form of their own, see test_suggest.py and test_init.py.
+KEPT = sorted(path for path in RESULTS.parent.glob("*.csv") if path.stem not in ("init", "suggest"))
 RUN = Run("beaufort_s2", "random", 5, 1, "s2fin hard masks")
 
 
