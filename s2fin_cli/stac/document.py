@@ -92,8 +92,8 @@ def _stored(path: str, url: str) -> bytes:
             return bytes(file.read(MOST_BYTES + 1))
     except ImportError as error:
         raise InputError(
-            f'{path} cannot be read without {error.name}; install it with: pip install "s2fin[cloud]", or copy the '
-            "file to this machine"
+            f'{path} cannot be read: {reason(error)} (for s3:// pip install "s2fin[cloud]"); or copy the file to this '
+            "machine"
         ) from error
     except Exception as error:  # each store has errors of its own
         raise InputError(f"{path} cannot be read ({reason(error)}); check its name and the credentials") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import re
@@ -227,3 +228,11 @@ def test_alternate_references(tmp_path: Path) -> None:
     assert not is_elsewhere(f"{path}#assets=blue")
     with pytest.raises(InputError, match="asset 'B03' of S2A_T32 has no alternate 's3', but none"):
         files_of(f"{path}#alternate=s3#assets=green")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="gcsfs is installed")
+def test_a_store_whose_package_is_missing() -> None:
+    with pytest.raises(InputError, match=r"gs://b/item\.json cannot be read: .*gcsfs.*; or copy the file to"):
+        rasters_of("gs://b/item.json#assets=red")
+    with pytest.raises(InputError, match="cannot be read as a STAC file under this name; copy it to this"):
+        rasters_of("/vsizip/a.zip/item.json#assets=red")
