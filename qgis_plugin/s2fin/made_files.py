@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Names that Windows has for devices, whatever the suffix.
+_DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
+
 
 class MadeFiles:
     """Files that are called like the layers that they are made of, as messages of s2fin name them.
@@ -23,8 +26,11 @@ class MadeFiles:
     def new(self, name: str, suffix: str) -> str:
         """A path for the file of a layer that no other file has."""
         stem = re.sub(r"\W+", "_", name).strip("_")[:60] or "layer"
+        if _DEVICE.fullmatch(stem):
+            stem += "_layer"
+        taken = {path.casefold() for path in self._made}  # Windows and macOS take upper and lower case for the same
         paths = (str(self._folder / f"{each}{suffix}") for each in (stem, *(f"{stem}_{n}" for n in range(2, 10000))))
-        path = next(path for path in paths if path not in self._made)
+        path = next(path for path in paths if path.casefold() not in taken)
         self._made[path] = name
         self._folder.mkdir(parents=True, exist_ok=True)
         return path

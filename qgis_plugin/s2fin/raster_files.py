@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,8 @@ def _check_kind(layer: QgsRasterLayer) -> None:
             f"{called(layer)} comes from a service or a database ({layer.providerType()!r}) and has no raster "
             f"file; {EXPORT}"
         )
-    if "authcfg=" in layer.source():
-        raise QgsProcessingException(
-            f"{called(layer)} needs a login that QGIS keeps ('authcfg') and s2fin does not have; {EXPORT}"
-        )
+    if re.search(r"authcfg=|\|credential:", layer.source()):
+        raise QgsProcessingException(f"{called(layer)} needs a login that QGIS keeps and s2fin does not have; {EXPORT}")
 
 
 def _describe(layer: QgsRasterLayer, src: gdal.Dataset, path: str, nodata: _Nodata) -> None:
@@ -128,6 +127,17 @@ def _copy_domains(src: Any, dst: Any) -> None:
             dst.SetMetadata(src.GetMetadata(domain), domain)
 
 
+def _check_unscaled(layer: QgsRasterLayer, band: int) -> None:
+    """Refuse a nodata value that the user added to a scaled band: QGIS compares it with scaled values."""
+    scale, offset = layer.dataProvider().bandScale(band), layer.dataProvider().bandOffset(band)
+    if (scale, offset) != (1, 0):
+        raise QgsProcessingException(
+            f"{called(layer)} has an additional nodata value in QGIS, which stands for a scaled value (scale "
+            f"{scale:g}, offset {offset:g}), and s2fin compares stored values; remove it in the layer's properties, "
+            "and give the stored value in “Values without data”"
+        )
+
+
 class _Nodata:
     """What the user set about the nodata values of a raster layer in QGIS.
 
@@ -139,7 +149,7 @@ class _Nodata:
         """Read it.
 
         Raises:
-            QgsProcessingException: it is more than one value for a band.
+            QgsProcessingException: it is more than one value for a band, or not one that the file stores.
         """
         provider = layer.dataProvider()
         bands = range(1, layer.bandCount() + 1)
@@ -153,6 +163,7 @@ class _Nodata:
                     f"{called(layer)} has several additional nodata values in QGIS, and s2fin takes one; {EXPORT}"
                 )
             if ranges and ranges[0].min() != self._used.get(number):
+                _check_unscaled(layer, number)
                 self._added[number] = ranges[0].min()
         self.is_changed = bool(self._added) or self._used.keys() != self._declared.keys()
 

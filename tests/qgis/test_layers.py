@@ -60,6 +60,9 @@ def write_files(folder: Path) -> None:
     write_raster(folder / "hsi.tif", image)
     write_raster(folder / "lidar.tif", heights)
     write_raster(folder / "declared.tif", image, nodata=152)
+    write_raster(folder / "scaled.tif", image)
+    with rasterio.open(folder / "scaled.tif", "r+") as dst:
+        dst.scales, dst.offsets = [0.01] * dst.count, [-1.0] * dst.count
     write_raster(folder / "nowhere.tif", image, crs=None)
     write_raster(folder / "waves.img", image, driver="ENVI")
     with (folder / "waves.hdr").open("a") as header:
@@ -186,6 +189,12 @@ def test_tables_of_containers(handed: Handed) -> None:
     assert points["class"].tolist() == ["forest"]
 
 
+def test_files_have_names_that_differ_on_every_system(handed: Handed) -> None:
+    names = [Path(path).stem.casefold() for path in handed.path("layers_that_differ_in_case").split("\n")]
+    assert len({*names}) == 3
+    assert "aux" not in names  # a device of Windows
+
+
 # ---- rasters ---------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +251,12 @@ def test_a_range_of_nodata_is_refused(handed: Handed) -> None:
     assert "several additional nodata values" in handed.error("raster_with_nodata_range")
 
 
+def test_nodata_of_scaled_values_is_refused(handed: Handed) -> None:
+    """QGIS takes 0 for a scaled value; s2fin would take it for a stored one, which stands for -1."""
+    assert "stands for a scaled value (scale 0.01, offset -1)" in handed.error("scaled_raster_with_nodata")
+    assert handed.path("scaled_raster") == str(handed.folder / "scaled.tif")
+
+
 def test_wavelengths_are_kept(handed: Handed) -> None:
     with open_raster(handed.path("header_with_wavelengths")) as src:
         assert src.crs.to_epsg() == 32633
@@ -261,6 +276,7 @@ def test_rasters_without_a_file_of_their_own(handed: Handed) -> None:
     [
         ("service", "comes from a service or a database ('wms') and has no raster file"),
         ("login", "needs a login that QGIS keeps"),
+        ("cloud_login", "needs a login that QGIS keeps"),
         ("missing_raster", "cannot be read"),
         ("missing_file", "cannot be read"),
     ],

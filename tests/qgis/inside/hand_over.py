@@ -209,6 +209,16 @@ class Cases:
     def raster_with_nodata_range(self) -> str:
         return self._with_nodata(self._image(), 148, 150)
 
+    def scaled_raster_with_nodata(self) -> str:
+        return self._with_nodata(self._image("scaled.tif"), 0)
+
+    def scaled_raster(self) -> str:
+        return self._raster(self._image("scaled.tif"))
+
+    def layers_that_differ_in_case(self) -> str:
+        layers = [self._labels("|subset=\"class\" = 'water'", name) for name in ("Labels", "LABELS", "aux")]
+        return "\n".join(self._vector(layer) for layer in layers)
+
     def _with_nodata(self, layer: Any, least: float, most: float | None = None) -> str:
         for band in range(1, layer.bandCount() + 1):
             found = QgsRasterRange(least, least if most is None else most)
@@ -248,6 +258,11 @@ class Cases:
     def login(self) -> str:
         layer = self._image()
         layer.setDataSource(f"{self._folder / 'hsi.tif'} authcfg='abc1234'", "secret", "gdal")
+        return self._raster(layer)
+
+    def cloud_login(self) -> str:
+        layer = self._image()
+        layer.setDataSource(f"{self._folder / 'hsi.tif'}|credential:AWS_PROFILE=maps", "cloud", "gdal")
         return self._raster(layer)
 
     def missing_raster(self) -> str:
