@@ -6,6 +6,7 @@ python -m qgis_plugin.describe --check   fails if either is not what it would wr
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qgis_plugin.shown import COMMANDS, INPUTS, NOT_IN_QGIS, NOT_SHOWN, OPTIONS, OUTPUTS, PLAIN, WORDS, Option
+from qgis_plugin.s2fin.commands import OUTPUTS
+from qgis_plugin.shown import COMMANDS, INPUTS, NOT_IN_QGIS, NOT_SHOWN, OPTIONS, PLAIN, WORDS, Option
 from s2fin_cli.cli.main import cli
 from s2fin_cli.cli.parameters import FilePath
 from s2fin_cli.core.formats import RASTER_SUFFIXES, VECTOR_OUTPUT_SUFFIXES
@@ -229,12 +231,17 @@ def written(folder: Path = FOLDER) -> dict[Path, str]:
 
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
     """Write the files of the plugin in a folder, or compare them; the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m qgis_plugin.describe", description="Describe s2fin's commands for QGIS."
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if a file is out of date")
+    given = parser.parse_args(arguments)
     try:
         texts = written(folder)
     except DriftError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    if "--check" not in arguments:
+    if not given.check:
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8", newline="\n")
         return 0

@@ -5,6 +5,7 @@ python -m qgis_plugin.package [FILE]    the default is dist/s2fin_qgis-VERSION.z
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import re
 import sys
@@ -106,7 +107,10 @@ def package(path: Path, contents: Mapping[str, bytes]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Check the plugin and write the zip; the exit code."""
-    path = Path(arguments[0]) if arguments else ROOT / "dist" / f"s2fin_qgis-{__version__}.zip"
+    parser = argparse.ArgumentParser("python -m qgis_plugin.package", description="Make the zip of the QGIS plugin.")
+    default = ROOT / "dist" / f"s2fin_qgis-{__version__}.zip"
+    parser.add_argument("file", nargs="?", type=Path, default=default, help="the zip; default: %(default)s")
+    path = parser.parse_args(arguments).file
     contents = files()
     try:
         check(contents)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 #: Kinds of options that are read from layers, files or folders.
 INPUTS = ("raster", "rasters", "vector", "labels", "file", "folder")
-#: Kinds of options that name what is written.
-OUTPUTS = ("raster_out", "vector_out", "file_out")
 #: Kinds that click's own types tell.
 PLAIN = ("bool", "int", "float", "enum", "text", "texts")
 
@@ -39,7 +37,8 @@ class Option:
 
     Attributes:
         title: its name there.
-        kind: one of `INPUTS` or `OUTPUTS`, "field", "extent" or "distance"; None for one of `PLAIN`, which click tells.
+        kind: one of `INPUTS` or of `OUTPUTS` in `s2fin/commands.py`, "field", "extent" or "distance"; None for one of
+            `PLAIN`, which click tells.
         advanced: whether it stands among the advanced parameters.
         limits: least and greatest number, None for none. They are never narrower than those of the command.
         parents: of a field, the option of the layer that has it; of an extent or a distance, the options of the images

@@ -40,6 +40,15 @@ def test_the_zip_holds_the_plugin_and_nothing_else(zipped: Path) -> None:
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o644}
 
 
+def test_what_is_no_file_name_makes_no_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments, code in ((["--help"], 0), (["--out"], 2), (["a.zip", "b.zip"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            package.main(arguments)
+        assert ended.value.code == code
+    assert not [*tmp_path.iterdir()]
+
+
 def test_the_same_sources_give_the_same_bytes(zipped: Path, tmp_path: Path) -> None:
     contents = dict(reversed(files().items()))
     package.package(tmp_path / "again.zip", contents)
