@@ -24,7 +24,7 @@ from .version import check_version
 if TYPE_CHECKING:
     from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 
-    from .commands import Command
+    from .commands import Command, Description
 
 ICON = str(Path(__file__).parent / "icon.svg")
 
@@ -37,12 +37,12 @@ class Algorithm(QgsProcessingAlgorithm):
 
     Args:
         command: the command.
-        version: the version of s2fin that describes it.
+        description: that of all commands.
     """
 
-    def __init__(self, command: Command, version: str) -> None:
+    def __init__(self, command: Command, description: Description) -> None:
         super().__init__()
-        self._command, self._version = command, version
+        self._command, self._description = command, description
         self._folder = Path()
         self._files: InputFiles | None = None
         self._arguments: list[str] = []
@@ -54,7 +54,7 @@ class Algorithm(QgsProcessingAlgorithm):
     # ---- what QGIS shows of it; the names are QGIS's ----------------------------------------------------------------
     def createInstance(self) -> Algorithm:  # noqa: N802
         """A new object of the same command."""
-        return Algorithm(self._command, self._version)
+        return Algorithm(self._command, self._description)
 
     def name(self) -> str:
         """The name in identifiers such as "s2fin:train"."""
@@ -167,9 +167,9 @@ class Algorithm(QgsProcessingAlgorithm):
     def _run(self, feedback: QgsProcessingFeedback) -> None:
         place = Place.here(executable_setting())
         program = find(place)
-        if (warning := check_version(program, self._version, place, feedback.isCanceled)) is not None:
+        if (warning := check_version(program, self._description.version, place, feedback.isCanceled)) is not None:
             feedback.pushWarning(warning)
-        feedback.pushCommandInfo(shown(program.name, self._arguments))
+        feedback.pushCommandInfo(shown(program.name, self._arguments, for_windows=place.is_windows))
         run(
             [str(program), *self._arguments],
             environment=clean_environment(program, place),
@@ -180,7 +180,7 @@ class Algorithm(QgsProcessingAlgorithm):
 
     def _worded(self, message: str) -> str:
         """A message of s2fin in the words of the dialog, with layers by their names."""
-        message = with_titles(self._command, message)
+        message = with_titles(self._command, message, self._description.titles)
         return message if self._files is None else self._files.worded(message)
 
     def postProcessAlgorithm(  # noqa: N802

@@ -13,12 +13,13 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsRasterLayer,
     QgsReferencedRectangle,
+    QgsVectorLayer,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from qgis.core import QgsMapLayer, QgsVectorLayer
+    from qgis.core import QgsMapLayer
 
     from .commands import Command, Option
     from .layers import InputFiles
@@ -117,7 +118,7 @@ class Values:
                 source = self._algorithm.parameterAsSource(parameters, name, context)
                 return self._files.vector(source, selected_only=selected)
             parameters = {**parameters, name: given.source}  # QGIS 3.22 finds no layer by the definition itself
-        layer: QgsVectorLayer | None = self._algorithm.parameterAsVectorLayer(parameters, name, context)
+        layer = self._algorithm.parameterAsVectorLayer(parameters, name, context)
         if layer is None:
             raise QgsProcessingException(self._algorithm.invalidSourceError(parameters, name))
         return self._files.vector(layer, selected_only=selected)
@@ -125,13 +126,15 @@ class Values:
     def _labels(self, option: Option) -> list[str]:
         """The layer of the dialog, then the further ones: the last one decides where they disagree."""
         first = self._vector(option)
-        further = [
-            self._files.raster(layer)
-            if isinstance(layer, QgsRasterLayer)
-            else self._files.vector(layer, selected_only=False)
-            for layer in self._layers(option, option.further)
-        ]
+        further = [self._further(layer) for layer in self._layers(option, option.further)]
         return [*([] if first is None else [first]), *further]
+
+    def _further(self, layer: QgsMapLayer) -> str:
+        if isinstance(layer, QgsRasterLayer):
+            return self._files.raster(layer)
+        if isinstance(layer, QgsVectorLayer):
+            return self._files.vector(layer, selected_only=False)
+        raise QgsProcessingException(f"the layer {layer.name()!r} has no labels: it is neither a vector nor a raster")
 
     def _field(self, option: Option) -> str | None:
         given = self._parameters.get(option.parameter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _arguments(option: Option, value: Any) -> list[str]:
 
 def _given(option: Option, value: Any) -> list[str]:
     """An option with a value; one that begins with a dash is not taken for an option when it is joined by "="."""
-    text = f"{value:g}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
     return [f"{option.flag}={text}"] if text.startswith("-") else [option.flag, text]
 
 
@@ -51,14 +52,26 @@ def _switched(option: Option, is_on: bool) -> list[str]:
     return [] if option.off is None else [option.off]
 
 
-def shown(program: str, arguments: Sequence[str]) -> str:
+def shown(program: str, arguments: Sequence[str], *, for_windows: bool = False) -> str:
     """A command as it can be typed into a terminal, for the log of a run."""
-    return " ".join(shlex.quote(text) for text in (program, *arguments))
+    command = [program, *arguments]
+    return subprocess.list2cmdline(command) if for_windows else " ".join(map(shlex.quote, command))
 
 
-def with_titles(command: Command, message: str) -> str:
-    """A message of s2fin with titles of the dialog in place of flags: “Replace existing outputs” for "--overwrite"."""
+def with_titles(command: Command, message: str, algorithms: Mapping[str, str]) -> str:
+    """A message of s2fin with titles of the dialog in place of flags: “Replace existing outputs” for "--overwrite".
+
+    Args:
+        command: the command that gives the message.
+        message: the message.
+        algorithms: titles of the algorithms by the names of their commands: “Train a model” for "s2fin train".
+    """
     titles = {option.flag: option.title for option in command.options}
+    message = re.sub(
+        r"(?<![\w/\\.-])s2fin ([a-z]+)(?![\w/\\-]|\.\w)",
+        lambda name: f"“{algorithms[name[1]]}”" if name[1] in algorithms else name[0],
+        message,
+    )
     return re.sub(
         r"(?<![\w/\\.-])--[a-z][a-z-]*(?![\w-])",
         lambda flag: f"“{titles[flag[0]]}”" if flag[0] in titles else flag[0],

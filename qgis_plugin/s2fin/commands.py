@@ -134,6 +134,11 @@ class Description:
         commands = found.pop("commands")
         return cls(**_with_tuples(found), commands=tuple(_command(command) for command in commands))
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The names of the algorithms in the toolbox, by those of their commands."""
+        return {command.name: command.title for command in self.commands}
+
     def command(self, name: str) -> Command:
         """A command by its name."""
         return next(command for command in self.commands if command.name == name)

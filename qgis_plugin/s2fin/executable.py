@@ -71,7 +71,7 @@ def find(place: Place) -> Path:
         if value.strip():
             chosen = _chosen(Path(value.strip()).expanduser(), place)
             if chosen is None:
-                raise NotFoundError(f"{by} names {value.strip()}, where no program s2fin is; correct it, or clear it")
+                raise NotFoundError(f"{by} names {value.strip()}, and there is no s2fin to run; correct it or clear it")
             return chosen
     for folder in folders(place):
         if (found := _in(folder, place)) is not None:

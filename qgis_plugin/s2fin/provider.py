@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from .algorithm import Algorithm
+from .algorithm import ICON, Algorithm
 from .commands import Description
 from .settings import add_settings, remove_settings
-
-ICON = str(Path(__file__).parent / "icon.svg")
 
 
 class Provider(QgsProcessingProvider):
@@ -58,7 +54,7 @@ class Provider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:  # noqa: N802
         """One algorithm a command."""
         for command in self._description.commands:
-            self.addAlgorithm(Algorithm(command, self._description.version))
+            self.addAlgorithm(Algorithm(command, self._description))
 
     def supportsNonFileBasedOutput(self) -> bool:  # noqa: N802
         """S2fin writes files, and nothing into memory or databases."""

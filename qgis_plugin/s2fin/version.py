@@ -92,7 +92,9 @@ def _version(program: Path, place: Place, is_cancelled: Callable[[], bool]) -> s
     except CancelledError as error:
         if is_cancelled():
             raise
-        raise NotFoundError(f"{program} did not tell its version within {PATIENCE} seconds; {CHOOSE}") from error
+        raise NotFoundError(
+            f"{program} did not report its version within {PATIENCE} seconds; run it in a terminal, {CHOOSE}"
+        ) from error
     except RunError as error:
         failed = str(error)
     said = re.search(r"(?m)^s2fin, version (\d+\.\d+\S*)\s*$", "\n".join(asking.said))

@@ -36,6 +36,7 @@ def test_what_is_as_the_command_has_it_is_not_given() -> None:
     assert command_line(train, {**values, "epochs": 10.0, "validation": 0.0, "label_buffer": 5.0}) == [
         "train", "--label-buffer", "5", "--validation", "0",
     ]  # fmt: skip
+    assert command_line(train, {**values, "label_buffer": 1234567.0})[1:] == ["--label-buffer", "1234567"]
 
 
 def test_a_value_that_looks_like_an_option_is_none() -> None:
@@ -45,6 +46,8 @@ def test_a_value_that_looks_like_an_option_is_none() -> None:
 
 def test_a_command_is_shown_as_it_can_be_typed() -> None:
     assert shown("s2fin", ["sample", "--map", "a b.tif", "--size", "9"]) == "s2fin sample --map 'a b.tif' --size 9"
+    on_windows = shown("s2fin.exe", ["sample", "--map", r"C:\a b\c.tif", "--prior", "it's=1"], for_windows=True)
+    assert on_windows == r"""s2fin.exe sample --map "C:\a b\c.tif" --prior it's=1"""
 
 
 @pytest.mark.parametrize(
@@ -55,13 +58,19 @@ def test_a_command_is_shown_as_it_can_be_typed() -> None:
         ("--label-fields, --no-refit, ---labels, x--labels", "--label-fields, --no-refit, ---labels, x--labels"),
         ("the file /data/--labels/a.shp", "the file /data/--labels/a.shp"),
         (
+            "as s2fin suggest wrote them, then s2fin split.",
+            "as “Suggest places to label” wrote them, then “Split labels”.",
+        ),
+        ("s2fin doctor, s2fin train.tif, /s2fin train", "s2fin doctor, s2fin train.tif, /s2fin train"),
+        ("s2fin classify-all, s2fin trains", "s2fin classify-all, s2fin trains"),
+        (
             "(--seed) or `--seed`, --seed.",
             "(“Seed of random choices”) or `“Seed of random choices”`, “Seed of random ch",
         ),
     ],
 )
 def test_messages_name_what_the_dialog_has(message: str, expected: str) -> None:
-    assert with_titles(COMMANDS.command("train"), message).startswith(expected)
+    assert with_titles(COMMANDS.command("train"), message, COMMANDS.titles).startswith(expected)
 
 
 def runs_of(scene: Scene, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -91,6 +100,14 @@ def runs_of(scene: Scene, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]
             "align",
             {"LIKE": hsi, "DSM": lidar, "BOUNDS": "500020,500500,4999500,4999990 [EPSG:32632]", "OUTPUT": "a.tif"},
         ),
+        "mesh": (
+            "train",
+            {
+                **inputs,
+                "LABELS_FURTHER": [{"layer": "0,0\n9,0\n9,9\n---\n0,1,2", "mesh": "heights"}],
+                "OUTPUT": "m.s2fin",
+            },
+        ),
         "elsewhere": ("align", {"LIKE": hsi, "DSM": lidar, "BOUNDS": "0,9,0,9 [EPSG:32632]", "OUTPUT": "a.tif"}),
     }
 
@@ -112,7 +129,7 @@ def runs(qgis: Qgis, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> 
 def given(runs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The arguments that s2fin got in each run."""
     succeeded = {name: run["said"] for name, run in runs.items() if "error" not in run}
-    assert len(succeeded) == len(runs) - 1
+    assert len(succeeded) == len(runs) - 2
     return {name: json.loads(next(line for line in said if line[0] == "[")) for name, said in succeeded.items()}
 
 
@@ -171,4 +188,5 @@ def test_a_layer_that_cannot_be_handed_over_is_an_error_in_a_sentence(runs: dict
     assert runs["elsewhere"]["error"].startswith(
         "the extent 0.00,0.00 : 9.00,9.00 in EPSG:32632 is not where the layer"
     )
+    assert runs["mesh"]["error"] == "the layer 'heights' has no labels: it is neither a vector nor a raster"
     assert not [line for line in runs["elsewhere"]["said"] if "Traceback" in line or line.startswith("[")]

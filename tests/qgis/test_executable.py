@@ -112,7 +112,7 @@ def test_a_program_that_the_user_names_and_is_not_there_is_no_reason_to_take_ano
     named = str(tmp_path / "gone" / "s2fin")
     here = place(tmp_path, setting=named) if setting else place(tmp_path, {"S2FIN_EXECUTABLE": named})
     with pytest.raises(
-        NotFoundError, match=rf"^{by} names .*gone/s2fin, where no program s2fin is; correct it, or cle"
+        NotFoundError, match=rf"^{by} names .*gone/s2fin, and there is no s2fin to run; correct it or clear"
     ):
         find(here)
 

@@ -10,8 +10,8 @@ STEPS: JSON, a list of objects with the `algorithm`, its `parameters`, and if wa
 An object with `fill` instead is a file whose empty field `class` is filled in with the field `from` in QGIS's editing.
 
 A value of a parameter may be an object: {"layer": SOURCE} is a layer of the project, with "selected": FIDS for the
-features of these numbers alone and "memory": true for a copy in memory; {"load": PATH} is an output that is loaded into
-the project.
+features of these numbers alone, "memory": true for a copy in memory, and "mesh": NAME for a mesh; {"load": PATH} is an
+output that is loaded into the project.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from qgis.core import (
     QgsApplication,
+    QgsMeshLayer,
     QgsProcessingAlgRunnerTask,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
@@ -69,7 +70,9 @@ def value(given: Any) -> Any:
     if "load" in given:
         return QgsProcessingOutputLayerDefinition(given["load"], QgsProject.instance())
     layer = QgsRasterLayer(given["layer"], "raster")
-    if not layer.isValid():
+    if "mesh" in given:
+        layer = QgsMeshLayer(given["layer"], given["mesh"], "mesh_memory")
+    elif not layer.isValid():
         layer = QgsVectorLayer(given["layer"], given.get("name", "vector"))
     if given.get("memory"):
         layer = layer.materialize(importlib.import_module("qgis.core").QgsFeatureRequest())
