@@ -51,7 +51,7 @@ def choose_scaling(own: Sequence[Pair], bands: Sequence[Band], tile: AssetRaster
         tile: the asset.
 
     Raises:
-        RasterError: the file and its item declare different ones.
+        RasterError: the file and its item declare different ones, or a scale is 0.
     """
     said = [_said(band) for band in bands]
     given, is_applied = tile.reference, tile.item.offset_is_applied
@@ -63,6 +63,11 @@ def choose_scaling(own: Sequence[Pair], bands: Sequence[Band], tile: AssetRaster
     chosen = [other if pair == IDENTITY else pair for pair, other in zip(own, usable, strict=True)]
     scales = tuple(pair[0] if given.scale is None else given.scale for pair in chosen)
     offsets = tuple(pair[1] if given.offset is None else given.offset for pair in chosen)
+    if 0 in scales:
+        raise RasterError(
+            f"{tile.describe()} has the scale 0, which leaves no values; give the right one, e.g. "
+            f"{_example(tile, 'scale=0.0001')}"
+        )
     return AssetScaling(
         scales,
         offsets,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError
 from rasterio.io import MemoryFile
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError
+from s2fin_cli.core.errors import MALFORMED, GeoreferencingError, RasterError
 from s2fin_cli.geo.grid import Grid
 from s2fin_cli.raster.vrt import add_band, add_source, as_vrt, leave_out, name_of, new_vrt
 from s2fin_cli.stac.items import Band
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from s2fin_cli.stac.images import AssetRaster
     from s2fin_cli.stac.items import Asset
 
+#: How codes of CRSs ("EPSG:32632") and WKT begin.
+_CRS_TEXTS = re.compile(r"\s*[A-Za-z_]\w*(:[\w.:+]+\s*$|\s*\[)", re.ASCII)
 #: Pixels by which the grids of tiles may differ, and by which a grid may differ from what an item says.
 _ALIGNED_PX, _SAME_PX = 0.01, 0.5
 
@@ -90,30 +93,31 @@ def place_of(asset: Asset) -> tuple[CRS | None, Affine | None]:
     """CRS and transform that an item says of an asset, None where it does not."""
     place = asset.place
     code, epsg, projjson = place.get("proj:code"), place.get("proj:epsg"), place.get("proj:projjson")
-    texts = [
-        code,
-        f"EPSG:{epsg}" if isinstance(epsg, int) else None,
-        place.get("proj:wkt2"),
-        json.dumps(projjson) if isinstance(projjson, dict) else None,
-    ]
-    crs = next((found for text in texts if isinstance(text, str) and (found := _crs(text)) is not None), None)
+    texts = [code, f"EPSG:{epsg}" if isinstance(epsg, int) else None, place.get("proj:wkt2"), projjson]
+    crs = next((found for text in texts if (found := _crs(text)) is not None), None)
     return crs, _transform(place.get("proj:transform"))
 
 
-def _crs(text: str) -> CRS | None:
+def _crs(given: Any) -> CRS | None:
+    """The CRS of a code, WKT or PROJJSON; None of anything else, as GDAL takes other texts for files and URLs."""
     try:
-        return CRS.from_user_input(text)
-    except CRSError:
+        text = json.dumps(given) if isinstance(given, dict) else given
+        is_known = isinstance(text, str) and (isinstance(given, dict) or _CRS_TEXTS.match(text) is not None)
+        return CRS.from_user_input(text) if is_known else None
+    except (CRSError, *MALFORMED):
         return None
 
 
 def _transform(values: Any) -> Affine | None:
     """The transform of six or nine numbers; None of anything else."""
     is_numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
-    if not is_numbers or len(values) not in (6, 9) or not all(map(math.isfinite, values)):
+    if not is_numbers or len(values) not in (6, 9):
         return None
-    found = Affine(*values[:6])
-    return None if found.is_degenerate else found
+    try:
+        found = Affine(*map(float, values[:6]))
+    except OverflowError:  # of a whole number that no floating-point number holds
+        return None
+    return None if found.is_degenerate or not all(map(math.isfinite, found)) else found
 
 
 def doubts_of_place(grid: Grid, tile: AssetRaster) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,6 +148,35 @@ def test_an_item_says_where_a_file_is(tmp_path: Path, fields: dict[str, Any]) ->
     assert note.endswith("/item.json: its CRS and position are used, as its files have none")
     with open_raster(info.src_path) as src:
         assert (src.crs.to_epsg(), src.transform, src.read(1).sum()) == (32632, TRANSFORM, stored_sum(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+def test_items_never_have_other_files_or_servers_read_for_a_crs(tmp_path: Path) -> None:
+    write_bands(tmp_path, crs=None, transform=None)
+    (wkt := tmp_path / "crs.wkt").write_text(rasterio.crs.CRS.from_epsg(32632).to_wkt())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/crs"
+        for text in (url, str(wkt), f"/vsicurl/{url}"):
+            path = save(tmp_path / "item.json", item(properties={"proj:code": text, "proj:wkt2": text}))
+            assert read_info(f"{path}#assets=B02").grid.crs is None
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has asked
+            server.accept()
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+def test_numbers_and_depths_that_nothing_holds(tmp_path: Path) -> None:
+    write_bands(tmp_path, crs=None, transform=None)
+    deep: dict[str, Any] = {}
+    for _ in range(700):
+        deep = {"a": deep}
+    fields = {"proj:epsg": 10**40, "proj:projjson": deep, "proj:transform": [10**400, 0, 0, 0, -10, 0]}
+    grid = read_info(f"{save(tmp_path / 'item.json', item(properties=fields))}#assets=B02").grid
+    assert grid.crs is None
+    assert grid.transform == Affine.identity()
+    path = save(tmp_path / "item.json", item(scale=0))
+    with pytest.raises(RasterError, match=r"has the scale 0, which leaves no values; .*#scale=0\.0001#assets=B02"):
+        read_info(f"{path}#assets=B02")
 
 
 def stored_sum(folder: Path) -> int:
