@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import importlib
 import json
 import os
@@ -68,7 +69,7 @@ def _values(path: str) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({reason(error)}); {_SAVE}") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InputError(_unreadable(path, error)) from error
 
 
@@ -99,7 +100,7 @@ def _stored(path: str, url: str) -> bytes:
         raise InputError(f"{path} cannot be read ({reason(error)}); check its name and the credentials") from error
 
 
-def _unreadable(path: str, error: OSError) -> str:
+def _unreadable(path: str, error: Exception) -> str:
     """Why a file cannot be read, in words."""
     shown = without_credentials(path)
     if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):

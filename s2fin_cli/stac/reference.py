@@ -87,13 +87,24 @@ def find_reference(src_path: StrPath) -> Reference | None:
         UsageError: what stands behind a STAC file's name cannot be understood.
     """
     text = str(src_path)
-    path, mark, rest = text.partition("#")
-    is_json = path.lower().split("?")[0].endswith(SUFFIXES)
-    if not mark:
-        return Reference(path) if is_json and _is_stac(path) else None
-    if not path or os.path.lexists(text) or not (is_json or rest.partition("=")[0] in _READERS):
-        return None
-    return parse_parts(path, rest.split("#"), text)
+    path, parts = (text, []) if os.path.lexists(text) else _parted(text)
+    if parts:
+        return parse_parts(path, parts, text)
+    return Reference(path) if _is_json(path) and _is_stac(path) else None
+
+
+def _parted(text: str) -> tuple[str, list[str]]:
+    """A file, and the parts behind its name; folders may have # in their names."""
+    words = text.split("#")
+    for count in range(1, len(words)):
+        path = "#".join(words[:count])
+        if path and (_is_json(path) or words[count].partition("=")[0] in _READERS):
+            return path, words[count:]
+    return text, []
+
+
+def _is_json(path: str) -> bool:
+    return path.lower().split("?")[0].endswith(SUFFIXES)
 
 
 def parse_parts(path: str, parts: list[str], text: str) -> Reference:

@@ -6,6 +6,8 @@ import importlib.util
 import itertools
 import json
 import re
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,6 +138,35 @@ def test_other_names_are_no_references(tmp_path: Path) -> None:
     (tmp_path / "labels.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     for name in ("a.tif", "a#b.tif", str(tmp_path / "a.json#assets=b"), str(tmp_path / "labels.geojson"), "no.json"):
         assert rasters_of(name) == [name]
+
+
+def test_folders_whose_names_have_the_mark_of_parts(tmp_path: Path) -> None:
+    (folder := tmp_path / "run#1").mkdir()
+    path = save(folder / "item.json", item())
+    assert find_reference(path) == Reference(path)
+    assert find_reference(f"{path}#assets=red") == Reference(path, ("red",))
+    assert files_of(f"{path}#assets=red") == [str(folder / "B04.tif")]
+    assert absolute(f"{path}#assets=../a") == f"{path}#assets=../a"
+    assert find_reference(str(folder / "B04.tif")) is None
+
+
+def test_servers_that_do_not_answer_as_they_should() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/item.json"
+        answers = threading.Thread(target=_answer_nonsense, args=(server,))
+        answers.start()
+        with pytest.raises(InputError, match=r"/item\.json cannot be read \(.*\); check the name and the connection"):
+            rasters_of(f"{url}#assets=red")
+        answers.join()
+    with pytest.raises(InputError, match=r"cannot be read \(.*\); check the name and the connection"):
+        rasters_of("http://127.0.0.1/an item.json#assets=red")
+
+
+def _answer_nonsense(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"nonsense\r\n\r\n")
 
 
 def test_references_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
