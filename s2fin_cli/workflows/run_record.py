@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2fin_cli.core.copies import copy_at
+from s2fin_cli.core.errors import S2finError
 from s2fin_cli.core.names import absolute, without_credentials
 from s2fin_cli.core.options import path_tuple
 from s2fin_cli.core.run_record import RunRecord, UsedFile
 from s2fin_cli.core.version import __version__
 from s2fin_cli.shards.maker import Maker
 from s2fin_cli.shards.receipt import checksum
-from s2fin_cli.stac.images import named_file
+from s2fin_cli.stac.images import files_of, named_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,8 +83,17 @@ def record_files(
 
 def public(texts: Iterable[str], paths: Iterable[StrPath]) -> tuple[str, ...]:
     """Texts that name files, such as warnings, without credentials in the names."""
-    shown = [(str(path), without_credentials(path)) for path in paths]
+    named = [name for path in paths for name in (path, *_assets_of(path))]
+    shown = [(str(name), without_credentials(name)) for name in named]
     return tuple(functools.reduce(lambda left, names: left.replace(*names), shown, text) for text in texts)
+
+
+def _assets_of(path: StrPath) -> list[str]:
+    """Where the assets are that a reference to a STAC file means; none of any other file."""
+    try:
+        return files_of(path)
+    except S2finError:  # as of labels in a file that looks like STAC
+        return []
 
 
 def _kept(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:

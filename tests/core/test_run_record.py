@@ -7,7 +7,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,10 @@ from s2fin_cli.workflows.options.classify import ClassifyOptions
 from s2fin_cli.workflows.options.report import ReportOptions
 from s2fin_cli.workflows.options.train import TrainOptions
 from s2fin_cli.workflows.run_record import NOT_KEPT, record_files
+from tests.stac.making import asset, item, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
 from s2fin_cli.workflows.shard_plan import OPTIONS
 
 RECORD = RunRecord(
@@ -51,6 +55,15 @@ def test_what_is_too_long_to_keep_is_left_out_when_it_is_written() -> None:
     assert found.files == (UsedFile("msi", "a" * MOST_LETTERS),)
     assert found.options == {"bidx": ["1"] * MOST_ENTRIES}
     assert len(found.warnings) == MOST_ENTRIES
+
+
+def test_signatures_of_assets_do_not_get_into_records(tmp_path: Path) -> None:
+    signed = "https://e.org/B02.tif?sig=SECRET"
+    path = save(tmp_path / "item.json", item(assets={"B02": asset("B02", "1.1") | {"href": signed}}))
+    options = ClassifyOptions.from_kwargs({"msi": f"{path}#assets=B02", "output": "map.tif"})
+    record = record_files("classify", options, named=options.src_paths, warnings=[f"{signed} has 3 bands", "take care"])
+    assert record.warnings == ("https://e.org/B02.tif has 3 bands", "take care")
+    assert "SECRET" not in json.dumps(record.to_dict())
 
 
 def test_the_command_is_what_was_typed() -> None:
