@@ -128,6 +128,19 @@ def test_steps_of_time_are_bands_with_dates(tmp_path: Path, suffix: str) -> None
     assert info.doubts == ()
 
 
+@pytest.mark.parametrize(
+    ("attributes", "names"),
+    [
+        ({"units": "hours since 2024-06-01 00:00:00 +12:00"}, ("2024-05-31T13:00:00", "2024-06-01")),
+        ({"units": "hours since 2024-06-01T00:00:00Z"}, ("2024-06-01T01:00:00", "2024-06-01T12:00:00")),
+        ({"units": "days since 2024-02-28", "calendar": "360_day"}, ("time 1", "time 12")),
+    ],
+)
+def test_dates_of_other_zones_and_calendars(tmp_path: Path, attributes: dict[str, str], names: tuple[str, str]) -> None:
+    data = series()[:2].assign_coords(time=("time", [1, 12], attributes))
+    assert read_info(write(data, tmp_path / "a.nc")).band_names == tuple(f"ndvi {name}" for name in names)
+
+
 def test_bands_by_wavelength_and_those_of_several_dates(tmp_path: Path) -> None:
     data = (
         series().rename(time="wavelength").assign_coords(wavelength=("wavelength", [490.0, 560, 665], {"units": "nm"}))
