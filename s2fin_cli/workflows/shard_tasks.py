@@ -134,7 +134,7 @@ class Backlog:
             return Outcome(task, error=S2finError(
                 f"shard {task.number} in {task.folder} was tried {self._deaths[task]} times, and each time its worker "
                 f"process ended abruptly ({how}), as it does where memory runs out; use fewer workers on each machine "
-                "or a smaller `tile_size`"
+                'or a smaller `tile_size`; in a script, call s2fin below if __name__ == "__main__":'
             ))  # fmt: skip
         logger.warning(
             "the worker process of shard %d in %s ended abruptly (%s); the shard is tried again",

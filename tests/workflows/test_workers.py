@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -90,6 +92,28 @@ def test_a_process_that_finds_a_defect_gets_no_other_task(
     assert "failed: unexpected IndexError" in str(outcomes[0].error)
     assert all(outcome.error is None for outcome in outcomes[1:])
     assert "ended abruptly" not in caplog.text
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_itself_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (script := tmp_path / "script.py").write_text(_SCRIPT)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "ended abruptly (exit code 1), as it does where memory runs out" in done.stdout
+    assert done.stdout.rstrip().endswith('; in a script, call s2fin below if __name__ == "__main__":')
+
+
+#: A script whose lines a worker process runs again.
+_SCRIPT = """
+from pathlib import Path
+from s2fin_cli.workflows.local_workers import LocalWorkers
+from s2fin_cli.workflows.options.classify import ClassifyOptions
+from s2fin_cli.workflows.shard_tasks import Task
+
+task = Task(Path("work"), 1, "plan", ClassifyOptions(msi="a.tif", output="map.tif"))
+with LocalWorkers(1) as workers:
+    for outcome in workers.make([task], on_pause=lambda: None):
+        print(outcome.error)
+"""
 
 
 def test_a_pause_can_end_the_work(scene: Scene, model: Path, tmp_path: Path) -> None:
