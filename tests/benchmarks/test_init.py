@@ -15,6 +15,7 @@ from s2fin_cli.core.classes import make_classes
 from s2fin_cli.labels.pixels import LabelledPixels
 from scene_pairs import GAP, PAIRS, SOURCE_LABELS, Half, draw_source, draw_target, make_pair
 
+ROOT = Path(__file__).parents[2]
 SHAPE = (120, 90)
 
 
@@ -105,3 +106,21 @@ def test_kept_results_are_as_a_run_would_write_them(tmp_path: Path) -> None:
     assert {result.pair for result in results} == {pair.name for pair in PAIRS if pair.reported}
     write_results(tmp_path / "init.csv", results)
     assert (tmp_path / "init.csv").read_bytes() == kept.read_bytes()
+
+
+def test_the_documentation_has_the_kept_figures() -> None:
+    results = read_results(RESULTS.parent / "init.csv")
+    text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    one, five, twenty = (_rows(by_pair(results, count)) for count in (1, 5, 20))
+    assert len(one) == 1 + sum(pair.reported for pair in PAIRS)
+    for name, (*own, _) in one.items():
+        assert f"| {' | '.join([name, *own, *five[name][1:3], *twenty[name][1:3]])} |\n" in text
+    gains = [rows["**mean**"][-1] for rows in (one, five, twenty)]
+    assert f"| gain | | | {' | | '.join(gains)} |\n" in text
+    assert f"{times(results).split()[-2]} times the processor time (median)" in text
+
+
+def _rows(markdown: str) -> dict[str, list[str]]:
+    """The figures of a table by what stands before them, without the head."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.strip().splitlines()[2:]]
+    return {row[0]: row[1:] for row in rows}
