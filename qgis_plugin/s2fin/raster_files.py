@@ -36,8 +36,7 @@ def raster_file(layer: QgsRasterLayer, made: MadeFiles, feedback: QgsProcessingF
     """
     _check_kind(layer)
     check_valid(layer)
-    name, _, settings = layer.source().partition("|")
-    options = [text[len("option:") :] for text in settings.split("|") if text.startswith("option:")]
+    name, *options = layer.source().split("|option:")
     nodata = _Nodata(layer)
     in_memory = name.startswith("/vsimem/")
     if not (options or in_memory or nodata.is_changed or has_other_crs(layer)):

@@ -45,11 +45,11 @@ def copy_features(
     """
     fields = _writable(source.fields())
     options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName, options.layerName = "GPKG", source.sourceName() or "layer"
-    # NOTE: a field "fid" of the layer is a field like any other, which may hold a number twice.
-    numbers = _free_name(fields.names())
+    options.driverName, options.layerName = "GPKG", "layer"  # a GeoPackage cannot have every name
+    # NOTE: fields "fid" and "geom" of the layer are fields like any other; "fid" may hold a number twice.
+    numbers, geometries = (_free_name(fields.names(), wanted) for wanted in ("fid", "geom"))
     fields.append(QgsField(numbers, _LONG))
-    options.layerOptions = [f"FID={numbers}", "SPATIAL_INDEX=NO"]
+    options.layerOptions = [f"FID={numbers}", f"GEOMETRY_NAME={geometries}", "SPATIAL_INDEX=NO"]
     crs, kind = source.sourceCrs(), source.wkbType()
     writer = QgsVectorFileWriter.create(path, fields, kind, crs, context.transformContext(), options)
     _check_written(writer, source)
@@ -62,7 +62,8 @@ def copy_features(
     writer.flushBuffer()
     _check_written(writer, source)
     del writer  # which closes the file
-    feedback.pushInfo(f"s2fin gets {count} features of the layer {source.sourceName()!r} as QGIS shows them")
+    features = "1 feature" if count == 1 else f"{count} features"
+    feedback.pushInfo(f"s2fin gets {features} of the layer {source.sourceName()!r} as QGIS shows them")
 
 
 def own_file(layer: QgsVectorLayer) -> str | None:
@@ -124,10 +125,10 @@ def _converted(feature: QgsFeature, fields: QgsFields) -> QgsFeature:
     return converted
 
 
-def _free_name(names: Sequence[str]) -> str:
-    """A name for the column of feature numbers that is not one of the fields."""
+def _free_name(names: Sequence[str], wanted: str) -> str:
+    """A name for a column beside the fields: the one that is wanted, or one like it that no field has."""
     taken = {name.lower() for name in names}
-    return next(name for name in ("fid", *(f"fid_{n}" for n in range(2, 10000))) if name not in taken)
+    return next(name for name in (wanted, *(f"{wanted}_{n}" for n in range(2, 10000))) if name not in taken)
 
 
 def _check_written(writer: QgsVectorFileWriter, source: QgsFeatureSource) -> None:

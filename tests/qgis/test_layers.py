@@ -59,6 +59,7 @@ def write_files(folder: Path) -> None:
     write_labels(folder / "labels.shp")
     write_raster(folder / "hsi.tif", image)
     write_raster(folder / "lidar.tif", heights)
+    write_raster(folder / "a|b.tif", heights)
     write_raster(folder / "declared.tif", image, nodata=152)
     write_raster(folder / "scaled.tif", image)
     with rasterio.open(folder / "scaled.tif", "r+") as dst:
@@ -172,6 +173,15 @@ def test_a_layer_in_memory_becomes_a_file(handed: Handed) -> None:
     assert "'Class' and 'class' differ only in case" in handed.error("fields_that_differ_in_case")
 
 
+def test_names_that_a_geopackage_has_for_itself_are_no_obstacle(handed: Handed) -> None:
+    features = handed.features("awkward_names")
+    assert features[["geom", "class"]].to_numpy().tolist() == [["a text", "forest"]]
+    assert features.geometry.x.tolist() == [500_100]
+    assert handed.cases["awkward_names"]["said"] == [
+        "s2fin gets 1 feature of the layer 'gpkg_labels' as QGIS shows them"
+    ]
+
+
 def test_layers_of_other_providers_become_files(handed: Handed) -> None:
     text = handed.features("delimited_text")
     assert text["class"].tolist() == ["forest", "water"]
@@ -204,6 +214,7 @@ def stored(handed: Handed, name: str = "hsi.tif") -> np.ndarray:
 
 def test_a_raster_that_says_what_qgis_shows_is_used(handed: Handed) -> None:
     assert handed.path("raster") == str(handed.folder / "hsi.tif")
+    assert handed.path("raster_with_bar_in_its_name") == str(handed.folder / "a|b.tif")
     assert handed.path("raster_in_archive") == f"/vsizip/{handed.folder / 'hsi.zip'}/hsi.tif"
     assert handed.path("raster_of_container") == f"GPKG:{handed.folder / 'rasters.gpkg'}:second"
     assert handed.path("group").split("\n") == [str(handed.folder / name) for name in ("lidar.tif", "hsi.tif")]

@@ -139,6 +139,14 @@ class Cases:
         layer.dataProvider().addFeatures(features)
         return self._vector(layer)
 
+    def awkward_names(self) -> str:
+        layer = QgsVectorLayer("Point?crs=EPSG:32632&field=geom:string&field=class:string", "gpkg_labels", "memory")
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes(["a text", "forest"])
+        feature.setGeometry(QgsGeometry.fromWkt("Point(500100 4999900)"))
+        layer.dataProvider().addFeatures([feature])
+        return self._vector(layer)
+
     def fields_that_differ_in_case(self) -> str:
         return self._vector(QgsVectorLayer("Point?field=Class:string&field=class:string", "twice", "memory"))
 
@@ -242,6 +250,9 @@ class Cases:
     def raster_in_memory(self) -> str:
         gdal.Translate("/vsimem/hsi.tif", str(self._folder / "hsi.tif"))
         return self._raster(QgsRasterLayer("/vsimem/hsi.tif", "in memory"))
+
+    def raster_with_bar_in_its_name(self) -> str:
+        return self._raster(self._image("a|b.tif"))
 
     def raster_with_option(self) -> str:
         return self._raster(QgsRasterLayer(f"{self._folder / 'pyramid.tif'}|option:OVERVIEW_LEVEL=0", "coarse"))
