@@ -178,7 +178,7 @@ def _switch(command: click.Command, entry: Option) -> str | None:
 
 def _kind(command: str, parameter: click.Option, entry: Option) -> str:
     """The kind of an option, checked against click."""
-    found = _told_by_click(parameter)
+    found = _kind_in_click(parameter)
     if entry.kind is None and found in PLAIN:
         return found
     possible = {
@@ -196,7 +196,7 @@ def _kind(command: str, parameter: click.Option, entry: Option) -> str:
     return str(entry.kind)
 
 
-def _told_by_click(parameter: click.Option) -> str:
+def _kind_in_click(parameter: click.Option) -> str:
     """What click knows of the kind of an option."""
     if parameter.is_flag:
         return "bool"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 #: Kinds of options that are read from layers, files or folders.
 INPUTS = ("raster", "rasters", "vector", "labels", "file", "folder")
-#: Kinds that click's own types tell.
+#: Kinds that follow from click's own types.
 PLAIN = ("bool", "int", "float", "enum", "text", "texts")
 
 
@@ -38,7 +38,7 @@ class Option:
     Attributes:
         title: its name there.
         kind: one of `INPUTS` or of `OUTPUTS` in `s2fin/commands.py`, "field", "extent" or "distance"; None for one of
-            `PLAIN`, which click tells.
+            `PLAIN`, which follow from click.
         advanced: whether it stands among the advanced parameters.
         limits: least and greatest number, None for none. They are never narrower than those of the command.
         parents: of a field, the option of the layer that has it; of an extent or a distance, the options of the images
@@ -135,15 +135,15 @@ OPTIONS = {
     "compare.reference": Option("Reference points", "vector", geometry="point"),
     "stratified": Option("The reference is a stratified random sample"),
     # ---- training ----------------------------------------------------------------------------------------------------
-    "patch_size": Option("Side of a window in pixels", advanced=True, limits=(5, 21)),
-    "epochs": Option("Rounds of training", advanced=True, limits=_AT_LEAST_1),
-    "batch_size": Option("Windows per step", advanced=True, limits=_AT_LEAST_1),
+    "patch_size": Option("Patch size (side of a window in pixels)", advanced=True, limits=(5, 21)),
+    "epochs": Option("Epochs (rounds of training)", advanced=True, limits=_AT_LEAST_1),
+    "batch_size": Option("Batch size (windows per step)", advanced=True, limits=_AT_LEAST_1),
     "learning_rate": Option("Learning rate", advanced=True, limits=(0, 1)),
     "labels_per_class": Option("Most training pixels of one class", advanced=True, limits=_AT_LEAST_1),
     "split": Option("How validation pixels are held out", advanced=True),
     "validation": Option("Share of the labels held out for validation", advanced=True, limits=(0, 1)),
     "refit": Option("Train the final model on all labels", advanced=True),
-    "seed": Option("Seed of random choices", advanced=True, limits=_AT_LEAST_0),
+    "seed": Option("Random seed", advanced=True, limits=_AT_LEAST_0),
     "init": Option("Model to start from", "file", files=_MODEL_FILES),
     "train.output": Option("Model", "file_out", files=_MODEL_FILES),
     "train.report": Option("Report on the training", "file_out", files=_REPORT_FILES),
@@ -168,7 +168,7 @@ OPTIONS = {
     "co": Option("Creation options of the rasters", advanced=True),
     "stride": Option("Pixels from one window to the next", advanced=True, limits=_AT_LEAST_1),
     "smooth": Option("Smooth the map"),
-    "prior": Option("Known class shares", advanced=True),
+    "prior": Option("Class priors (known shares of the area)", advanced=True),
     "precision": Option("Precision", advanced=True),
     "on_read_error": Option("Where an image cannot be read", advanced=True),
     "tile_size": Option("Side of a tile in pixels", advanced=True, limits=(16, None)),

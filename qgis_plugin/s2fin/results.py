@@ -117,7 +117,7 @@ def load(
 
 
 def _registered(context: QgsProcessingContext, name: str, path: Path) -> QgsProcessingContext.LayerDetails:
-    """How Processing loads a layer, which it is told to unless it was asked to already."""
+    """How Processing loads a layer; registers the layer if it is not registered yet."""
     if not context.willLoadLayerOnCompletion(str(path)):
         title = NAMES.get(name, name.replace("_", " ").capitalize())
         details = QgsProcessingContext.LayerDetails(title, context.project(), name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .executable import Place
 
-#: Seconds that a program has to tell its version; the first start after an installation is slow.
+#: Seconds that a program has to report its version; the first start after an installation is slow.
 PATIENCE = 120
 #: Letters of what a program says that an error repeats.
 _MOST = 200

@@ -65,7 +65,7 @@ def test_a_command_is_shown_as_it_can_be_typed() -> None:
         ("s2fin classify-all, s2fin trains", "s2fin classify-all, s2fin trains"),
         (
             "(--seed) or `--seed`, --seed.",
-            "(“Seed of random choices”) or `“Seed of random choices”`, “Seed of random ch",
+            "(“Random seed”) or `“Random seed”`, “Random s",
         ),
     ],
 )

@@ -296,7 +296,7 @@ def test_a_cancelled_run_leaves_nothing(qgis: Qgis, program: Path, scene: Scene,
     assert "Training ..." in found["said"]
     assert "cancelled" in sentence(found["error"])
     processes = [int(path.name) for path in noted.iterdir()]
-    assert len(processes) == 2  # one told the version
+    assert len(processes) == 2  # one reported the version
     for number in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(number, 0)
