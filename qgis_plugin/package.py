@@ -82,6 +82,8 @@ def check(contents: Mapping[str, bytes]) -> None:
             if not re.fullmatch(pattern, general.get(key, ""))
         ]
         wrong += [f"metadata.txt: {key} is unknown" for key in general if key not in METADATA]
+        # NOTE: QGIS's parser takes a percent sign for a reference to another value, and fails.
+        wrong += [f"metadata.txt: {key} has a percent sign" for key, value in general.items() if "%" in value]
         if f"{top}/{general.get('icon')}" not in contents:
             wrong.append(f"the icon {general.get('icon')} is missing")
     try:

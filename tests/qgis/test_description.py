@@ -152,8 +152,15 @@ def test_the_plugin_is_python_39_and_imports_only_what_qgis_has(path: Path) -> N
             roots |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             roots.add(str(node.module).split(".")[0])
-    assert roots <= {*sys.stdlib_module_names, "qgis", "osgeo", "processing"}
+    assert roots <= {*sys.stdlib_module_names, "qgis", "osgeo", "processing"} - {"tomllib"}  # new in 3.11
     assert any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in ast.walk(tree))
+
+
+def test_whatever_s2fin_writes_for_a_map_can_be_loaded() -> None:
+    tree = ast.parse((PLUGIN / "results.py").read_text(encoding="utf-8"))
+    values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    loaded = ast.literal_eval(values["LAYERS"])
+    assert {*loaded} == {f".{suffix}" for suffix in (*DESCRIPTION.raster_suffixes, *DESCRIPTION.vector_suffixes)}
 
 
 def test_the_command_line_of_a_description_is_one_that_click_takes() -> None:

@@ -65,6 +65,7 @@ def test_the_same_sources_give_the_same_bytes(zipped: Path, tmp_path: Path) -> N
         ("hasProcessingProvider=yes", "hasProcessingProvider=no", r"hasProcessingProvider is 'no'"),
         ("icon=icon.svg", "icon=other.svg", r"the icon other\.svg is missing"),
         ("author=", "autor=", r"author is None, .*; metadata\.txt: autor is unknown"),
+        ("about=", "about=100 % open. ", r"about has a percent sign"),
         ("[general]", "[special]", r"name is None, .*license is None"),
     ],
 )
