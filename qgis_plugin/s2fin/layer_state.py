@@ -22,7 +22,9 @@ def check_valid(layer: Any) -> None:
         QgsProcessingException: it is one.
     """
     if not layer.isValid():
-        raise QgsProcessingException(f"{called(layer)} cannot be read ({layer.source()}); is its file still there?")
+        raise QgsProcessingException(
+            f"{called(layer)} cannot be read ({layer.publicSource()}); is its file still there?"
+        )
 
 
 def own_crs(layer: Any) -> QgsCoordinateReferenceSystem:

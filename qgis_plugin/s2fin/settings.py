@@ -35,7 +35,7 @@ def add_settings(group: str, icon: QIcon) -> None:
             Setting(
                 group,
                 EXECUTABLE,
-                "Program s2fin, or a folder of its environment",
+                "The s2fin program, or the folder of its environment",
                 "",
                 valuetype=Setting.FILE,
                 placeholder="Leave blank to find it",

@@ -296,6 +296,12 @@ def test_what_s2fin_cannot_read_is_refused(handed: Handed, case: str, expected: 
     assert expected in handed.error(case)
 
 
+def test_messages_keep_passwords_to_themselves(handed: Handed) -> None:
+    message = handed.error("unreachable_database")
+    assert "the layer 'far away' cannot be read" in message
+    assert "secret-word" not in message
+
+
 # ---- areas -----------------------------------------------------------------------------------------------------------
 
 

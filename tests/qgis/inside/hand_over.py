@@ -182,6 +182,10 @@ class Cases:
     def missing_file(self) -> str:
         return self._vector(QgsVectorLayer(str(self._folder / "gone.shp"), "gone"))
 
+    def unreachable_database(self) -> str:
+        where = "dbname='maps' host=127.0.0.1 port=9 user='me' password='secret-word' table=\"a\".\"b\" (geom)"
+        return self._vector(QgsVectorLayer(where, "far away", "postgres"))
+
     # ---- rasters
 
     def raster(self) -> str:
