@@ -26,16 +26,20 @@ def locate(item: Item, asset: Asset, alternate: str | None) -> str:
         alternate: which of the asset's alternate references is taken; None for the main one.
 
     Raises:
-        InputError: there is no such alternate.
+        InputError: there is no such alternate, or the reference cannot be understood.
     """
-    if alternate is None:
-        return located(asset.href, item.place)
-    if alternate not in asset.alternates:
+    if alternate is not None and alternate not in asset.alternates:
         raise InputError(
             f"asset {asset.key!r} of {item.id} has no alternate {alternate!r}, but "
             f"{shortened(list(asset.alternates)) or 'none'}; take the main reference or another one"
         )
-    return located(asset.alternates[alternate], item.place)
+    href = asset.href if alternate is None else asset.alternates[alternate]
+    try:
+        return located(href, item.place)
+    except ValueError as error:
+        raise InputError(
+            f"asset {asset.key!r} of {item.id} in {item.place} has a reference that is no URL ({error}): {href!r:.200}"
+        ) from error
 
 
 def located(href: str, place: str) -> str:

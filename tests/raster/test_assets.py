@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from s2fin_cli.core.errors import GeoreferencingError, RasterError
+from s2fin_cli.core.errors import GeoreferencingError, RasterError, S2finError
 from s2fin_cli.raster.info import read_info
 from s2fin_cli.raster.opening import open_raster
 from s2fin_cli.raster.warp import open_on_grid
@@ -326,6 +326,13 @@ def test_assets_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "B02.tif").write_text("no raster")
     with pytest.raises(RasterError, match=r"asset 'B02' of S2A_T32 in .*: .*B02\.tif is not a raster"):
         read_info(f"{path}#assets=blue")
+
+
+@pytest.mark.parametrize("href", ["http://[bad/B02.tif", "file://[bad/B02.tif"])
+def test_references_that_are_no_urls(tmp_path: Path, href: str) -> None:
+    path = save(tmp_path / "item.json", item(assets={"B02": asset("B02", "1.1") | {"href": href}}))
+    with pytest.raises(S2finError, match=r"asset 'B02' of S2A_T32 in .*item\.json.*Invalid IPv6 URL"):
+        read_info(f"{path}#assets=B02")
 
 
 def test_several_rasters_where_one_is_needed(tmp_path: Path) -> None:
