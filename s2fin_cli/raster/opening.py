@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 #: What rasterio raises where a file is not what it should be; texts are decoded when they are asked for.
 UNREADABLE = (*GDAL_ERRORS, CRSError, UnicodeDecodeError)
-#: And where it cannot make out a name, such as "http://[".
-UNOPENED = (*UNREADABLE, ValueError)
 #: Bytes of a storage block once it is decoded, of all bands that are stored together, at most.
 LARGEST_BLOCK = 384 << 20
 #: Bytes of a sidecar and of a virtual raster, at most.
@@ -144,7 +142,7 @@ def _open_file(src_path: str | Path) -> Iterator[rasterio.DatasetReader]:
         _check_texts(name)
         try:
             src = stack.enter_context(rasterio.open(name))
-        except UNOPENED as error:
+        except (*UNREADABLE, ValueError) as error:  # it cannot make out names such as "http://["
             raise RasterError(why_not_open(src_path, error)) from error
         stack.enter_context(_as_raster_error(src_path))
         if src.count == 0:

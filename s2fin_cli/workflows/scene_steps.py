@@ -23,9 +23,10 @@ from s2fin_cli.stack.assembly import build_stack
 from s2fin_cli.workflows.classify_job import prepare
 from s2fin_cli.workflows.classify_outputs import Outputs
 from s2fin_cli.workflows.input_identity import facts_of_inputs
+from s2fin_cli.workflows.run_record import public
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from s2fin_cli.core.progress import Stop
     from s2fin_cli.scenes.entry import SceneEntry
@@ -190,7 +191,8 @@ class Scene:
         if common is not None and record is not None and self._is_map_of(record, common):
             self._skip(record, common)
             return
-        self.result.status, self.result.error = FAILED, str(error)
+        self.result.status, (self.result.error,) = FAILED, self._public([str(error)])
+        self._hide_credentials()
         if isinstance(error, DiskFullError):
             raise error
 
@@ -274,12 +276,21 @@ class Scene:
                     "%s was changed since it was made, and is kept; to make the map again, remove its files", path
                 )
 
+    def _public(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Texts without the credentials in names of its images, as reports are passed on."""
+        return public(texts, () if self._options is None else self._options.inputs)
+
+    def _hide_credentials(self) -> None:
+        """Take credentials out of its warnings."""
+        self.result.warnings[:] = self._public(self.result.warnings)
+
     def finish(self, common: Common, made: ClassifyResult) -> None:
         """Note that its map is finished."""
         values = made.to_dict()
         self.result.status, self.result.seconds = DONE, self.result.seconds + time.monotonic() - self._start
         for name in ("classes", "nodata_pixels", "unreadable_pixels", "unreadable"):
             setattr(self.result, name, values[name])
+        self._hide_credentials()
         sizes = {os.path.basename(path): os.path.getsize(path) for path in self.paths}
         record = SceneRecord(True, common.settings, self._inputs, sizes, self.result.to_dict())
         common.records.keep(self.entry.name, record)

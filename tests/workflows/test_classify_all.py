@@ -143,6 +143,14 @@ def test_bad_scenes_do_not_stop_the_others(
         assert names(tmp_path / "run") <= {"empty"}, "shards of finished maps are removed"
 
 
+def test_reports_have_no_signatures(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    url = "https://127.0.0.1:9/a.tif"
+    rows = {name: rows["north"] | {"name": name, "hsi": f"{url}?sig=SECRET"} for name in ("signed", "also signed")}
+    result = s2fin_cli.classify_all(**given(tmp_path, model, *rows.values()))
+    assert [url in str(scene.error) for scene in result.failed] == [True, True]
+    assert "SECRET" not in (tmp_path / "maps/scenes.json").read_text()
+
+
 def test_each_map_gets_its_report(model: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     keywords = given(tmp_path, model, rows["north"], with_report=True, with_confidence=False, vector=False)
     (scene,) = s2fin_cli.classify_all(**keywords).scenes
