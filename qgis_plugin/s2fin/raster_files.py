@@ -51,7 +51,7 @@ def raster_file(layer: QgsRasterLayer, made: MadeFiles, feedback: QgsProcessingF
         _describe(layer, src, path, nodata)
     changes = {
         f"is in {crs_name(layer.crs())} in QGIS, and in {crs_name(own_crs(layer))} in its file": has_other_crs(layer),
-        "has nodata values in QGIS that its file does not declare": nodata.is_changed,
+        "has other nodata values in QGIS than in its file": nodata.is_changed,
     }
     for what in (text for text, is_so in changes.items() if is_so):
         feedback.pushInfo(f"{called(layer)} {what}; s2fin takes it as QGIS shows it")
