@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
 import shutil
-import uuid
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .commands import Command, Description
 
+#: The icon of the provider and of its algorithms.
 ICON = str(Path(__file__).parent / "icon.svg")
 
 
@@ -43,7 +45,7 @@ class Algorithm(QgsProcessingAlgorithm):
     def __init__(self, command: Command, description: Description) -> None:
         super().__init__()
         self._command, self._description = command, description
-        self._folder = Path()
+        self._folder: Path | None = None
         self._files: InputFiles | None = None
         self._arguments: list[str] = []
         self._refused: Exception | None = None
@@ -124,22 +126,21 @@ class Algorithm(QgsProcessingAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         """Turn layers into files, in the thread that owns them."""
-        self._folder = Path(QgsProcessingUtils.tempFolder()) / f"s2fin_{uuid.uuid4().hex}"
-        self._folder.mkdir(parents=True)
         try:
-            self._take(parameters, context, feedback)
+            self._folder = _new_folder()
+            self._files = InputFiles(context, feedback, self._folder)
+            self._take(parameters, context, self._files)
         except QgsProcessingException as error:
             # NOTE: QGIS would say in its log alone what is wrong here; what is raised below reaches every caller.
             self._refused = error
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folder()
             raise
         return True
 
-    def _take(self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
+    def _take(self, parameters: dict[str, Any], context: QgsProcessingContext, files: InputFiles) -> None:
         """Take the values of the parameters."""
-        self._files = InputFiles(context, feedback, self._folder)
-        values = Values(self, self._command, parameters, context, self._files).all()
+        values = Values(self, self._command, parameters, context, files).all()
         self._arguments = command_line(self._command, values)
         written = [option for option in self._command.options if option.is_output and values[option.name] is not None]
         self._outputs = {option.parameter: values[option.name] for option in written}
@@ -161,8 +162,12 @@ class Algorithm(QgsProcessingAlgorithm):
         except (NotFoundError, RunError) as error:
             raise QgsProcessingException(str(error)) from None
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folder()
         return dict(self._outputs)
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, feedback: QgsProcessingFeedback) -> None:
         place = Place.here(executable_setting())
@@ -194,3 +199,18 @@ class Algorithm(QgsProcessingAlgorithm):
         titles = {option.role or option.name: option.title for option in self._command.options if option.is_output}
         results.load(context, feedback, self._shown, group=f"s2fin: {self._command.title}", titles=titles)
         return {}
+
+
+def _new_folder() -> Path:
+    """A folder for the files of a run.
+
+    Raises:
+        QgsProcessingException: none can be made.
+    """
+    # NOTE: QGIS names none if it cannot write to that of its settings, and one that the system has cleaned away.
+    base = QgsProcessingUtils.tempFolder() or tempfile.gettempdir()
+    try:
+        os.makedirs(base, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="s2fin_", dir=base))
+    except OSError as error:
+        raise QgsProcessingException(f"no temporary folder can be made in {base}: {error}") from error

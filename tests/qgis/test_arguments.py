@@ -100,6 +100,7 @@ def runs_of(scene: Scene, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]
             "align",
             {"LIKE": hsi, "DSM": lidar, "BOUNDS": "500020,500500,4999500,4999990 [EPSG:32632]", "OUTPUT": "a.tif"},
         ),
+        "copied": ("train", {**inputs, "LABELS": {"layer": labels, "memory": True}, "OUTPUT": "m.s2fin"}),
         "mesh": (
             "train",
             {
@@ -120,7 +121,10 @@ def runs(qgis: Qgis, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> 
     program.write_text(_PROGRAM.format(python=sys.executable, version=__version__))
     program.chmod(0o755)
     wanted = runs_of(scene, folder)
-    steps = [{"algorithm": f"s2fin:{name}", "parameters": parameters} for name, parameters in wanted.values()]
+    steps = [
+        {"algorithm": f"s2fin:{command}", "parameters": parameters, "lost": name == "copied"}
+        for name, (command, parameters) in wanted.items()
+    ]
     found = qgis.script("run_algorithms", json.dumps(steps), S2FIN_EXECUTABLE=str(program))
     return dict(zip(wanted, found, strict=True))
 
@@ -175,6 +179,15 @@ def test_outputs_that_are_not_wanted(given: dict[str, list[str]]) -> None:
     assert given["map"][given["map"].index("--prior") :][:4] == ["--prior", "a=1", "--prior", "b=2"]
     assert "--no-vector" not in given["polygons"]
     assert given["polygons"][-1].endswith(".gpkg")
+
+
+@pytest.mark.slow
+def test_a_copy_of_a_layer_is_removed_after_the_run(given: dict[str, list[str]]) -> None:
+    """QGIS's temporary folder was taken away before this run, as systems do that clean up."""
+    copy = Path(given["copied"][given["copied"].index("--labels") + 1])
+    assert copy.is_absolute()
+    assert copy.parent.name.startswith("s2fin_")
+    assert not copy.parent.exists()
 
 
 @pytest.mark.slow

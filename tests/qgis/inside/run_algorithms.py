@@ -4,6 +4,7 @@ python3 -m tests.qgis.inside.run_algorithms STEPS
 
 STEPS: JSON, a list of objects with the `algorithm`, its `parameters`, and if wanted
 - `environment`: variables to set before the run;
+- `lost`: true, to take away the temporary folder of QGIS before the run;
 - `dialog`: true, to run it in a thread as the dialog does, and to load the results;
 - `cancel`: a text; the run is cancelled when a line that has it was said.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -29,6 +31,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -120,6 +123,8 @@ def run(step: dict[str, Any]) -> dict[str, Any]:
     if "fill" in step:
         return fill(step["fill"], source=step["from"])
     os.environ.update(step.get("environment", {}))
+    if step.get("lost"):
+        shutil.rmtree(QgsProcessingUtils.tempFolder())
     context, feedback = in_project()
     if "cancel" in step:
         feedback = Cancelling(step["cancel"])
