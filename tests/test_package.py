@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from s2fin_cli.cli.completion.shells import SHELLS
 from s2fin_cli.core.version import __version__
+from tests.extras import FOR_DEVELOPERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -233,8 +234,6 @@ def test_description_has_absolute_links_only(metadata: Metadata) -> None:
 RECIPE = ROOT / "conda" / "recipe.yaml"
 #: Names that conda-forge's packages have, where they are others.
 CONDA_NAMES = {"torch": "pytorch", "geopandas": "geopandas-base"}
-#: Extras that are for developers.
-FOR_DEVELOPERS = {"dev", "docs", "gallery", "release"}
 
 
 def recipe() -> dict[str, list[str]]:

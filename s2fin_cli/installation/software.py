@@ -31,6 +31,7 @@ EXTRAS = {
     "coregister": (("skimage",), '`coregister="shift"`'),
     "mat": (("h5py",), "MATLAB files of version 7.3"),
     "parquet": (("pyarrow",), "GeoParquet"),
+    "xarray": (("xarray", "rioxarray"), "images and maps in memory"),
 }
 #: GDAL's drivers that s2fin cannot do without, and others by what they read.
 RASTER_DRIVERS = ("GTiff", "COG", "VRT")

@@ -22,6 +22,7 @@ from s2fin_cli.installation.software import (
     transformations,
     versions,
 )
+from tests.extras import FOR_DEVELOPERS
 
 ALL_RASTERS = (*RASTER_DRIVERS, *software.MORE_DRIVERS)
 ALL_VECTORS = dict.fromkeys(VECTOR_DRIVERS, "rw")
@@ -37,7 +38,7 @@ def test_the_installation_that_runs_the_tests_works() -> None:
 
 def test_extras_are_those_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(project["optional-dependencies"]) - {"dev", "docs"} == set(EXTRAS)
+    assert set(project["optional-dependencies"]) - FOR_DEVELOPERS == set(EXTRAS)
 
 
 @pytest.mark.parametrize("name", RASTER_DRIVERS)
