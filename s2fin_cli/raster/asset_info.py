@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -167,6 +168,24 @@ def joined(infos: Sequence[RasterInfo], whole: Grid, name: str) -> RasterInfo:
         first,
         src_path=name,
         grid=whole,
-        doubts=tuple(dict.fromkeys(doubt for info in infos for doubt in info.doubts)),
+        doubts=(*dict.fromkeys(doubt for info in infos for doubt in info.doubts), *_doubts_of_overlap(infos, name)),
         notes=tuple(dict.fromkeys(note for info in infos for note in info.notes)),
     )
+
+
+def _doubts_of_overlap(infos: Sequence[RasterInfo], name: str) -> Iterator[str]:
+    """That an empty border of a tile may cover its neighbour, as nothing says what stands for no data."""
+    if any(info.nodata is not None or info.has_mask for info in infos):
+        return
+    if any(_overlap(one.grid, other.grid) for one, other in itertools.combinations(infos, 2)):
+        yield (
+            f"{name}: the tiles overlap, and neither their files nor the items declare a nodata value, so that the "
+            "border of a tile covers its neighbour even if it is empty; if there are such borders, declare their value "
+            "in the files, e.g. gdal_edit.py -a_nodata 0 FILE"
+        )
+
+
+def _overlap(one: Grid, other: Grid) -> bool:
+    """Whether parts of one grid have pixels in common."""
+    col, row = map(round, ~one.transform * (other.transform.c, other.transform.f))
+    return bool(-other.width < col < one.width and -other.height < row < one.height)

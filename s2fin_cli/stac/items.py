@@ -201,6 +201,8 @@ def _bands(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The bands of an asset: those of STAC 1.1, or of the extensions of 1.0 together."""
     listed = [_dicts(values.get(name)) for name in ("bands", "eo:bands", "raster:bands")]
     count = max(map(len, listed))
+    if len(listed[-1]) == 1:
+        listed[-1] = listed[-1] * count  # some catalogues say once what holds for all bands
     if any(len(bands) not in (0, count) for bands in listed):
         listed = [bands for bands in listed if len(bands) == count]
     return [{key: value for bands in listed if bands for key, value in bands[i].items()} for i in range(count)]

@@ -213,6 +213,17 @@ def test_single_bands_of_an_asset(tmp_path: Path, how: dict[str, Any]) -> None:
     assert np.array_equal(stored(green)[0], stored(str(tmp_path / "image.tif"))[1])
 
 
+def test_what_an_item_says_once_of_all_bands_of_an_asset(tmp_path: Path) -> None:
+    whole_image(tmp_path, 3)
+    bands = {
+        "eo:bands": [{"name": name} for name in "abc"],
+        "raster:bands": [{"scale": 0.5, "offset": -1, "nodata": 0}],
+    }
+    whole = {"image": {"href": "image.tif", "type": COG, "roles": ["data"], **bands}}
+    info = read_info(f"{save(tmp_path / 'other.json', item(version='1.0', assets=whole))}#assets=image")
+    assert (info.band_names, info.scales, info.offsets, info.nodata) == (("a", "b", "c"), (0.5,) * 3, (-1,) * 3, 0)
+
+
 def test_an_item_that_lists_other_bands_than_its_file_has(tmp_path: Path) -> None:
     path = whole_image(tmp_path, 3)
     info = read_info(path)
@@ -259,9 +270,18 @@ def test_tiles_side_by_side(tmp_path: Path, how: dict[str, Any]) -> None:
     (name,) = rasters_of(f"{path}#join=tiles#assets=blue")
     info = read_info(name)
     assert (info.grid.transform, info.grid.shape, str(info.grid.crs)) == (TRANSFORM, (78, 98), CRS_CODE)
-    assert (info.band_names, info.doubts, info.src_path) == (("B02",), (), name)
+    assert (info.band_names, info.src_path) == (("B02",), name)
+    assert ["a tile covers its neighbour even if it is empty" in doubt for doubt in info.doubts] == [True] * (not how)
     assert np.isnan(expected[40:, 50:]).all()  # where no tile is
     assert np.array_equal(stored(name)[0], expected, equal_nan=True)
+
+
+def test_tiles_that_only_touch_cover_nothing(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        write_bands(tmp_path / name, transform=TRANSFORM * Affine.translation(0, 40 * number))
+    path = save(tmp_path / "items.json", item("a", folder="a"), item("b", folder="b"))
+    info = read_info(f"{path}#join=tiles#assets=B02")
+    assert (info.grid.shape, info.doubts) == ((80, 50), ())
 
 
 def test_tiles_are_the_same_whatever_their_order_in_the_file(tmp_path: Path) -> None:
