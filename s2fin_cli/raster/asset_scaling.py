@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 IDENTITY = (1.0, 0.0)
 #: Processing baseline of Sentinel-2 from which stored values are higher by an offset.
 OFFSET_BASELINE = 4.0
+#: What then has to be added to stored values; to values, it is as much times their scale.
+STORED_OFFSET = -1000
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def choose_scaling(own: Sequence[Pair], bands: Sequence[Band], tile: AssetRaster
     said = [_said(band) for band in bands]
     given, is_applied = tile.reference, tile.item.offset_is_applied
     left_out = [pair == IDENTITY and bool(other[1]) and is_applied for pair, other in zip(own, said, strict=True)]
+    unused = [other[1] for other, out in zip(said, left_out, strict=True) if out]
     usable = [(other[0], 0.0) if out else other for other, out in zip(said, left_out, strict=True)]
     if given.scale is None or given.offset is None:
         for pair, other in zip(own, usable, strict=True):
@@ -72,7 +75,7 @@ def choose_scaling(own: Sequence[Pair], bands: Sequence[Band], tile: AssetRaster
         scales,
         offsets,
         notes=tuple(_notes(own, scales, offsets, tile)),
-        doubts=tuple(_doubts(offsets, tile, is_left_out=any(left_out) and given.offset is None)),
+        doubts=tuple(_doubts(scales, offsets, tile, left_out=[] if given.offset is not None else unused)),
     )
 
 
@@ -107,22 +110,30 @@ def _notes(own: Sequence[Pair], scales: Sequence[float], offsets: Sequence[float
     yield f"{tile.describe_item()}: {shown} {why}"
 
 
-def _doubts(offsets: Sequence[float], tile: AssetRaster, *, is_left_out: bool) -> Iterator[str]:
+def _doubts(
+    scales: Sequence[float], offsets: Sequence[float], tile: AssetRaster, *, left_out: Sequence[float]
+) -> Iterator[str]:
     """Why values may have an offset that is applied twice, or not at all."""
     item = tile.item
-    if is_left_out:
+    if left_out:
         yield (
             f"{tile.describe_item()} declares an offset, and also says that it has been applied to the stored values "
             "(boa_offset_applied), so it is not applied again; if it was not, give it behind the name, e.g. "
-            f"{tile.reference.path}#offset=-0.1"
+            f"{tile.reference.path}#offset={left_out[0]:g}"
+        )
+    if item.offset_is_applied and tile.reference.offset is None and any(offsets):
+        yield (
+            f"{tile.describe_item()} says that its offset has been applied to the stored values (boa_offset_applied), "
+            "but its files declare one, which is applied; if that is twice, leave it out: "
+            f"{tile.reference.path}#offset=0"
         )
     is_known = tile.reference.offset is not None or item.offset_is_applied or any(offsets)
     if not is_known and _has_offset(item.baseline):
         yield (
             f"{tile.describe_item()} is of Sentinel-2 processing baseline {item.baseline}, and since 04.00 values are "
             "stored 1000 higher, which neither its files nor the item declare; to use it with images of an earlier "
-            f"baseline, give that behind the name, {tile.reference.path}#offset=-1000, or #offset=0 if it has been "
-            "subtracted already"
+            f"baseline, give that behind the name, {tile.reference.path}#offset={STORED_OFFSET * scales[0]:g}, or "
+            "#offset=0 if it has been subtracted already"
         )
 
 

@@ -105,6 +105,16 @@ def test_an_offset_that_was_applied_is_not_applied_again(tmp_path: Path, version
     assert "(boa_offset_applied), so it is not applied again; if it was not, give it behind" in info.doubts[0]
     given = read_info(f"{path}#offset=-0.1#assets=B02")
     assert (given.scales, given.offsets, given.doubts) == ((0.0001,), (-0.1,), ())
+    declare(tmp_path / "B02.tif", scale=0.0001, offset=-0.1)
+    info = read_info(f"{path}#assets=B02")
+    assert (info.scales, info.offsets) == ((0.0001,), (-0.1,))
+    assert "its files declare one, which is applied; if that is twice, leave it out: " in info.doubts[0]
+    assert read_info(f"{path}#offset=0#assets=B02").doubts == ()
+
+
+def declare(path: Path, *, scale: float, offset: float) -> None:
+    with rasterio.open(path, "r+") as dst:
+        dst.scales, dst.offsets = (scale,), (offset,)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +137,8 @@ def test_later_products_of_sentinel_2_without_an_offset(
     path = save(tmp_path / "item.json", item(properties={"s2:processing_baseline": baseline}, **raster))
     doubts = read_info(f"{path}#{rest}assets=B02").doubts
     assert [f"baseline {baseline}" in doubt for doubt in doubts] == [True] * is_doubtful
+    wanted = "#offset=-0.1, or #offset=0" if raster else "#offset=-1000, or #offset=0"
+    assert all(wanted in doubt for doubt in doubts)
 
 
 @pytest.mark.parametrize(
