@@ -51,7 +51,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._refused: Exception | None = None
         self._outputs: dict[str, str] = {}
         self._loaded: dict[str, QgsProcessingContext.LayerDetails] = {}
-        self._shown: dict[str, Path] = {}
+        self._shown: dict[str, str] = {}
 
     # ---- what QGIS shows of it; the names are QGIS's ----------------------------------------------------------------
     def createInstance(self) -> Algorithm:  # noqa: N802
@@ -146,7 +146,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._outputs = {option.parameter: values[option.name] for option in written}
         self._loaded = context.layersToLoadOnCompletion()
         self._shown = {
-            option.role or option.name: Path(values[option.name])
+            option.role or option.name: values[option.name]
             for option in written
             if is_to_be_loaded(parameters.get(option.parameter))
         }

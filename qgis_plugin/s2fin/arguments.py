@@ -208,5 +208,10 @@ def is_to_be_loaded(given: Any) -> bool:
 
 
 def _absolute(path: str | None) -> str | None:
-    """A path that means the same in another folder."""
-    return os.path.abspath(path) if path else None
+    """A path that means the same in another folder.
+
+    One that is absolute stays as it is written, by which QGIS knows an output: on Windows with slashes.
+    """
+    if not path or os.path.isabs(path):
+        return path or None
+    return os.path.abspath(path)

@@ -6,6 +6,7 @@ Processing loads layers when a run has ended and then calls a post-processor for
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 from qgis.core import (
@@ -21,7 +22,6 @@ from qgis.PyQt.QtGui import QColor, QDesktopServices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from qgis.core import (
         QgsLayerTreeGroup,
@@ -83,7 +83,7 @@ _KEPT: list[QgsProcessingLayerPostProcessorInterface] = []
 def load(
     context: QgsProcessingContext,
     feedback: QgsProcessingFeedback,
-    outputs: Mapping[str, Path],
+    outputs: Mapping[str, str],
     *,
     group: str,
     titles: Mapping[str, str],
@@ -96,13 +96,14 @@ def load(
     Args:
         context: of the run.
         feedback: of the run.
-        outputs: files by the names of the outputs. An output that the user does not want to load is not among them.
+        outputs: files by the names of the outputs, written as Processing knows them: on Windows with slashes. An output
+            that the user does not want to load is not among them.
         group: name of the group of layers.
         titles: what Processing calls the outputs, by their names; a layer that is called otherwise, as the output of a
             model, keeps its name.
     """
-    layers = {name: path for name, path in outputs.items() if path.suffix.lower() in LAYERS and path.exists()}
-    if any(context.willLoadLayerOnCompletion(str(path)) for path in layers.values()):
+    layers = {name: path for name, path in outputs.items() if _is_written(path, LAYERS)}
+    if any(context.willLoadLayerOnCompletion(path) for path in layers.values()):
         shared = _Group(group)
         for name, path in layers.items():
             details = _registered(context, name, path)
@@ -112,24 +113,29 @@ def load(
             _KEPT.append(placing)
             details.setPostProcessor(placing)
     for path in outputs.values():
-        if path.suffix.lower() in PAGES and path.exists():
+        if _is_written(path, PAGES):
             _open(path, feedback)
 
 
-def _registered(context: QgsProcessingContext, name: str, path: Path) -> QgsProcessingContext.LayerDetails:
+def _is_written(path: str, suffixes: Sequence[str]) -> bool:
+    """Whether there is a file of some kind."""
+    return os.path.splitext(path)[1].lower() in suffixes and os.path.exists(path)
+
+
+def _registered(context: QgsProcessingContext, name: str, path: str) -> QgsProcessingContext.LayerDetails:
     """How Processing loads a layer; registers the layer if it is not registered yet."""
-    if not context.willLoadLayerOnCompletion(str(path)):
+    if not context.willLoadLayerOnCompletion(path):
         title = NAMES.get(name, name.replace("_", " ").capitalize())
         details = QgsProcessingContext.LayerDetails(title, context.project(), name)
-        context.addLayerToLoadOnCompletion(str(path), details)
-    return context.layerToLoadOnCompletionDetails(str(path))
+        context.addLayerToLoadOnCompletion(path, details)
+    return context.layerToLoadOnCompletionDetails(path)
 
 
-def _open(path: Path, feedback: QgsProcessingFeedback) -> None:
+def _open(path: str, feedback: QgsProcessingFeedback) -> None:
     """Open a page in the browser where there is a desktop, but not for a step of a model, which runs in a thread."""
     if QgsApplication.platform() == "desktop" and QThread.currentThread() == QgsApplication.instance().thread():
         feedback.pushInfo(f"{path} is opened in the browser")
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
 
 class _Group:

@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsApplication, QgsLayerTreeGroup, QgsProcessingContext, QgsProject, QgsRasterLayer
@@ -48,8 +47,7 @@ def run(
     for name in load:
         details = QgsProcessingContext.LayerDetails(called, context.project(), name)
         context.addLayerToLoadOnCompletion(outputs[name], details)
-    files = {name: Path(path) for name, path in outputs.items()}
-    plugin("results").load(context, feedback, files, group=group, titles=dict.fromkeys(files, TITLE))
+    plugin("results").load(context, feedback, outputs, group=group, titles=dict.fromkeys(outputs, TITLE))
     algorithm = QgsApplication.processingRegistry().algorithmById("native:buffer")
     loading = importlib.import_module("processing.gui.Postprocessing")
     loading.handleAlgorithmResults(algorithm, context, feedback, parameters={})
