@@ -135,8 +135,8 @@ class GivenModel:
         share = max((sketch.share_in([labels], grid) for sketch in self.info.label_sketches(grid)), default=0.0)
         if share > 0:
             raise LabelError(
-                f"{self.path}, the model to start from, learnt from about {max(100 * share, 1):.0f} % of these labels, so they "
-                "cannot tell how far to trust it; start from a model of another scene, or train without `init`"
+                f"{self.path}, the model to start from, learnt from about {max(100 * share, 1):.0f} % of these labels, "
+                "so they cannot tell how far to trust it; start from a model of another scene, or train without `init`"
             )
 
     def _positions(self, labels: LabelledPixels) -> list[int]:
