@@ -138,8 +138,8 @@ def _facts_of_folder(folder: str) -> str:
     is_small = sum(status.st_size for status in statuses.values()) <= WHOLE
     digest = hashlib.sha256()
     for path, status in statuses.items():
-        told = _checksum(path, [0], WHOLE) if is_small else int(status.st_mtime) // TIME_UNIT
-        digest.update(repr((os.path.relpath(path, folder), status.st_size, told)).encode())
+        state = _checksum(path, [0], WHOLE) if is_small else int(status.st_mtime) // TIME_UNIT
+        digest.update(repr((os.path.relpath(path, folder), status.st_size, state)).encode())
     return digest.hexdigest()[:16]
 
 

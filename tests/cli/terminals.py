@@ -24,7 +24,7 @@ COMMANDS = {
     "zsh": ["zsh", "-f", "-i"],
     "fish": ["fish", "--no-config", "-i"],
 }
-#: What each shell has to be told first; then it reads the script.
+#: Commands that each shell runs before it reads the script.
 BEFORE = {
     "bash": "bind 'set bell-style none'; bind 'set show-all-if-ambiguous on'; bind 'set completion-query-items 0'",
     "zsh": "bindkey -e; autoload -Uz compinit; compinit -u -D; unsetopt BEEP ALWAYS_LAST_PROMPT; LISTMAX=0",

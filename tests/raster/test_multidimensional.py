@@ -70,7 +70,7 @@ def read_by_xarray(path: Path, name: str) -> xr.DataArray:
 
 
 def read_by_s2fin(path: Path | str) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-    """Values (bands, height, width) with scale and offset applied, x of the columns and y of the rows, likewise."""
+    """Values (bands, height, width) with scale and offset applied, x of the columns and y of the rows."""
     info = read_info(path)
     check_placed(info, str(path))
     with open_on_grid(path, info.grid, indexes=info.indexes) as reader:

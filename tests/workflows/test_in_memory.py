@@ -224,10 +224,10 @@ def test_remedies_for_maps_in_memory(result: ClassifyResult, tmp_path: Path) -> 
 
 
 def test_only_copies_are_renamed() -> None:
-    copy = Copy("/tmp/x/hsi.tif", "hsi", "DataArray")  # noqa: S108
-    text = "`hsi` /tmp/x/hsi.tif and /tmp/x/hsi.tif, not /tmp/x/his.tif"
+    copy = Copy("/data/x/hsi.tif", "hsi", "DataArray")
+    text = "`hsi` /data/x/hsi.tif and /data/x/hsi.tif, not /data/x/his.tif"
     with named_copies([copy]):
-        assert described(text) == "`hsi` (DataArray) and `hsi` (DataArray), not /tmp/x/his.tif"
+        assert described(text) == "`hsi` (DataArray) and `hsi` (DataArray), not /data/x/his.tif"
     assert described(text) == text
 
 
