@@ -47,7 +47,7 @@ def make_report(names: tuple[str, ...] = AWKWARD, *, stratified: bool = False) -
     estimates = AreaAdjusted(accuracy, np.array([areas[i] for i in ids]), "m2") if stratified else None
     class_ids = rng.integers(1, len(ids) + 1, GRID.shape)
     layers = [
-        draw_classes(class_ids, classes, caption="the classes"),
+        draw_classes(class_ids, classes, caption="the classes of a_name_without_any_blanks_2026"),
         draw_confidence(rng.uniform(0.2, 1, GRID.shape).astype(np.float32)),
     ]
     run = RunRecord(

@@ -329,6 +329,8 @@ def test_no_page_is_wider_than_its_screen(browser: Browser, page: Path, awkward:
             "e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))"
         )
         assert outside == []
+        wider = "(e) => e.scrollWidth > e.clientWidth + 1"
+        assert browser.run(f"return [...document.querySelectorAll('.thumbs li')].filter({wider}).length") == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
