@@ -23,6 +23,7 @@ from s2fin_cli.cli.completion.paths import KINDS, RASTERS
 from s2fin_cli.cli.completion.shells import LINE, SHELLS, script, words_of
 from s2fin_cli.cli.main import cli
 from s2fin_cli.cli.parameters import FilePath
+from s2fin_cli.reporting.files import FORMS
 from tests.files import write_raster
 
 
@@ -291,6 +292,7 @@ def test_every_kind_of_file_is_known() -> None:
         if isinstance(parameter.type, FilePath)
     }
     assert kinds - KINDS.keys() == {"FILE", "FILE|VARIABLE"}  # any file
+    assert KINDS["REPORT"] == tuple(FORMS)
 
 
 def test_suffixes_of_rasters_are_those_of_formats() -> None:
